@@ -67,7 +67,10 @@ class ConfigurationError(MigError):
 
 
 class InvalidDocument(MigError):
-    """Bytes from outside are not the document they claim to be. ``path`` is the JSON path of the fault, like ``operations[0].module``."""
+    """Bytes from outside are not the document they claim to be.
+
+    ``path`` is the JSON path of the fault, like ``operations[0].module``.
+    """
 
     def __init__(self, subject: str, problem: str, *, path: str = "", next_step: str = "") -> None:
         super().__init__(problem, next_step=next_step)
@@ -110,7 +113,10 @@ class TargetError(MigError):
 
 
 class Refused(MigError):
-    """Authorization said no. ``check`` is one of :class:`mig_core.authorization.Check`'s values; ``problem`` is the reason."""
+    """Authorization said no.
+
+    ``check`` is one of :class:`mig_core.authorization.Check`'s values; ``problem`` is the reason.
+    """
 
     def __init__(self, check: str, problem: str, *, next_step: str = "") -> None:
         super().__init__(problem, next_step=next_step)
@@ -180,7 +186,10 @@ class Conflict(StoreError):
 
 
 class ApiError(MigError):
-    """mig-api said no. ``status`` is the HTTP status, ``field`` the member of the request it names, if any (RFC 9457)."""
+    """mig-api said no.
+
+    ``status`` is the HTTP status, ``field`` the member of the request it names, if any (RFC 9457).
+    """
 
     def __init__(self, status: int, problem: str, *, field: str = "", next_step: str = "") -> None:
         super().__init__(problem, next_step=next_step)

@@ -1,0 +1,48 @@
+# One word a job; each sets up what it needs. CONTRIBUTING.md explains the ladder.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PLUGINS := $(patsubst %/pyproject.toml,%,$(wildcard plugins/*/pyproject.toml))
+SOURCES := mig_core $(wildcard plugins/*/src) tests $(wildcard plugins/*/tests) $(wildcard benchmarks)
+# Where the demonstration lives between starts; empty: a new folder that is removed at the end.
+DEMO ?=
+
+.PHONY: help dev fix check test demo package clean
+
+help: ## what can be made
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+dev: $(VENV)/.ready ## the virtual environment .venv with core, plugins and tools, editable
+
+$(VENV)/.ready: pyproject.toml constraints.txt $(addsuffix /pyproject.toml,$(PLUGINS))
+	@./tools/need-system-packages
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -r tools/requirements.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt --no-build-isolation \
+	  -e '.[server,cli,embedded,testing]' $(addprefix -e ,$(PLUGINS))
+	@touch $@
+
+fix: dev ## format, and mend what can be mended
+	$(BIN)/ruff check --fix --quiet $(SOURCES)
+	$(BIN)/ruff format --quiet $(SOURCES)
+
+check: dev ## format, lint, types, import rules, unit tests, drivers, documentation
+	$(BIN)/ruff format --check $(SOURCES)
+	$(BIN)/ruff check $(SOURCES)
+	$(BIN)/mypy $(SOURCES)
+	$(BIN)/lint-imports
+	$(BIN)/pytest -q tests/unit tests/drivers tests/documentation plugins
+
+test: check ## everything, end to end and packaging too
+	$(BIN)/pytest -q tests/end_to_end tests/packaging
+
+demo: dev ## platform, four agents, the walk-through's questions, real answers
+	$(BIN)/mig demo $(if $(DEMO),--state $(DEMO))
+
+package: dev ## wheels and source archives of core and plugins, in dist/
+	rm -rf dist
+	for folder in . $(PLUGINS); do $(BIN)/python -m build --no-isolation --outdir dist $$folder || exit 1; done
+
+clean: ## removes what make made
+	rm -rf $(VENV) dist build .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache

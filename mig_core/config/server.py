@@ -1,0 +1,83 @@
+"""What can be set for the platform: ``/etc/mig/api.toml`` and ``/etc/mig/scheduler.toml``."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import timedelta
+from pathlib import Path
+
+API_FILE = Path("/etc/mig/api.toml")
+SCHEDULER_FILE = Path("/etc/mig/scheduler.toml")
+
+
+@dataclass(frozen=True, slots=True)
+class DatabaseSettings:
+    """Where PostgreSQL is. The URL may name a password file (``passfile=``); passwords in it are for demonstrations."""
+
+    url: str = ""
+    """libpq URL of this part's own role."""
+    url_file: Path | None = None
+    """File that holds the URL; instead of ``url``."""
+    owner_url: str = ""
+    """URL of the role that owns the tables, to apply migrations at start; empty: check the version only."""
+    owner_url_file: Path | None = None
+    pool_size: int = 10
+
+
+@dataclass(frozen=True, slots=True)
+class ServerTlsSettings:
+    """The API's own certificate; empty: plain HTTP (behind a proxy that does TLS)."""
+
+    certificate_file: Path | None = None
+    key_file: Path | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ApiSettings:
+    """All of mig-api's settings."""
+
+    state: Path = Path("/var/lib/mig-api")
+    """One-time bootstrap secret and temporary keyrings; made with mode 0700."""
+    listen: str = "127.0.0.1:1664"
+    """``address:port``, or ``unix:/path``."""
+    database: DatabaseSettings = field(default_factory=DatabaseSettings)
+    tls: ServerTlsSettings = field(default_factory=ServerTlsSettings)
+    acl: Path | None = None
+    """A copy of the agents' ACL, to see whether an action needs further signatures
+
+    None: one signature is enough here.
+    """
+    enrolment_secret_file: Path | None = None
+    """Agents that know this secret are admitted without approval."""
+    session_lifetime: timedelta = timedelta(hours=8)
+    log_level: str = "INFO"
+
+
+@dataclass(frozen=True, slots=True)
+class AmqpSettings:
+    """The scheduler's login at RabbitMQ; empty: no amqp relay."""
+
+    url: str = ""
+    url_file: Path | None = None
+    ca_file: Path | None = None
+    certificate_file: Path | None = None
+    key_file: Path | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SchedulerSettings:
+    """All of mig-scheduler's settings. The https relay is always served; it needs nothing but the database."""
+
+    database: DatabaseSettings = field(default_factory=DatabaseSettings)
+    amqp: AmqpSettings = field(default_factory=AmqpSettings)
+    idle_after: timedelta = timedelta(minutes=12)
+    """Without a heartbeat for so long an agent is idle."""
+    offline_after: timedelta = timedelta(minutes=30)
+    """Without a heartbeat for so long an agent is offline."""
+    periodic_interval: timedelta = timedelta(seconds=10)
+    """How often states, expiry and retention are looked after."""
+    expiry_grace: timedelta = timedelta(seconds=15)
+    """How long after the window's end an answer is still waited for."""
+    keep_actions: timedelta = timedelta(days=90)
+    """How long ended actions and their results are kept."""
+    log_level: str = "INFO"

@@ -1,0 +1,213 @@
+"""Reading JSON that came from somewhere else: bounded, strict, and with errors that name the place.
+
+Every document of MIG is read through :func:`load` and :class:`Members`, so that size, depth, duplicate and unknown keys
+are
+refused in one place. Callers verify signatures first and parse after.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, NoReturn
+
+from mig_core.domain.times import parse_time
+from mig_core.errors import InvalidDocument
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from datetime import datetime
+
+JSON = dict[str, "JSON"] | list["JSON"] | str | int | float | bool | None
+"""Any JSON value."""
+
+MAX_DEPTH = 40
+
+
+def load(raw: bytes, *, subject: str, max_bytes: int, max_depth: int = MAX_DEPTH) -> JSON:
+    """The JSON value in ``raw``.
+
+    Args:
+        subject: what the document is, for the error: ``"action"``.
+        max_bytes: refused before decoding when larger.
+
+    Raises:
+        InvalidDocument: too large, too deep, not UTF-8, not JSON, a duplicate key, NaN or Infinity.
+    """
+    if len(raw) > max_bytes:
+        raise InvalidDocument(subject, f"is {len(raw)} bytes, at most {max_bytes} are accepted")
+    try:
+        value: JSON = json.loads(raw.decode("utf-8"), object_pairs_hook=_no_duplicates, parse_constant=_no_constant)
+    except RecursionError:
+        raise InvalidDocument(subject, f"is nested deeper than {max_depth} levels") from None
+    except ValueError as error:
+        raise InvalidDocument(subject, f"is not JSON: {error}") from None
+    if _depth(value) > max_depth:
+        raise InvalidDocument(subject, f"is nested deeper than {max_depth} levels")
+    return value
+
+
+def dump(value: JSON) -> bytes:
+    """Compact UTF-8 JSON, key order kept. Lone surrogates (undecodable file names) become U+FFFD."""
+    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+    return text.encode("utf-8", "surrogatepass").decode("utf-8", "replace").encode("utf-8")
+
+
+def members(value: JSON, *, subject: str, path: str = "") -> Members:
+    """Opens ``value`` as an object.
+
+    Raises:
+        InvalidDocument: it is something else.
+    """
+    if not isinstance(value, dict):
+        raise InvalidDocument(subject, f"must be an object, got {kind_of(value)}", path=path)
+    return Members(value, subject, path)
+
+
+def kind_of(value: object) -> str:
+    """JSON's word for a value's type, with its article, for error texts."""
+    if value is None:
+        return "null"
+    kinds = {bool: "a boolean", int: "a number", float: "a number", str: "a string", list: "a list", dict: "an object"}
+    return kinds.get(type(value), type(value).__name__)
+
+
+class Members:
+    """The members of one object, taken one by one; :meth:`close` refuses what nobody took."""
+
+    def __init__(self, value: dict[str, JSON], subject: str, path: str) -> None:
+        self._rest = dict(value)
+        self._subject = subject
+        self._path = path
+
+    def path_of(self, key: str) -> str:
+        """The JSON path of a member."""
+        return f"{self._path}.{key}" if self._path else key
+
+    def refuse(self, key: str, problem: str) -> NoReturn:
+        """Raises InvalidDocument about a member."""
+        raise InvalidDocument(self._subject, problem, path=self.path_of(key))
+
+    def has(self, key: str) -> bool:
+        """Whether the member is there, not yet taken and not null."""
+        return self._rest.get(key) is not None
+
+    def take(self, key: str) -> JSON:
+        """Any value; a missing member is refused."""
+        if key not in self._rest:
+            self.refuse(key, "is missing")
+        return self._rest.pop(key)
+
+    def text(self, key: str, *, max_length: int, default: str | None = None) -> str:
+        """A string of at most ``max_length`` characters, without NUL; ``default`` stands for a missing or null one."""
+        if default is not None and self._rest.get(key) is None:
+            self._rest.pop(key, None)
+            return default
+        value = self.take(key)
+        if not isinstance(value, str):
+            self.refuse(key, f"must be a string, got {kind_of(value)}")
+        if len(value) > max_length:
+            self.refuse(key, f"is {len(value)} characters long, at most {max_length} are accepted")
+        if "\x00" in value:
+            self.refuse(key, "contains a NUL character")
+        return value
+
+    def integer(self, key: str, *, minimum: int, maximum: int, default: int | None = None) -> int:
+        """A whole number within the bounds, which belong to them."""
+        if default is not None and self._rest.get(key) is None:
+            self._rest.pop(key, None)
+            return default
+        value = self.take(key)
+        if isinstance(value, bool) or not isinstance(value, int):
+            self.refuse(key, f"must be a whole number, got {kind_of(value)}")
+        if not minimum <= value <= maximum:
+            self.refuse(key, f"must be from {minimum} to {maximum}, got {value}")
+        return value
+
+    def boolean(self, key: str, *, default: bool | None = None) -> bool:
+        """true or false."""
+        if default is not None and self._rest.get(key) is None:
+            self._rest.pop(key, None)
+            return default
+        value = self.take(key)
+        if not isinstance(value, bool):
+            self.refuse(key, f"must be true or false, got {kind_of(value)}")
+        return value
+
+    def time(self, key: str) -> datetime:
+        """An RFC 3339 time, made aware and UTC."""
+        value = self.take(key)
+        try:
+            return parse_time(value)
+        except ValueError as error:
+            self.refuse(key, str(error))
+
+    def mapping(self, key: str, *, default: dict[str, JSON] | None = None) -> dict[str, JSON]:
+        """An object, not looked into."""
+        if default is not None and self._rest.get(key) is None:
+            self._rest.pop(key, None)
+            return default
+        value = self.take(key)
+        if not isinstance(value, dict):
+            self.refuse(key, f"must be an object, got {kind_of(value)}")
+        return value
+
+    def object(self, key: str) -> Members:
+        """An object, to be taken apart."""
+        return Members(self.mapping(key), self._subject, self.path_of(key))
+
+    def items(self, key: str, *, minimum: int, maximum: int) -> list[JSON]:
+        """A list whose length lies within the bounds."""
+        value = self.take(key)
+        if not isinstance(value, list):
+            self.refuse(key, f"must be a list, got {kind_of(value)}")
+        if not minimum <= len(value) <= maximum:
+            self.refuse(key, f"must have {minimum} to {maximum} entries, got {len(value)}")
+        return value
+
+    def objects(self, key: str, *, minimum: int, maximum: int) -> Iterator[Members]:
+        """A list of objects, to be taken apart."""
+        for index, value in enumerate(self.items(key, minimum=minimum, maximum=maximum)):
+            yield members(value, subject=self._subject, path=f"{self.path_of(key)}[{index}]")
+
+    def texts(self, key: str, *, maximum: int, max_length: int) -> tuple[str, ...]:
+        """A list of strings; a missing or null one is empty."""
+        if self._rest.get(key) is None:
+            self._rest.pop(key, None)
+            return ()
+        values = self.items(key, minimum=0, maximum=maximum)
+        for index, value in enumerate(values):
+            if not isinstance(value, str) or len(value) > max_length or "\x00" in value:
+                self.refuse(f"{key}[{index}]", f"must be a string of at most {max_length} characters")
+        return tuple(str(value) for value in values)
+
+    def close(self) -> None:
+        """Refuses members that were not taken: a misspelt key must not widen a question in silence."""
+        if self._rest:
+            key = min(self._rest)
+            raise InvalidDocument(self._subject, "is not a known key", path=self.path_of(key[:80]))
+
+
+def _no_duplicates(pairs: list[tuple[str, JSON]]) -> dict[str, JSON]:
+    value = dict(pairs)
+    if len(value) != len(pairs):
+        keys = [key for key, _ in pairs]
+        raise ValueError(f"key {next(key for key in keys if keys.count(key) > 1)!r:.80} appears twice")
+    return value
+
+
+def _no_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is not a JSON number")
+
+
+def _depth(value: JSON) -> int:
+    level: list[JSON] = [value]
+    depth = 0
+    while level:
+        depth += 1
+        level = [
+            inner
+            for outer in level
+            if isinstance(outer, dict | list)
+            for inner in (outer.values() if isinstance(outer, dict) else outer)
+        ]
+    return depth

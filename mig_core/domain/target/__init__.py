@@ -1,0 +1,36 @@
+"""Targets: the small language that says which agents an action is for.
+
+A target is text like ``status = 'online' AND name LIKE 'web%'``. It is parsed once into a tree (:mod:`.tree`) and never
+passed through. The tree has three users: :func:`match` here, ``mig_core.store.target_sql`` which compiles it to
+parametrised PostgreSQL, and the agent's own check, which is :func:`match` over a view with unknown fields.
+
+The reference for people is ``docs/targets.md``. The files, in the order a text passes them: ``lexer`` (tokens),
+``parser`` (grammar) with ``names`` (columns, macros, suggestions), ``literals`` (times, intervals, networks) and
+``regex`` (the subset of regular expressions), then ``match`` over an ``agent_view``.
+"""
+
+from __future__ import annotations
+
+from mig_core.domain.target.addresses import addresses_of
+from mig_core.domain.target.agent_view import UNKNOWN, AgentView, Unknown
+from mig_core.domain.target.match import Verdict, match
+from mig_core.domain.target.parser import MAX_DEPTH, MAX_LIST, MAX_NODES, MAX_TEXT, Target, parse_target
+from mig_core.domain.target.tree import Answer
+from mig_core.errors import TargetError
+
+__all__ = [
+    "MAX_DEPTH",
+    "MAX_LIST",
+    "MAX_NODES",
+    "MAX_TEXT",
+    "UNKNOWN",
+    "AgentView",
+    "Answer",
+    "Target",
+    "TargetError",
+    "Unknown",
+    "Verdict",
+    "addresses_of",
+    "match",
+    "parse_target",
+]

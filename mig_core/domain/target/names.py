@@ -1,0 +1,73 @@
+"""The names a target may use: columns, their other spellings, functions; and "did you mean" for all others."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from mig_core.domain.target.tree import Answer, Column, JsonText, Kind
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from mig_core.domain.target.tree import Operand
+
+COLUMNS: dict[str, Operand] = {
+    "id": Column("id", Kind.TEXT),
+    "name": Column("name", Kind.TEXT),
+    "version": Column("version", Kind.TEXT),
+    "mode": Column("mode", Kind.TEXT),
+    "status": Column("status", Kind.TEXT),
+    "relay": Column("relay", Kind.TEXT),
+    "pid": Column("pid", Kind.INTEGER),
+    "heartbeat_at": Column("heartbeat_at", Kind.TIME),
+    "started_at": Column("started_at", Kind.TIME),
+    "os": JsonText("environment", ("os",)),
+    "arch": JsonText("environment", ("arch",)),
+    "ident": JsonText("environment", ("ident",)),
+}
+"""What can stand left of an operator, by its name in lower case."""
+
+ALIASES: dict[str, str] = {
+    "agentid": "id",
+    "agentname": "name",
+    "heartbeattime": "heartbeat_at",
+    "starttime": "started_at",
+}
+"""Spellings of the original program."""
+
+DOCUMENTS = ("environment", "tags")
+ADDRESS = ("address", "addresses")
+FUNCTIONS: dict[str, Answer] = {str(answer): answer for answer in Answer}
+
+GONE: dict[str, str] = {
+    "queueloc": "agents are named by id or name: id = '...'",
+    "destructiontime": "retired agents are never targeted",
+    "refreshtime": "environment facts come with every heartbeat: use heartbeat_at",
+    "loadername": "there is no loader",
+}
+"""Columns of the original program that have no counterpart -> what to do instead."""
+
+KEYWORDS = frozenset(
+    {"AND", "BETWEEN", "ILIKE", "IN", "INTERVAL", "IS", "LIKE", "NOT", "NOW", "NULL", "OR", "SELECT", "TRUE", "FALSE"}
+)
+"""Words that can be no name."""
+
+
+def find_operand(name: str) -> Operand | None:
+    """The column or shorthand of this name, in any case and in the original's spelling too."""
+    lower = name.lower()
+    return COLUMNS.get(ALIASES.get(lower, lower))
+
+
+def known_names() -> list[str]:
+    """All that can stand left of an operator, for error texts."""
+    return sorted([*COLUMNS, "address", "environment.KEY", "tags.KEY"])
+
+
+def suggest(wrong: str, candidates: Iterable[str], otherwise: str) -> str:
+    """"did you mean X?" when a candidate is near, else ``otherwise``."""
+    from difflib import get_close_matches  # only for errors: it would cost every start of the agent 5 ms
+
+    pool = {candidate.lower(): candidate for candidate in candidates}
+    near = get_close_matches(wrong[:80].lower(), pool, n=1, cutoff=0.6)
+    return f"did you mean {pool[near[0]]}?" if near else otherwise

@@ -1,0 +1,87 @@
+"""What MIG needs of OpenPGP, apart from who provides it.
+
+Two sides: a :class:`Keyring` holds public keys and verifies (agent, API); a :class:`Signer` holds the investigator's
+own
+secret key and signs (client). Signatures are detached and binary (RFC 4880, RFC 9580), over an envelope's signed bytes.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from mig_core.domain.envelope import Envelope, Signature
+    from mig_core.domain.ids import Fingerprint
+
+
+@dataclass(frozen=True, slots=True)
+class KeyInfo:
+    """A public key as people speak of it. ``fingerprint`` is the primary key's."""
+
+    fingerprint: Fingerprint
+    user_ids: tuple[str, ...]
+    algorithm: str
+    """``rsa4096``, ``ed25519``, ``nistp256``…"""
+    created: datetime | None = None
+    expires: datetime | None = None
+    revoked: bool = False
+
+
+class Keyring(Protocol):
+    """Public keys that are trusted to sign. Thread-safe."""
+
+    def add(self, armored: bytes) -> tuple[KeyInfo, ...]:
+        """Takes in every key of an armored or binary block; secret keys are refused.
+
+        Raises:
+            InvalidDocument: there is no usable public key in it.
+        """
+        ...
+
+    def keys(self) -> tuple[KeyInfo, ...]:
+        """All keys, by fingerprint."""
+        ...
+
+    def verify(self, data: bytes, signature: Signature) -> Fingerprint:
+        """The *primary* fingerprint of the key that made the signature (a signing subkey counts for its primary key).
+
+        Raises:
+            SignatureInvalid: unknown, expired, revoked or disabled key (primary or subkey), expired signature, a weak
+            hash
+                (MD5, SHA-1, RIPEMD-160), or a signature that does not fit the data.
+        """
+        ...
+
+
+class Signer(Protocol):
+    """The investigator's own secret key, wherever it lives (gpg-agent asks for passphrases, smart cards work)."""
+
+    @property
+    def fingerprint(self) -> Fingerprint:
+        """The primary fingerprint."""
+        ...
+
+    def sign(self, envelope: Envelope) -> Envelope:
+        """The envelope with this key's signature added.
+
+        Raises:
+            SignatureInvalid: the key cannot sign: missing, expired, passphrase refused.
+        """
+        ...
+
+    def public_key(self) -> bytes:
+        """The armored public key, minimal (no third-party signatures)."""
+        ...
+
+
+def verify_all(keyring: Keyring, envelope: Envelope) -> tuple[Fingerprint, ...]:
+    """The signers' primary fingerprints, in the envelope's order, when *every* signature is good.
+
+    Raises:
+        SignatureInvalid: the first one that is not.
+    """
+    data = envelope.signed_bytes()
+    return tuple(keyring.verify(data, one) for one in envelope.signatures)

@@ -1,0 +1,207 @@
+"""Finding and loading what is installed: stevedore finds, pluggy calls. The only file that imports stevedore.
+
+Entry-point groups: ``mig.modules`` (name = an operation's word, value = a Module class), ``mig.agent`` and
+``mig.server`` (hook implementations), ``mig.cli`` (name = a command's word, value = a typer app).
+
+Metadata are read afresh each time: stevedore's own JSON cache lives where another user of the host may write, which
+would make a root agent import what it should not. Names are filtered by the local policy *before* anything is imported.
+Two plugins that claim one name are both refused. A plugin that cannot be loaded is reported in ``failures``; the others
+go on.
+"""
+
+from __future__ import annotations
+
+import importlib.metadata
+import logging
+from collections import Counter
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import stevedore
+
+from mig_core.errors import ModuleUnknown, PluginError
+from mig_core.plugin.module import API_VERSION, Module
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Iterable, Mapping
+    from importlib.metadata import EntryPoint
+
+    import pluggy
+
+MODULES = "mig.modules"
+COMMANDS = "mig.cli"
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """An entry point and the distribution that brings it; nothing is imported yet."""
+
+    name: str
+    group: str
+    value: str
+    distribution: str
+    version: str
+    summary: str
+
+
+def installed(group: str) -> tuple[Found, ...]:
+    """Everything registered under a group, by name, without importing it."""
+    rows = []
+    for point in importlib.metadata.entry_points(group=group):
+        metadata = point.dist.metadata if point.dist else None
+        name, version, summary = (
+            (metadata[key] if metadata and key in metadata else "") for key in ("Name", "Version", "Summary")
+        )
+        rows.append(Found(point.name, group, point.value, name, version, summary))
+    return tuple(sorted(rows, key=lambda row: (row.name, row.distribution)))
+
+
+class PluginManager:
+    """The modules and hooks of one process.
+
+    Args:
+        allow: names of modules that may be loaded; empty: all.
+        deny: names that may not, whatever ``allow`` says.
+    """
+
+    def __init__(self, *, allow: Collection[str] = (), deny: Collection[str] = ()) -> None:
+        self._allow = frozenset(allow)
+        self._deny = frozenset(deny)
+        self._failures: dict[str, str] = {}
+        self._modules: dict[str, Module[Any]] = {}
+        for name, loaded in self._load(MODULES).items():
+            try:
+                self._modules[name] = _instantiate(name, loaded)
+            except PluginError as error:
+                self._failed(name, error.problem)
+
+    @property
+    def failures(self) -> Mapping[str, str]:
+        """Entry point's name -> why it could not be loaded."""
+        return self._failures
+
+    def names(self) -> tuple[str, ...]:
+        """Names of all modules that loaded, sorted."""
+        return tuple(sorted(self._modules))
+
+    def module(self, name: str) -> Module[Any]:
+        """A loaded module.
+
+        Raises:
+            ModuleUnknown: nothing allowed here provides it; the text says whether policy, absence or a failure is the
+                cause.
+        """
+        try:
+            return self._modules[name]
+        except KeyError:
+            pass
+        if name in self._failures:
+            raise ModuleUnknown(name, f"module {name!r} cannot be loaded: {self._failures[name]}")
+        if not self._permitted(name):
+            raise ModuleUnknown(name, f"module {name!r} is not allowed by the local policy")
+        raise ModuleUnknown(
+            name,
+            f"module {name!r} is not available",
+            next_step=f"install it: pip install mig-plugin-{name}; available: {', '.join(self.names()) or 'none'}",
+        )
+
+    def hooks(self, role: str) -> pluggy.HookRelay | None:
+        """The hook caller of a role (``agent`` or ``server``), or None when no plugin implements anything for it."""
+        implementations = self._load(f"mig.{role}")
+        if not implementations:
+            return None
+        import pluggy
+
+        from mig_core.plugin.hooks import PROJECT, SPECIFICATIONS
+
+        manager = pluggy.PluginManager(PROJECT)
+        manager.add_hookspecs(SPECIFICATIONS[role])
+        for name, loaded in implementations.items():
+            try:
+                manager.register(loaded() if isinstance(loaded, type) else loaded, name=name)
+                manager.check_pending()
+            except Exception as error:
+                if manager.has_plugin(name):
+                    manager.unregister(name=name)
+                self._failed(name, f"{type(error).__name__}: {error}")
+        return manager.hook
+
+    def _permitted(self, name: str) -> bool:
+        return name not in self._deny and (not self._allow or name in self._allow)
+
+    def _load(self, group: str) -> dict[str, object]:
+        points = list(importlib.metadata.entry_points(group=group))
+        if group == MODULES:
+            points = [point for point in points if self._permitted(point.name)]
+        twins = {name for name, count in Counter(point.name for point in points).items() if count > 1}
+        for name in sorted(twins):
+            owners = sorted(point.dist.name if point.dist else "?" for point in points if point.name == name)
+            self._failed(name, f"claimed by more than one distribution: {', '.join(owners)}")
+        chosen = [point for point in points if point.name not in twins]
+        return _import(group, chosen, lambda point, error: self._failed(point.name, f"{type(error).__name__}: {error}"))
+
+    def _failed(self, name: str, problem: str) -> None:
+        self._failures[name] = problem
+        _log.warning("plugin %s is left out: %s", name, problem)
+
+
+def load_module(name: str) -> Module[Any]:
+    """One module by name, without looking at any other.
+
+    Raises:
+        ModuleUnknown: nothing installed provides it, or it cannot be loaded.
+    """
+    return PluginManager(allow=(name,)).module(name)
+
+
+def load_command(name: str) -> object:
+    """The typer app that a plugin registers as ``mig NAME``.
+
+    Raises:
+        PluginError: nothing installed provides it, two distributions do, or it cannot be imported.
+    """
+    points = [point for point in importlib.metadata.entry_points(group=COMMANDS) if point.name == name]
+    if len(points) != 1:
+        raise PluginError(name, "is claimed by more than one distribution" if points else "is not installed")
+    problems: list[str] = []
+    loaded = _import(COMMANDS, points, lambda _, error: problems.append(f"{type(error).__name__}: {error}"))
+    if problems:
+        raise PluginError(name, f"cannot be imported: {problems[0]}")
+    return loaded[name]
+
+
+def _import(
+    group: str, points: Iterable[EntryPoint], on_failure: Callable[[EntryPoint, BaseException], object]
+) -> dict[str, object]:
+    chosen = list(points)
+
+    class Fresh(stevedore.ExtensionManager[Any]):
+        def list_entry_points(self) -> list[EntryPoint]:
+            return chosen
+
+    def failed(_: stevedore.ExtensionManager[Any], point: EntryPoint, error: BaseException) -> None:
+        on_failure(point, error)
+
+    manager = Fresh(group, on_load_failure_callback=failed)
+    return {extension.name: extension.plugin for extension in manager.extensions}
+
+
+def _instantiate(name: str, loaded: object) -> Module[Any]:
+    if not (isinstance(loaded, type) and issubclass(loaded, Module)):
+        raise PluginError(name, "its entry point is not a Module class")
+    try:
+        module = loaded()
+    except Exception as error:  # a constructor may raise anything, and an abstract class raises here
+        raise PluginError(name, f"cannot be made: {type(error).__name__}: {error}") from error
+    info = getattr(module, "info", None)
+    if info is None or info.name != name:
+        raise PluginError(
+            name, f"its info.name is {getattr(info, 'name', None)!r}; it must equal the entry point's name"
+        )
+    if info.api != API_VERSION:
+        raise PluginError(
+            name, f"is written for version {info.api} of the module contract, this is version {API_VERSION}"
+        )
+    return module

@@ -1,0 +1,320 @@
+"""Declared parameters: one declaration gives validation, command line options, console questions, help and JSON schema.
+
+A :class:`Parameter` is one option: its word on the command line (``path``), its key in the JSON (``paths``), its kind
+and limits.
+:class:`Parameters` is the whole set. Parameters may sit in a nested object (``group="options"``), and the set may be
+*labelled*: then
+the operation carries a map of labels to such objects (``{"searches": {"s1": {…}}}``), as ``file`` and ``memory`` do.
+"""
+
+from __future__ import annotations
+
+import difflib
+from dataclasses import dataclass
+from enum import Enum
+from typing import TYPE_CHECKING, cast
+
+from mig_core.domain.document import kind_of
+from mig_core.errors import ParameterError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from mig_core.domain.document import JSON
+
+Value = str | int | bool
+MAX_VALUES = 1000
+CLI_LABEL = "s1"
+"""The label that the command line gives to its one search."""
+
+
+class Kind(Enum):
+    """The JSON type of a value."""
+
+    TEXT = "string"
+    INTEGER = "integer"
+    BOOLEAN = "boolean"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parameter:
+    """One parameter."""
+
+    name: str
+    """Its word on the command line and in the console: lower case, no dash in front."""
+    key: str
+    """Its key in the JSON."""
+    help: str
+    """What it does, in one sentence without a full stop."""
+    kind: Kind = Kind.TEXT
+    many: bool = False
+    """Whether the JSON holds a list and the option may be repeated."""
+    required: bool = False
+    default: Value | None = None
+    """What a missing key means; None is the kind's zero (``""``, 0, false). A list is empty."""
+    cli_default: Value | None = None
+    """What ``mig`` sends when the option is not given; None: it sends nothing."""
+    group: str = ""
+    """Key of the nested object it lives in."""
+    metavar: str = ""
+    choices: tuple[str, ...] = ()
+    minimum: int | None = None
+    maximum: int | None = None
+    max_length: int = 4096
+    check: Callable[[str], object] | None = None
+    """Further check of a text; raises ValueError with the problem."""
+    cli: bool = True
+    """Whether it is offered on the command line and in the console."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Switch:
+    """A command line word that sets another parameter:
+
+    ``matchany`` is ``matchall = false``. A switch wins over the plain option.
+    """
+
+    name: str
+    sets: str
+    """The ``name`` of the parameter."""
+    value: Value
+    help: str
+
+
+@dataclass(frozen=True, slots=True)
+class Values:
+    """Checked values of one object, by the parameter's *name*."""
+
+    by_name: Mapping[str, Value | tuple[Value, ...]]
+    ignored: tuple[str, ...] = ()
+    """Paths of unknown keys that were let pass (only without ``strict``)."""
+
+    def text(self, name: str) -> str:
+        """A text."""
+        return cast("str", self.by_name[name])
+
+    def integer(self, name: str) -> int:
+        """A whole number."""
+        return cast("int", self.by_name[name])
+
+    def boolean(self, name: str) -> bool:
+        """True or false."""
+        return cast("bool", self.by_name[name])
+
+    def texts(self, name: str) -> tuple[str, ...]:
+        """All texts of a repeatable parameter."""
+        return cast("tuple[str, ...]", self.by_name[name])
+
+
+class Parameters:
+    """All parameters of a module."""
+
+    def __init__(
+        self,
+        *members: Parameter | Switch,
+        label: str = "",
+        check_label: Callable[[str], object] | None = None,
+        maximum_labels: int = 64,
+    ) -> None:
+        """Declares the set.
+
+        Args:
+            members: in the order help shows them.
+            label: key of the map of labelled objects; empty for a flat set.
+            check_label: raises ValueError for a label that will not do.
+            maximum_labels: how many labelled objects one operation may carry.
+        """
+        self.members = tuple(one for one in members if isinstance(one, Parameter))
+        self.switches = tuple(one for one in members if isinstance(one, Switch))
+        self.label = label
+        self._check_label = check_label
+        self._maximum_labels = maximum_labels
+        self._by_name = {one.name: one for one in self.members}
+
+    def parse(self, raw: object, *, strict: bool = True) -> Values:
+        """The values of a flat set.
+
+        Raises:
+            ParameterError: names the JSON path.
+        """
+        return self._parse_object(raw, "", strict)
+
+    def parse_labelled(self, raw: object, *, strict: bool = True) -> dict[str, Values]:
+        """The values of each labelled object, in the order of the JSON.
+
+        Raises:
+            ParameterError: names the JSON path.
+        """
+        outer = _object(raw, "")
+        ignored = []
+        inner: object = {}
+        for key, value in outer.items():
+            if key.casefold() == self.label:
+                inner = {} if value is None else value
+            elif strict:
+                raise ParameterError(key[:80], "is not a known key", next_step=f"the only key here is {self.label}")
+            else:
+                ignored.append(key)
+        labelled = _object(inner, self.label)
+        if len(labelled) > self._maximum_labels:
+            raise ParameterError(
+                self.label, f"has {len(labelled)} entries, at most {self._maximum_labels} are accepted"
+            )
+        parsed = {}
+        for name, value in labelled.items():
+            if self._check_label is not None:
+                try:
+                    self._check_label(name)
+                except ValueError as error:
+                    raise ParameterError(self.label, str(error)) from None
+            parsed[name] = self._parse_object(value, f"{self.label}.{name}", strict)
+        return parsed
+
+    def from_options(self, options: Mapping[str, object]) -> dict[str, JSON]:
+        """The raw parameters for one invocation of the command line.
+
+        Args:
+            options: name -> value, or list of values; options not given are absent or None.
+        """
+        chosen: dict[str, object] = {one.name: one.cli_default for one in self.members if one.cli_default is not None}
+        chosen.update(
+            {name: value for name, value in options.items() if name in self._by_name and value not in (None, [], ())}
+        )
+        for switch in self.switches:
+            if options.get(switch.name):
+                chosen[switch.sets] = switch.value
+        built: dict[str, JSON] = {}
+        for one in self.members:
+            if one.name not in chosen:
+                continue
+            value = chosen[one.name]
+            place = cast("dict[str, JSON]", built.setdefault(one.group, {})) if one.group else built
+            place[one.key] = cast("JSON", list(cast("tuple[str, ...]", value)) if one.many else value)
+        return {self.label: {CLI_LABEL: built}} if self.label else built
+
+    def json_schema(self) -> dict[str, JSON]:
+        """JSON Schema (2020-12) of an operation's parameters."""
+        properties: dict[str, JSON] = {}
+        required: list[JSON] = []
+        for one in self.members:
+            place = properties
+            if one.group:
+                nested = cast(
+                    "dict[str, JSON]",
+                    properties.setdefault(
+                        one.group, {"type": "object", "additionalProperties": False, "properties": {}}
+                    ),
+                )
+                place = cast("dict[str, JSON]", nested["properties"])
+            elif one.required:
+                required.append(one.key)
+            place[one.key] = _schema_of(one)
+        schema: dict[str, JSON] = {"type": "object", "additionalProperties": False, "properties": properties}
+        if required:
+            schema["required"] = required
+        if self.label:
+            labelled: JSON = {"type": "object", "additionalProperties": schema, "maxProperties": self._maximum_labels}
+            schema = {"type": "object", "additionalProperties": False, "properties": {self.label: labelled}}
+        return schema
+
+    def _parse_object(self, raw: object, path: str, strict: bool) -> Values:
+        given: dict[tuple[str, str], tuple[str, object]] = {}
+        ignored: list[str] = []
+        groups = {one.group.casefold() for one in self.members if one.group}
+        known = {(one.group.casefold(), one.key.casefold()) for one in self.members}
+
+        def collect(source: Mapping[str, object], group: str, prefix: str) -> None:
+            for key, value in source.items():
+                where = f"{prefix}.{key[:80]}" if prefix else key[:80]
+                folded = key.casefold()
+                if not group and folded in groups:
+                    if value is not None:
+                        collect(_object(value, where), folded, where)
+                elif (group, folded) in known:
+                    given[group, folded] = (where, value)
+                elif strict:
+                    raise ParameterError(where, "is not a known key", next_step=self._suggest(folded))
+                else:
+                    ignored.append(where)
+
+        collect(_object(raw, path), "", path)
+        values: dict[str, Value | tuple[Value, ...]] = {}
+        for one in self.members:
+            natural = ".".join(part for part in (path, one.group, one.key) if part)
+            where, value = given.get((one.group.casefold(), one.key.casefold()), (natural, None))
+            values[one.name] = _parse_value(one, value, where)
+        return Values(values, tuple(ignored))
+
+    def _suggest(self, key: str) -> str:
+        close = difflib.get_close_matches(key, [one.key for one in self.members], n=1)
+        return f"did you mean {close[0]}?" if close else f"known keys: {', '.join(one.key for one in self.members)}"
+
+
+def _object(value: object, path: str) -> dict[str, object]:
+    if not isinstance(value, dict):
+        raise ParameterError(path, f"must be an object, got {kind_of(value)}")
+    return value
+
+
+def _parse_value(one: Parameter, value: object, path: str) -> Value | tuple[Value, ...]:
+    if one.many:
+        if value is None:
+            value = []
+        if not isinstance(value, list):
+            raise ParameterError(path, f"must be a list, got {kind_of(value)}")
+        if len(value) > MAX_VALUES:
+            raise ParameterError(path, f"has {len(value)} entries, at most {MAX_VALUES} are accepted")
+        if one.required and not value:
+            raise ParameterError(path, "must have at least one entry")
+        return tuple(_parse_one(one, entry, f"{path}[{index}]") for index, entry in enumerate(value))
+    if value is None:
+        if one.required:
+            raise ParameterError(path, "is missing")
+        if one.default is not None:
+            return one.default
+        zeros: dict[Kind, Value] = {Kind.TEXT: "", Kind.INTEGER: 0, Kind.BOOLEAN: False}
+        return zeros[one.kind]
+    return _parse_one(one, value, path)
+
+
+def _parse_one(one: Parameter, value: object, path: str) -> Value:
+    if one.kind is Kind.BOOLEAN:
+        if not isinstance(value, bool):
+            raise ParameterError(path, f"must be true or false, got {kind_of(value)}")
+        return value
+    if one.kind is Kind.INTEGER:
+        if isinstance(value, float) and value.is_integer():
+            value = int(value)
+        if isinstance(value, bool) or not isinstance(value, int):
+            raise ParameterError(path, f"must be a whole number, got {kind_of(value)}")
+        if (one.minimum is not None and value < one.minimum) or (one.maximum is not None and value > one.maximum):
+            raise ParameterError(path, f"must be from {one.minimum} to {one.maximum}, got {value}")
+        return value
+    if not isinstance(value, str):
+        raise ParameterError(path, f"must be a string, got {kind_of(value)}")
+    if len(value) > one.max_length:
+        raise ParameterError(path, f"is {len(value)} characters long, at most {one.max_length} are accepted")
+    if one.choices and value not in one.choices:
+        raise ParameterError(path, f"must be one of {', '.join(one.choices)}, got {value!r:.60}")
+    if one.check is not None:
+        try:
+            one.check(value)
+        except ValueError as error:
+            raise ParameterError(path, str(error)) from None
+    return value
+
+
+def _schema_of(one: Parameter) -> JSON:
+    schema: dict[str, JSON] = {"type": one.kind.value}
+    if one.choices:
+        schema["enum"] = list(one.choices)
+    if one.minimum is not None:
+        schema["minimum"] = one.minimum
+    if one.maximum is not None:
+        schema["maximum"] = one.maximum
+    if one.kind is Kind.TEXT:
+        schema["maxLength"] = one.max_length
+    if one.many:
+        schema = {"type": "array", "items": schema, "maxItems": MAX_VALUES}
+    schema["description"] = one.help
+    return schema

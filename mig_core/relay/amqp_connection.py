@@ -1,0 +1,352 @@
+"""One connection to RabbitMQ as coroutines: the only file that touches pika.
+
+Both ends of the ``amqp`` relay sit on it: the agent's on an event loop in a thread of its own, the scheduler's on the
+scheduler's loop. Everything here runs on one event loop and is not thread-safe. What pika reports becomes RelayDenied
+(the broker knows us and says no) or RelayUnavailable (everything else); nothing here reconnects.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import logging
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import TYPE_CHECKING, Any, cast
+from urllib.parse import unquote, urlsplit
+
+import pika
+from pika.adapters.asyncio_connection import AsyncioConnection
+from pika.exceptions import (
+    AMQPError,
+    AuthenticationError,
+    ChannelClosed,
+    ConnectionClosed,
+    ProbableAccessDeniedError,
+    ProbableAuthenticationError,
+)
+
+from mig_core.errors import ConfigurationError, RelayDenied, RelayError, RelayUnavailable
+from mig_core.relay.tls import TlsOptions
+from mig_core.relay.topology import VIRTUAL_HOST
+
+if TYPE_CHECKING:
+    import ssl
+    from collections.abc import Callable, Iterator
+
+ACCESS_REFUSED = 403
+NOT_FOUND = 404
+PRECONDITION_FAILED = 406
+"""Reply codes of AMQP 0-9-1 (section 1.2 of the specification)."""
+
+_DENIED = frozenset({ACCESS_REFUSED, PRECONDITION_FAILED, 530})
+_MAX_EXPIRATION_MS = 2**32 - 1
+
+log = logging.getLogger(__name__)
+
+
+class Outcome(Enum):
+    """What became of a published message."""
+
+    TAKEN = "taken"
+    """The broker has it safe."""
+    RETURNED = "returned"
+    """No queue wanted it."""
+    LOST = "lost"
+    """Not known, or not taken just now: send it again."""
+    DENIED = "denied"
+    """The broker will not take it from this login."""
+
+
+@dataclass(frozen=True, slots=True)
+class Broker:
+    """Where the broker is and who we are there."""
+
+    host: str
+    port: int
+    virtual_host: str
+    login: str
+    password: str = field(repr=False)
+    context: ssl.SSLContext | None = field(default=None, repr=False)
+    heartbeat: int = 30
+    """Seconds without a sign of life after which the other side counts as dead (pika allows five more)."""
+
+    @classmethod
+    def from_url(cls, url: str, *, tls: TlsOptions | None = None, login: tuple[str, str] | None = None) -> Broker:
+        """A broker from ``amqp[s]://[login:password@]host[:port][/virtual-host]``; ``login`` goes before the URL's.
+
+        Raises:
+            ConfigurationError: it is not such a URL, or a TLS file cannot be used. Passwords are not repeated.
+        """
+        parts = urlsplit(url)
+        try:
+            port = parts.port or (5671 if parts.scheme == "amqps" else 5672)
+        except ValueError:
+            port = 0
+        if parts.scheme not in ("amqp", "amqps") or not parts.hostname or not port or parts.query or parts.fragment:
+            raise ConfigurationError(
+                "", "relay", "must be like amqps://broker:5671/mig", next_step="options belong into the settings"
+            )
+        user, password = login or (unquote(parts.username or ""), unquote(parts.password or ""))
+        context = (tls or TlsOptions()).context() if parts.scheme == "amqps" else None
+        virtual_host = unquote(parts.path.removeprefix("/")) or VIRTUAL_HOST
+        return cls(parts.hostname, port, virtual_host, user, password, context)
+
+    def __str__(self) -> str:
+        return f"RabbitMQ at {self.host}:{self.port}, virtual host {self.virtual_host}"
+
+
+class AmqpConnection:
+    """An open connection. ``closed`` becomes done, with the reason as its result, when the connection has ended."""
+
+    def __init__(self, broker: Broker) -> None:
+        self.broker = broker
+        self.closed: asyncio.Future[RelayError] = asyncio.get_running_loop().create_future()
+        self._opened: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._pika: Any = None
+
+    @classmethod
+    async def open(cls, broker: Broker) -> AmqpConnection:
+        """Connects and logs in, within about 15 s.
+
+        Raises:
+            RelayUnavailable: nobody there, or no AMQP.
+            RelayDenied: the login or the virtual host is refused (also while RabbitMQ cannot ask mig-api).
+        """
+        if logging.getLogger("pika").level == logging.NOTSET:
+            # pika reports at ERROR what we translate and cope with; errors are for what someone must act on.
+            logging.getLogger("pika").setLevel(logging.CRITICAL)
+        self = cls(broker)
+        self._pika = AsyncioConnection(
+            _parameters(broker),
+            on_open_callback=self._on_open,
+            on_open_error_callback=self._on_closed,
+            on_close_callback=self._on_closed,
+            custom_ioloop=asyncio.get_running_loop(),
+        )
+        try:
+            await self._opened
+        except asyncio.CancelledError:
+            await self.close()
+            raise
+        return self
+
+    async def channel(self, *, prefetch: int = 0) -> Channel:
+        """A new channel with publisher confirms on. At most ``prefetch`` unacknowledged deliveries a consumer.
+
+        Raises:
+            RelayError: the connection or the channel was closed meanwhile.
+        """
+        if self.closed.done():
+            raise self.closed.result()
+        opened: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+        raw = self._pika.channel(on_open_callback=functools.partial(_settle, opened))
+        channel = Channel(raw, self)
+        await channel.reply(opened)
+        await channel.call("basic_qos", prefetch_count=prefetch)
+        await channel.turn_on_confirms()
+        return channel
+
+    async def close(self, *, patience: float = 1.0) -> None:
+        """Closes politely; after ``patience`` seconds, at once."""
+        if not self.closed.done():
+            if not (self._pika.is_closing or self._pika.is_closed):
+                self._pika.close()
+            await asyncio.wait({self.closed}, timeout=patience)
+        if not self.closed.done():
+            # The broker does not answer, and pika has no public way to let go of the socket.
+            self._pika._terminate_stream(ConnectionClosed(320, "given up"))  # noqa: SLF001  see above
+            await asyncio.wait({self.closed}, timeout=patience)
+
+    def _on_open(self, _connection: object) -> None:
+        _settle(self._opened, None)
+
+    def _on_closed(self, _connection: object, error: BaseException) -> None:
+        reason = _translate(error, self.broker)
+        _settle(self.closed, reason)
+        if not self._opened.done():
+            self._opened.set_exception(reason)
+
+
+class Channel:
+    """One channel. ``closed`` becomes done, with the reason as its result, when the channel has ended."""
+
+    def __init__(self, raw: Any, connection: AmqpConnection) -> None:  # noqa: ANN401  pika publishes no types
+        self._raw = raw
+        self._connection = connection
+        self._replies: set[asyncio.Future[Any]] = set()
+        self._unconfirmed: dict[int, Callable[[Outcome], None]] = {}
+        self._returned: set[int] = set()
+        self._published = 0
+        self.reply_code = 0
+        """Why the broker closed the channel; 0: it did not."""
+        self.closed: asyncio.Future[RelayError] = asyncio.get_running_loop().create_future()
+        raw.add_on_close_callback(self._on_closed)
+        raw.add_on_cancel_callback(lambda _frame: self.close())
+        raw.add_on_return_callback(self._on_return)
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it can be used."""
+        return bool(self._raw.is_open) and not self.closed.done()
+
+    async def call(self, method: str, **arguments: object) -> None:
+        """One of pika's channel methods that the broker answers, for example ``queue_declare``.
+
+        Raises:
+            RelayDenied: no permission, or what exists differs from what is declared.
+            RelayUnavailable: no such thing (``reply_code`` is then NOT_FOUND), or the connection went away.
+        """
+        answered: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+        if not self.is_open:
+            raise await self._reason()
+        getattr(self._raw, method)(callback=functools.partial(_settle, answered), **arguments)
+        await self.reply(answered)
+
+    async def reply(self, answered: asyncio.Future[Any]) -> None:
+        """Waits for an answer of the broker; raises as :meth:`call`."""
+        self._replies.add(answered)
+        try:
+            await answered
+        finally:
+            self._replies.discard(answered)
+
+    async def turn_on_confirms(self) -> None:
+        """From now on the broker says what became of every message; raises as :meth:`call`."""
+        await self.call("confirm_delivery", ack_nack_callback=self._on_confirm)
+
+    async def consume(self, queue: str, arrived: Callable[[int, str, str, bytes], None]) -> None:
+        """Calls ``arrived(tag, routing_key, user_id, body)`` for each message; raises as :meth:`call`."""
+
+        def deliver(_channel: object, method: Any, properties: Any, body: bytes) -> None:  # noqa: ANN401  pika's
+            arrived(method.delivery_tag, method.routing_key, properties.user_id or "", body)
+
+        await self.call("basic_consume", queue=queue, on_message_callback=deliver)
+
+    def ack(self, tag: int, *, multiple: bool = False) -> None:
+        """Settles a delivery (``multiple``: and all before it). Does nothing on a closed channel."""
+        if self.is_open:
+            self._raw.basic_ack(tag, multiple)
+
+    def nack(self, tag: int, *, requeue: bool) -> None:
+        """Gives a delivery back, or drops it. Does nothing on a closed channel."""
+        if self.is_open:
+            self._raw.basic_nack(tag, False, requeue)
+
+    def publish(
+        self,
+        exchange: str,
+        routing_key: str,
+        body: bytes,
+        done: Callable[[Outcome], None],
+        *,
+        user_id: str | None = None,
+        seconds: float | None = None,
+    ) -> None:
+        """Sends a persistent message that must find a queue; ``done`` is called exactly once.
+
+        Args:
+            user_id: our own login, which the broker then vouches for.
+            seconds: how long the message may wait for a consumer.
+        """
+        if not self.is_open:
+            done(Outcome.LOST)
+            return
+        expiration = None if seconds is None else str(min(max(int(seconds * 1000), 1), _MAX_EXPIRATION_MS))
+        self._published += 1  # the broker counts the same way: this is the tag of its confirm
+        tag = self._published
+        self._unconfirmed[tag] = done
+        properties = pika.BasicProperties(
+            delivery_mode=2, message_id=str(tag), user_id=user_id, expiration=expiration, content_type="application/json"
+        )
+        self._raw.basic_publish(exchange, routing_key, body, properties, mandatory=True)
+
+    def close(self) -> None:
+        """Begins to close; unsettled deliveries come again."""
+        if self._raw.is_open:
+            self._raw.close()
+
+    async def _reason(self) -> RelayError:
+        if self._raw.is_closing:
+            await asyncio.wait({self.closed}, timeout=1.0)
+        return self.closed.result() if self.closed.done() else RelayUnavailable(f"{self._connection.broker}: closing")
+
+    def _on_return(self, _channel: object, _method: object, properties: Any, _body: bytes) -> None:  # noqa: ANN401  pika's
+        self._returned.add(int(properties.message_id))  # its confirm follows
+
+    def _on_confirm(self, frame: Any) -> None:  # noqa: ANN401  pika publishes no types
+        taken = frame.method.NAME == "Basic.Ack"
+        for tag in self._tags(frame.method.delivery_tag, frame.method.multiple):
+            done = self._unconfirmed.pop(tag, None)
+            returned = tag in self._returned
+            self._returned.discard(tag)
+            if done is not None:
+                done(Outcome.RETURNED if returned else Outcome.TAKEN if taken else Outcome.LOST)
+
+    def _tags(self, last: int, multiple: bool) -> Iterator[int]:
+        if not multiple:
+            return iter((last,))
+        # Tags were put in ascending order, so the first ones are meant (0: all of them).
+        first = next(iter(self._unconfirmed), self._published + 1)
+        return iter(range(first, (last or self._published) + 1))
+
+    def _on_closed(self, _channel: object, error: BaseException) -> None:
+        if isinstance(error, ChannelClosed):
+            self.reply_code = error.reply_code
+        reason = _translate(error, self._connection.broker)
+        _settle(self.closed, reason)
+        for answered in tuple(self._replies):
+            if not answered.done():
+                answered.set_exception(reason)
+        unconfirmed, self._unconfirmed = self._unconfirmed, {}
+        outcome = Outcome.DENIED if isinstance(reason, RelayDenied) else Outcome.LOST
+        for done in unconfirmed.values():
+            done(outcome)
+
+
+def _parameters(broker: Broker) -> object:
+    tls = pika.SSLOptions(broker.context, broker.host) if broker.context is not None else None
+    return pika.ConnectionParameters(
+        broker.host,
+        broker.port,
+        broker.virtual_host,
+        pika.PlainCredentials(broker.login, broker.password),
+        heartbeat=broker.heartbeat,
+        ssl_options=tls,
+        connection_attempts=1,
+        socket_timeout=10,
+        stack_timeout=15,
+        blocked_connection_timeout=120,
+    )
+
+
+def _settle(future: asyncio.Future[Any], value: object) -> None:
+    if not future.done():
+        future.set_result(value)
+
+
+def _translate(error: BaseException, broker: Broker) -> RelayError:
+    """What an error of pika's means to us. Messages of the broker are shortened: they may repeat what a peer sent."""
+    for one in _inner(error):
+        if isinstance(one, AuthenticationError | ProbableAuthenticationError | ProbableAccessDeniedError):
+            problem = "virtual host" if isinstance(one, ProbableAccessDeniedError) else "login"
+            return RelayDenied(
+                f"{broker}: {problem} refused for {broker.login}",
+                next_step="is the agent approved, and can RabbitMQ reach mig-api?",
+            )
+        if isinstance(one, ConnectionClosed | ChannelClosed):
+            kind = RelayDenied if one.reply_code in _DENIED else RelayUnavailable
+            return kind(f"{broker}: {one.reply_code} {one.reply_text:.200}")
+    return RelayUnavailable(f"{broker}: {error!r:.200}")
+
+
+def _inner(error: BaseException) -> Iterator[BaseException]:
+    """An error and what it was made from: pika's connection workflow wraps more than once."""
+    pending = [error]
+    while pending:
+        one = pending.pop()
+        yield one
+        if not isinstance(one, ConnectionClosed | ChannelClosed):
+            pending.extend(cast("list[BaseException]", getattr(one, "exceptions", None) or []))
+            wrapped = [getattr(one, "exception", None), *(one.args if isinstance(one, AMQPError) else ())]
+            pending.extend(other for other in wrapped if isinstance(other, BaseException))

@@ -1,0 +1,194 @@
+"""What a relay does, apart from who does it.
+
+A relay moves opaque bytes; trust lives in the signed documents inside. It has two ends. Agents hold an
+:class:`AgentRelay`
+(threads, no event loop); schedulers hold a :class:`PlatformRelay` (asyncio). Both ends deliver at least once and in any
+order; everything above is idempotent by command id.
+
+``mig_core.testing.RelayContract`` holds every driver to the same behaviour.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Sequence
+    from datetime import datetime
+
+    from mig_core.domain.ids import AgentId
+
+
+class Kind(StrEnum):
+    """What an agent sends."""
+
+    RESULT = "result"
+    HEARTBEAT = "heartbeat"
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """A message for this agent. Until ``acknowledge`` is called the relay keeps it and will deliver it again.
+
+    ``acknowledge`` may be called from any thread, once; it never raises: if the connection is gone the message simply
+    comes
+    again.
+    """
+
+    body: bytes
+    acknowledge: Callable[[], None]
+
+
+class AgentRelay(Protocol):
+    """The endpoint's end. Reconnects by itself, with jittered back-off, until closed."""
+
+    def start(self, handle: Callable[[Delivery], None]) -> None:
+        """Connects in the background and calls ``handle`` for each message.
+
+        ``handle`` runs on the relay's thread and must return at once. At most ``prefetch`` unacknowledged messages are
+        held.
+        """
+        ...
+
+    @property
+    def connected(self) -> bool:
+        """Whether messages can arrive right now."""
+        ...
+
+    def publish(self, kind: Kind, body: bytes, *, timeout: float = 30.0) -> None:
+        """Returns when the relay has taken responsibility for the message. From any thread.
+
+        Raises:
+            RelayUnavailable: not within ``timeout`` seconds; the message may or may not have arrived: send it again.
+            RelayDenied: the relay refuses this agent's login or message.
+        """
+        ...
+
+    def close(self) -> None:
+        """Stops receiving, closes the connection and joins the thread. Unacknowledged messages will come again."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Outgoing:
+    """A message for one agent. ``expires``: not worth delivering after this moment."""
+
+    agent: AgentId
+    body: bytes
+    expires: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Inbound:
+    """A message from an agent. ``agent`` is who was logged in to the relay: good for counting, proof of nothing."""
+
+    kind: Kind
+    agent: str
+    body: bytes
+
+
+class Batch(Protocol):
+    """Messages that arrived together; unless acknowledged they come again."""
+
+    @property
+    def messages(self) -> Sequence[Inbound]:
+        """At least one."""
+        ...
+
+    async def acknowledge(self) -> None:
+        """Call after what they say is committed. Never raises."""
+        ...
+
+
+class PlatformRelay(Protocol):
+    """The scheduler's end. Reconnects by itself until closed; calls wait for the connection, up to their own limit."""
+
+    @property
+    def name(self) -> str:
+        """``amqp``, ``https`` or ``memory``: what an agent's enrolment says."""
+        ...
+
+    async def open(self) -> None:
+        """Connects, and makes what all agents share.
+
+        Raises:
+            RelayUnavailable: it cannot be reached now. Call again later.
+            RelayDenied: the login is refused.
+        """
+        ...
+
+    async def admit(self, agents: Sequence[AgentId]) -> None:
+        """Makes each agent's place to receive; harmless to repeat."""
+        ...
+
+    async def dismiss(self, agents: Sequence[AgentId]) -> None:
+        """Removes an agent's place, and what waits in it."""
+        ...
+
+    async def publish(self, messages: Sequence[Outgoing]) -> Sequence[int]:
+        """Hands over many at once; returns the indices of those that were *not* confirmed (to be tried again later).
+
+        Raises:
+            RelayUnavailable: nothing can be said about any of them.
+        """
+        ...
+
+    def batches(self, *, limit: int = 200) -> AsyncIterator[Batch]:
+        """What agents sent, in batches of at most ``limit``, as soon as there is anything
+
+        Ends when the relay is closed.
+        """
+        ...
+
+    async def close(self) -> None:
+        """Ends ``batches`` and the connection."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Claimed:
+    """A message claimed by an agent's poll: acknowledged by its ``id``."""
+
+    id: int
+    body: bytes
+
+
+class RelayQueue(Protocol):
+    """The queue behind the ``https`` relay; the store provides it (PostgreSQL), the API and the scheduler use it."""
+
+    async def put_commands(self, messages: Sequence[Outgoing]) -> None:
+        """Queues messages and wakes the agents' polls."""
+        ...
+
+    async def claim(
+        self, agent: AgentId, session: str, *, limit: int, lease: float, now: datetime
+    ) -> Sequence[Claimed]:
+        """Up to ``limit`` unexpired messages, leased for ``lease`` seconds to one agent process.
+
+        ``session`` names that process: a claim under another session of the same agent ends the older one's leases, so
+        that a dead
+        poll never keeps commands from a live one.
+        """
+        ...
+
+    async def acknowledge(self, agent: AgentId, ids: Sequence[int]) -> None:
+        """Removes messages for good. Foreign ids are ignored."""
+        ...
+
+    async def put_inbound(self, agent: AgentId, kind: Kind, body: bytes) -> None:
+        """Stores what an agent sent, durably, and wakes a scheduler."""
+        ...
+
+    async def take_inbound(self, *, limit: int, lease: float, now: datetime) -> Sequence[tuple[int, Inbound]]:
+        """Leases the oldest messages to one scheduler."""
+        ...
+
+    async def remove_inbound(self, ids: Sequence[int]) -> None:
+        """Removes messages for good, after what they say is committed."""
+        ...
+
+    async def dismiss(self, agents: Sequence[AgentId]) -> None:
+        """Removes everything queued for these agents."""
+        ...

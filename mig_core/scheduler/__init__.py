@@ -1,0 +1,1 @@
+"""The scheduler: fans actions out into commands, collects answers, keeps the books."""

@@ -1,0 +1,85 @@
+"""``mig-scheduler``.
+
+Reads its settings, connects database and relays, works until SIGTERM. The composition root of this role.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import logging
+import os
+import signal
+import sys
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mig_core.config.loader import load_settings
+from mig_core.config.server import SCHEDULER_FILE, SchedulerSettings
+from mig_core.errors import MigError
+from mig_core.relay.https_platform import HttpsPlatformRelay
+from mig_core.scheduler.service import Scheduler
+from mig_core.store.postgres import PostgresStore
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from mig_core.relay.base import PlatformRelay
+
+EXIT_OK = 0
+EXIT_ERROR = 1
+
+_log = logging.getLogger(__name__)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs the scheduler; returns its exit status."""
+    parser = argparse.ArgumentParser(
+        prog="mig-scheduler", description="MIG's scheduler: fans actions out and collects answers."
+    )
+    parser.add_argument("-c", "--config", type=Path, help=f"settings (default: {SCHEDULER_FILE}, if it is there)")
+    parser.add_argument("--check", action="store_true", help="read the settings, say what is wrong, and end")
+    parser.add_argument("-V", "--version", action="version", version=f"mig-scheduler {version('mig-core')}")
+    options = parser.parse_args(arguments)
+    path = options.config or (SCHEDULER_FILE if SCHEDULER_FILE.exists() else None)
+    try:
+        settings = load_settings(SchedulerSettings, role="scheduler", path=path, environment=os.environ)
+        logging.basicConfig(level=settings.log_level, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+        if not options.check:
+            asyncio.run(_run(settings))
+    except MigError as error:
+        print(f"mig-scheduler: {error.diagnostics()}", file=sys.stderr)  # noqa: T201  the program's own message
+        return EXIT_ERROR
+    return EXIT_OK
+
+
+async def _run(settings: SchedulerSettings) -> None:
+    loop = asyncio.get_running_loop()
+    work = asyncio.ensure_future(_serve(settings))
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, work.cancel)
+    with contextlib.suppress(asyncio.CancelledError):
+        await work
+    _log.info("stopped")
+
+
+async def _serve(settings: SchedulerSettings) -> None:
+    store = PostgresStore(settings.database)
+    await store.open()
+    try:
+        relays: list[PlatformRelay] = [HttpsPlatformRelay(store.relay_queue, store.wakeups)]
+        if settings.amqp.url or settings.amqp.url_file:
+            relays.append(_amqp(settings))
+        _log.info("started; relays: %s", ", ".join(relay.name for relay in relays))
+        await Scheduler(store, relays, settings, now=lambda: datetime.now(UTC)).run()
+    finally:
+        await store.close()
+
+
+def _amqp(settings: SchedulerSettings) -> PlatformRelay:
+    from mig_core.relay.amqp_platform import AmqpPlatformRelay
+
+    return AmqpPlatformRelay(settings.amqp)

@@ -1,0 +1,93 @@
+"""The scheduler's tasks in one event loop (asyncio; no threads but for large documents).
+
+Any number of schedulers may run against one database: what each does is leased row by row, or harmless to do twice.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from typing import TYPE_CHECKING
+
+from mig_core.scheduler.collector import Collector
+from mig_core.scheduler.fanout import FanOut, Outbox
+from mig_core.scheduler.periodic import Periodic
+from mig_core.scheduler.steady import regularly, until_done, whenever_woken
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from datetime import datetime
+
+    from mig_core.config.server import SchedulerSettings
+    from mig_core.relay.base import PlatformRelay
+    from mig_core.store.base import Store
+
+_FALLBACK_INTERVAL = 5.0
+"""Seconds after which tables are looked at even if no wakeup came."""
+_ADMIT_BATCH = 200
+
+_log = logging.getLogger(__name__)
+
+
+class Scheduler:
+    """Everything a scheduler does, until it is cancelled."""
+
+    def __init__(
+        self,
+        store: Store,
+        relays: Sequence[PlatformRelay],
+        settings: SchedulerSettings,
+        *,
+        now: Callable[[], datetime],
+    ) -> None:
+        self._store = store
+        self._relays = {relay.name: relay for relay in relays}
+        self._settings = settings
+        self._now = now
+
+    async def run(self) -> None:
+        """Works until cancelled; then closes the relays."""
+        wakeups = self._store.wakeups
+        fan_out = FanOut(self._store, self._now)
+        outbox = Outbox(self._store, self._relays, self._now)
+        periodic = Periodic(self._store, self._settings, self._now)
+        every = self._settings.periodic_interval.total_seconds()
+        try:
+            async with asyncio.TaskGroup() as group:
+                for relay in self._relays.values():
+                    group.create_task(self._serve(relay))
+                group.create_task(
+                    whenever_woken(wakeups, "action", "fanning out", fan_out.run_due, interval=_FALLBACK_INTERVAL)
+                )
+                group.create_task(
+                    whenever_woken(wakeups, "outbox", "handing over", outbox.run, interval=_FALLBACK_INTERVAL)
+                )
+                group.create_task(regularly("periodic work", periodic.run, interval=every))
+        finally:
+            for relay in self._relays.values():
+                with contextlib.suppress(Exception):  # we are leaving; a relay that is gone cannot be closed
+                    await relay.close()
+
+    async def _serve(self, relay: PlatformRelay) -> None:
+        await until_done(f"connecting to relay {relay.name}", relay.open)
+        _log.info("relay %s is connected", relay.name)
+        async with asyncio.TaskGroup() as group:
+            group.create_task(Collector(self._store, relay, self._now).run())
+            group.create_task(
+                whenever_woken(
+                    self._store.wakeups,
+                    "agent",
+                    f"admitting agents to relay {relay.name}",
+                    lambda: self._admit(relay),
+                    interval=_FALLBACK_INTERVAL,
+                )
+            )
+
+    async def _admit(self, relay: PlatformRelay) -> bool:
+        agents = await self._store.agents.not_admitted(relay.name, limit=_ADMIT_BATCH)
+        if agents:
+            await relay.admit(agents)
+            await self._store.agents.mark_admitted(agents)
+            _log.info("relay %s: %d agents admitted", relay.name, len(agents))
+        return len(agents) == _ADMIT_BATCH

@@ -1,0 +1,57 @@
+"""Work that is done whenever something wakes it, again and again, and that outlives outages of database and relay."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+from typing import TYPE_CHECKING, TypeVar
+
+from mig_core.errors import RelayError, StoreError
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from mig_core.store.base import Wakeups
+
+T = TypeVar("T")
+
+_log = logging.getLogger(__name__)
+
+_FIRST_PAUSE = 0.2
+_LONGEST_PAUSE = 15.0
+
+
+async def until_done(what: str, work: Callable[[], Awaitable[T]]) -> T:
+    """The result of ``work``, which is repeated with jittered back-off while database or relay fail.
+
+    Only for work that may be repeated. ``what`` names it in the log.
+    """
+    pause = _FIRST_PAUSE
+    while True:
+        try:
+            return await work()
+        except (StoreError, RelayError) as error:
+            _log.warning("%s: %s; trying again in %.1f s", what, error, pause)
+            await asyncio.sleep(pause * random.uniform(0.5, 1.0))  # noqa: S311  jitter, not a secret
+            pause = min(pause * 2, _LONGEST_PAUSE)
+
+
+async def whenever_woken(
+    wakeups: Wakeups, channel: str, what: str, work: Callable[[], Awaitable[bool]], *, interval: float
+) -> None:
+    """Does ``work`` now, then at every wakeup, and at least every ``interval`` seconds; never returns.
+
+    ``work`` returns whether there may be more to do at once.
+    """
+    async with wakeups.watch(channel) as watch:
+        while True:
+            if not await until_done(what, work):
+                await watch.wait(interval)
+
+
+async def regularly(what: str, work: Callable[[], Awaitable[None]], *, interval: float) -> None:
+    """Does ``work`` now and then every ``interval`` seconds; never returns."""
+    while True:
+        await until_done(what, work)
+        await asyncio.sleep(interval)

@@ -1,0 +1,150 @@
+"""What the store hands out: one frozen class a table row, in the words of the domain."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from datetime import datetime
+
+    from mig_core.domain.agent import AgentState
+    from mig_core.domain.command import ActionState, CommandState
+    from mig_core.domain.document import JSON
+    from mig_core.domain.ids import ActionId, AgentId, CommandId, Fingerprint
+
+
+class Permission(StrEnum):
+    """What an investigator may do at the API. What agents run is decided by their own ACL, not by this."""
+
+    READ = "read"
+    """See actions, results, agents, numbers."""
+    ASK = "ask"
+    """Create, sign and cancel actions."""
+    AGENTS = "agents"
+    """Approve and retire agents."""
+    INVESTIGATORS = "investigators"
+    """Add investigators and change their permissions."""
+
+
+@dataclass(frozen=True, slots=True)
+class Investigator:
+    """A person who may log in."""
+
+    fingerprint: Fingerprint
+    name: str
+    public_key: bytes
+    """Armored."""
+    permissions: frozenset[Permission]
+    active: bool
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class AgentRow:
+    """An agent as the platform knows it."""
+
+    id: AgentId
+    name: str
+    public_key: bytes
+    state: AgentState
+    relay: str
+    version: str = ""
+    mode: str = ""
+    pid: int = 0
+    environment: Mapping[str, JSON] = field(default_factory=dict)
+    tags: Mapping[str, str] = field(default_factory=dict)
+    modules: tuple[str, ...] = ()
+    failures: Mapping[str, str] = field(default_factory=dict)
+    statistics: Mapping[str, int] = field(default_factory=dict)
+    started_at: datetime | None = None
+    heartbeat_at: datetime | None = None
+    enrolled_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ActionRow:
+    """An action and where its commands stand.
+
+    The sum of ``counts`` always equals ``targeted``.
+    """
+
+    id: ActionId
+    name: str
+    target: str
+    envelope: bytes
+    state: ActionState
+    valid_from: datetime
+    expire_after: datetime
+    created_at: datetime
+    created_by: Fingerprint
+    signers: tuple[Fingerprint, ...]
+    targeted: int = 0
+    counts: Mapping[CommandState, int] = field(default_factory=dict)
+    found: int = 0
+    """Commands whose answer found something."""
+    partial: int = 0
+    """Commands that succeeded without looking at everything."""
+    finished_at: datetime | None = None
+    reason: str = ""
+    """Why it ended without commands, if it did: ``no agent matches the target``."""
+
+
+@dataclass(frozen=True, slots=True)
+class CommandRow:
+    """One line of the books.
+
+    ``results`` is JSON as the agent sent it (a list, one entry an operation), or None before the answer.
+    """
+
+    id: CommandId
+    action: ActionId
+    agent: AgentId
+    agent_name: str
+    state: CommandState
+    reason: str
+    found: bool | None
+    complete: bool | None
+    results: Sequence[JSON] | None
+    queued_at: datetime
+    sent_at: datetime | None
+    finished_at: datetime | None
+    position: str = ""
+    """Opaque; where a stream of answers goes on after this one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Unsent:
+    """A command to be handed to the relay."""
+
+    id: CommandId
+    agent: AgentId
+    relay: str
+    action: ActionId
+    envelope: bytes
+    expire_after: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class UnsentCancel:
+    """A cancel to be handed to one agent's relay."""
+
+    action: ActionId
+    agent: AgentId
+    relay: str
+    envelope: bytes
+    expire_after: datetime
+
+
+class Recording(StrEnum):
+    """What became of an answer."""
+
+    RECORDED = "recorded"
+    DUPLICATE = "duplicate"
+    """The command already had this or another answer; nothing changed."""
+    FOREIGN = "foreign"
+    """No such command was sent to that agent; nothing changed."""
+    LATE = "late"
+    """The command had already expired; nothing changed."""

@@ -1,0 +1,107 @@
+"""pytest plugin: a real RabbitMQ for tests, and somebody who answers its questions about logins.
+
+Name it in a conftest (``pytest_plugins = ["mig_core.testing.rabbitmq"]``). The broker takes 4 to 8 seconds to start, so
+there is one for the whole run; tests keep apart by using names of their own, and logins of their own too, because the
+broker remembers for 15 seconds that something was allowed.
+"""
+
+from __future__ import annotations
+
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import TYPE_CHECKING, Self, cast
+from urllib.parse import parse_qsl
+
+import pytest
+
+from mig_core.relay.private_rabbitmq import SERVER, PrivateRabbitMQ
+from mig_core.testing.services import service_missing
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+    from types import TracebackType
+
+QUESTION_LIMIT = 64 * 1024
+"""Bytes a question of the broker may have."""
+
+
+class LoginAuthority:
+    """Stands where mig-api stands for RabbitMQ: an HTTP server on loopback that says `allow` or `deny`.
+
+    ``decide(question, fields)`` is asked for everything; ``question`` is `user`, `vhost`, `resource` or `topic`, and
+    ``fields`` are what rabbitmq_auth_backend_http posts (``username``, ``password``, ``vhost``, ``resource``, ``name``,
+    ``permission``, ``routing_key``, ...). Until a test sets it, everything is refused. ``asked`` lists all questions.
+    """
+
+    def __init__(self) -> None:
+        self.decide: Callable[[str, Mapping[str, str]], bool] = lambda question, fields: False
+        self.asked: list[tuple[str, dict[str, str]]] = []
+        self._server = _Server(("127.0.0.1", 0), _Answer)
+        self._server.authority = self
+        self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.05})
+
+    @property
+    def url(self) -> str:
+        """What to give :class:`PrivateRabbitMQ` as ``auth_url``."""
+        return f"http://127.0.0.1:{self._server.server_port}/api/v1/relay/rabbitmq"
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._server.shutdown()
+        self._thread.join()
+        self._server.server_close()
+
+
+class _Server(ThreadingHTTPServer):
+    authority: LoginAuthority
+
+
+class _Answer(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    timeout = 1.0  # an idle kept-alive connection must not hold up the end of the tests
+
+    def do_POST(self) -> None:
+        authority = cast("_Server", self.server).authority
+        body = self.rfile.read(min(int(self.headers.get("Content-Length", "0")), QUESTION_LIMIT))
+        fields = dict(parse_qsl(body.decode("utf-8", "replace"), keep_blank_values=True))
+        question = self.path.rpartition("/")[2]
+        authority.asked.append((question, fields))
+        answer = b"allow" if authority.decide(question, fields) else b"deny"
+        self.send_response(200)
+        self.send_header("Content-Type", "text/plain")
+        self.send_header("Content-Length", str(len(answer)))
+        self.end_headers()
+        self.wfile.write(answer)
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the name is http.server's
+        """Say nothing: the questions are in ``asked``."""
+
+
+def pytest_report_header() -> str:
+    """Which RabbitMQ the tests run on."""
+    if PrivateRabbitMQ.available():
+        return f"broker: RabbitMQ {PrivateRabbitMQ.version()} (system: {SERVER.parent})"
+    return f"broker: none ({SERVER} or epmd is missing)"
+
+
+@pytest.fixture(scope="session")
+def login_authority() -> Iterator[LoginAuthority]:
+    """Decides the logins and permissions on ``rabbitmq_server``, except those of `scheduler`."""
+    with LoginAuthority() as authority:
+        yield authority
+
+
+@pytest.fixture(scope="session")
+def rabbitmq_server(
+    tmp_path_factory: pytest.TempPathFactory, login_authority: LoginAuthority
+) -> Iterator[PrivateRabbitMQ]:
+    """One RabbitMQ for the whole run, with the account `scheduler` (``scheduler_url``)."""
+    if not PrivateRabbitMQ.available():
+        service_missing(f"no RabbitMQ here: {SERVER} or epmd is missing (apt-get install rabbitmq-server)")
+    with PrivateRabbitMQ(tmp_path_factory.mktemp("rabbitmq"), auth_url=login_authority.url) as server:
+        yield server

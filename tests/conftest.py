@@ -1,0 +1,5 @@
+"""Real services for every test below: each plugin adds its fixtures and a line of the report's header."""
+
+from __future__ import annotations
+
+pytest_plugins = ["mig_core.testing.ordinary_user", "mig_core.testing.postgres", "mig_core.testing.rabbitmq"]
