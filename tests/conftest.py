@@ -2,4 +2,10 @@
 
 from __future__ import annotations
 
-pytest_plugins = ["mig_core.testing.ordinary_user", "mig_core.testing.postgres", "mig_core.testing.rabbitmq"]
+pytest_plugins = [
+    "mig_core.testing.keys",
+    "mig_core.testing.ordinary_user",
+    "mig_core.testing.postgres",
+    "mig_core.testing.rabbitmq",
+    "mig_core.testing.store_fixture",
+]

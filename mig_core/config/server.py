@@ -40,6 +40,11 @@ class ApiSettings:
     """One-time bootstrap secret and temporary keyrings; made with mode 0700."""
     listen: str = "127.0.0.1:1664"
     """``address:port``, or ``unix:/path``."""
+    public_url: str = ""
+    """The address investigators know this API by, like ``https://mig.example.net``.
+
+    Logins that were signed for another address are then refused; empty: the address is not checked.
+    """
     database: DatabaseSettings = field(default_factory=DatabaseSettings)
     tls: ServerTlsSettings = field(default_factory=ServerTlsSettings)
     acl: Path | None = None

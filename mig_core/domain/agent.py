@@ -171,7 +171,7 @@ def _read_facts(fields: Members, subject: str) -> AgentFacts:
     name = fields.text("name", max_length=1024)
     version = fields.text("version", max_length=128)
     mode = fields.text("mode", max_length=32)
-    pid = fields.integer("pid", minimum=0, maximum=1 << 31)
+    pid = fields.integer("pid", minimum=0, maximum=(1 << 31) - 1)
     started = fields.time("started")
     environment = fields.mapping("environment")
     tags = _texts(fields.mapping("tags", default={}), subject, "facts.tags", 1024)

@@ -8,6 +8,8 @@ refused in one place. Callers verify signatures first and parse after.
 from __future__ import annotations
 
 import json
+import math
+import re
 from typing import TYPE_CHECKING, NoReturn
 
 from mig_core.domain.times import parse_time
@@ -22,6 +24,8 @@ JSON = dict[str, "JSON"] | list["JSON"] | str | int | float | bool | None
 
 MAX_DEPTH = 40
 
+_SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
+
 
 def load(raw: bytes, *, subject: str, max_bytes: int, max_depth: int = MAX_DEPTH) -> JSON:
     """The JSON value in ``raw``.
@@ -31,18 +35,29 @@ def load(raw: bytes, *, subject: str, max_bytes: int, max_depth: int = MAX_DEPTH
         max_bytes: refused before decoding when larger.
 
     Raises:
-        InvalidDocument: too large, too deep, not UTF-8, not JSON, a duplicate key, NaN or Infinity.
+        InvalidDocument: too large, too deep, not UTF-8, not JSON, a duplicate key, NaN, Infinity or a number beyond
+            them, half of a surrogate pair (no encoding and no database can hold it).
     """
     if len(raw) > max_bytes:
         raise InvalidDocument(subject, f"is {len(raw)} bytes, at most {max_bytes} are accepted")
     try:
-        value: JSON = json.loads(raw.decode("utf-8"), object_pairs_hook=_no_duplicates, parse_constant=_no_constant)
+        value: JSON = json.loads(
+            raw.decode("utf-8"),
+            object_pairs_hook=_no_duplicates,
+            parse_constant=_no_constant,
+            parse_float=_finite,
+        )
     except RecursionError:
         raise InvalidDocument(subject, f"is nested deeper than {max_depth} levels") from None
     except ValueError as error:
         raise InvalidDocument(subject, f"is not JSON: {error}") from None
     if _depth(value) > max_depth:
         raise InvalidDocument(subject, f"is nested deeper than {max_depth} levels")
+    if _SURROGATE.search(raw):
+        try:
+            json.dumps(value, ensure_ascii=False).encode("utf-8")
+        except UnicodeEncodeError:
+            raise InvalidDocument(subject, "contains half of a surrogate pair") from None
     return value
 
 
@@ -188,15 +203,23 @@ class Members:
 
 
 def _no_duplicates(pairs: list[tuple[str, JSON]]) -> dict[str, JSON]:
-    value = dict(pairs)
-    if len(value) != len(pairs):
-        keys = [key for key, _ in pairs]
-        raise ValueError(f"key {next(key for key in keys if keys.count(key) > 1)!r:.80} appears twice")
+    value: dict[str, JSON] = {}
+    for key, member in pairs:
+        if key in value:
+            raise ValueError(f"key {key!r:.80} appears twice")
+        value[key] = member
     return value
 
 
 def _no_constant(name: str) -> NoReturn:
     raise ValueError(f"{name} is not a JSON number")
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if not math.isfinite(number):
+        raise ValueError(f"{text:.40} is too large a number")
+    return number
 
 
 def _depth(value: JSON) -> int:

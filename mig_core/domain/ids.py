@@ -23,6 +23,7 @@ CommandId = NewType("CommandId", str)
 AgentId = NewType("AgentId", str)
 Fingerprint = NewType("Fingerprint", str)
 
+_UUID = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 _FINGERPRINT = re.compile(r"[0-9A-F]{40}")
 _AGENT_ID = re.compile(r"[a-z2-7]{32}")
 
@@ -46,11 +47,8 @@ def check_uuid(text: object, *, subject: str, path: str) -> str:
     Raises:
         InvalidDocument: it is not one.
     """
-    if isinstance(text, str) and len(text) == 36:
-        try:
-            return str(uuid.UUID(text))
-        except ValueError:
-            pass
+    if isinstance(text, str) and _UUID.fullmatch(text):
+        return text.lower()
     raise InvalidDocument(subject, f"must be a UUID like 0197f9f0-…, got {text!r:.60}", path=path)
 
 

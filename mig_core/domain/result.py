@@ -161,6 +161,7 @@ def read_module_result(fields: Members) -> ModuleResult:
     coverage = Coverage()
     if fields.has("coverage"):
         coverage = _read_coverage(fields.object("coverage"))
+    fields.mapping("coverage", default={})  # a null one counts as missing
     fields.close()
     return ModuleResult(found, success, elements, statistics, errors, coverage)
 

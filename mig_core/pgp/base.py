@@ -73,7 +73,7 @@ class Signer(Protocol):
         ...
 
     def public_key(self) -> bytes:
-        """The armored public key, minimal (no third-party signatures)."""
+        """The armored public key, with its subkeys and revocations."""
         ...
 
 

@@ -13,7 +13,7 @@ import contextlib
 import functools
 import logging
 import threading
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from mig_core.errors import RelayDenied, RelayError, RelayUnavailable
 from mig_core.relay.amqp_connection import NOT_FOUND, AmqpConnection, Broker, Channel, Outcome
@@ -65,6 +65,7 @@ class AmqpAgentRelay:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
         self._handle: Callable[[Delivery], None] = lambda _delivery: None
+        self._unfinished: dict[int, _Publication] = {}
         # The rest belongs to the loop's thread; others only read.
         self._main: asyncio.Task[None] | None = None
         self._publisher: Channel | None = None
@@ -93,12 +94,15 @@ class AmqpAgentRelay:
             RelayDenied: the login or the message is refused. The login may be accepted later: keep the message.
         """
         message = _Publication(kind, body)
-        self._call(functools.partial(self._accept, message), or_raise=True)
+        self._unfinished[id(message)] = message
         try:
+            self._call(functools.partial(self._accept, message), or_raise=True)
             message.taken.result(timeout)
         except TimeoutError:
             self._call(lambda: self._waiting.pop(id(message), None))
             raise RelayUnavailable(f"{self._broker}: {kind} not taken within {timeout:g} s") from None
+        finally:
+            del self._unfinished[id(message)]
 
     def close(self) -> None:
         """Closes the connection and joins the thread."""
@@ -116,7 +120,8 @@ class AmqpAgentRelay:
         finally:
             self._connected = False
             loop.close()
-            for message in tuple(self._waiting.values()):
+            # From here on _call raises, so this reaches every thread that waits.
+            for message in tuple(self._unfinished.values()):
                 message.fail(RelayUnavailable("the relay is closed"))
 
     def _call(self, what: Callable[[], object], *, or_raise: bool = False) -> None:
@@ -159,7 +164,8 @@ class AmqpAgentRelay:
         self._denied = None
         parts = [asyncio.ensure_future(part) for part in (self._receive(connection), self._send(connection))]
         try:
-            await asyncio.wait({connection.closed, *parts}, return_when=asyncio.FIRST_COMPLETED)
+            ends: list[asyncio.Future[Any]] = [connection.closed, *parts]
+            await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
         finally:
             self._connected = False
             self._publisher = None
@@ -231,7 +237,9 @@ class AmqpAgentRelay:
         if outcome is Outcome.TAKEN:
             self._finish(message, None)
         elif outcome is Outcome.DENIED:
-            self._finish(message, RelayDenied(f"{self._broker}: {message.kind} refused", next_step="see the broker's log"))
+            self._finish(
+                message, RelayDenied(f"{self._broker}: {message.kind} refused", next_step="see the broker's log")
+            )
         elif outcome is Outcome.RETURNED:
             self._finish(message, RelayUnavailable(f"{self._broker}: no queue for {message.kind}s; start a scheduler"))
         # LOST: it stays among the waiting, and is sent again on the next channel.

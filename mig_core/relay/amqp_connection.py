@@ -171,7 +171,7 @@ class AmqpConnection:
 class Channel:
     """One channel. ``closed`` becomes done, with the reason as its result, when the channel has ended."""
 
-    def __init__(self, raw: Any, connection: AmqpConnection) -> None:  # noqa: ANN401  pika publishes no types
+    def __init__(self, raw: Any, connection: AmqpConnection) -> None:
         self._raw = raw
         self._connection = connection
         self._replies: set[asyncio.Future[Any]] = set()
@@ -218,7 +218,7 @@ class Channel:
     async def consume(self, queue: str, arrived: Callable[[int, str, str, bytes], None]) -> None:
         """Calls ``arrived(tag, routing_key, user_id, body)`` for each message; raises as :meth:`call`."""
 
-        def deliver(_channel: object, method: Any, properties: Any, body: bytes) -> None:  # noqa: ANN401  pika's
+        def deliver(_channel: object, method: Any, properties: Any, body: bytes) -> None:
             arrived(method.delivery_tag, method.routing_key, properties.user_id or "", body)
 
         await self.call("basic_consume", queue=queue, on_message_callback=deliver)
@@ -257,7 +257,11 @@ class Channel:
         tag = self._published
         self._unconfirmed[tag] = done
         properties = pika.BasicProperties(
-            delivery_mode=2, message_id=str(tag), user_id=user_id, expiration=expiration, content_type="application/json"
+            delivery_mode=2,
+            message_id=str(tag),
+            user_id=user_id,
+            expiration=expiration,
+            content_type="application/json",
         )
         self._raw.basic_publish(exchange, routing_key, body, properties, mandatory=True)
 
@@ -271,10 +275,10 @@ class Channel:
             await asyncio.wait({self.closed}, timeout=1.0)
         return self.closed.result() if self.closed.done() else RelayUnavailable(f"{self._connection.broker}: closing")
 
-    def _on_return(self, _channel: object, _method: object, properties: Any, _body: bytes) -> None:  # noqa: ANN401  pika's
+    def _on_return(self, _channel: object, _method: object, properties: Any, _body: bytes) -> None:
         self._returned.add(int(properties.message_id))  # its confirm follows
 
-    def _on_confirm(self, frame: Any) -> None:  # noqa: ANN401  pika publishes no types
+    def _on_confirm(self, frame: Any) -> None:
         taken = frame.method.NAME == "Basic.Ack"
         for tag in self._tags(frame.method.delivery_tag, frame.method.multiple):
             done = self._unconfirmed.pop(tag, None)

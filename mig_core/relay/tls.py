@@ -38,7 +38,10 @@ class TlsOptions:
                 context.load_cert_chain(self.certificate_file, self.key_file, password=_no_passphrase)
         except (OSError, ValueError) as error:  # ssl.SSLError is an OSError
             raise ConfigurationError(
-                str(path), key, f"cannot be used: {error}", next_step="name a readable PEM file; keys without passphrase"
+                str(path),
+                key,
+                f"cannot be used: {error}",
+                next_step="name a readable PEM file; keys without passphrase",
             ) from error
         return context
 

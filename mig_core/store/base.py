@@ -372,7 +372,10 @@ class Numbers(Protocol):
         ...
 
     async def dashboard(self, now: datetime) -> Mapping[str, Mapping[str, int]]:
-        """``agents`` and ``actions`` by state, ``commands`` of the last 24 hours by state, ``versions`` of agents online."""
+        """Sums by name: ``agents`` and ``actions`` by state, ``commands`` of the last 24 hours by state, ``versions``.
+
+        The last are those of agents online.
+        """
         ...
 
 

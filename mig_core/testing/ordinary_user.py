@@ -1,7 +1,7 @@
 """pytest plugin: runs a piece of Python as an ordinary user, when the tests themselves run as root.
 
-What works for root alone, or for everybody but root, is found only by trying both. The repository and the interpreter of
-the test run may lie in folders that other accounts cannot enter, so the files that the script needs are copied.
+What works for root alone, or for everybody but root, is found only by trying both. The repository and the interpreter
+of the test run may lie in folders that other accounts cannot enter, so the files that the script needs are copied.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ import pytest
 import mig_core
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
 ACCOUNT = "nobody"
 
@@ -29,6 +29,7 @@ class OrdinaryUser:
 
     def __init__(self, home: Path) -> None:
         self.home = home
+        self._started: list[subprocess.Popen[str]] = []
         self.uid, self.gid, self._become, self._python = os.geteuid(), os.getegid(), list[str](), sys.executable
         if self.uid == 0:
             account = pwd.getpwnam(ACCOUNT)
@@ -53,7 +54,7 @@ class OrdinaryUser:
         if self._become:
             for path in (self.home, *self.home.rglob("*")):
                 os.chown(path, self.uid, self.gid)
-        return subprocess.Popen(
+        process = subprocess.Popen(
             [*self._become, self._python, "-c", script, *arguments],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -62,6 +63,15 @@ class OrdinaryUser:
             cwd=self.home,
             env={"HOME": str(self.home), "PATH": os.defpath, "PYTHONPATH": str(self.home), "LC_ALL": "C.UTF-8"},
         )
+        self._started.append(process)
+        return process
+
+    def close(self) -> None:
+        """Kill what still runs."""
+        for process in self._started:
+            if process.poll() is None:
+                process.kill()
+                process.communicate()
 
     def _interpreter(self) -> str:
         new_enough = f"import sys; sys.exit(sys.version_info[:2] < {sys.version_info[:2]})"
@@ -81,8 +91,10 @@ def let_everybody_pass(folder: Path) -> None:
 
 
 @pytest.fixture
-def ordinary_user(tmp_path: Path) -> OrdinaryUser:
-    """Somebody who is not root."""
+def ordinary_user(tmp_path: Path) -> Iterator[OrdinaryUser]:
+    """Somebody who is not root; what they started and left running is killed afterwards."""
     home = tmp_path / "home"
     home.mkdir()
-    return OrdinaryUser(home)
+    user = OrdinaryUser(home)
+    yield user
+    user.close()

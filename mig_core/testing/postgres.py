@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import itertools
 import os
+import tempfile
+from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 from urllib.parse import quote, urlsplit, urlunsplit
 
@@ -67,7 +69,7 @@ def pytest_report_header() -> str:
 
 
 @pytest.fixture(scope="session")
-def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PostgresServer]:
+def postgres_server() -> Iterator[PostgresServer]:
     """One PostgreSQL for the whole run. Databases come from ``empty_database_url``."""
     if given := os.environ.get(SERVER_VARIABLE):
         yield RunningPostgres(given)
@@ -76,7 +78,11 @@ def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgr
         find_postgres()
     except MigError as error:
         service_missing(str(error))
-    with EmbeddedPostgres(tmp_path_factory.mktemp("postgres"), durable=False) as server:
+    # Not below pytest's own folder: as root in a container the server runs as another account, which cannot enter that.
+    with (
+        tempfile.TemporaryDirectory(prefix="mig-test-pg-") as folder,
+        EmbeddedPostgres(Path(folder), durable=False) as server,
+    ):
         yield server
 
 

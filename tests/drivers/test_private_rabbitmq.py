@@ -250,6 +250,7 @@ def test_a_second_broker_on_the_same_state_directory_is_refused(broker: PrivateR
 NEEDED_FILES = ["relay/private_rabbitmq.py", "relay/private_rabbitmq_files.py"]
 
 START_AND_WAIT = """
+import sys
 from pathlib import Path
 from mig_core.relay.private_rabbitmq import PrivateRabbitMQ
 with PrivateRabbitMQ(Path(sys.argv[1])) as broker:
@@ -261,7 +262,9 @@ with PrivateRabbitMQ(Path(sys.argv[1])) as broker:
 
 def read_two_lines(process: subprocess.Popen[str]) -> tuple[str, str]:
     assert process.stdout is not None
-    return process.stdout.readline().strip(), process.stdout.readline().strip()
+    first, second = process.stdout.readline().strip(), process.stdout.readline().strip()
+    assert second, process.communicate()[1]
+    return first, second
 
 
 def processes_of(state_dir: Path) -> set[tuple[int, str]]:

@@ -1,7 +1,7 @@
 """Addresses of agents: which texts count as one, the same for the database's ``inet[]`` and for Python.
 
-Agents say of themselves texts like ``192.0.2.2/24`` or ``fe80::1%eth0/64``. Only the address itself matters to a target;
-the prefix length is kept for people to see.
+Agents say of themselves texts like ``192.0.2.2/24`` or ``fe80::1%eth0/64``. Only the address itself matters to a
+target; the prefix length is kept for people to see.
 """
 
 from __future__ import annotations

@@ -6,17 +6,18 @@ which says that the one who matches cannot know, such as an agent asked for its 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum
 from typing import TYPE_CHECKING, Final
 
 from mig_core.domain.target.addresses import addresses_of
-from mig_core.domain.target.tree import Answer
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
     from mig_core.domain.agent import AgentFacts
+    from mig_core.domain.target.tree import Answer
 
 
 class Unknown(Enum):
@@ -34,9 +35,10 @@ Time = datetime | Unknown | None
 
 @dataclass(frozen=True, slots=True)
 class AgentView:
-    """One agent as a target sees it; whatever is not given is unknown. ``os``, ``arch``, ``ident`` are in ``environment``.
+    """One agent as a target sees it; whatever is not given is unknown.
 
-    Times must be aware. Texts of the platform's database hold no NUL; a NUL here matches as any other character.
+    ``os``, ``arch`` and ``ident`` are in ``environment``. Times must be aware. No text of the database holds a NUL; a
+    NUL here is a character like any other.
     """
 
     id: Text = UNKNOWN

@@ -20,7 +20,8 @@ from mig_core.domain.target.regex import (
     parse_regex,
 )
 
-_MAX_REMEMBERED = 5000
+_MAX_REMEMBERED = 100_000
+"""Members of all remembered sets of one automaton: at most some 10 MB, however the pattern was made."""
 
 _Step = CharacterSet | TextStart | TextEnd | None
 
@@ -32,6 +33,7 @@ class Automaton:
         self._steps: list[tuple[_Step, tuple[int, ...]]] = [(None, ())]  # state 0: matched
         self._start = self._build(tree, 0)
         self._moves: dict[tuple[frozenset[int], str], frozenset[int]] = {}
+        self._remembered = 0
 
     def found_in(self, text: str) -> bool:
         """Whether the expression matches anywhere in ``text``."""
@@ -53,8 +55,10 @@ class Automaton:
             if isinstance(step, CharacterSet) and step.negated != any(low <= code <= high for low, high in step.ranges):
                 reached.update(following)
         after = self._closure(reached, at_start=False, at_end=False)
-        if len(self._moves) >= _MAX_REMEMBERED:
+        self._remembered += len(after) + 1
+        if self._remembered > _MAX_REMEMBERED:
             self._moves.clear()
+            self._remembered = 0
         self._moves[states, character] = after
         return after
 
@@ -107,13 +111,13 @@ class Automaton:
         return after
 
 
-@lru_cache(maxsize=64)
+@lru_cache(maxsize=16)
 def regex_automaton(pattern: str, ignore_case: bool) -> Automaton:
     """The automaton of a pattern that :func:`parse_regex` accepts."""
     return Automaton(parse_regex(pattern, ignore_case=ignore_case))
 
 
-@lru_cache(maxsize=64)
+@lru_cache(maxsize=16)
 def like_automaton(pattern: str) -> Automaton:
     """The automaton of a LIKE pattern that does not end in a lone backslash."""
     items: list[Expression] = [TextStart()]

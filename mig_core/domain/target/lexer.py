@@ -1,7 +1,7 @@
 """Cuts the text of a target into tokens, in one pass that never looks back.
 
-Also the place that refuses what can never be part of a target (NUL, lone surrogates, double quotes, comments), each with
-the spelling that works.
+Also the place that refuses what can never be part of a target (NUL, lone surrogates, double quotes, comments), each
+with the spelling that works.
 """
 
 from __future__ import annotations

@@ -10,8 +10,6 @@ from __future__ import annotations
 
 import ipaddress
 import operator
-from collections.abc import Callable, Iterable
-from datetime import datetime
 from enum import Enum
 from typing import TYPE_CHECKING, Any
 
@@ -40,6 +38,9 @@ from mig_core.domain.target.tree import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+    from datetime import datetime
+
     from mig_core.domain.target.agent_view import AgentView
     from mig_core.domain.target.parser import Target
     from mig_core.domain.target.tree import Operand

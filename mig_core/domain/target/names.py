@@ -65,7 +65,7 @@ def known_names() -> list[str]:
 
 
 def suggest(wrong: str, candidates: Iterable[str], otherwise: str) -> str:
-    """"did you mean X?" when a candidate is near, else ``otherwise``."""
+    """Asks whether the nearest candidate was meant; ``otherwise`` when none is near."""
     from difflib import get_close_matches  # only for errors: it would cost every start of the agent 5 ms
 
     pool = {candidate.lower(): candidate for candidate in candidates}

@@ -4,17 +4,16 @@ The pattern is parsed here. PostgreSQL gets it rewritten from the tree (:func:`t
 is not an ASCII letter or digit spelled as ``\\uXXXX``, so that nothing in it can have a second meaning; Python runs the
 tree as a finite automaton (:mod:`.automaton`), so that no pattern is slow, whatever the text.
 
-The subset: literals, ``.`` (any character, newline too), ``[a-z] [^a-z]``, ``\\d \\w \\s \\D \\W \\S`` and ``[[:alpha:]]``…
-(all ASCII), ``^ $ \\A \\z`` (start and end of the text, never of a line), ``( )``, ``(?: )``, ``|``, ``* + ? {m} {m,} {m,n}``
-(a lazy ``?`` after them changes nothing here), escapes ``\\t \\n \\r \\f \\v \\xHH \\uHHHH`` and of punctuation, a leading ``(?i)``.
-Without case means without the case of ASCII letters.
+The subset: literals, ``.`` (any character, newline too), ``[a-z] [^a-z]``, ``\\d \\w \\s \\D \\W \\S`` and
+``[[:alpha:]]``… (all ASCII), ``^ $ \\A \\z`` (start and end of the text, never of a line), ``( )``, ``(?: )``, ``|``,
+``* + ? {m} {m,} {m,n}`` (a lazy ``?`` after them changes nothing here), escapes ``\\t \\n \\r \\f \\v \\xHH \\uHHHH``
+and of punctuation, a leading ``(?i)``. Without case means without the case of ASCII letters.
 """
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import NoReturn
 
 from mig_core.errors import TargetError
 
@@ -86,7 +85,7 @@ _CLASSES: dict[str, Ranges] = {
     "lower": _LOWER,
     "alpha": _UPPER + _LOWER,
     "alnum": _DIGIT + _UPPER + _LOWER,
-    "xdigit": _DIGIT + ((65, 70), (97, 102)),
+    "xdigit": (*_DIGIT, (65, 70), (97, 102)),
     "space": _SPACE,
     "blank": ((9, 9), (32, 32)),
     "punct": ((33, 47), (58, 64), (91, 96), (123, 126)),
@@ -111,7 +110,7 @@ def parse_regex(pattern: str, *, ignore_case: bool = False) -> Expression:
         parser.position, parser.ignore_case = 4, True
     tree = parser.choice(0)
     if parser.position < len(pattern):
-        parser.refuse("this ) closes nothing", "write \\) for the character itself")
+        raise parser.error("this ) closes nothing", "write \\) for the character itself")
     if size_of(tree) > MAX_SIZE:
         raise TargetError(
             pattern,
@@ -143,7 +142,9 @@ def to_postgres(tree: Expression) -> str:
         case TextEnd():
             return "$"
         case Sequence(items):
-            return "".join(f"(?:{to_postgres(item)})" if isinstance(item, Choice) else to_postgres(item) for item in items)
+            return "".join(
+                f"(?:{to_postgres(item)})" if isinstance(item, Choice) else to_postgres(item) for item in items
+            )
         case Choice(items):
             return "|".join(to_postgres(item) for item in items)
         case Repeat(item, low, high):
@@ -203,9 +204,9 @@ class _Parser:
         self.ignore_case = ignore_case
         self.position = 0
 
-    def refuse(self, problem: str, next_step: str = "", *, at: int | None = None) -> NoReturn:
+    def error(self, problem: str, next_step: str = "", *, at: int | None = None) -> TargetError:
         position = self.position if at is None else at
-        raise TargetError(self.pattern, position, f"in the regular expression: {problem}", next_step=next_step)
+        return TargetError(self.pattern, position, f"in the regular expression: {problem}", next_step=next_step)
 
     def peek(self) -> str:
         return self.pattern[self.position : self.position + 1]
@@ -230,12 +231,12 @@ class _Parser:
         if quantifier not in ("*", "+", "?", "{"):
             return atom
         if isinstance(atom, TextStart | TextEnd):
-            self.refuse("an anchor cannot be repeated", "take the repetition out", at=start)
+            raise self.error("an anchor cannot be repeated", "take the repetition out", at=start)
         low, high = self.count(quantifier)
         if self.peek() == "?":  # lazy: which of several matches is found makes no difference here
             self.position += 1
         if self.peek() in ("*", "+", "?", "{"):
-            self.refuse("a repetition cannot be repeated", "put the inner one in a group: (?:a*)*")
+            raise self.error("a repetition cannot be repeated", "put the inner one in a group: (?:a*)*")
         return Repeat(atom, low, high)
 
     def count(self, quantifier: str) -> tuple[int, int | None]:
@@ -244,18 +245,18 @@ class _Parser:
             return {"*": (0, None), "+": (1, None), "?": (0, 1)}[quantifier]
         found = _COUNT.match(self.pattern, self.position)
         if found is None:
-            self.refuse("{ starts a repetition like {2}, {2,} or {2,5}", "write \\{ for the character itself")
+            raise self.error("{ starts a repetition like {2}, {2,} or {2,5}", "write \\{ for the character itself")
         low = int(found[1])
         high = int(found[3]) if found[3] else (None if found[2] else low)
         if low > MAX_REPEAT or (high is not None and not low <= high <= MAX_REPEAT):
-            self.refuse(f"a repetition goes from a smaller to a larger number, at most {MAX_REPEAT}")
+            raise self.error(f"a repetition goes from a smaller to a larger number, at most {MAX_REPEAT}")
         self.position = found.end()
         return low, high
 
     def atom(self, depth: int) -> Expression:
         start, character = self.position, self.peek()
         if character in "*+?{":
-            self.refuse(f"{character} repeats nothing", f"write \\{character} for the character itself")
+            raise self.error(f"{character} repeats nothing", f"write \\{character} for the character itself")
         if character == "(":
             return self.group(depth)
         if character == "[":
@@ -277,17 +278,17 @@ class _Parser:
     def group(self, depth: int) -> Expression:
         start = self.position
         if depth >= MAX_GROUPS:
-            self.refuse(f"groups are nested deeper than {MAX_GROUPS}")
+            raise self.error(f"groups are nested deeper than {MAX_GROUPS}")
         self.position += 1
         if self.pattern.startswith("?", self.position):
             if not self.pattern.startswith("?:", self.position):
-                self.refuse("only (?:…) and a leading (?i) are supported of the (?…) forms", at=start)
+                raise self.error("only (?:…) and a leading (?i) are supported of the (?…) forms", at=start)
             self.position += 2
         inner = self.choice(depth + 1)
         if self.peek() != ")":
-            self.refuse("this group is not closed", "write \\( for the character itself", at=start)
+            raise self.error("this group is not closed", "write \\( for the character itself", at=start)
         self.position += 1
-        return inner
+        return Sequence((inner,)) if isinstance(inner, TextStart | TextEnd) else inner  # a group may be repeated
 
     def bracket(self) -> CharacterSet:
         start = self.position
@@ -299,16 +300,16 @@ class _Parser:
         first = self.position
         while self.peek() != "]" or self.position == first:
             if not self.peek():
-                self.refuse("this [ is not closed", "write \\[ for the character itself", at=start)
+                raise self.error("this [ is not closed", "write \\[ for the character itself", at=start)
             item = self.bracket_item()
             if self.peek() == "-" and self.pattern[self.position + 1 : self.position + 2] not in ("", "]"):
                 at = self.position
                 self.position += 1
                 last = self.bracket_item()
                 if len(item) != 1 or len(last) != 1 or item[0][0] != item[0][1] or last[0][0] != last[0][1]:
-                    self.refuse("a range goes from one character to another", "write the - as \\-", at=at)
+                    raise self.error("a range goes from one character to another", "write the - as \\-", at=at)
                 if item[0][0] > last[0][0]:
-                    self.refuse("this range is the wrong way round", at=at)
+                    raise self.error("this range is the wrong way round", at=at)
                 item = ((item[0][0], last[0][0]),)
             ranges += item
         self.position += 1
@@ -319,7 +320,7 @@ class _Parser:
         if character == "[" and self.pattern[self.position + 1 : self.position + 2] in (":", ".", "="):
             found = _POSIX.match(self.pattern, self.position)
             if found is None or found[1] not in _CLASSES:
-                self.refuse("no such class", "known: " + " ".join(f"[:{name}:]" for name in _CLASSES))
+                raise self.error("no such class", "known: " + " ".join(f"[:{name}:]" for name in _CLASSES))
             self.position = found.end()
             return _CLASSES[found[1]]
         self.position += 1
@@ -330,12 +331,12 @@ class _Parser:
         character = self.peek()
         at = self.position - 1
         if not character:
-            self.refuse("a backslash at the end escapes nothing", "write \\\\ for the character itself", at=at)
+            raise self.error("a backslash at the end escapes nothing", "write \\\\ for the character itself", at=at)
         found = _HEX.match(self.pattern, self.position)
         if found:
             code = int(found[1] or found[2], 16)
             if code == 0 or 0xD800 <= code <= 0xDFFF:
-                self.refuse("no text holds this character", at=at)
+                raise self.error("no text holds this character", at=at)
             self.position = found.end()
             return ((code, code),)
         self.position += 1
@@ -346,7 +347,7 @@ class _Parser:
         if character.lower() in _SHORT:
             return _outside(_SHORT[character.lower()])
         if character.isascii() and (character.isalnum() or character == "_"):
-            self.refuse(
+            raise self.error(
                 f"\\{character} is not supported",
                 "supported: \\d \\w \\s \\D \\W \\S \\A \\z \\t \\n \\r \\f \\v \\xHH \\uHHHH and escaped punctuation",
                 at=at,

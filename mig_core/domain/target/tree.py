@@ -3,8 +3,8 @@
 What SQL spells in two ways is one node here: ``<>`` is Not(=), ``NOT IN`` is Not(In), ``BETWEEN`` is two comparisons,
 ``IS NOT NULL`` is Not(IsNull). In SQL's own logic these are the same.
 
-Every test is NULL exactly when its operand is NULL, except :class:`IsNull`, :class:`AddressWithin` and :class:`Answered`,
-which are never NULL.
+Every test is NULL exactly when its operand is NULL, except :class:`IsNull`, :class:`AddressWithin` and
+:class:`Answered`, which are never NULL.
 """
 
 from __future__ import annotations

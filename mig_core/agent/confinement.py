@@ -1,0 +1,78 @@
+"""What a module's process may use: session, priorities, memory, and that it dies with whoever started it.
+
+Linux: setsid(2), prctl(2) PR_SET_PDEATHSIG, setrlimit(2), ioprio_set(2), proc(5) oom_score_adj. Called in the process
+itself, between fork and the module.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import os
+import platform
+import resource
+import signal
+
+_PR_SET_PDEATHSIG = 1
+_PR_SET_CHILD_SUBREAPER = 36
+_IOPRIO_WHO_PROCESS = 1
+_IOPRIO_BEST_EFFORT_LOWEST = 2 << 13 | 7
+_IOPRIO_SET = {"x86_64": 251, "aarch64": 30, "i686": 289, "armv7l": 314, "ppc64le": 273, "s390x": 282, "riscv64": 30}
+_OOM_SCORE = b"500"
+"""When the machine runs out of memory, a module goes before the services it looks at."""
+
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+def become_subreaper() -> bool:
+    """Makes processes whose parents die children of this one; False where the kernel does not list children."""
+    if not os.path.exists(f"/proc/self/task/{os.getpid()}/children"):
+        return False
+    return bool(_libc.prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) == 0)
+
+
+def children() -> list[int]:
+    """The ids of this process's children, living or dead but not waited for; empty when the kernel does not say."""
+    try:
+        with open(f"/proc/self/task/{os.getpid()}/children", "rb") as file:
+            return [int(word) for word in file.read().split()]
+    except OSError:
+        return []
+
+
+def leave_parent(parent: int) -> None:
+    """A session of its own, nothing on standard input and output, and death with the parent."""
+    os.setsid()
+    _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+    if os.getppid() != parent:
+        os._exit(0)
+    null = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
+    for descriptor in (0, 1, 2):
+        os.dup2(null, descriptor)
+    for number in (signal.SIGCHLD, signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, signal.SIG_DFL)
+
+
+def confine(*, memory_bytes: int, niceness: int, cpu_seconds: int) -> None:
+    """Limits for everything that follows in this process and its children; none of them can be raised again.
+
+    Args:
+        memory_bytes: private writable memory (RLIMIT_DATA), for each process.
+        niceness: added to the present one.
+        cpu_seconds: processor time, for each process.
+    """
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    for kind, limit in ((resource.RLIMIT_DATA, memory_bytes), (resource.RLIMIT_CPU, cpu_seconds)):
+        hard = resource.getrlimit(kind)[1]
+        most = limit if hard == resource.RLIM_INFINITY else min(limit, hard)
+        resource.setrlimit(kind, (most, most))
+    os.nice(niceness)
+    number = _IOPRIO_SET.get(platform.machine())
+    if number is not None:
+        _libc.syscall(number, _IOPRIO_WHO_PROCESS, 0, _IOPRIO_BEST_EFFORT_LOWEST)
+    with contextlib.suppress(OSError):
+        descriptor = os.open("/proc/self/oom_score_adj", os.O_WRONLY | os.O_CLOEXEC)
+        try:
+            os.write(descriptor, _OOM_SCORE)
+        finally:
+            os.close(descriptor)

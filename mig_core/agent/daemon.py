@@ -1,0 +1,250 @@
+"""The composition root: from settings to a running agent. The only file that knows all of its parts."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import logging
+import os
+import signal
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from mig_core.agent.authority import LocalAuthority
+from mig_core.agent.commands import Books, Commands
+from mig_core.agent.counters import Counters
+from mig_core.agent.enrolment import Enroller
+from mig_core.agent.executor import Executor
+from mig_core.agent.facts import FactsHolder
+from mig_core.agent.gate import PlatformGate, relay_kind, tls_options
+from mig_core.agent.heartbeat import Heartbeats
+from mig_core.agent.journal import Journal
+from mig_core.agent.launcher import Launcher
+from mig_core.agent.ledger import Ledger
+from mig_core.agent.service import Service
+from mig_core.agent.spool import Spool
+from mig_core.domain.acl import Acl, read_acl
+from mig_core.domain.agent import AgentFacts
+from mig_core.errors import ConfigurationError, InvalidDocument
+from mig_core.identity import AgentKey
+from mig_core.pgp.gnupg import GnupgKeyring
+from mig_core.relay.https_transport import HttpsTransport
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from mig_core.config.agent import AgentSettings
+
+log = logging.getLogger(__name__)
+
+LEDGER = "ledger.jsonl"
+_MORE_THAN_WORKERS = 16
+"""Messages taken from the relay beyond what can run at once, so that a cancel overtakes waiting commands."""
+
+
+def utc_now() -> datetime:
+    """The time."""
+    return datetime.now(UTC)
+
+
+def made_state(path: Path) -> None:
+    """Makes the state directory (0700) if it is missing.
+
+    Raises:
+        ConfigurationError: it cannot be used, or others may read it.
+    """
+    try:
+        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        mode = path.stat().st_mode
+    except OSError as error:
+        raise ConfigurationError(
+            str(path), "", f"the state directory cannot be used: {error.strerror}", next_step='set "state"; run as root'
+        ) from error
+    if mode & 0o077:
+        raise ConfigurationError(str(path), "", "others may read the state directory", next_step="chmod 700 it")
+
+
+@contextlib.contextmanager
+def opened_state(path: Path) -> Iterator[None]:
+    """Makes the state directory if it is missing and keeps other agents out of it.
+
+    Raises:
+        ConfigurationError: it cannot be used, others may read it, or another agent uses it.
+    """
+    made_state(path)
+    lock = os.open(path / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            raise ConfigurationError(str(path), "", "another agent uses this state directory") from None
+        yield
+    finally:
+        os.close(lock)
+
+
+def read_acl_file(path: Path) -> Acl:
+    """The ACL.
+
+    Raises:
+        ConfigurationError: it cannot be read, is not an ACL, or others may write it.
+    """
+    try:
+        if path.stat().st_mode & 0o022:
+            raise ConfigurationError(str(path), "", "others may write the ACL", next_step="chmod 644 it")
+        return read_acl(path.read_bytes())
+    except OSError as error:
+        raise ConfigurationError(
+            str(path), "", f"the ACL cannot be read: {error.strerror}", next_step="write one; see docs/agent.md"
+        ) from error
+    except InvalidDocument as error:
+        raise ConfigurationError(str(path), error.path, error.problem) from error
+
+
+def read_secret(path: Path | None) -> str:
+    """The enrolment secret; empty when there is none.
+
+    Raises:
+        ConfigurationError: the file cannot be read.
+    """
+    if path is None:
+        return ""
+    try:
+        with path.open("r", encoding="utf-8") as file:
+            return file.readline(500).strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigurationError(str(path), "", f"the enrolment secret cannot be read: {error}") from error
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """What is needed to introduce this agent to the platform."""
+
+    key: AgentKey
+    facts: FactsHolder
+    enroller: Enroller
+    transport: HttpsTransport
+
+
+def introduce(settings: AgentSettings, launcher: Launcher, executor: Executor) -> Identity:
+    """Key, facts (gathered once) and enrolment; the launcher is started.
+
+    Raises:
+        ConfigurationError: names what is wrong.
+        PluginError: no process for modules can be had.
+    """
+    platform = settings.platform
+    if not platform.api:
+        raise ConfigurationError("agent.toml", "platform.api", "is missing", next_step='like "https://mig.example.net"')
+    catalogue = launcher.start()
+    key = AgentKey.load_or_create(settings.state / "agent.key")
+    first = AgentFacts(
+        id=key.agent_id,
+        name=settings.name,
+        version="",
+        mode="daemon",
+        pid=os.getpid(),
+        started=utc_now(),
+        tags=settings.tags,
+        modules=tuple(catalogue.modules),
+        failures=catalogue.failures,
+    )
+    facts = FactsHolder(first, name=settings.name, gatherer=executor, failures=lambda: launcher.catalogue.failures)
+    facts.refresh()
+    transport = HttpsTransport(platform.api, "", tls=tls_options(platform), proxy=platform.proxy)
+    read_secret(platform.enrolment_secret_file)
+    enroller = Enroller(
+        transport,
+        key,
+        facts=facts.current,
+        relay=relay_kind(platform),
+        secret=lambda: read_secret(platform.enrolment_secret_file),
+        token_file=settings.state / "relay.token",
+        clock=utc_now,
+    )
+    return Identity(key, facts, enroller, transport)
+
+
+def make_launcher(settings: AgentSettings) -> Launcher:
+    """The launcher of the modules that local policy allows."""
+    return Launcher(allow=settings.modules.allow, deny=settings.modules.deny)
+
+
+def run_daemon(settings: AgentSettings) -> None:
+    """Serves until SIGTERM or SIGINT.
+
+    Raises:
+        MigError: it cannot start; names why.
+    """
+    launcher = make_launcher(settings)
+    # The zygote first: before any thread, connection or secret there could be anything to inherit.
+    launcher.start()
+    try:
+        with opened_state(settings.state):
+            service = _compose(settings, launcher)
+            signal.set_wakeup_fd(service.wake_descriptor, warn_on_full_buffer=False)
+            for number in (signal.SIGTERM, signal.SIGINT):
+                signal.signal(number, lambda _number, _frame: None)
+            service.run()
+    finally:
+        launcher.close()
+
+
+def _compose(settings: AgentSettings, launcher: Launcher) -> Service:
+    state, modules = settings.state, settings.modules
+    executor = Executor(launcher, modules)
+    keyring = GnupgKeyring.from_directory(state / "keyring", settings.trust.keys)
+    acl = read_acl_file(settings.trust.acl)
+    identity = introduce(settings, launcher, executor)
+    counters = Counters()
+    books = Books(
+        journal=Journal(state / "journal.jsonl", now=utc_now()),
+        spool=Spool(state / "spool", max_bytes=settings.spool_mb << 20),
+        ledger=Ledger(state / LEDGER, now=utc_now()),
+        counters=counters,
+    )
+    counters.gauge("spooled", lambda: len(books.spool))
+    counters.gauge("ledger_entries", lambda: books.ledger.entries)
+    authority = LocalAuthority(
+        keyring=keyring, acl=acl, facts=identity.facts, journal=books.journal, modules=executor, clock=utc_now
+    )
+    commands = Commands(
+        key=identity.key, authority=authority, executor=executor, facts=identity.facts, books=books, clock=utc_now
+    )
+    gate = PlatformGate(
+        settings.platform,
+        identity.key.agent_id,
+        identity.enroller,
+        prefetch=modules.concurrency + _MORE_THAN_WORKERS,
+        interrupt=identity.transport.close,
+    )
+    facts = identity.facts.current()
+    log.info(
+        "agent %s (%s) version %s with modules %s; it trusts %d keys",
+        facts.id,
+        facts.name,
+        facts.version,
+        ", ".join(facts.modules) or "none",
+        len(keyring.keys()),
+    )
+    return Service(
+        agent_id=identity.key.agent_id,
+        commands=commands,
+        gate=gate,
+        spool=books.spool,
+        heartbeats=Heartbeats(
+            identity.key,
+            state / "heartbeat.sequence",
+            facts=identity.facts.current,
+            statistics=counters.snapshot,
+            clock=utc_now,
+        ),
+        facts=identity.facts,
+        launcher=launcher,
+        counters=counters,
+        concurrency=modules.concurrency,
+        heartbeat_seconds=settings.heartbeat_interval.total_seconds(),
+        environment_seconds=settings.environment_interval.total_seconds(),
+    )

@@ -1,0 +1,71 @@
+"""What this agent says of itself: its identity, and the environment facts as last gathered."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from dataclasses import replace
+from typing import TYPE_CHECKING, Protocol
+
+from mig_core.errors import MigError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from mig_core.domain.agent import AgentFacts
+    from mig_core.domain.document import JSON
+
+log = logging.getLogger(__name__)
+
+
+class Gatherer(Protocol):
+    """Who can gather the facts: the executor, in a child."""
+
+    def gather(self, name: str) -> dict[str, JSON]:
+        """``{"name": …, "version": …, "environment": {…}}``.
+
+        Raises:
+            PluginError: they could not be gathered.
+        """
+        ...
+
+
+class FactsHolder:
+    """The current facts. Thread-safe; ``refresh`` is called by the heartbeat's thread.
+
+    Args:
+        first: what is known without looking; name, version and environment are replaced by what is gathered.
+        name: the configured name, or empty.
+        gatherer: looks.
+        failures: what does not work, as of now.
+    """
+
+    def __init__(
+        self, first: AgentFacts, *, name: str, gatherer: Gatherer, failures: Callable[[], Mapping[str, str]]
+    ) -> None:
+        self._facts = first
+        self._name = name
+        self._gatherer = gatherer
+        self._failures = failures
+        self._lock = threading.Lock()
+
+    def current(self) -> AgentFacts:
+        """The facts as last gathered."""
+        with self._lock:
+            return self._facts
+
+    def refresh(self) -> None:
+        """Looks again. What cannot be gathered stays as it was, and is reported as a failure."""
+        failures = dict(self._failures())
+        facts = self.current()
+        try:
+            gathered = self._gatherer.gather(self._name)
+            environment = gathered["environment"]
+            if isinstance(environment, dict):
+                name, version = str(gathered["name"])[:1024], str(gathered["version"])[:128]
+                facts = replace(facts, name=name, version=version, environment=environment)
+        except (MigError, KeyError) as error:
+            log.warning("the environment facts stay as they were: %s", error)
+            failures["environment"] = str(error)[:500]
+        with self._lock:
+            self._facts = replace(facts, failures=failures)

@@ -1,0 +1,276 @@
+"""The agent's life between start and stop: which threads there are and who talks to whom.
+
+Threads, one per role:
+
+* the caller of :meth:`Service.run` (main thread) waits for the end and orders everybody to stop;
+* ``session`` enrols, opens the relay, and does so again when the platform refuses the login;
+* the relay's own (see its driver) hand deliveries over and return at once;
+* ``intake`` reads deliveries in order: heeds cancels at once, gives commands to the workers;
+* ``worker-N`` (``modules.concurrency`` of them) carry out one command each at a time;
+* ``sender`` brings answers from the spool to the relay;
+* ``heartbeat`` looks at the environment and reports;
+* ``launcher`` listens to the zygote.
+
+They share nothing but thread-safe parts. Everything that must not be lost is on disk before its delivery is
+acknowledged, so a stop (or a crash) at any moment is harmless.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import queue
+import threading
+import time
+from typing import TYPE_CHECKING, Protocol
+
+from mig_core.domain.command import CancelMessage, CommandMessage, read_message
+from mig_core.errors import InvalidDocument, MigError, RelayDenied, RelayError, RelayUnavailable
+from mig_core.relay.backoff import Backoff
+from mig_core.relay.base import Kind
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from mig_core.agent.commands import Commands
+    from mig_core.agent.counters import Counters
+    from mig_core.agent.facts import FactsHolder
+    from mig_core.agent.heartbeat import Heartbeats
+    from mig_core.agent.launcher import Launcher
+    from mig_core.agent.spool import Spool
+    from mig_core.domain.ids import AgentId
+    from mig_core.relay.base import AgentRelay, Delivery
+
+log = logging.getLogger(__name__)
+
+_JOIN_SECONDS = 1.0
+_PUBLISH_SECONDS = 30.0
+_RETRY_SECONDS = 15.0
+
+
+class Gate(Protocol):
+    """How this agent comes to a relay."""
+
+    def open(self, wait: Callable[[float], bool]) -> AgentRelay | None:
+        """A relay that is not started yet; enrols first if need be. None when ``wait`` said to give up."""
+        ...
+
+    def denied(self) -> None:
+        """The login does not work any more: enrol again next time."""
+        ...
+
+    def close(self) -> None:
+        """Ends what ``open`` is waiting for. From any thread."""
+        ...
+
+
+class Service:
+    """The running agent."""
+
+    def __init__(
+        self,
+        *,
+        agent_id: AgentId,
+        commands: Commands,
+        gate: Gate,
+        spool: Spool,
+        heartbeats: Heartbeats,
+        facts: FactsHolder,
+        launcher: Launcher,
+        counters: Counters,
+        concurrency: int,
+        heartbeat_seconds: float,
+        environment_seconds: float,
+    ) -> None:
+        self._agent_id = agent_id
+        self._commands = commands
+        self._gate = gate
+        self._spool = spool
+        self._heartbeats = heartbeats
+        self._facts = facts
+        self._launcher = launcher
+        self._counters = counters
+        self._concurrency = concurrency
+        self._heartbeat_seconds = heartbeat_seconds
+        self._environment_seconds = environment_seconds
+        self._deliveries: queue.SimpleQueue[Delivery | None] = queue.SimpleQueue()
+        self._work: queue.SimpleQueue[tuple[CommandMessage, Delivery] | None] = queue.SimpleQueue()
+        self._relay: AgentRelay | None = None
+        self._relay_changed = threading.Condition()
+        self._denied = threading.Event()
+        self._beat = threading.Event()
+        self._stopping = threading.Event()
+        self._end_reading, self._end_writing = os.pipe2(os.O_CLOEXEC)
+
+    @property
+    def wake_descriptor(self) -> int:
+        """A byte written here (by a signal handler, say) ends :meth:`run`. Any thread, any time."""
+        return self._end_writing
+
+    def stop(self) -> None:
+        """Ends :meth:`run`, soon. From any thread."""
+        os.write(self._end_writing, b"\x00")
+
+    def run(self) -> None:
+        """Serves until told to stop; returns within three seconds then."""
+        self._commands.recover()
+        threads = [
+            self._thread("session", self._session),
+            self._thread("intake", self._intake),
+            self._thread("sender", self._send),
+            self._thread("heartbeat", self._report),
+            *(self._thread(f"worker-{number}", self._carry_out) for number in range(self._concurrency)),
+        ]
+        for thread in threads:
+            thread.start()
+        os.read(self._end_reading, 1)
+        log.info("stopping")
+        self._stop(threads)
+        log.info("stopped")
+
+    def _thread(self, name: str, work: Callable[[], None]) -> threading.Thread:
+        def run() -> None:
+            try:
+                work()
+            except Exception:
+                log.exception("the thread %s broke; the agent stops", name)
+                self.stop()
+
+        return threading.Thread(target=run, name=name, daemon=True)
+
+    def _stop(self, threads: list[threading.Thread]) -> None:
+        self._stopping.set()
+        self._commands.stop()
+        self._deliveries.put(None)
+        for _ in range(self._concurrency):
+            self._work.put(None)
+        self._launcher.close()
+        self._spool.close()
+        end = time.monotonic() + _JOIN_SECONDS
+        for thread in threads:
+            if thread.name.startswith("worker"):
+                thread.join(max(0.0, end - time.monotonic()))
+        self._denied.set()
+        self._beat.set()
+        self._gate.close()
+        with self._relay_changed:
+            relay, self._relay = self._relay, None
+            self._relay_changed.notify_all()
+        if relay is not None:
+            relay.close()
+        for thread in threads:
+            thread.join(max(0.05, end - time.monotonic()))
+
+    def _session(self) -> None:
+        backoff = Backoff(2.0, 300.0)
+        while not self._stopping.is_set():
+            relay = self._gate.open(self._stopping.wait)
+            if relay is None:
+                return
+            self._denied.clear()
+            with self._relay_changed:
+                if self._stopping.is_set():
+                    return
+                self._relay = relay
+                relay.start(self._deliveries.put)
+                self._relay_changed.notify_all()
+            self._denied.wait()
+            if self._stopping.is_set():
+                return
+            log.warning("the platform refuses our login; enrolling again")
+            with self._relay_changed:
+                self._relay = None
+            relay.close()
+            self._gate.denied()
+            if self._stopping.wait(backoff.next()):
+                return
+
+    def _intake(self) -> None:
+        while (delivery := self._deliveries.get()) is not None:
+            try:
+                message = read_message(delivery.body)
+                if message.agent != self._agent_id:
+                    raise InvalidDocument("message", f"is for another agent, {message.agent}", path="agent")
+            except InvalidDocument as error:
+                # It belongs to no command of ours, so nobody can be answered; and it must not come again.
+                self._counters.count("messages_malformed")
+                log.warning("a message from the relay is dropped: %s", error)
+                delivery.acknowledge()
+                continue
+            if isinstance(message, CancelMessage):
+                try:
+                    self._commands.cancel(message)
+                except OSError as error:
+                    log.error("a cancel could not be noted, it will come again: %s", error)
+                    continue
+                delivery.acknowledge()
+            else:
+                self._work.put((message, delivery))
+
+    def _carry_out(self) -> None:
+        while (item := self._work.get()) is not None and not self._stopping.is_set():
+            message, delivery = item
+            try:
+                self._commands.handle(message, delivery.acknowledge)
+            except OSError as error:
+                log.error("command=%s could not be noted on disk, it will come again: %s", message.command, error)
+                self._counters.count("disk_errors")
+            except Exception:
+                self._counters.count("internal_errors")
+                log.exception("command=%s broke the agent's own code; it is not acknowledged", message.command)
+
+    def _send(self) -> None:
+        while not self._stopping.is_set():
+            answer = self._spool.first()
+            if answer is None:
+                return
+            try:
+                body = answer.read()
+            except OSError as error:
+                log.error("an answer in the spool cannot be read and is dropped: %s", error)
+                self._spool.remove(answer)
+                continue
+            try:
+                self._publish(Kind.RESULT, body)
+            except RelayDenied as error:
+                # This answer, or our login? A heartbeat will tell; other answers need not wait for it.
+                log.warning("an answer was refused by the relay, it is tried again later: %s", error)
+                self._spool.put_back(answer)
+                self._beat.set()
+                self._stopping.wait(_RETRY_SECONDS)
+                continue
+            except RelayError as error:
+                log.warning("%d answers wait for the relay: %s", len(self._spool), error)
+                self._stopping.wait(0.5)
+                continue
+            self._counters.count("answers_sent")
+            self._spool.remove(answer)
+
+    def _report(self) -> None:
+        looked = time.monotonic()
+        while not self._stopping.is_set():
+            delay = self._heartbeat_seconds
+            try:
+                if time.monotonic() - looked >= self._environment_seconds:
+                    looked = time.monotonic()
+                    self._facts.refresh()
+                self._publish(Kind.HEARTBEAT, self._heartbeats.make())
+                self._counters.count("heartbeats")
+            except RelayDenied as error:
+                log.warning("the heartbeat was refused: %s", error)
+                self._denied.set()
+                delay = min(delay, _RETRY_SECONDS)
+            except (MigError, OSError) as error:
+                log.warning("no heartbeat: %s", error)
+                delay = min(delay, _RETRY_SECONDS)
+            self._beat.wait(delay)
+            if not self._stopping.is_set():
+                self._beat.clear()
+
+    def _publish(self, kind: Kind, body: bytes) -> None:
+        with self._relay_changed:
+            self._relay_changed.wait_for(lambda: self._relay is not None or self._stopping.is_set(), _PUBLISH_SECONDS)
+            relay = self._relay
+        if relay is None:
+            raise RelayUnavailable("no relay yet")
+        relay.publish(kind, body, timeout=_PUBLISH_SECONDS)

@@ -1,0 +1,243 @@
+"""HTTP, by falcon: the only file that imports it. Turns requests into calls, and replies and errors into responses.
+
+``create_app`` wires the resources to their collaborators; which resources there are stands there and nowhere else.
+"""
+
+from __future__ import annotations
+
+import logging
+import secrets
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+import falcon
+import falcon.asgi
+
+from mig_core.api.actions import ActionResources
+from mig_core.api.agents import AgentResources
+from mig_core.api.commands import CommandResources
+from mig_core.api.dashboard import DashboardResources
+from mig_core.api.enrolment import EnrolmentResources
+from mig_core.api.events import EventResources
+from mig_core.api.exchange import Call
+from mig_core.api.health import HealthResources
+from mig_core.api.investigators import InvestigatorResources
+from mig_core.api.limiter import Limiter
+from mig_core.api.login import LoginResources
+from mig_core.api.metrics import Metrics
+from mig_core.api.middleware import SECURITY_HEADERS, AgentTokens, Gate, check_media_type, read_body
+from mig_core.api.openapi import openapi_document
+from mig_core.api.problems import MEDIA_TYPE, is_expected, problem_of
+from mig_core.api.rabbitmq_auth import RabbitmqResources
+from mig_core.api.relay import RelayResources
+from mig_core.api.targets import TargetResources
+from mig_core.domain.document import dump
+from mig_core.errors import ApiError
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+    from datetime import datetime
+
+    from falcon.asgi import Request, Response
+
+    from mig_core.api.bootstrap import BootstrapSecret
+    from mig_core.api.exchange import Bound, Event, Reply, Route
+    from mig_core.api.keys import InvestigatorKeys
+    from mig_core.api.polls import Waiters
+    from mig_core.config.server import ApiSettings
+    from mig_core.domain.acl import Acl
+    from mig_core.store.base import Store
+
+log = logging.getLogger(__name__)
+
+TOKENS_BELIEVED = timedelta(seconds=30)
+"""How long another process goes on accepting the token of an agent that was retired."""
+
+
+def create_app(
+    store: Store,
+    keys: InvestigatorKeys,
+    settings: ApiSettings,
+    *,
+    acl: Acl | None,
+    enrolment_secret: str,
+    bootstrap: BootstrapSecret,
+    waiters: Waiters,
+    clock: Callable[[], datetime],
+    new_token: Callable[[], str],
+    version: str = "",
+) -> MigApp:
+    """The ASGI application. Store and keys are opened and closed by the caller.
+
+    Args:
+        acl: The platform's copy of the agents' ACL.
+        enrolment_secret: Empty: agents wait for approval.
+        waiters: ``waiters.stop()`` answers everybody who waits, so that the server can stop.
+        clock: Aware times.
+        new_token: Unguessable texts, for nonces and tokens.
+        version: What the OpenAPI document calls this program's version.
+    """
+    metrics = Metrics()
+    failures = Limiter(burst=20, per_second=0.5)
+    tokens = AgentTokens(store.agents, clock=clock, lifetime=TOKENS_BELIEVED)
+    bound: list[Bound] = [
+        *LoginResources(
+            store.investigators,
+            keys,
+            bootstrap,
+            session_lifetime=settings.session_lifetime,
+            public_url=settings.public_url,
+            failures=failures,
+            nonces=Limiter(burst=100, per_second=10),
+            clock=clock,
+            new_token=new_token,
+        ).routes(),
+        *InvestigatorResources(store.investigators, keys, clock=clock).routes(),
+        *ActionResources(store.actions, keys, acl, clock=clock).routes(),
+        *CommandResources(store.actions, store.commands).routes(),
+        *EventResources(store, waiters, metrics, clock=clock).routes(),
+        *TargetResources(store.agents, clock=clock).routes(),
+        *AgentResources(store.agents, tokens, waiters, clock=clock).routes(),
+        *DashboardResources(store.numbers, clock=clock).routes(),
+        *EnrolmentResources(
+            store, tokens, secret=enrolment_secret, failures=failures, clock=clock, new_token=new_token
+        ).routes(),
+        *RelayResources(store.relay_queue, store.wakeups, waiters, metrics, clock=clock).routes(),
+        *RabbitmqResources(store.agents, tokens).routes(),
+    ]
+    health = HealthResources(
+        store, metrics, lambda: openapi_document([one.route for one in bound], version), clock=clock
+    )
+    bound += health.routes()
+    return MigApp(bound, Gate(store.investigators, tokens, failures, clock), metrics)
+
+
+class MigApp(falcon.asgi.App):  # type: ignore[type-arg]  # falcon's own request and response types
+    """The application; ``routes`` is what it declares."""
+
+    def __init__(self, bound: Sequence[Bound], gate: Gate, metrics: Metrics) -> None:
+        super().__init__(middleware=[_Accounting(metrics)])
+        self.routes: tuple[Route, ...] = tuple(one.route for one in bound)
+        self.req_options.auto_parse_form_urlencoded = False
+        self.req_options.keep_blank_qs_values = False
+        self.req_options.auto_parse_qs_csv = False
+        self.add_error_handler(Exception, _answer_error)
+        self.add_error_handler(falcon.HTTPError, _answer_http_error)
+        paths: dict[str, list[Bound]] = {}
+        for one in bound:
+            paths.setdefault(one.route.full_path, []).append(one)
+        for path, methods in paths.items():
+            self.add_route(path, _Resource(methods, gate))
+
+    async def __call__(  # type: ignore[override]  # falcon.asgi overrides its WSGI parent in the same way
+        self, scope: Any, receive: Any, send: Any
+    ) -> None:
+        """ASGI's entry. Keeps ``receive``, which tells when a client hangs up; falcon does not hand it on."""
+        if scope["type"] == "http":
+            scope["mig.receive"] = receive
+        await super().__call__(scope, receive, send)
+
+
+class _Resource:
+    """What falcon calls for one path: an ``on_METHOD`` for each declared route."""
+
+    def __init__(self, bound: Sequence[Bound], gate: Gate) -> None:
+        self._gate = gate
+        for one in bound:
+            setattr(self, f"on_{one.route.method.lower()}", self._responder(one))
+
+    def _responder(self, bound: Bound) -> Callable[..., Awaitable[None]]:
+        async def respond(req: Request, resp: Response, **path: str) -> None:
+            call = _call(bound.route, req, path)
+            # Who it is comes before what it says: strangers' bodies are not even read.
+            await self._gate.admit(call)
+            check_media_type(bound.route, req.content_type or "")
+            call.body = await read_body(bound.route, req.content_length, req.stream)
+            _send(resp, bound.route, await bound.handle(call))
+
+        return respond
+
+
+class _Accounting:
+    """Request ids, security headers, counters. Falcon's middleware interface."""
+
+    def __init__(self, metrics: Metrics) -> None:
+        self._metrics = metrics
+
+    async def process_request(self, req: Request, resp: Response) -> None:
+        """Before routing."""
+        req.context.request_id = secrets.token_hex(8)
+
+    async def process_response(self, req: Request, resp: Response, resource: object, succeeded: bool) -> None:
+        """After everything, also after errors."""
+        resp.set_headers(SECURITY_HEADERS)
+        resp.set_header("X-Request-Id", req.context.request_id)
+        self._metrics.requests[req.method, req.uri_template or "other", resp.status_code] += 1
+        log.debug("%s %s: %s (request %s)", req.method, req.path, resp.status_code, req.context.request_id)
+
+
+def _call(route: Route, req: Request, path: dict[str, str]) -> Call:
+    query = {name: value[-1] if isinstance(value, list) else value for name, value in req.params.items()}
+    receive = req.scope["mig.receive"]
+
+    async def disconnected() -> None:
+        while (await receive())["type"] != "http.disconnect":
+            pass
+
+    return Call(
+        route=route,
+        request_id=req.context.request_id,
+        address=req.remote_addr,
+        path=path,
+        query=query,
+        headers={name.lower(): value for name, value in req.headers.items()},
+        body=b"",
+        disconnected=disconnected,
+    )
+
+
+def _send(resp: Response, route: Route, reply: Reply) -> None:
+    resp.status = reply.status or route.status
+    if reply.events is not None:
+        resp.content_type = route.media
+        resp.set_header("X-Accel-Buffering", "no")
+        resp.stream = _stream(reply.events)
+    elif reply.data is not None:
+        resp.content_type = route.media
+        resp.data = reply.data
+    elif route.response:
+        resp.content_type = route.media
+        resp.data = dump(reply.document)
+
+
+async def _stream(events: AsyncIterator[Event]) -> AsyncIterator[bytes]:
+    async for event in events:
+        yield event.to_bytes()
+
+
+async def _answer_error(req: Request, resp: Response, error: Exception, params: dict[str, object]) -> None:
+    request_id = req.context.request_id
+    problem = problem_of(error, request_id)
+    if not is_expected(error):
+        log.error("%s %s failed (request %s)", req.method, req.path, request_id, exc_info=error)
+    elif problem.status >= 500:
+        log.error("%s %s: %s (request %s)", req.method, req.path, error, request_id)
+    resp.status = problem.status
+    resp.content_type = MEDIA_TYPE
+    resp.data = dump(problem.to_json(request_id))
+    resp.stream = None
+    if problem.status == 401:
+        resp.set_header("WWW-Authenticate", "Bearer")
+    if problem.status in (429, 503):
+        resp.set_header("Retry-After", "5")
+
+
+async def _answer_http_error(req: Request, resp: Response, error: falcon.HTTPError, params: dict[str, object]) -> None:
+    """Falcon's own: no such path, no such method, a header that cannot be read."""
+    status = error.status_code
+    detail = {404: f"there is nothing at {req.path[:200]}", 405: f"{req.method} is not possible here"}.get(
+        status, error.title or "the request cannot be read"
+    )
+    await _answer_error(req, resp, ApiError(status, detail, next_step="see /api/v1/openapi.json"), params)
+    if error.headers:
+        resp.set_headers(error.headers)

@@ -1,0 +1,122 @@
+"""Enrolment: how an agent becomes known, and how a known one gets a new relay token.
+
+The request is signed with the very key it carries, and the agent's id derives from that key; so whoever asks proves to
+be that agent. What decides about *admission* is the enrolment secret, or an investigator's approval.
+"""
+
+from __future__ import annotations
+
+import hmac
+import logging
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from mig_core.api.exchange import Access, Bound, Call, Reply, Route
+from mig_core.api.middleware import digest_of
+from mig_core.domain import envelope as envelopes
+from mig_core.domain.agent import MAX_HEARTBEAT_BYTES, AgentState, read_enrolment
+from mig_core.domain.envelope import read_envelope
+from mig_core.domain.times import format_time
+from mig_core.errors import ApiError, SignatureInvalid
+from mig_core.identity import verify_agent
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+    from datetime import datetime
+
+    from mig_core.api.limiter import Limiter
+    from mig_core.api.middleware import AgentTokens
+    from mig_core.store.base import Store
+
+log = logging.getLogger(__name__)
+
+MAX_AGE = timedelta(minutes=5)
+"""How far an enrolment's ``sent`` may be from the server's time."""
+MAX_ENROLMENT_BYTES = 2 * MAX_HEARTBEAT_BYTES
+
+
+class EnrolmentResources:
+    """POST /enrol.
+
+    Args:
+        secret: The platform's enrolment secret; empty: every new agent waits for approval.
+        failures: Limits wrong attempts by client address.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        tokens: AgentTokens,
+        *,
+        secret: str,
+        failures: Limiter,
+        clock: Callable[[], datetime],
+        new_token: Callable[[], str],
+    ) -> None:
+        self._store = store
+        self._tokens = tokens
+        self._secret = secret
+        self._failures = failures
+        self._clock = clock
+        self._new_token = new_token
+
+    def routes(self) -> Iterable[Bound]:
+        """What this file answers."""
+        yield Bound(
+            Route(
+                "POST",
+                "/enrol",
+                "An agent makes itself known; 202 while it waits for approval",
+                Access.ANYONE,
+                body=MAX_ENROLMENT_BYTES,
+                request="Envelope",
+                response="Enrolment",
+            ),
+            self.enrol,
+        )
+
+    async def enrol(self, call: Call) -> Reply:
+        """POST /enrol"""
+        self._failures.check(call.address)
+        envelope = read_envelope(call.body, expected_type=envelopes.ENROL, max_bytes=MAX_ENROLMENT_BYTES)
+        enrolment = read_enrolment(envelope.payload)
+        agent = enrolment.facts.id
+        try:
+            verify_agent(envelope, enrolment.public_key)
+        except SignatureInvalid:
+            self._failures.spend(call.address)
+            await self._store.numbers.count({"enrolment.forged": 1})
+            raise
+        now = self._clock()
+        if abs(now - enrolment.sent) > MAX_AGE:
+            raise ApiError(
+                403,
+                f"the enrolment was sent at {format_time(enrolment.sent)}, here it is {format_time(now)}",
+                field="sent",
+                next_step="set the endpoint's clock",
+            )
+        token = self._new_token()
+        row = await self._store.agents.enrol(
+            enrolment, approved=self._knows_secret(call, enrolment.secret), token_digest=digest_of(token), now=now
+        )
+        self._tokens.forget(agent)
+        log.info("agent %s (%s) enrolled from %s: %s", row.id, row.name, call.address, row.state)
+        if row.state is AgentState.PENDING:
+            return Reply({"state": row.state.value}, status=202)
+        return Reply({"state": row.state.value, "token": token, "relay": row.relay})
+
+    def _knows_secret(self, call: Call, given: str) -> bool:
+        if not given:
+            return False
+        if not self._secret:
+            log.warning("an agent at %s sent an enrolment secret, but none is configured here", call.address)
+            return False
+        if hmac.compare_digest(self._secret.encode(), given.encode("utf-8", "surrogatepass")):
+            return True
+        self._failures.spend(call.address)
+        raise ApiError(
+            403,
+            "this is not the platform's enrolment secret",
+            field="secret",
+            next_step="correct the agent's platform.enrolment_secret_file, or remove it and let it be approved",
+        )

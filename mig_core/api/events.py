@@ -1,0 +1,122 @@
+"""An action's answers as they come in: server-sent events that can be resumed at any position.
+
+The stream looks at the tables after each wakeup and never relies on it: a missed one only costs the time until the next
+comment line.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from typing import TYPE_CHECKING
+
+from mig_core.api.actions import action_id
+from mig_core.api.documents import action_document, command_document
+from mig_core.api.exchange import Bound, Call, Event, Parameter, Reply, Route
+from mig_core.domain.document import dump
+from mig_core.errors import ApiError, InvalidDocument, MigError
+from mig_core.store.rows import Permission
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Iterable
+    from datetime import datetime
+
+    from mig_core.api.metrics import Metrics
+    from mig_core.api.polls import Waiters
+    from mig_core.domain.ids import ActionId
+    from mig_core.store.base import Store
+
+log = logging.getLogger(__name__)
+
+COMMENT_INTERVAL = 15.0
+"""Seconds between comment lines while nothing happens; they keep proxies from closing the connection."""
+ACTION_INTERVAL = 0.2
+"""Least seconds between two ``action`` events."""
+SESSION_INTERVAL = 5.0
+"""Seconds after which the session is looked at again while events flow."""
+PAGE = 50
+"""Answers read at once: one may be 32 MiB."""
+MAX_POSITION = 200
+
+
+class EventResources:
+    """The stream of one action."""
+
+    def __init__(self, store: Store, waiters: Waiters, metrics: Metrics, *, clock: Callable[[], datetime]) -> None:
+        self._store = store
+        self._waiters = waiters
+        self._metrics = metrics
+        self._clock = clock
+
+    def routes(self) -> Iterable[Bound]:
+        """What this file answers."""
+        yield Bound(
+            Route(
+                "GET",
+                "/actions/{action}/events",
+                "Answers as they come in: events `command`, `action`, and `end`",
+                Permission.READ,
+                media="text/event-stream",
+                response="Events",
+                query=(
+                    Parameter("position", "id of the last event that was seen; the header Last-Event-ID also works"),
+                ),
+            ),
+            self.follow,
+        )
+
+    async def follow(self, call: Call) -> Reply:
+        """GET /actions/{action}/events"""
+        identifier = action_id(call)
+        position = call.query.get("position", "") or call.headers.get("last-event-id", "")
+        if len(position) > MAX_POSITION or not position.isprintable():
+            raise InvalidDocument("request", "is not a position that this API gave out", path="position")
+        # Both raise here, while there can still be a problem document, and not in the middle of the stream.
+        await self._store.actions.get(identifier)
+        await self._store.commands.finished_since(identifier, position=position, limit=1)
+        return Reply(events=self._guarded(call, identifier, position))
+
+    async def _guarded(self, call: Call, action: ActionId, position: str) -> AsyncIterator[Event]:
+        """The stream; when the store fails it just ends, and the client comes back with its last position."""
+        self._metrics.streams += 1
+        try:
+            async for event in self._events(call, action, position):
+                yield event
+        except MigError as error:
+            log.warning("stream of action %s (request %s) ended: %s", action, call.request_id, error)
+        finally:
+            self._metrics.streams -= 1
+
+    async def _events(self, call: Call, action: ActionId, position: str) -> AsyncIterator[Event]:
+        last, spoken, checked = b"", 0.0, time.monotonic()
+        async with self._store.wakeups.watch("action", action) as watch:
+            with self._waiters.enter(call.disconnected) as waiter:
+                while waiter.ended is None:
+                    # The action first: what is final now has all its commands in what is read after it.
+                    row = await self._store.actions.get(action)
+                    commands = await self._store.commands.finished_since(action, position=position, limit=PAGE)
+                    for command in commands:
+                        position = command.position
+                        yield Event("command", dump(command_document(command)), position)
+                    document = dump(action_document(row))
+                    moment = time.monotonic()
+                    if document != last and moment - spoken >= ACTION_INTERVAL:
+                        yield Event("action", document, position)
+                        last, spoken = document, moment
+                    if row.state.is_final and not commands:
+                        yield Event("end", document, position)
+                        return
+                    if moment - checked >= SESSION_INTERVAL:
+                        await self._check_session(call)
+                        checked = moment
+                    if commands:
+                        continue
+                    pause = ACTION_INTERVAL if document != last else COMMENT_INTERVAL
+                    await waiter.wait(watch, pause)
+                    if time.monotonic() - spoken >= COMMENT_INTERVAL:
+                        yield Event()
+                        spoken = time.monotonic()
+
+    async def _check_session(self, call: Call) -> None:
+        if await self._store.investigators.session(call.session_digest, self._clock()) is None:
+            raise ApiError(401, f"the session of {call.caller.name} has ended")

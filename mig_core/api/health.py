@@ -1,0 +1,69 @@
+"""For whoever operates mig-api: is it well, what does it count, what does it offer."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from mig_core.api import metrics as prometheus
+from mig_core.api.exchange import Access, Bound, Call, Reply, Route
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+    from datetime import datetime
+
+    from mig_core.api.metrics import Metrics
+    from mig_core.domain.document import JSON
+    from mig_core.store.base import Store
+
+
+class HealthResources:
+    """Health and numbers. Both are open: they hold counts and no names.
+
+    Args:
+        openapi: Makes the OpenAPI document.
+    """
+
+    def __init__(
+        self, store: Store, metrics: Metrics, openapi: Callable[[], JSON], *, clock: Callable[[], datetime]
+    ) -> None:
+        self._store = store
+        self._metrics = metrics
+        self._openapi = openapi
+        self._clock = clock
+
+    def routes(self) -> Iterable[Bound]:
+        """What this file answers."""
+        yield Bound(
+            Route("GET", "/healthz", "Whether mig-api can do its work", Access.ANYONE, response="Health", plain=True),
+            self.health,
+        )
+        yield Bound(
+            Route(
+                "GET",
+                "/metrics",
+                "Numbers for Prometheus",
+                Access.ANYONE,
+                media=prometheus.MEDIA_TYPE,
+                response="Text",
+                plain=True,
+            ),
+            self.metrics,
+        )
+        yield Bound(
+            Route("GET", "/openapi.json", "This description", Access.ANYONE, response="AnyObject"), self.describe
+        )
+
+    async def health(self, call: Call) -> Reply:
+        """GET /healthz"""
+        if await self._store.ready():
+            return Reply({"status": "ok"})
+        return Reply({"status": "the database does not answer"}, status=503)
+
+    async def metrics(self, call: Call) -> Reply:
+        """GET /metrics"""
+        dashboard = await self._store.numbers.dashboard(self._clock())
+        return Reply(data=self._metrics.text(dashboard, await self._store.numbers.counters()))
+
+    async def describe(self, call: Call) -> Reply:
+        """GET /openapi.json"""
+        return Reply(self._openapi())

@@ -1,0 +1,276 @@
+"""``mig-api``: reads the settings, puts the parts together, serves until SIGTERM. The only file that imports uvicorn.
+
+One process with one event loop; run several behind a proxy for more. On SIGTERM or SIGINT every open poll and stream is
+answered, then the process ends, within two seconds.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import logging
+import os
+import secrets
+import signal
+import socket
+import sys
+from datetime import UTC, datetime
+from importlib import metadata
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import uvicorn
+
+from mig_core.api.app import create_app
+from mig_core.api.bootstrap import BootstrapSecret
+from mig_core.api.keys import InvestigatorKeys
+from mig_core.api.polls import Waiters
+from mig_core.config.loader import load_settings
+from mig_core.config.server import API_FILE, ApiSettings
+from mig_core.domain.acl import Acl, read_acl
+from mig_core.errors import ConfigurationError, InvalidDocument, MigError
+from mig_core.pgp.gnupg import GnupgKeyring
+from mig_core.store.migrate import upgrade
+from mig_core.store.postgres import PostgresStore
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from mig_core.store.base import Store
+
+log = logging.getLogger(__name__)
+
+EXIT_OK = 0
+EXIT_ERROR = 1
+EXIT_USAGE = 2
+
+KEEP_ALIVE = 75
+"""Seconds an idle connection is kept: longer than any poll."""
+GRACE = 1
+"""Seconds that answers may still take once the server stops."""
+BACKLOG = 2048
+MAX_SECRET_FILE = 4096
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """The program; returns its exit status."""
+    parser = argparse.ArgumentParser(prog="mig-api", description="MIG's REST API and https relay.")
+    parser.add_argument("-c", "--config", type=Path, metavar="FILE", help=f"settings (default: {API_FILE}, if present)")
+    parser.add_argument("--check", action="store_true", help="read the settings, try the database, and end")
+    parser.add_argument("-V", "--version", action="version", version=f"mig-api {version()}")
+    options = parser.parse_args(arguments)
+    path = options.config or (API_FILE if API_FILE.exists() else None)
+    try:
+        settings = load_settings(ApiSettings, role="api", path=path, environment=os.environ)
+        logging.basicConfig(
+            level=settings.log_level, format="%(asctime)s %(levelname)s %(name)s: %(message)s", stream=sys.stderr
+        )
+        asyncio.run(check(settings) if options.check else serve(settings))
+    except MigError as error:
+        print(f"mig-api: {error.diagnostics()}", file=sys.stderr)  # noqa: T201  a program's last words
+        return EXIT_ERROR
+    except ValueError as error:
+        print(f"mig-api: log_level: {error}", file=sys.stderr)  # noqa: T201  the same
+        return EXIT_USAGE
+    return EXIT_OK
+
+
+def version() -> str:
+    """The distribution's version, or ``unknown`` when it is not installed."""
+    try:
+        return metadata.version("mig-core")
+    except metadata.PackageNotFoundError:
+        return "unknown"
+
+
+async def check(settings: ApiSettings) -> None:
+    """Returns when mig-api could start with these settings.
+
+    Raises:
+        MigError: it could not.
+    """
+    _acl(settings.acl)
+    _secret(settings.enrolment_secret_file, "enrolment_secret_file")
+    store = PostgresStore(database_url(settings), pool_size=1)
+    await store.open()
+    await store.close()
+    print("mig-api: settings and database are usable")  # noqa: T201  what --check is for
+
+
+async def serve(settings: ApiSettings) -> None:
+    """Serves until a signal says stop.
+
+    Raises:
+        MigError: it cannot start.
+    """
+    database = settings.database
+    owner_url = _one_of(database.owner_url, database.owner_url_file, "database.owner_url")
+    if owner_url:
+        await asyncio.to_thread(upgrade, owner_url)
+    acl = _acl(settings.acl)
+    enrolment_secret = _secret(settings.enrolment_secret_file, "enrolment_secret_file")
+    state = _state_folder(settings.state)
+    async with contextlib.AsyncExitStack() as stack:
+        store: Store = PostgresStore(database_url(settings), pool_size=database.pool_size)
+        await store.open()
+        stack.push_async_callback(store.close)
+        keys = InvestigatorKeys(store.investigators, GnupgKeyring, state)
+        stack.callback(keys.close)
+        bootstrap = BootstrapSecret(state, lambda: secrets.token_urlsafe(24))
+        if await store.investigators.any():
+            bootstrap.spend()
+        else:
+            bootstrap.offer()
+        waiters = Waiters()
+        app = create_app(
+            store,
+            keys,
+            settings,
+            acl=acl,
+            enrolment_secret=enrolment_secret,
+            bootstrap=bootstrap,
+            waiters=waiters,
+            clock=lambda: datetime.now(UTC),
+            new_token=lambda: secrets.token_urlsafe(32),
+            version=version(),
+        )
+        listening = stack.enter_context(_listening(settings.listen))
+        server = Server(_uvicorn_config(app, settings), waiters)
+        log.info("mig-api %s listens on %s", version(), settings.listen)
+        await server.serve(sockets=[listening])
+    log.info("mig-api has stopped")
+
+
+class Server(uvicorn.Server):
+    """uvicorn, stopping at once: everybody who waits is answered before it counts open connections."""
+
+    def __init__(self, config: uvicorn.Config, waiters: Waiters) -> None:
+        super().__init__(config)
+        self._waiters = waiters
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """SIGTERM and SIGINT stop the server. Not raised again afterwards, as uvicorn would: stopping is a success."""
+        loop = asyncio.get_running_loop()
+        numbers = (signal.SIGTERM, signal.SIGINT)
+        for number in numbers:
+            loop.add_signal_handler(number, self.handle_exit, number, None)
+        try:
+            yield
+        finally:
+            for number in numbers:
+                loop.remove_signal_handler(number)
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Ends waits, then connections."""
+        self._waiters.stop()
+        await super().shutdown(sockets)
+
+
+def database_url(settings: ApiSettings) -> str:
+    """The URL of mig-api's own role.
+
+    Raises:
+        ConfigurationError: there is none, or its file cannot be read.
+    """
+    database = settings.database
+    url = _one_of(database.url, database.url_file, "database.url")
+    if not url:
+        raise ConfigurationError(
+            "api", "database.url", "is missing", next_step="set it, or database.url_file, or MIG_API_DATABASE_URL"
+        )
+    return url
+
+
+def _uvicorn_config(app: object, settings: ApiSettings) -> uvicorn.Config:
+    tls = settings.tls
+    return uvicorn.Config(
+        app,  # type: ignore[arg-type]  # falcon's App is an ASGI application; uvicorn's alias is narrower
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        timeout_keep_alive=KEEP_ALIVE,
+        timeout_graceful_shutdown=GRACE,
+        backlog=BACKLOG,
+        ws="none",
+        ssl_certfile=None if tls.certificate_file is None else str(tls.certificate_file),
+        ssl_keyfile=None if tls.key_file is None else str(tls.key_file),
+    )
+
+
+@contextlib.contextmanager
+def _listening(address: str) -> Iterator[socket.socket]:
+    """A listening socket. A Unix socket takes connections from owner and group only; its file is removed at the end."""
+    try:
+        if address.startswith("unix:"):
+            path = Path(address.removeprefix("unix:"))
+            if path.is_socket():
+                path.unlink()
+            one = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+            before = os.umask(0o117)
+            try:
+                one.bind(str(path))
+            finally:
+                os.umask(before)
+            one.listen(BACKLOG)
+        else:
+            path = None
+            host, _, port = address.rpartition(":")
+            host = host.removeprefix("[").removesuffix("]")
+            family = socket.AF_INET6 if ":" in host else socket.AF_INET
+            one = socket.create_server((host, int(port)), family=family, backlog=BACKLOG)
+    except (OSError, ValueError, OverflowError) as error:
+        raise ConfigurationError(
+            "api", "listen", f"cannot listen on {address}: {error}", next_step="address:port, or unix:/path"
+        ) from error
+    with one:
+        yield one
+    if path is not None:
+        path.unlink(missing_ok=True)
+
+
+def _acl(path: Path | None) -> Acl | None:
+    if path is None:
+        return None
+    try:
+        return read_acl(path.read_bytes())
+    except OSError as error:
+        raise ConfigurationError(str(path), "acl", f"cannot be read: {error.strerror}") from error
+    except InvalidDocument as error:
+        raise ConfigurationError(str(path), error.path, error.problem, next_step=error.next_step) from error
+
+
+def _one_of(value: str, file: Path | None, key: str) -> str:
+    if value and file is not None:
+        raise ConfigurationError("api", key, f"is given twice: as {key} and as {key}_file")
+    return value or _secret(file, f"{key}_file")
+
+
+def _secret(path: Path | None, key: str) -> str:
+    if path is None:
+        return ""
+    try:
+        with path.open("rb") as file:
+            text = file.read(MAX_SECRET_FILE + 1).decode("utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigurationError("api", key, f"{path} cannot be read: {error}") from error
+    if not text or len(text) > MAX_SECRET_FILE:
+        raise ConfigurationError("api", key, f"{path} is empty or longer than {MAX_SECRET_FILE} bytes")
+    return text
+
+
+def _state_folder(path: Path) -> Path:
+    try:
+        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        path.chmod(0o700)
+    except OSError as error:
+        raise ConfigurationError(
+            "api", "state", f"{path}: {error.strerror}", next_step="choose a directory that mig-api may write to"
+        ) from error
+    return path
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,155 @@
+"""The ``https`` relay's server side: agents fetch commands by long polling and hand in what they have to say.
+
+Nothing here looks into the messages: the scheduler verifies what agents sign, agents verify what investigators sign. A
+command stays in the queue until its agent acknowledges it; a claim is a lease of :data:`LEASE` seconds.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from typing import TYPE_CHECKING
+
+from mig_core.api.exchange import MAX_SMALL_BODY, Access, Bound, Call, Parameter, Reply, Route
+from mig_core.api.polls import Woken
+from mig_core.domain.envelope import MAX_ACTION_BYTES, MAX_RESULT_BYTES
+from mig_core.errors import ApiError, InvalidDocument
+from mig_core.relay.base import Kind
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+    from datetime import datetime
+
+    from mig_core.api.metrics import Metrics
+    from mig_core.api.polls import Waiters
+    from mig_core.relay.base import Claimed, RelayQueue
+    from mig_core.store.base import Wakeups
+
+MAX_WAIT = 60
+"""Longest poll in seconds."""
+DEFAULT_WAIT = 30
+LEASE = 120.0
+"""Seconds after which a command that was fetched and not acknowledged is delivered again."""
+MAX_MESSAGES = 50
+MAX_ACKNOWLEDGED = 1000
+
+_SESSION = re.compile(r"[A-Za-z0-9_-]{1,64}")
+_LARGEST = {Kind.RESULT: MAX_RESULT_BYTES, Kind.HEARTBEAT: MAX_ACTION_BYTES}
+
+
+class RelayResources:
+    """Fetch, acknowledge, hand in."""
+
+    def __init__(
+        self,
+        queue: RelayQueue,
+        wakeups: Wakeups,
+        waiters: Waiters,
+        metrics: Metrics,
+        *,
+        clock: Callable[[], datetime],
+    ) -> None:
+        self._queue = queue
+        self._wakeups = wakeups
+        self._waiters = waiters
+        self._metrics = metrics
+        self._clock = clock
+
+    def routes(self) -> Iterable[Bound]:
+        """What this file answers."""
+        yield Bound(
+            Route(
+                "GET",
+                "/relay/commands",
+                "Waits for messages to the calling agent; 409 when a newer poll took over",
+                Access.AGENT,
+                response="Messages",
+                query=(
+                    Parameter("session", "names the agent's process"),
+                    Parameter("wait", f"seconds, at most {MAX_WAIT}", "integer"),
+                    Parameter("max", f"most messages, at most {MAX_MESSAGES}", "integer"),
+                ),
+            ),
+            self.fetch,
+        )
+        yield Bound(
+            Route(
+                "POST",
+                "/relay/acknowledge",
+                "Removes messages whose answers are safe",
+                Access.AGENT,
+                204,
+                body=MAX_SMALL_BODY,
+                request="Acknowledgement",
+            ),
+            self.acknowledge,
+        )
+        for kind in Kind:
+            yield Bound(
+                Route(
+                    "POST",
+                    f"/relay/messages/{kind.value}",
+                    f"Hands in a signed {kind.value}",
+                    Access.AGENT,
+                    204,
+                    body=_LARGEST[kind],
+                    body_seconds=120.0,
+                    request="Envelope",
+                ),
+                self.receive,
+            )
+
+    async def fetch(self, call: Call) -> Reply:
+        """GET /relay/commands"""
+        agent = call.calling_agent
+        session = _session(call.query.get("session", ""))
+        wait = call.whole_number("wait", default=DEFAULT_WAIT, minimum=0, maximum=MAX_WAIT)
+        limit = call.whole_number("max", default=10, minimum=1, maximum=MAX_MESSAGES)
+        deadline = time.monotonic() + wait
+        self._metrics.polls += 1
+        try:
+            # Registered before the look at the table, so that nothing falls between.
+            with self._waiters.enter(call.disconnected, agent) as waiter:
+                async with self._wakeups.watch("relay", agent) as watch:
+                    while (why := waiter.ended) is None:
+                        claimed = await self._queue.claim(agent, session, limit=limit, lease=LEASE, now=self._clock())
+                        left = deadline - time.monotonic()
+                        if claimed or left <= 0:
+                            return Reply(data=_messages(claimed))
+                        why = await waiter.wait(watch, left)
+        finally:
+            self._metrics.polls -= 1
+        if why is Woken.TAKEN_OVER:
+            raise ApiError(409, "a newer poll of this agent took over")
+        return Reply(data=_messages(()))
+
+    async def acknowledge(self, call: Call) -> Reply:
+        """POST /relay/acknowledge"""
+        fields = call.document()
+        _session(fields.text("session", max_length=64))
+        ids: list[int] = []
+        for index, one in enumerate(fields.items("ids", minimum=0, maximum=MAX_ACKNOWLEDGED)):
+            if isinstance(one, bool) or not isinstance(one, int) or not 0 <= one < 1 << 63:
+                fields.refuse(f"ids[{index}]", f"must be the id of a message, got {one!r:.60}")
+            ids.append(one)
+        fields.close()
+        await self._queue.acknowledge(call.calling_agent, ids)
+        return Reply()
+
+    async def receive(self, call: Call) -> Reply:
+        """POST /relay/messages/{kind}"""
+        if not call.body:
+            raise InvalidDocument("message", "is empty")
+        await self._queue.put_inbound(call.calling_agent, Kind(call.route.path.rpartition("/")[2]), call.body)
+        return Reply()
+
+
+def _session(text: str) -> str:
+    if not _SESSION.fullmatch(text):
+        raise InvalidDocument("request", f"must be 1 to 64 letters, digits, - or _, got {text!r:.80}", path="session")
+    return text
+
+
+def _messages(claimed: Sequence[Claimed]) -> bytes:
+    """``{"messages": [{"id", "body"}]}``. The bodies are JSON of the scheduler's own making and go out as they are."""
+    return b'{"messages":[' + b",".join(b'{"id":%d,"body":%b}' % (one.id, one.body) for one in claimed) + b"]}"

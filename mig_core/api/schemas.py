@@ -1,0 +1,179 @@
+"""The documents of the REST API as JSON schemas, by the names that routes use. A test holds real replies to them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from mig_core.domain import envelope as envelopes
+from mig_core.domain.agent import AgentState
+from mig_core.domain.command import ActionState, CommandState
+from mig_core.store.rows import Permission
+
+if TYPE_CHECKING:
+    from mig_core.domain.document import JSON
+
+Schema = dict[str, "JSON"]
+
+TEXT: Schema = {"type": "string"}
+NUMBER: Schema = {"type": "integer"}
+TRUTH: Schema = {"type": "boolean"}
+ANY: Schema = {"type": "object"}
+TIME: Schema = {"type": "string", "format": "date-time"}
+BASE64: Schema = {"type": "string", "contentEncoding": "base64"}
+FINGERPRINT: Schema = {"type": "string", "pattern": "^[0-9A-F]{40}$"}
+AGENT_ID: Schema = {"type": "string", "pattern": "^[a-z2-7]{32}$"}
+UUID: Schema = {"type": "string", "format": "uuid"}
+COUNTS: Schema = {"type": "object", "additionalProperties": NUMBER}
+TEXTS: Schema = {"type": "object", "additionalProperties": TEXT}
+
+
+def _list(items: Schema) -> Schema:
+    return {"type": "array", "items": items}
+
+
+def _ref(name: str) -> Schema:
+    return {"$ref": f"#/components/schemas/{name}"}
+
+
+def _or_null(schema: Schema) -> Schema:
+    return {"anyOf": [schema, {"type": "null"}]}
+
+
+def _words(words: list[str]) -> Schema:
+    return {"type": "string", "enum": [*words]}
+
+
+def _object(properties: dict[str, Schema], *optional: str) -> Schema:
+    required: list[JSON] = [name for name in properties if name not in optional]
+    return {
+        "type": "object",
+        "properties": {**properties},
+        "required": required,
+        "additionalProperties": False,
+    }
+
+
+def _page(name: str) -> Schema:
+    return _object({"items": _list(_ref(name)), "cursor": TEXT})
+
+
+_PERMISSIONS = _list(_words([one.value for one in Permission]))
+_ACTION: dict[str, Schema] = {
+    "id": UUID,
+    "name": TEXT,
+    "target": TEXT,
+    "state": _words([one.value for one in ActionState]),
+    "reason": TEXT,
+    "validfrom": TIME,
+    "expireafter": TIME,
+    "created": TIME,
+    "creator": FINGERPRINT,
+    "signers": _list(FINGERPRINT),
+    "targeted": NUMBER,
+    "counts": COUNTS,
+    "found": NUMBER,
+    "partial": NUMBER,
+    "finished": _or_null(TIME),
+    "operations": _list(_object({"module": TEXT, "parameters": ANY})),
+    "needed": _list(_object({"module": TEXT, "minimum": NUMBER, "have": NUMBER})),
+}
+
+SCHEMAS: dict[str, Schema] = {
+    "AnyObject": ANY,
+    "Text": TEXT,
+    "Events": TEXT,
+    "Form": TEXTS,
+    "Health": _object({"status": TEXT}),
+    "Problem": _object(
+        {
+            "type": TEXT,
+            "title": TEXT,
+            "status": NUMBER,
+            "detail": TEXT,
+            "request": TEXT,
+            "field": TEXT,
+            "next_step": TEXT,
+            "position": NUMBER,
+        },
+        "field",
+        "next_step",
+        "position",
+    ),
+    "Signature": _object({"keyid": TEXT, "sig": BASE64}),
+    "Envelope": _object(
+        {
+            "payloadType": _words(
+                [
+                    envelopes.ACTION,
+                    envelopes.CANCEL,
+                    envelopes.LOGIN,
+                    envelopes.RESULT,
+                    envelopes.HEARTBEAT,
+                    envelopes.ENROL,
+                ]
+            ),
+            "payload": BASE64,
+            "signatures": _list(_ref("Signature")),
+        }
+    ),
+    "Nonce": _object({"nonce": TEXT, "expires": TIME}),
+    "Session": _object({"token": TEXT, "expires": TIME, "investigator": _ref("Investigator")}),
+    "Bootstrap": _object({"secret": TEXT, "name": TEXT, "publickey": TEXT}),
+    "Investigator": _object(
+        {"fingerprint": FINGERPRINT, "name": TEXT, "permissions": _PERMISSIONS, "active": TRUTH, "created": TIME}
+    ),
+    "InvestigatorList": _page("Investigator"),
+    "NewInvestigator": _object({"name": TEXT, "publickey": TEXT, "permissions": _PERMISSIONS}, "permissions"),
+    "InvestigatorChange": _object({"active": TRUTH, "permissions": _PERMISSIONS}, "active", "permissions"),
+    "Action": _object(_ACTION),
+    "ActionWithEnvelope": _object({**_ACTION, "envelope": _ref("Envelope")}),
+    "ActionList": _page("Action"),
+    "Command": _object(
+        {
+            "id": UUID,
+            "action": UUID,
+            "agent": AGENT_ID,
+            "agentname": TEXT,
+            "state": _words([one.value for one in CommandState]),
+            "reason": TEXT,
+            "found": _or_null(TRUTH),
+            "complete": _or_null(TRUTH),
+            "results": _or_null(_list(ANY)),
+            "queued": TIME,
+            "sent": _or_null(TIME),
+            "finished": _or_null(TIME),
+        }
+    ),
+    "CommandList": _page("Command"),
+    "TargetQuestion": _object({"target": TEXT, "limit": NUMBER}, "limit"),
+    "TargetEvaluation": _object(
+        {
+            "count": NUMBER,
+            "agents": _list(_object({"id": AGENT_ID, "name": TEXT, "state": TEXT})),
+        }
+    ),
+    "Agent": _object(
+        {
+            "id": AGENT_ID,
+            "name": TEXT,
+            "state": _words([one.value for one in AgentState]),
+            "relay": TEXT,
+            "version": TEXT,
+            "mode": TEXT,
+            "pid": NUMBER,
+            "environment": ANY,
+            "tags": TEXTS,
+            "modules": _list(TEXT),
+            "failures": TEXTS,
+            "statistics": COUNTS,
+            "started": _or_null(TIME),
+            "heartbeat": _or_null(TIME),
+            "enrolled": _or_null(TIME),
+        }
+    ),
+    "AgentList": _page("Agent"),
+    "Dashboard": _object(dict.fromkeys(("agents", "actions", "commands", "versions", "counters"), COUNTS)),
+    "Enrolment": _object({"state": TEXT, "token": TEXT, "relay": TEXT}, "token", "relay"),
+    "Messages": _object({"messages": _list(_object({"id": NUMBER, "body": ANY}))}),
+    "Acknowledgement": _object({"session": TEXT, "ids": _list(NUMBER)}),
+}

@@ -1,0 +1,133 @@
+"""``mig actions`` and ``mig action show|follow|results|cancel|approve``."""
+
+from __future__ import annotations
+
+import json as jsons
+import sys
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from mig_core.cli import exit_codes, tables
+from mig_core.cli.ask_options import Format, Show
+from mig_core.cli.connection import connect
+from mig_core.cli.terminal import YELLOW, confirm, data, note
+
+if TYPE_CHECKING:
+    from mig_core.domain.envelope import Envelope
+
+app = typer.Typer(add_completion=False, rich_markup_mode=None)
+action_app = typer.Typer(
+    add_completion=False, rich_markup_mode=None, no_args_is_help=True, help="One action, by its id."
+)
+
+ShowOption = Annotated[Show, typer.Option("--show", "-show", help="Which answers")]
+FormatOption = Annotated[Format, typer.Option("--format", help="How answers are printed")]
+
+
+@app.command("actions")
+def actions(
+    state: Annotated[str | None, typer.Option("--state", help="Only these states, like pending,inflight")] = None,
+    name: Annotated[str, typer.Option("--name", help="Only actions whose name contains this")] = "",
+    limit: Annotated[int, typer.Option("--limit", help="At most so many")] = 20,
+    json: tables.JsonOption = False,
+) -> None:
+    """List actions, latest first."""
+    rows = list(connect().client.actions(states=state.split(",") if state else (), name=name, limit=limit))
+    if json:
+        tables.document(rows)
+        return
+    tables.table(
+        ("created", "id", "state", "asked", "found", "name"),
+        (
+            (tables.moment(one["created"]), one["id"], one["state"], one["targeted"], one["found"], one["name"])
+            for one in rows
+        ),
+    )
+
+
+@action_app.command("show")
+def show(action: str, json: tables.JsonOption = False) -> None:
+    """What is asked, by whom, and where it stands."""
+    found = connect().client.action(action)
+    if json:
+        tables.document(found)
+    else:
+        tables.facts((key, value) for key, value in found.items() if key != "envelope")
+
+
+@action_app.command("follow")
+def follow(action: str, show: ShowOption = Show.FOUND, output: FormatOption = Format.TEXT) -> int:
+    """Watch answers arrive, from the first one on."""
+    from mig_core.cli.ask import follow as watch
+
+    client = connect().client
+    return watch(client, client.action(action), show, output)
+
+
+@action_app.command("results")
+def results(action: str, show: ShowOption = Show.FOUND, output: FormatOption = Format.TEXT) -> int:
+    """Print the answers there are now."""
+    from mig_core.cli.answers import AnswerPrinter
+
+    client = connect().client
+    document = client.action(action)
+    printer = AnswerPrinter([one["module"] for one in document["operations"]], show, output)
+    for command in client.commands(action):
+        if command["finished"]:
+            printer.print(command)
+    printer.finish({key: value for key, value in document.items() if key != "envelope"})
+    return exit_codes.ALL_ANSWERED
+
+
+@action_app.command("cancel")
+def cancel(
+    action: str, reason: Annotated[str, typer.Option("--reason", help="Why; agents keep it in their ledger")] = ""
+) -> None:
+    """Sign and send a cancel: agents stop, or never begin."""
+    from mig_core.domain import envelope as envelopes
+    from mig_core.domain.action import Cancel
+    from mig_core.domain.envelope import Envelope
+    from mig_core.domain.ids import ActionId
+
+    connection = connect()
+    found = connection.client.action(action)
+    payload = Cancel(ActionId(found["id"]), reason, datetime.now(UTC)).to_payload()
+    envelope = connection.signer.sign(Envelope(envelopes.CANCEL, payload))
+    after = connection.client.cancel(found["id"], envelope)
+    note(f"cancelled; {after['targeted']} agents had been asked, state: {after['state']}")
+
+
+@action_app.command("approve")
+def approve(action: str, yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask")] = False) -> int:
+    """Show exactly what is to be signed, and add a signature."""
+    from mig_core.domain import envelope as envelopes
+    from mig_core.domain.action import read_action
+    from mig_core.domain.envelope import envelope_from_json
+
+    connection = connect()
+    found = connection.client.action(action)
+    envelope = envelope_from_json(found["envelope"], expected_type=envelopes.ACTION)
+    # What is shown comes out of the very bytes that get signed, never from the server's description of them.
+    content = read_action(envelope.payload)
+    if content.id != found["id"]:
+        note("the envelope is of another action than was asked for; nothing was signed", YELLOW)
+        return exit_codes.REFUSED
+    _show_content(envelope, connection.client.evaluate(content.target))
+    if not yes and not (sys.stdin.isatty() and confirm("Sign it?")):
+        note("nothing was signed; --yes signs without asking")
+        return exit_codes.ERROR
+    signature = connection.signer.sign(envelope).signatures[-1]
+    after = connection.client.add_signature(found["id"], signature)
+    note(f"signed; the action is now {after['state']}")
+    for need in after["needed"]:
+        note(f"  module {need['module']} still needs weight {need['minimum']}, has {need['have']}")
+    return exit_codes.ALL_ANSWERED
+
+
+def _show_content(envelope: Envelope, evaluated: dict[str, Any]) -> None:
+    data(jsons.dumps(jsons.loads(envelope.payload), indent=2, ensure_ascii=True))
+    names = ", ".join(one["name"] for one in evaluated["agents"])
+    more = evaluated["count"] - len(evaluated["agents"])
+    note(f"would be asked: {evaluated['count']} agents: {names}{f' and {more} more' if more > 0 else ''}")

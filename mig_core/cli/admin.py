@@ -1,0 +1,81 @@
+"""``mig-admin``: what operators do by hand on the database."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from typer.exceptions import TyperException
+
+from mig_core.cli import exit_codes
+from mig_core.cli.terminal import RED, data, note, printable_block
+from mig_core.errors import ConfigurationError, MigError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+app = typer.Typer(
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    no_args_is_help=True,
+    help="Operate MIG's database. The owner's URL comes from --url or MIG_OWNER_URL.",
+)
+db = typer.Typer(rich_markup_mode=None, no_args_is_help=True, help="The database.")
+app.add_typer(db, name="db")
+
+UrlOption = Annotated[str, typer.Option("--url", help="libpq URL of the role that owns the database")]
+
+
+@db.command("upgrade")
+def upgrade(url: UrlOption = "") -> None:
+    """Bring the schema to this program's version."""
+    from mig_core.store.migrate import upgrade as apply
+
+    applied = apply(_owner(url))
+    note(f"applied: {', '.join(map(str, applied))}" if applied else "nothing to do")
+
+
+@db.command("create-login")
+def create_login(
+    name: str,
+    group: Annotated[str, typer.Option("--group", help="mig_api or mig_scheduler")],
+    password_file: Annotated[
+        Path | None, typer.Option("--password-file", help="Read the password here; none: one is made and printed")
+    ] = None,
+    url: UrlOption = "",
+) -> None:
+    """Make the login of an API or scheduler, or change its password."""
+    from mig_core.store.roles import create_login as make
+
+    password = password_file.read_text(encoding="utf-8").strip() if password_file else secrets.token_urlsafe(32)
+    make(_owner(url), name, password, group=group)
+    if password_file is None:
+        data(password)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs one command line; returns its exit status."""
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    try:
+        status = typer.main.get_command(app)(words, prog_name="mig-admin", standalone_mode=False)
+    except MigError as error:
+        note(f"mig-admin: {printable_block(str(error.diagnostics()))}", RED)
+        return exit_codes.ERROR
+    except TyperException as error:
+        error.show()
+        return exit_codes.USAGE
+    except KeyboardInterrupt:
+        return exit_codes.INTERRUPTED
+    return status if isinstance(status, int) else exit_codes.ALL_ANSWERED
+
+
+def _owner(url: str) -> str:
+    found = url or os.environ.get("MIG_OWNER_URL", "")
+    if not found:
+        raise ConfigurationError("--url", "", "is missing", next_step="give --url, or set MIG_OWNER_URL")
+    return found

@@ -1,0 +1,77 @@
+"""``mig agents`` and ``mig agent show|approve|retire``."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from mig_core.cli import tables
+from mig_core.cli.connection import connect
+from mig_core.cli.terminal import note
+
+app = typer.Typer(add_completion=False, rich_markup_mode=None)
+agent_app = typer.Typer(
+    add_completion=False, rich_markup_mode=None, no_args_is_help=True, help="One agent, by its id or its exact name."
+)
+
+_HEAD = ("name", "id", "state", "version", "relay", "os", "ident", "heartbeat", "tags")
+
+
+@app.command("agents")
+def agents(
+    target: Annotated[str | None, typer.Option("--target", "-t", help="Only agents that match this target")] = None,
+    state: Annotated[str | None, typer.Option("--state", help="Only these states, like online,idle")] = None,
+    json: tables.JsonOption = False,
+) -> None:
+    """List agents by name."""
+    connection = connect()
+    text = connection.settings.macros.get(target, target) if target else ""
+    rows = list(connection.client.agents(target=text, states=state.split(",") if state else ()))
+    if json:
+        tables.document(rows)
+        return
+    tables.table(
+        _HEAD,
+        (
+            (
+                one["name"],
+                one["id"],
+                one["state"],
+                one["version"],
+                one["relay"],
+                one["environment"].get("os", ""),
+                one["environment"].get("ident", ""),
+                tables.moment(one["heartbeat"]),
+                " ".join(f"{key}={value}" for key, value in sorted(one["tags"].items())),
+            )
+            for one in rows
+        ),
+    )
+
+
+@agent_app.command("show")
+def show(agent: str, json: tables.JsonOption = False) -> None:
+    """Everything the platform knows of an agent."""
+    client = connect().client
+    found = client.agent(client.agent_id(agent))
+    if json:
+        tables.document(found)
+    else:
+        tables.facts(found.items())
+
+
+@agent_app.command("approve")
+def approve(agent: str) -> None:
+    """Admit an agent that waits for approval."""
+    client = connect().client
+    found = client.approve_agent(client.agent_id(agent))
+    note(f"{found['name']} is admitted")
+
+
+@agent_app.command("retire")
+def retire(agent: str) -> None:
+    """Take an agent out for good; its key is refused from now on."""
+    client = connect().client
+    found = client.retire_agent(client.agent_id(agent))
+    note(f"{found['name']} is retired")

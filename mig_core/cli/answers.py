@@ -1,0 +1,161 @@
+"""Printing answers: lines for people, or JSON, JSON lines and CSV for programs; and the sum at the end.
+
+An answer is the API's command document (a dictionary); a module that is installed here turns its results into lines,
+for any other module the elements are printed as JSON.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import sys
+from collections import Counter
+from typing import TYPE_CHECKING, Any
+
+from mig_core.cli.ask_options import Format, Show
+from mig_core.cli.terminal import DIM, GREEN, YELLOW, data, flush, note, printable
+from mig_core.domain.document import members
+from mig_core.domain.result import read_module_result
+from mig_core.errors import InvalidDocument, PluginError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from mig_core.domain.result import ModuleResult
+    from mig_core.plugin.module import Module
+
+Document = dict[str, Any]
+
+
+class AnswerPrinter:
+    """Prints answers one by one as they arrive; :meth:`finish` prints what can only be said at the end."""
+
+    def __init__(self, modules: Sequence[str], show: Show, output: Format) -> None:
+        self._names = modules
+        self._modules: dict[str, Module[Any] | None] = {}
+        self._show = show
+        self._format = output
+        self._kept: list[Document] = []
+        self._csv = csv.writer(sys.stdout)
+        self._states: Counter[str] = Counter()
+        self._reasons: Counter[tuple[str, str]] = Counter()
+        self._partial: list[tuple[str, str]] = []
+        self.found = 0
+        self.shown = 0
+
+    def print(self, command: Document) -> None:
+        """One answer."""
+        state = command["state"]
+        self._states[state] += 1
+        self.found += bool(command["found"])
+        if state != "success":
+            self._reasons[state, command["reason"]] += 1
+        for reason in _skipped(command):
+            self._partial.append((command["agentname"], reason))
+        if not self._wanted(command):
+            return
+        self.shown += 1
+        if self._format is Format.JSON:
+            self._kept.append(command)
+        elif self._format is Format.JSONL:
+            data(json.dumps(command, ensure_ascii=True))
+        elif self._format is Format.CSV:
+            for row in _csv_rows(command, self._names):
+                self._csv.writerow(row)
+        else:
+            for line in self._lines(command):
+                data(f"{printable(command['agentname'])} {printable(line)}")
+        flush()
+
+    def finish(self, action: Document | None) -> None:
+        """The document, for JSON; for people the sums, what went wrong and what was not looked at."""
+        if self._format is Format.JSON:
+            data(json.dumps({"action": action, "answers": self._kept}, ensure_ascii=True, indent=2))
+        flush()
+        for (state, reason), count in sorted(self._reasons.items()):
+            note(f"{state}: {count} {_agents(count)}{': ' + printable(reason) if reason else ''}", YELLOW)
+        if self._partial:
+            names = sorted({name for name, _ in self._partial})
+            note(f"not everything was looked at on {len(names)} {_agents(len(names))}:", YELLOW)
+            for reason, count in Counter(reason for _, reason in self._partial).most_common(5):
+                note(f"  {printable(reason)} ({count} {_agents(count)})", DIM)
+        total = sum(self._states.values())
+        note(f"{self.found} of {total} {_agents(total)} found something", GREEN if self.found else "")
+
+    def _wanted(self, command: Document) -> bool:
+        if self._show is Show.ALL:
+            return True
+        return bool(command["found"]) is (self._show is Show.FOUND)
+
+    def _lines(self, command: Document) -> Iterator[str]:
+        found_only = self._show is Show.FOUND
+        for name, result in zip(self._names, command["results"] or (), strict=False):
+            yield from self._result_lines(name, result, found_only)
+        if not found_only or command["state"] != "success":
+            reason = f": {command['reason']}" if command["reason"] else ""
+            yield f"command {command['state']}{reason}"
+
+    def _result_lines(self, name: str, document: Any, found_only: bool) -> Iterator[str]:
+        if name not in self._modules:
+            self._modules[name] = _module(name)
+        module = self._modules[name]
+        if module is not None:
+            try:
+                result = read_module_result(members(document, subject="result"))
+                yield from module_lines(module, result, found_only=found_only)
+                return
+            except (InvalidDocument, KeyError, TypeError, AttributeError, ValueError):
+                pass  # the endpoint's module is of another version: its elements are shown as they are
+        yield f"{name}: {json.dumps(document.get('elements'), ensure_ascii=False)}"
+        if not found_only:
+            yield from (str(error) for error in document.get("errors") or ())
+
+
+def module_lines(module: Module[Any], result: ModuleResult, *, found_only: bool) -> Iterator[str]:
+    """A result's lines; all of them are made before the first is given, so that a fault shows nothing by halves."""
+    yield from list(module.lines(result, found_only=found_only))
+
+
+def _module(name: str) -> Module[Any] | None:
+    from mig_core.plugin.manager import load_module
+
+    try:
+        return load_module(name)
+    except PluginError:
+        return None
+
+
+def _skipped(command: Document) -> Iterator[str]:
+    for result in command["results"] or ():
+        coverage: Mapping[str, Any] = result.get("coverage") or {}
+        if coverage.get("complete", True):
+            continue
+        reasons = [f"{one['reason']}: {one['count']}" for one in coverage.get("skipped") or ()]
+        yield from reasons or ["the run was cut short"]
+
+
+def _csv_rows(command: Document, names: Sequence[str]) -> Iterator[Sequence[str]]:
+    """agent, module, state, found, label, element as JSON.
+
+    One row an element, one without element where there is none.
+    """
+    head = (command["agentname"], command["state"], str(bool(command["found"])).lower())
+    rows = 0
+    for name, result in zip(names, command["results"] or (), strict=False):
+        elements = result.get("elements")
+        groups = elements.items() if isinstance(elements, dict) else [("", elements)]
+        for label, group in groups:
+            for element in group if isinstance(group, list) else [group]:
+                rows += 1
+                yield [*(_cell(part) for part in (*head, name, str(label))), json.dumps(element, ensure_ascii=True)]
+    if not rows:
+        yield [_cell(part) for part in (*head, "", "", command["reason"])]
+
+
+def _cell(text: str) -> str:
+    """A text that no spreadsheet takes for a formula."""
+    return "'" + printable(text) if text[:1] in ("=", "+", "-", "@") else printable(text)
+
+
+def _agents(count: int) -> str:
+    return "agent" if count == 1 else "agents"

@@ -1,0 +1,145 @@
+"""Options that every question takes, whatever its module.
+
+Where it goes, how long it may take, what is shown of the answers.
+"""
+
+from __future__ import annotations
+
+import inspect
+import sys
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from mig_core.domain.ids import check_uuid
+from mig_core.domain.times import parse_duration
+from mig_core.errors import InvalidDocument
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from datetime import timedelta
+
+LOCAL = "local"
+"""The target that runs the module in this very machine: no server, no settings."""
+MAX_NAME = 100
+
+
+class Show(StrEnum):
+    """Which answers are printed."""
+
+    FOUND = "found"
+    NOTFOUND = "notfound"
+    ALL = "all"
+
+
+class Format(StrEnum):
+    """How answers are printed."""
+
+    TEXT = "text"
+    JSON = "json"
+    JSONL = "jsonl"
+    CSV = "csv"
+
+
+@dataclass(frozen=True, slots=True)
+class AskOptions:
+    """What was chosen; ``target`` and ``expiry`` are None when the settings' own apply."""
+
+    target: str | None
+    narrowing: str
+    """Further conditions, to be joined by AND; empty for none."""
+    expiry: timedelta | None
+    name: str
+    show: Show
+    format: Format
+    dry_run: bool
+    sign_only: bool
+    yes: bool
+    exit_found: bool
+    detach: bool
+
+
+_SPELLINGS: tuple[tuple[str, Any, str, tuple[str, ...]], ...] = (
+    ("target", str, "Where: an expression, a macro, a name like 'web*', all, or local", ("--target", "-t")),
+    ("expiry", str, "How long agents may take, like 60s or 1h", ("--expiry", "-e")),
+    ("name", str, "Name of the action (default: this command line)", ("--action-name", "-n")),
+    ("show", Show, "Which answers: found, notfound or all", ("--show", "-show")),
+    ("target_found", str, "Only agents that found something in this ACTION", ("--target-found", "-target-found")),
+    (
+        "target_notfound",
+        str,
+        "Only agents that found nothing in this ACTION",
+        ("--target-notfound", "-target-notfound"),
+    ),
+    (
+        "dry_run",
+        bool,
+        "Print what would be signed, who would be asked and the weights needed; send nothing",
+        ("--dry-run", "-p"),
+    ),
+    ("sign_only", bool, "Print the signed action and send nothing", ("--sign-only", "-s")),
+    ("json", bool, "One JSON document with all answers", ("--json",)),
+    ("jsonl", bool, "One JSON line an answer, as it arrives", ("--jsonl",)),
+    ("csv", bool, "One CSV line an element", ("--csv",)),
+    ("yes", bool, "Do not ask before a large question goes out", ("--yes", "-y")),
+    ("exit_found", bool, "Exit status 0 only when something was found, like grep", ("--exit-found",)),
+    ("detach", bool, "Print the action's id and do not wait for answers", ("--detach",)),
+    ("compress", bool, "Accepted for the original's sake; the relays compress by themselves", ("--compress", "-z")),
+)
+
+
+def option_parameters() -> Iterator[inspect.Parameter]:
+    """The parameters of a typer function; :func:`chosen` reads what was given for them."""
+    for name, kind, text, spellings in _SPELLINGS:
+        option = typer.Option(*spellings, help=text, show_default=False, hidden=name == "compress")
+        annotation = Annotated[bool, option] if kind is bool else Annotated[kind | None, option]
+        default = False if kind is bool else None
+        yield inspect.Parameter("ask_" + name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=annotation)
+
+
+def chosen(arguments: Mapping[str, Any]) -> AskOptions:
+    """The options that were given.
+
+    Raises:
+        typer.BadParameter: a duration or an action's id that is none, or two formats at once.
+    """
+    given = {name: arguments["ask_" + name] for name, *_ in _SPELLINGS}
+    formats = [Format(name) for name in ("json", "jsonl", "csv") if given[name]]
+    if len(formats) > 1:
+        raise typer.BadParameter("choose one of --json, --jsonl and --csv")
+    try:
+        expiry = parse_duration(given["expiry"]) if given["expiry"] else None
+    except ValueError as error:
+        raise typer.BadParameter(f"-e: {error}") from None
+    return AskOptions(
+        target=given["target"],
+        narrowing=_narrowing(found=given["target_found"], notfound=given["target_notfound"]),
+        expiry=expiry,
+        name=given["name"] or _command_line(),
+        show=given["show"] or Show.FOUND,
+        format=formats[0] if formats else Format.TEXT,
+        dry_run=given["dry_run"],
+        sign_only=given["sign_only"],
+        yes=given["yes"],
+        exit_found=given["exit_found"],
+        detach=given["detach"],
+    )
+
+
+def _narrowing(**actions: str | None) -> str:
+    conditions = []
+    for function, action in actions.items():
+        if action:
+            try:
+                identifier = check_uuid(action.lower(), subject=f"--target-{function}", path="")
+            except InvalidDocument as error:
+                raise typer.BadParameter(str(error)) from None
+            conditions.append(f"{function}('{identifier}')")
+    return " AND ".join(conditions)
+
+
+def _command_line() -> str:
+    text = " ".join(["mig", *sys.argv[1:]])
+    return text if len(text) <= MAX_NAME else text[: MAX_NAME - 1] + "…"

@@ -1,0 +1,71 @@
+"""Settings, key and API client of the investigator who is typing. The composition root of the command line.
+
+Settings are read from ``$MIG_CONFIG``, else ``~/.config/mig/config.toml``.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mig_core.config.client import ClientSettings
+from mig_core.config.loader import load_settings
+from mig_core.domain.ids import check_fingerprint
+from mig_core.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from mig_core.client.client import MigClient
+    from mig_core.pgp.base import Signer
+
+NEXT_STEP = "run: mig config init"
+
+
+def settings_path() -> Path:
+    """Where this investigator's settings are, or would be."""
+    named = os.environ.get("MIG_CONFIG")
+    if named:
+        return Path(named)
+    folder = os.environ.get("XDG_CONFIG_HOME") or str(Path.home() / ".config")
+    return Path(folder) / "mig" / "config.toml"
+
+
+@dataclass
+class Connection:
+    """Made by :func:`connect`; nothing is opened before it is used."""
+
+    settings: ClientSettings
+
+    @cached_property
+    def signer(self) -> Signer:
+        """The investigator's key."""
+        from mig_core.pgp.gnupg import GnupgSigner
+
+        fingerprint = check_fingerprint(self.settings.fingerprint, subject="settings", path="fingerprint")
+        return GnupgSigner(fingerprint, self.settings.gnupg_home)
+
+    @cached_property
+    def client(self) -> MigClient:
+        """The API, logged in when first asked."""
+        from mig_core.client.client import MigClient
+
+        return MigClient(self.settings, signer=lambda: self.signer)
+
+
+def connect() -> Connection:
+    """The connection that the settings describe.
+
+    Raises:
+        ConfigurationError: there are no settings, or they are wrong.
+    """
+    path = settings_path()
+    given = path if path.exists() else None
+    settings = load_settings(ClientSettings, role="client", path=given, environment=os.environ)
+    for key in ("api", "fingerprint"):
+        if not getattr(settings, key):
+            raise ConfigurationError(
+                str(path), key, "is missing" if given else "there is no such file", next_step=NEXT_STEP
+            )
+    return Connection(settings)

@@ -1,0 +1,135 @@
+"""``mig``: the root of the command line.
+
+Names of commands are known without importing them: our own from the table below, modules' and plugins' from package
+metadata. What a command needs is imported when it is called, so that ``mig --help`` stays quick however many plugins
+are installed.
+"""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from functools import cache
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+from typer.exceptions import TyperException
+
+from mig_core.cli import exit_codes
+from mig_core.cli.terminal import RED, note, printable_block
+from mig_core.errors import MigError, Refused, RelayDenied
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+_OWN = {
+    "ask": ("mig_core.cli.ask_file:app", "Ask the action in a file (also: mig -i FILE)."),
+    "agents": ("mig_core.cli.agents:app", "List agents."),
+    "agent": ("mig_core.cli.agents:agent_app", "Show, approve or retire one agent."),
+    "actions": ("mig_core.cli.actions:app", "List actions."),
+    "action": ("mig_core.cli.actions:action_app", "Show, follow, cancel, approve one action, or its results."),
+    "why": ("mig_core.cli.why:app", "Explain what became of one command."),
+    "investigators": ("mig_core.cli.investigators:app", "List investigators."),
+    "investigator": ("mig_core.cli.investigators:investigator_app", "Add, change or show one investigator."),
+    "dashboard": ("mig_core.cli.dashboard:app", "Numbers of the platform."),
+    "plugins": ("mig_core.cli.plugins:app", "List installed plugins, and what keeps others from loading."),
+    "plugin": ("mig_core.cli.plugins:plugin_app", "Make a new plugin."),
+    "config": ("mig_core.cli.configuration:app", "Write or show this investigator's settings."),
+    "demo": ("mig_core.cli.demo.command:app", "Run platform and agents on this machine, and ask some questions."),
+}
+
+
+class LazyGroup(TyperGroup):
+    """Lists commands from metadata and imports one when it is called."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        """Modules and plugins' commands first, then our own."""
+        plugins = {**_installed("mig.modules"), **_installed("mig.cli")}
+        return [*sorted(set(plugins) - set(_OWN)), *_OWN]
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        """Imports a command. Our own names win over plugins'."""
+        if cmd_name in _OWN:
+            module, _, attribute = _OWN[cmd_name][0].partition(":")
+            return _as_command(getattr(importlib.import_module(module), attribute), cmd_name)
+        if cmd_name in _installed("mig.modules"):
+            from mig_core.cli.investigate import module_command
+
+            return module_command(cmd_name)
+        if cmd_name in _installed("mig.cli"):
+            from mig_core.plugin.manager import load_command
+
+            return _as_command(load_command(cmd_name), cmd_name)
+        return None
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
+        """The list in ``mig --help``, made without importing any command."""
+        summaries = {**_installed("mig.modules"), **_installed("mig.cli")}
+        questions = [(name, text) for name, text in sorted(summaries.items()) if name not in _OWN]
+        if questions:
+            with formatter.section("Questions (one word a module)"):
+                formatter.write_dl(questions)
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, text) for name, (_, text) in _OWN.items()])
+
+
+app = typer.Typer(
+    cls=LazyGroup,
+    add_completion=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    no_args_is_help=True,
+    context_settings={"help_option_names": ["-h", "--help", "-help"]},
+)
+
+
+@app.callback(invoke_without_command=True)
+def root(
+    version: Annotated[bool, typer.Option("--version", "-V", help="Show the version and end")] = False,
+) -> None:
+    """Ask thousands of endpoints a signed question, for example:
+
+    mig file -path /etc -name '^shadow$' -content '^root:'
+    """
+    if version:
+        from importlib.metadata import version as installed_version
+
+        typer.echo(f"mig {installed_version('mig-core')}")
+        raise typer.Exit(exit_codes.ALL_ANSWERED)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs one command line; returns its exit status."""
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    if words[:1] == ["-i"]:  # the original's spelling of: mig ask FILE
+        words[0] = "ask"
+    try:
+        status = typer.main.get_command(app)(words, prog_name="mig", standalone_mode=False)
+    except MigError as error:
+        note(f"mig: {printable_block(str(error.diagnostics()))}", RED)
+        return exit_codes.REFUSED if isinstance(error, Refused | RelayDenied) else exit_codes.ERROR
+    except TyperException as error:
+        error.show()
+        return exit_codes.USAGE
+    except KeyboardInterrupt:
+        return exit_codes.INTERRUPTED
+    except BrokenPipeError:
+        sys.stdout = None  # nobody reads any more; the interpreter must not try to flush
+        return exit_codes.ERROR
+    return status if isinstance(status, int) else exit_codes.ALL_ANSWERED
+
+
+@cache
+def _installed(group: str) -> dict[str, str]:
+    """Name -> one line of help, from package metadata."""
+    from mig_core.plugin.manager import installed
+
+    return {one.name: one.summary or f"From {one.distribution}." for one in installed(group)}
+
+
+def _as_command(loaded: object, name: str) -> Any:
+    command = typer.main.get_command(loaded) if isinstance(loaded, typer.Typer) else loaded
+    if not hasattr(command, "main"):
+        raise MigError(f"plugin command {name!r} is not a typer app", next_step="report it to the plugin's author")
+    return command

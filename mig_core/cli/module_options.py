@@ -1,0 +1,99 @@
+"""From a module's declared parameters to options of a typer command.
+
+Each option has two spellings: ``--path``, and the original's ``-path``.
+"""
+
+from __future__ import annotations
+
+import difflib
+import inspect
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from typer.core import TyperCommand
+
+from mig_core.plugin.parameters import Kind, Parameter, Switch
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from mig_core.plugin.parameters import Parameters
+
+_TYPES = {Kind.TEXT: str, Kind.INTEGER: int, Kind.BOOLEAN: bool}
+_PREFIX = "module_"
+_FALSE = ("false", "f", "0")
+_TRUE = ("true", "t", "1")
+
+
+def option_parameters(parameters: Parameters) -> Iterator[inspect.Parameter]:
+    """The parameters of a typer function; :func:`chosen` reads what was given for them."""
+    for one in (*parameters.members, *parameters.switches):
+        if isinstance(one, Switch) or one.cli:
+            name = _PREFIX + one.name.replace("-", "_")
+            yield inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=_annotation(one))
+
+
+def chosen(parameters: Parameters, arguments: Mapping[str, object]) -> dict[str, object]:
+    """Declared name -> value, for the options that were given."""
+    names = [one.name for one in parameters.members] + [one.name for one in parameters.switches]
+    values = {name: arguments.get(_PREFIX + name.replace("-", "_")) for name in names}
+    return {name: value for name, value in values.items() if value is not None}
+
+
+class ModuleCommand(TyperCommand):
+    """A command that understands the original's spellings, and says which option was meant when one is misspelt."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Called by typer with the words after the command."""
+        return super().parse_args(ctx, list(self._spelt_out(ctx, args)))
+
+    def _spelt_out(self, ctx: Any, args: list[str]) -> Iterator[str]:
+        flags: dict[str, bool] = {
+            spelling: bool(getattr(one, "is_flag", False) or getattr(one, "count", False))
+            for one in self.get_params(ctx)
+            for spelling in (*one.opts, *one.secondary_opts)
+        }
+        rest = iter(args)
+        for word in rest:
+            name, equals, value = word.partition("=")
+            if word == "--" or not word.startswith("-") or word == "-":
+                yield word
+            elif flags.get(name) is True and equals:
+                yield _flag(ctx, name, value)
+            elif flags.get(name) is False:
+                yield word
+                if not equals:
+                    yield from (value for value, _ in zip(rest, range(1), strict=False))
+            elif name in flags or len(name) == 2 or word.startswith("--"):
+                yield word
+            else:
+                close = difflib.get_close_matches(name, flags, n=1)
+                hint = f" Did you mean {close[0]}?" if close else f" See: {ctx.command_path} --help"
+                ctx.fail(f"No such option: {name}.{hint}")
+
+
+def _flag(ctx: Any, name: str, value: str) -> str:
+    word = name.lstrip("-")
+    if value.lower() in _TRUE:
+        return f"--{word}"
+    if value.lower() in _FALSE:
+        return f"--no-{word}"
+    ctx.fail(f"Option {name} takes true or false, got {value!r}")
+    raise AssertionError("unreachable")
+
+
+def _annotation(one: Parameter | Switch) -> Any:
+    double, single = f"--{one.name}", f"-{one.name}"
+    if isinstance(one, Switch):
+        return Annotated[bool | None, typer.Option(double, single, help=one.help, show_default=False)]
+    if one.kind is Kind.BOOLEAN:
+        option = typer.Option(f"{double}/--no-{one.name}", single, help=one.help, show_default=False)
+        return Annotated[bool | None, option]
+    text = one.help
+    if one.cli_default is not None:
+        text += f" (default: {one.cli_default})"
+    if one.many:
+        text += " (repeatable)"
+    kind: Any = _TYPES[one.kind]
+    option = typer.Option(double, single, help=text, metavar=one.metavar or None, show_default=False)
+    return Annotated[list[kind] | None if one.many else kind | None, option]

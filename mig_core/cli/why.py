@@ -1,0 +1,61 @@
+"""``mig why ACTION AGENT``: what became of one command, and why."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import typer
+
+from mig_core.cli import tables
+from mig_core.cli.connection import connect
+from mig_core.cli.terminal import data, printable
+
+app = typer.Typer(add_completion=False, rich_markup_mode=None)
+
+_MEANING = {
+    "queued": "it waits to be handed to the agent's relay; a scheduler must be running",
+    "sent": "the relay has it; the agent has not answered yet",
+    "success": "the agent ran every operation",
+    "failed": "a module could not do its work",
+    "refused": "the agent said no",
+    "timeout": "the module's time ran out; what it had found is kept",
+    "killed": "the module was ended for its use of memory or processor, or because it took the agent down twice",
+    "cancelled": "an investigator cancelled the action before the answer",
+    "expired": "no answer came before the action's window ended",
+}
+
+
+@app.command("why")
+def why(action: str, agent: str, json: tables.JsonOption = False) -> None:
+    """Explain what became of one action on one agent (its id or its exact name)."""
+    client = connect().client
+    identifier = client.agent_id(agent)
+    command = client.command(action, identifier)
+    if json:
+        tables.document(command)
+        return
+    state = command["state"]
+    data(f"{printable(command['agentname'])}: {state}: {_MEANING.get(state, '')}")
+    if command["reason"]:
+        data(f"reason: {printable(command['reason'])}")
+    for name, key in (("queued", "queued"), ("handed to the relay", "sent"), ("ended", "finished")):
+        if command[key]:
+            data(f"{name}: {tables.moment(command[key])}")
+    for number, result in enumerate(command["results"] or (), start=1):
+        _operation(number, result)
+    if state in ("sent", "expired"):
+        about = client.agent(identifier)
+        data(f"the agent is {about['state']}; its last heartbeat: {tables.moment(about['heartbeat']) or 'none'}")
+
+
+def _operation(number: int, result: dict[str, Any]) -> None:
+    coverage = result.get("coverage") or {}
+    examined = ", ".join(f"{count} {kind}" for kind, count in (coverage.get("examined") or {}).items())
+    verdict = "found" if result["foundanything"] else "not found"
+    data(f"operation {number}: {verdict}; looked at: {printable(examined) or 'unknown'}")
+    for skipped in coverage.get("skipped") or ():
+        examples = ", ".join(skipped.get("examples") or ())
+        suffix = f": {printable(examples)}" if examples else ""
+        data(f"  not looked at: {printable(skipped['reason'])} ({skipped['count']}){suffix}")
+    for error in result.get("errors") or ():
+        data(f"  error: {printable(str(error))}")

@@ -1,0 +1,163 @@
+"""HTTP for the ``https`` relay: bounded answers, and an end from another thread. The only file that touches urllib3.
+
+A poll waits for minutes inside a blocking read. urllib3 has no way to interrupt that from outside, so each connection's
+socket is noted when it is made, and :meth:`HttpsTransport.close` shuts it down.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import threading
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+from weakref import WeakSet
+
+import urllib3
+from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
+from urllib3.exceptions import HTTPError
+
+from mig_core.errors import ConfigurationError, RelayUnavailable
+from mig_core.relay.tls import TlsOptions
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+_CONNECT_SECONDS = 10.0
+
+
+class HttpsTransport:
+    """Exchanges with one API, by its own login. Thread-safe.
+
+    Args:
+        api: base URL, ``https://`` or ``http://``.
+        credential: sent as bearer token; never in an URL, never to another site (redirects are not followed).
+        proxy: URL of an HTTP proxy; empty: the environment's, if any.
+
+    Raises:
+        ConfigurationError: a URL or a TLS file cannot be used.
+    """
+
+    def __init__(self, api: str, credential: str, *, tls: TlsOptions | None = None, proxy: str = "") -> None:
+        parts = urlsplit(api)
+        if parts.scheme not in ("https", "http") or not parts.hostname or parts.query or parts.fragment:
+            raise ConfigurationError("", "platform.api", f"must be like https://mig.example.net, got {api!r:.80}")
+        self._base = api.rstrip("/")
+        self._shown = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
+        self._headers = {
+            "Authorization": f"Bearer {credential}",
+            "Content-Type": "application/json",
+            "Accept": "application/json, application/problem+json",
+        }
+        self._lock = threading.Lock()
+        self._closed = False
+        self._sockets: WeakSet[socket.socket] = WeakSet()
+        self._manager = self._make_manager(parts.scheme, parts.hostname, tls, proxy)
+
+    def __str__(self) -> str:
+        return self._shown
+
+    def exchange(
+        self, method: str, path: str, *, body: bytes | None, seconds: float, largest: int
+    ) -> tuple[int, bytes]:
+        """Sends a request; gives status and content of the answer.
+
+        Args:
+            seconds: how long the answer may let wait, each time anything is read.
+            largest: more bytes than this are not read.
+
+        Raises:
+            RelayUnavailable: no answer, or a larger one.
+        """
+        try:
+            response = self._manager.request(
+                method,
+                self._base + path,
+                body=body,
+                headers=self._headers,
+                timeout=urllib3.Timeout(connect=min(_CONNECT_SECONDS, seconds), read=seconds),
+                retries=False,
+                redirect=False,
+                preload_content=False,
+            )
+            try:
+                content = response.read(largest + 1, decode_content=False)
+                if len(content) > largest:
+                    response.close()
+                    raise RelayUnavailable(f"{self}: the answer is larger than {largest} bytes")
+                response.drain_conn()
+                return response.status, content
+            finally:
+                response.release_conn()
+        except (HTTPError, OSError, ValueError) as error:
+            # ValueError: a socket or pool that close() took away in the middle.
+            raise RelayUnavailable(f"{self}: {error!s:.200}") from error
+
+    def close(self) -> None:
+        """Ends what other threads are waiting for, and all connections. What they do then fails at once."""
+        with self._lock:
+            self._closed = True
+            sockets = list(self._sockets)
+        for one in sockets:
+            _shut_down(one)
+        self._manager.clear()
+
+    def _opened(self, connection: HTTPConnection) -> None:
+        """Called when a connection stands."""
+        raw: Any = connection.sock
+        while raw is not None and not isinstance(raw, socket.socket):
+            raw = getattr(raw, "socket", None)  # TLS inside TLS: what is under it
+        if raw is None:
+            return
+        with self._lock:
+            self._sockets.add(raw)
+            closed = self._closed
+        if closed:
+            _shut_down(raw)
+
+    def _make_manager(self, scheme: str, host: str, tls: TlsOptions | None, proxy: str) -> urllib3.PoolManager:
+        options: dict[str, Any] = {"maxsize": 4, "num_pools": 2}
+        if scheme == "https":
+            options["ssl_context"] = (tls or TlsOptions()).context()
+        proxy = proxy or _environment_proxy(scheme, host)
+        try:
+            manager = urllib3.ProxyManager(proxy, **options) if proxy else urllib3.PoolManager(**options)
+        except (HTTPError, ValueError) as error:
+            raise ConfigurationError("", "platform.proxy", f"cannot be used: {error!s:.200}") from error
+        manager.pool_classes_by_scheme = _observed_pools(self._opened)
+        return manager
+
+
+def _observed_pools(opened: Callable[[HTTPConnection], None]) -> dict[str, type[HTTPConnectionPool]]:
+    """urllib3's pools, whose connections report when they stand."""
+
+    class Plain(HTTPConnection):
+        def connect(self) -> None:
+            super().connect()
+            opened(self)
+
+    class Secure(HTTPSConnection):
+        def connect(self) -> None:
+            super().connect()
+            opened(self)
+
+    class PlainPool(HTTPConnectionPool):
+        ConnectionCls = Plain
+
+    class SecurePool(HTTPSConnectionPool):
+        ConnectionCls = Secure
+
+    return {"http": PlainPool, "https": SecurePool}
+
+
+def _environment_proxy(scheme: str, host: str) -> str:
+    from urllib.request import getproxies, proxy_bypass  # costs memory agents rarely need
+
+    return "" if proxy_bypass(host) else getproxies().get(scheme, "")
+
+
+def _shut_down(one: socket.socket) -> None:
+    with contextlib.suppress(OSError):
+        # Not SSLSocket.shutdown: that takes the TLS object away from under the thread that is reading.
+        socket.socket.shutdown(one, socket.SHUT_RDWR)

@@ -1,0 +1,245 @@
+"""Actions: created, signed, listed, fanned out, cancelled, ended, forgotten."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from mig_core.domain.command import ActionState
+from mig_core.domain.ids import ActionId
+from mig_core.errors import Conflict
+from mig_core.store.action_rows import COLUMNS, action_row, action_rows, locked_action, one_action
+from mig_core.store.books import close_commands, settle_actions
+from mig_core.store.database import page_limit
+from mig_core.store.encoding import clean_text, read_cursor, write_cursor
+from mig_core.store.fanout import fan_out
+from mig_core.store.notify import notify
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import datetime, timedelta
+
+    from mig_core.domain.action import Action
+    from mig_core.domain.ids import Fingerprint
+    from mig_core.domain.target import Target
+    from mig_core.store.database import Cursor, Database
+    from mig_core.store.rows import ActionRow
+
+_INSERT = """
+    INSERT INTO actions (id, name, target, envelope, state, valid_from, expire_after, created_at, created_by, signers)
+    VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s) ON CONFLICT (id) DO NOTHING RETURNING id
+"""
+_LIST = f"""
+    SELECT {COLUMNS} FROM actions
+     WHERE (%(states)s::text[] IS NULL OR state = ANY(%(states)s))
+       AND (%(name)s = '' OR strpos(lower(name), lower(%(name)s)) > 0)
+       AND (%(creator)s::text IS NULL OR created_by = %(creator)s)
+       AND (%(at)s::timestamptz IS NULL OR (created_at, id) < (%(at)s, %(id)s::uuid))
+     ORDER BY created_at DESC, id DESC LIMIT %(limit)s
+"""  # noqa: S608 - constants
+_EXPIRE_ACTIONS = """
+    UPDATE actions SET state = 'expired', finished_at = %(now)s, final_counts = '{}', final_found = 0,
+           final_partial = 0, reason = CASE WHEN state = 'pending' THEN 'the window ended before enough had signed'
+                                       ELSE 'the window ended before a scheduler was there' END
+     WHERE state IN ('pending', 'scheduled') AND expire_after < %(now)s RETURNING id
+"""
+_OVERDUE = """
+    SELECT c.id FROM actions a JOIN commands c ON c.action_id = a.id
+     WHERE a.state = 'inflight' AND a.expire_after < %s AND c.state IN ('queued', 'sent') LIMIT 20000
+"""
+_FORGET = """
+    DELETE FROM actions WHERE id IN (SELECT id FROM actions WHERE finished_at < %s ORDER BY finished_at LIMIT 20)
+"""
+
+
+class PostgresActions:
+    """:class:`mig_core.store.base.Actions` in PostgreSQL."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def create(
+        self, action: Action, envelope: bytes, *, signers: Sequence[Fingerprint], state: ActionState, now: datetime
+    ) -> ActionRow:
+        """See the protocol."""
+        values = (
+            action.id,
+            clean_text(action.name),
+            clean_text(action.target),
+            envelope,
+            state.value,
+            action.valid_from,
+            action.expire_after,
+            now,
+            signers[0],
+            list(signers),
+        )
+
+        async def work(cursor: Cursor) -> ActionRow:
+            await cursor.execute(_INSERT, values)
+            if await cursor.fetchone() is None:
+                raise Conflict(f"action {action.id} exists already")
+            await notify(cursor, "action", [action.id])
+            return await action_row(cursor, await one_action(cursor, action.id))
+
+        return await self._database.transaction(work)
+
+    async def sign(
+        self, action: ActionId, envelope: bytes, *, signers: Sequence[Fingerprint], state: ActionState
+    ) -> ActionRow:
+        """See the protocol."""
+
+        async def work(cursor: Cursor) -> ActionRow:
+            row = await locked_action(cursor, action)
+            if row["state"] != ActionState.PENDING:
+                raise Conflict(f"action {action} is {row['state']}: it takes no further signature")
+            # An envelope with fewer signers than the stored one was made before somebody else's was added.
+            if not set(row["signers"]) < set(signers):
+                raise Conflict(f"somebody else signed action {action} meanwhile", next_step="look at it and sign again")
+            await cursor.execute(
+                "UPDATE actions SET envelope = %s, signers = %s, state = %s WHERE id = %s",
+                (envelope, list(signers), state.value, row["id"]),
+            )
+            await notify(cursor, "action", [action])
+            return await action_row(cursor, await one_action(cursor, action))
+
+        return await self._database.transaction(work)
+
+    async def get(self, action: ActionId) -> ActionRow:
+        """See the protocol."""
+
+        async def work(cursor: Cursor) -> ActionRow:
+            # One snapshot for row and sums, so that they always agree.
+            await cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
+            return await action_row(cursor, await one_action(cursor, action))
+
+        return await self._database.transaction(work)
+
+    async def list(
+        self,
+        *,
+        states: Sequence[ActionState] = (),
+        name: str = "",
+        created_by: Fingerprint | None = None,
+        cursor: str = "",
+        limit: int = 50,
+    ) -> tuple[Sequence[ActionRow], str]:
+        """See the protocol."""
+        length = page_limit(limit)
+        at, identifier = read_cursor(cursor, parts=2) if cursor else (None, None)
+        parameters = {
+            "states": [one.value for one in states] or None,
+            "name": clean_text(name),
+            "creator": None if created_by is None else clean_text(created_by),
+            "at": at,
+            "id": identifier,
+            "limit": length,
+        }
+
+        async def work(sql_cursor: Cursor) -> tuple[Sequence[ActionRow], str]:
+            await sql_cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
+            await sql_cursor.execute(_LIST, parameters)
+            rows = await action_rows(sql_cursor, await sql_cursor.fetchall())
+            more = len(rows) == length
+            return rows, write_cursor(rows[-1].created_at.isoformat(), rows[-1].id) if more else ""
+
+        return await self._database.transaction(work)
+
+    async def cancel(self, action: ActionId, envelope: bytes, *, by: Fingerprint, now: datetime) -> ActionRow:
+        """See the protocol."""
+
+        async def work(cursor: Cursor) -> ActionRow:
+            row = await locked_action(cursor, action)
+            if not row["cancelling"]:
+                if ActionState(row["state"]).is_final:
+                    raise Conflict(f"action {action} has ended: it is {row['state']}")
+                await cursor.execute(
+                    "UPDATE actions SET cancel_envelope = %s, cancelled_by = %s, cancelled_at = %s WHERE id = %s",
+                    (envelope, by, now, row["id"]),
+                )
+                if row["state"] == ActionState.INFLIGHT:
+                    await _cancel_commands(cursor, row["id"], now)
+                else:
+                    await cursor.execute(
+                        "UPDATE actions SET state = 'cancelled', finished_at = %s, reason = 'cancelled before it began'"
+                        ", final_counts = '{}', final_found = 0, final_partial = 0 WHERE id = %s",
+                        (now, row["id"]),
+                    )
+                await notify(cursor, "action", [action])
+            return await action_row(cursor, await one_action(cursor, action))
+
+        return await self._database.transaction(work)
+
+    async def due(self, *, now: datetime, limit: int = 100) -> Sequence[ActionId]:
+        """See the protocol."""
+
+        async def work(cursor: Cursor) -> Sequence[ActionId]:
+            await cursor.execute(
+                "SELECT id FROM actions WHERE state = 'scheduled' AND valid_from <= %s AND expire_after > %s"
+                " ORDER BY created_at, id LIMIT %s",
+                (now, now, limit),
+            )
+            return [ActionId(str(row["id"])) for row in await cursor.fetchall()]
+
+        return await self._database.transaction(work)
+
+    async def fan_out(self, action: ActionId, target: Target, *, now: datetime) -> int | None:
+        """See the protocol."""
+        return await self._database.transaction(lambda cursor: fan_out(cursor, action, target, now))
+
+    async def settle(self, now: datetime) -> Sequence[ActionId]:
+        """See the protocol."""
+
+        async def work(cursor: Cursor) -> Sequence[ActionId]:
+            return [ActionId(one) for one in await settle_actions(cursor, now)]
+
+        return await self._database.transaction(work)
+
+    async def expire(self, *, now: datetime, grace: timedelta) -> int:
+        """See the protocol. Also drops messages of the https relay that are not worth delivering any more."""
+
+        async def work(cursor: Cursor) -> int:
+            await cursor.execute(_OVERDUE, (now - grace,))
+            overdue = [row["id"] for row in await cursor.fetchall()]
+            changed = await close_commands(cursor, overdue, "expired", "", now, silent=True)
+            await cursor.execute(_EXPIRE_ACTIONS, {"now": now})
+            actions = [str(row["id"]) for row in await cursor.fetchall()]
+            await notify(cursor, "action", actions)
+            await cursor.execute(
+                "DELETE FROM unsent_cancels WHERE action_id IN (SELECT id FROM actions WHERE expire_after < %s)", (now,)
+            )
+            await cursor.execute("DELETE FROM relay_messages WHERE expires < %s", (now,))
+            return changed + len(actions)
+
+        return await self._database.transaction(work)
+
+    async def forget(self, *, before: datetime) -> int:
+        """See the protocol. In several transactions, so that none of them holds others up for long."""
+
+        async def work(cursor: Cursor) -> int:
+            await cursor.execute(_FORGET, (before,))
+            return cursor.rowcount
+
+        total = 0
+        while deleted := await self._database.transaction(work):
+            total += deleted
+        return total
+
+
+async def _cancel_commands(cursor: Cursor, action: object, now: datetime) -> None:
+    """Cancels what has not left, and queues a cancel for every agent that has the command, or may have it."""
+    await cursor.execute(
+        "SELECT id, agent_id, state, leased_until FROM commands WHERE action_id = %s AND state IN ('queued', 'sent')",
+        (action,),
+    )
+    commands = await cursor.fetchall()
+    queued = [row["id"] for row in commands if row["state"] == "queued"]
+    # A lease says that a scheduler is handing the command to the relay at this moment, or was when it died.
+    reached = [row["agent_id"] for row in commands if row["state"] == "sent" or row["leased_until"] is not None]
+    await cursor.execute(
+        "INSERT INTO unsent_cancels (action_id, agent_id) SELECT %s, unnest(%s::text[])", (action, reached)
+    )
+    await close_commands(cursor, queued, "cancelled", "cancelled before it was sent", now)
+    if reached:
+        await notify(cursor, "outbox")
+    else:
+        await settle_actions(cursor, now, only=[action])  # type: ignore[list-item]  # a row's values are untyped

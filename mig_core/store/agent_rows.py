@@ -1,0 +1,120 @@
+"""Agents between the domain and the table: columns, rows, facts; and the one way targets are evaluated."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from psycopg import sql
+
+from mig_core.domain.agent import AgentState
+from mig_core.domain.ids import AgentId
+from mig_core.domain.target import addresses_of
+from mig_core.store.database import as_reader
+from mig_core.store.encoding import clean_text, jsonb
+from mig_core.store.rows import AgentRow
+from mig_core.store.target_sql import compile_target
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from mig_core.domain.agent import AgentFacts
+    from mig_core.domain.target import Target
+    from mig_core.store.database import Cursor, Row
+
+COLUMNS = (
+    "id, name, public_key, status, relay, version, mode, pid, environment, tags, modules, failures, statistics,"
+    " started_at, heartbeat_at, enrolled_at"
+)
+APPROVED = "('online', 'idle', 'offline')"
+"""SQL's list of the states in which an agent may receive and answer; actions reach these."""
+
+TARGETABLE = (AgentState.ONLINE, AgentState.IDLE, AgentState.OFFLINE)
+
+SET_FACTS = """
+    name = %(name)s, version = %(version)s, mode = %(mode)s, pid = %(pid)s, environment = %(environment)s::jsonb,
+    tags = %(tags)s::jsonb, addresses = %(addresses)s::inet[], modules = %(modules)s, failures = %(failures)s::jsonb,
+    started_at = %(started_at)s
+"""
+
+
+def facts_parameters(facts: AgentFacts) -> dict[str, object]:
+    """The values of SET_FACTS, in forms PostgreSQL accepts whatever the agent sent."""
+    return {
+        "id": facts.id,
+        "name": clean_text(facts.name),
+        "version": clean_text(facts.version),
+        "mode": clean_text(facts.mode),
+        "pid": facts.pid,
+        "environment": jsonb(facts.environment),
+        "tags": jsonb(facts.tags),
+        "addresses": addresses_of(facts.environment),
+        "modules": [clean_text(one) for one in facts.modules],
+        "failures": jsonb(facts.failures),
+        "started_at": facts.started,
+    }
+
+
+def agent_row(row: Row) -> AgentRow:
+    """The domain's words for a row of COLUMNS."""
+    return AgentRow(
+        id=AgentId(row["id"]),
+        name=row["name"],
+        public_key=row["public_key"],
+        state=AgentState(row["status"]),
+        relay=row["relay"],
+        version=row["version"],
+        mode=row["mode"],
+        pid=row["pid"],
+        environment=row["environment"],
+        tags=row["tags"],
+        modules=tuple(row["modules"]),
+        failures=row["failures"],
+        statistics=row["statistics"],
+        started_at=row["started_at"],
+        heartbeat_at=row["heartbeat_at"],
+        enrolled_at=row["enrolled_at"],
+    )
+
+
+async def targeted(cursor: Cursor, target: Target) -> list[str]:
+    """Ids of the agents a new action with this target reaches.
+
+    Raises:
+        TargetError: PostgreSQL cannot evaluate it, or not in time.
+    """
+    condition, parameters = compile_target(target)
+    statement = sql.SQL(
+        "SELECT coalesce(array_agg(a.id), '{{}}') AS ids FROM agents a WHERE a.status = ANY(%s) AND {}"
+    ).format(condition)
+    async with as_reader(cursor):
+        await cursor.execute(statement, [list(TARGETABLE), *parameters])
+        row = await cursor.fetchone()
+    ids: list[str] = row["ids"] if row is not None else []
+    return ids
+
+
+async def page_of_ids(
+    cursor: Cursor, target: Target | None, states: Sequence[AgentState], after: tuple[str, str] | None, limit: int
+) -> list[str]:
+    """Ids of the next agents by name, as the reading role sees them.
+
+    Raises:
+        TargetError: as :func:`targeted`.
+    """
+    conditions: list[sql.Composable] = []
+    parameters: list[object] = []
+    if states:
+        conditions.append(sql.SQL("a.status = ANY(%s)"))
+        parameters.append([one.value for one in states])
+    if after is not None:
+        conditions.append(sql.SQL("(a.name, a.id) > (%s, %s)"))
+        parameters.extend(after)
+    if target is not None:
+        condition, values = compile_target(target)
+        conditions.append(condition)
+        parameters.extend(values)
+    where = sql.SQL(" WHERE {}").format(sql.SQL(" AND ").join(conditions)) if conditions else sql.SQL("")
+    statement = sql.SQL("SELECT a.id FROM agents a{} ORDER BY a.name, a.id LIMIT %s").format(where)
+    async with as_reader(cursor):
+        await cursor.execute(statement, [*parameters, limit])
+        return [row["id"] for row in await cursor.fetchall()]

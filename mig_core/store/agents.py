@@ -1,0 +1,285 @@
+"""Agents: enrolment, approval, heartbeats, states, and lists by target."""
+
+from __future__ import annotations
+
+import hmac
+from typing import TYPE_CHECKING
+
+from mig_core.domain.agent import AgentState
+from mig_core.domain.ids import AgentId
+from mig_core.errors import Conflict, NotFound
+from mig_core.store.agent_rows import (
+    APPROVED,
+    COLUMNS,
+    SET_FACTS,
+    agent_row,
+    facts_parameters,
+    page_of_ids,
+    targeted,
+)
+from mig_core.store.books import close_commands
+from mig_core.store.database import page_limit
+from mig_core.store.encoding import clean_text, jsonb, read_cursor, write_cursor
+from mig_core.store.notify import notify
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from datetime import datetime, timedelta
+
+    from mig_core.domain.agent import Enrolment, Heartbeat
+    from mig_core.domain.target import Target
+    from mig_core.store.database import Cursor, Database, Row
+    from mig_core.store.rows import AgentRow
+
+_INSERT = f"""
+    INSERT INTO agents (id, name, public_key, status, relay, version, mode, pid, environment, tags, addresses, modules,
+                        failures, started_at, heartbeat_at, enrolled_at, enrolment_sent_at, token_digest)
+    VALUES (%(id)s, %(name)s, %(public_key)s, %(status)s, %(relay)s, %(version)s, %(mode)s, %(pid)s,
+            %(environment)s::jsonb, %(tags)s::jsonb, %(addresses)s::inet[], %(modules)s, %(failures)s::jsonb,
+            %(started_at)s, %(heartbeat_at)s, %(now)s, %(sent)s, %(token)s)
+    ON CONFLICT (id) DO NOTHING RETURNING {COLUMNS}
+"""  # noqa: S608 - constants
+_REFRESH = f"""
+    UPDATE agents SET {SET_FACTS}, status = %(status)s, enrolment_sent_at = %(sent)s,
+           admitted = admitted AND relay = %(relay)s, relay = %(relay)s,
+           heartbeat_at = coalesce(%(heartbeat_at)s, heartbeat_at), token_digest = coalesce(%(token)s, token_digest)
+     WHERE id = %(id)s RETURNING {COLUMNS}
+"""  # noqa: S608 - constants
+_BEAT = f"""
+    UPDATE agents SET {SET_FACTS}, status = 'online', statistics = %(statistics)s::jsonb, heartbeat_at = %(now)s,
+           heartbeat_sequence = %(sequence)s
+     WHERE id = %(id)s AND status IN {APPROVED} AND heartbeat_sequence < %(sequence)s
+    RETURNING id
+"""  # noqa: S608 - constants
+_RETIRE = f"""
+    UPDATE agents SET status = 'retired', token_digest = NULL, admitted = false WHERE id = %s RETURNING {COLUMNS}
+"""  # noqa: S608 - a constant
+_NOT_ADMITTED = f"""
+    SELECT id FROM agents WHERE relay = %s AND NOT admitted AND status IN {APPROVED} ORDER BY id LIMIT %s
+"""  # noqa: S608 - a constant
+_AGE = """
+    UPDATE agents
+       SET status = CASE WHEN heartbeat_at > %(offline)s THEN 'idle' ELSE 'offline' END
+     WHERE (status = 'online' AND coalesce(heartbeat_at, '-infinity') <= least(%(idle)s, %(offline)s))
+        OR (status = 'online' AND heartbeat_at <= %(idle)s)
+        OR (status = 'idle' AND coalesce(heartbeat_at, '-infinity') <= %(offline)s)
+    RETURNING status
+"""
+
+
+class PostgresAgents:
+    """:class:`mig_core.store.base.Agents` in PostgreSQL."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def enrol(self, enrolment: Enrolment, *, approved: bool, token_digest: bytes, now: datetime) -> AgentRow:
+        """See the protocol."""
+        parameters = facts_parameters(enrolment.facts) | {
+            "public_key": enrolment.public_key,
+            "relay": enrolment.relay,
+            "sent": enrolment.sent,
+            "now": now,
+        }
+
+        async def work(cursor: Cursor) -> AgentRow:
+            await cursor.execute(
+                "SELECT public_key, status, enrolment_sent_at FROM agents WHERE id = %s FOR UPDATE",
+                (enrolment.facts.id,),
+            )
+            known = await cursor.fetchone()
+            admit = approved
+            if known is not None:
+                _check_enrolment(known, enrolment)
+                admit = approved or known["status"] != AgentState.PENDING
+            parameters["status"] = (AgentState.ONLINE if admit else AgentState.PENDING).value
+            parameters["token"] = token_digest if admit else None
+            parameters["heartbeat_at"] = now if admit else None
+            await cursor.execute(_INSERT if known is None else _REFRESH, parameters)
+            row = await cursor.fetchone()
+            if row is None:
+                raise Conflict(f"agent {enrolment.facts.id} enrols twice at the same moment")
+            if admit:
+                await notify(cursor, "agent", [enrolment.facts.id])
+            return agent_row(row)
+
+        return await self._database.transaction(work)
+
+    async def approve(self, agent: AgentId, now: datetime) -> AgentRow:
+        """See the protocol."""
+
+        async def work(cursor: Cursor) -> AgentRow:
+            row = await _locked(cursor, agent)
+            if row["status"] == AgentState.RETIRED:
+                raise Conflict(f"agent {agent} is retired", next_step="let it enrol anew with a new key")
+            if row["status"] == AgentState.PENDING:
+                await cursor.execute(
+                    f"UPDATE agents SET status = 'offline' WHERE id = %s RETURNING {COLUMNS}",  # noqa: S608 - a constant
+                    (agent,),
+                )
+                row = await cursor.fetchone() or row
+                await notify(cursor, "agent", [agent])
+            return agent_row(row)
+
+        return await self._database.transaction(work)
+
+    async def retire(self, agent: AgentId, now: datetime) -> AgentRow:
+        """See the protocol."""
+
+        async def work(cursor: Cursor) -> AgentRow:
+            # The lock makes a fan-out wait that is about to add a command for this agent, and then leave it out.
+            await _locked(cursor, agent)
+            await cursor.execute(
+                "SELECT id FROM commands WHERE agent_id = %s AND state IN ('queued', 'sent')", (agent,)
+            )
+            commands = [row["id"] for row in await cursor.fetchall()]
+            await close_commands(cursor, commands, "expired", "never answered: the agent was retired", now)
+            await cursor.execute("DELETE FROM unsent_cancels WHERE agent_id = %s", (agent,))
+            await cursor.execute(_RETIRE, (agent,))
+            row = await cursor.fetchone()
+            assert row is not None
+            return agent_row(row)
+
+        return await self._database.transaction(work)
+
+    async def get(self, agent: AgentId) -> AgentRow:
+        """See the protocol."""
+
+        async def work(cursor: Cursor) -> AgentRow:
+            return agent_row(await _locked(cursor, agent, lock=""))
+
+        return await self._database.transaction(work)
+
+    async def list(
+        self,
+        *,
+        target: Target | None = None,
+        states: Sequence[AgentState] = (),
+        now: datetime,
+        cursor: str = "",
+        limit: int = 100,
+    ) -> tuple[Sequence[AgentRow], str]:
+        """See the protocol. ``now`` is not used: the database's own clock answers NOW()."""
+        length = page_limit(limit)
+        after = None
+        if cursor:
+            name, identifier = read_cursor(cursor, parts=2)
+            after = (name, identifier)
+
+        async def work(sql_cursor: Cursor) -> tuple[Sequence[AgentRow], str]:
+            ids = await page_of_ids(sql_cursor, target, states, after, length)
+            await sql_cursor.execute(
+                f"SELECT {COLUMNS} FROM agents WHERE id = ANY(%s) ORDER BY name, id",  # noqa: S608 - a constant
+                (ids,),
+            )
+            rows = [agent_row(row) for row in await sql_cursor.fetchall()]
+            return rows, write_cursor(rows[-1].name, rows[-1].id) if rows and len(ids) == length else ""
+
+        return await self._database.transaction(work)
+
+    async def count(self, target: Target, *, now: datetime) -> int:
+        """See the protocol. ``now`` is not used: the database's own clock answers NOW()."""
+
+        async def work(cursor: Cursor) -> int:
+            return len(await targeted(cursor, target))
+
+        return await self._database.transaction(work)
+
+    async def token_matches(self, agent: AgentId, digest: bytes) -> bool:
+        """See the protocol."""
+
+        async def work(cursor: Cursor) -> bool:
+            await cursor.execute(
+                f"SELECT token_digest FROM agents WHERE id = %s AND status IN {APPROVED}",  # noqa: S608 - a constant
+                (clean_text(agent),),
+            )
+            row = await cursor.fetchone()
+            stored = row["token_digest"] if row is not None else None
+            return hmac.compare_digest(stored or b"", digest) and bool(stored)
+
+        return await self._database.transaction(work)
+
+    async def public_keys(self, agents: Sequence[AgentId]) -> Mapping[AgentId, bytes]:
+        """See the protocol."""
+
+        async def work(cursor: Cursor) -> Mapping[AgentId, bytes]:
+            await cursor.execute(
+                f"SELECT id, public_key FROM agents WHERE id = ANY(%s) AND status IN {APPROVED}",  # noqa: S608 - a constant
+                ([clean_text(one) for one in set(agents)],),
+            )
+            return {AgentId(row["id"]): row["public_key"] for row in await cursor.fetchall()}
+
+        return await self._database.transaction(work)
+
+    async def beat(self, heartbeats: Sequence[Heartbeat], now: datetime) -> Sequence[AgentId]:
+        """See the protocol."""
+        # By id, one order for all, against deadlocks; of one agent the earlier first, so that both count.
+        ordered = sorted(heartbeats, key=lambda one: (one.facts.id, one.sequence))
+        parameters = [
+            facts_parameters(one.facts) | {"statistics": jsonb(one.statistics), "sequence": one.sequence, "now": now}
+            for one in ordered
+        ]
+
+        async def work(cursor: Cursor) -> Sequence[AgentId]:
+            if parameters:
+                await cursor.executemany(_BEAT, parameters, returning=True)
+            changed: dict[AgentId, None] = {}
+            while parameters:
+                changed |= {AgentId(row["id"]): None for row in await cursor.fetchall()}
+                if not cursor.nextset():
+                    break
+            return list(changed)
+
+        return await self._database.transaction(work)
+
+    async def age(self, *, now: datetime, idle_after: timedelta, offline_after: timedelta) -> Mapping[AgentState, int]:
+        """See the protocol."""
+
+        async def work(cursor: Cursor) -> Mapping[AgentState, int]:
+            await cursor.execute(_AGE, {"idle": now - idle_after, "offline": now - offline_after})
+            counts = {AgentState.IDLE: 0, AgentState.OFFLINE: 0}
+            for row in await cursor.fetchall():
+                counts[AgentState(row["status"])] += 1
+            return counts
+
+        return await self._database.transaction(work)
+
+    async def not_admitted(self, relay: str, *, limit: int) -> Sequence[AgentId]:
+        """See the protocol."""
+
+        async def work(cursor: Cursor) -> Sequence[AgentId]:
+            await cursor.execute(_NOT_ADMITTED, (relay, limit))
+            return [AgentId(row["id"]) for row in await cursor.fetchall()]
+
+        return await self._database.transaction(work)
+
+    async def mark_admitted(self, agents: Sequence[AgentId]) -> None:
+        """See the protocol."""
+
+        async def work(cursor: Cursor) -> None:
+            await cursor.execute(
+                f"UPDATE agents SET admitted = true WHERE id = ANY(%s) AND status IN {APPROVED}",  # noqa: S608 - a constant
+                (list(agents),),
+            )
+
+        await self._database.transaction(work)
+
+
+def _check_enrolment(known: Row, enrolment: Enrolment) -> None:
+    agent = enrolment.facts.id
+    if known["status"] == AgentState.RETIRED:
+        raise Conflict(
+            f"agent {agent} is retired", next_step="remove its key on the endpoint: it enrols as a new agent"
+        )
+    if known["public_key"] != enrolment.public_key:
+        raise Conflict(f"agent {agent} enrolled with another key before")
+    if enrolment.sent <= known["enrolment_sent_at"]:
+        raise Conflict(f"agent {agent} enrolled later than this: a replay, or its clock went back")
+
+
+async def _locked(cursor: Cursor, agent: AgentId, *, lock: str = "FOR UPDATE") -> Row:
+    await cursor.execute(f"SELECT {COLUMNS} FROM agents WHERE id = %s {lock}", (clean_text(agent),))  # noqa: S608 - constants
+    row = await cursor.fetchone()
+    if row is None:
+        raise NotFound("agent", agent)
+    return row

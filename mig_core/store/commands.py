@@ -1,0 +1,249 @@
+"""Commands: handed out to schedulers, answered, listed, followed."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from mig_core.domain.command import CommandState
+from mig_core.domain.ids import ActionId, AgentId, CommandId
+from mig_core.errors import InvalidDocument, NotFound
+from mig_core.store.answers import record_answers
+from mig_core.store.database import page_limit
+from mig_core.store.encoding import as_uuid, as_uuids, clean_text, read_cursor, write_cursor
+from mig_core.store.notify import notify
+from mig_core.store.rows import CommandRow, Unsent, UnsentCancel
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import datetime, timedelta
+
+    from mig_core.domain.result import Answer
+    from mig_core.store.database import Cursor, Database, Row
+    from mig_core.store.rows import Recording
+
+MAX_PAGE_BYTES = 48 << 20
+"""A page of results ends before it is larger than this; one result is always given, whatever its size."""
+
+_CLAIM = """
+    WITH claimed AS (
+        SELECT c.id FROM commands c JOIN agents g ON g.id = c.agent_id
+         WHERE c.state = 'queued' AND (c.leased_until IS NULL OR c.leased_until <= %(now)s)
+           AND g.relay = ANY(%(relays)s)
+         ORDER BY c.id LIMIT %(limit)s FOR NO KEY UPDATE OF c SKIP LOCKED
+    )
+    UPDATE commands c SET leased_until = %(until)s
+      FROM claimed, actions a, agents g
+     WHERE c.id = claimed.id AND a.id = c.action_id AND g.id = c.agent_id
+    RETURNING c.id, c.agent_id, g.relay, c.action_id
+"""
+_ENVELOPES = "SELECT id, envelope, expire_after FROM actions WHERE id = ANY(%s)"
+_SENT = """
+    WITH handed AS (
+        SELECT id FROM commands WHERE id = ANY(%(ids)s) AND state = 'queued' ORDER BY id FOR NO KEY UPDATE
+    ), changed AS (
+        UPDATE commands c SET state = 'sent', sent_at = %(now)s FROM handed WHERE c.id = handed.id RETURNING c.action_id
+    )
+    SELECT DISTINCT action_id FROM changed
+"""
+_CLAIM_CANCELS = """
+    WITH claimed AS (
+        SELECT u.action_id, u.agent_id FROM unsent_cancels u JOIN agents g ON g.id = u.agent_id
+         WHERE (u.leased_until IS NULL OR u.leased_until <= %(now)s) AND g.relay = ANY(%(relays)s)
+         ORDER BY u.action_id, u.agent_id LIMIT %(limit)s FOR NO KEY UPDATE OF u SKIP LOCKED
+    )
+    UPDATE unsent_cancels u SET leased_until = %(until)s
+      FROM claimed, actions a, agents g
+     WHERE u.action_id = claimed.action_id AND u.agent_id = claimed.agent_id
+       AND a.id = u.action_id AND g.id = u.agent_id
+    RETURNING u.action_id, u.agent_id, g.relay, a.cancel_envelope, a.expire_after
+"""
+_COLUMNS = (
+    "c.id, c.action_id, c.agent_id, c.agent_name, c.state, c.reason, c.found, c.complete, c.results, c.queued_at,"
+    " c.sent_at, c.finished_at, c.position"
+)
+# The page's rows are chosen with their sizes first, and read (results and all) only as far as they fit.
+_LIST = f"""
+    WITH page AS (
+        SELECT id, agent_name, agent_id, results_size FROM commands
+         WHERE action_id = %(action)s AND (%(states)s::text[] IS NULL OR state = ANY(%(states)s))
+           AND (%(found)s::boolean IS NULL OR found = %(found)s)
+           AND (%(name)s::text IS NULL OR (agent_name, agent_id) > (%(name)s, %(agent)s))
+         ORDER BY agent_name, agent_id LIMIT %(limit)s
+    ), fitting AS (
+        SELECT id, sum(results_size::bigint) OVER (ORDER BY agent_name, agent_id) AS bytes, results_size FROM page
+    )
+    SELECT {_COLUMNS}, (SELECT count(*) FROM page) AS found_rows FROM fitting JOIN commands c USING (id)
+     WHERE bytes <= %(bytes)s OR bytes = fitting.results_size ORDER BY c.agent_name, c.agent_id
+"""  # noqa: S608 - constants
+_SINCE = f"""
+    WITH page AS (
+        SELECT id, position, results_size FROM commands
+         WHERE action_id = %(action)s AND position > %(position)s ORDER BY position LIMIT %(limit)s
+    ), fitting AS (
+        SELECT id, sum(results_size::bigint) OVER (ORDER BY position) AS bytes, results_size FROM page
+    )
+    SELECT {_COLUMNS} FROM fitting JOIN commands c USING (id)
+     WHERE bytes <= %(bytes)s OR bytes = fitting.results_size ORDER BY c.position
+"""  # noqa: S608 - constants
+
+
+class PostgresCommands:
+    """:class:`mig_core.store.base.Commands` in PostgreSQL."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def claim_unsent(
+        self, relays: Sequence[str], *, limit: int, lease: timedelta, now: datetime
+    ) -> Sequence[Unsent]:
+        """See the protocol."""
+        parameters = {"relays": list(relays), "limit": limit, "until": now + lease, "now": now}
+
+        async def work(cursor: Cursor) -> Sequence[Unsent]:
+            await cursor.execute(_CLAIM, parameters)
+            rows = sorted(await cursor.fetchall(), key=lambda row: row["id"])
+            # Each envelope travels once, not once a command.
+            await cursor.execute(_ENVELOPES, (list({row["action_id"] for row in rows}),))
+            actions = {row["id"]: row for row in await cursor.fetchall()}
+            return [_unsent(row, actions[row["action_id"]]) for row in rows]
+
+        return await self._database.transaction(work)
+
+    async def mark_sent(self, commands: Sequence[CommandId], now: datetime) -> None:
+        """See the protocol."""
+
+        async def work(cursor: Cursor) -> None:
+            await cursor.execute(_SENT, {"ids": as_uuids(commands), "now": now})
+            await notify(cursor, "action", [str(row["action_id"]) for row in await cursor.fetchall()])
+
+        await self._database.transaction(work)
+
+    async def claim_unsent_cancels(
+        self, relays: Sequence[str], *, limit: int, lease: timedelta, now: datetime
+    ) -> Sequence[UnsentCancel]:
+        """See the protocol."""
+        parameters = {"relays": list(relays), "limit": limit, "until": now + lease, "now": now}
+
+        async def work(cursor: Cursor) -> Sequence[UnsentCancel]:
+            await cursor.execute(_CLAIM_CANCELS, parameters)
+            return [
+                UnsentCancel(
+                    action=ActionId(str(row["action_id"])),
+                    agent=AgentId(row["agent_id"]),
+                    relay=row["relay"],
+                    envelope=row["cancel_envelope"],
+                    expire_after=row["expire_after"],
+                )
+                for row in await cursor.fetchall()
+            ]
+
+        return await self._database.transaction(work)
+
+    async def mark_cancels_sent(self, cancels: Sequence[tuple[ActionId, AgentId]]) -> None:
+        """See the protocol."""
+        pairs = [(identifier, agent) for action, agent in cancels if (identifier := as_uuid(action)) is not None]
+
+        async def work(cursor: Cursor) -> None:
+            await cursor.execute(
+                "DELETE FROM unsent_cancels USING unnest(%s::uuid[], %s::text[]) AS sent(action, agent)"
+                " WHERE action_id = sent.action AND agent_id = sent.agent",
+                ([action for action, _ in pairs], [agent for _, agent in pairs]),
+            )
+
+        await self._database.transaction(work)
+
+    async def record(self, answers: Sequence[Answer], now: datetime) -> Sequence[Recording]:
+        """See the protocol."""
+        return await record_answers(self._database, answers, now)
+
+    async def get(self, action: ActionId, agent: AgentId) -> CommandRow:
+        """See the protocol."""
+
+        async def work(cursor: Cursor) -> CommandRow:
+            await cursor.execute(
+                f"SELECT {_COLUMNS} FROM commands c WHERE action_id = %s AND agent_id = %s",  # noqa: S608 - a constant
+                (as_uuid(action), clean_text(agent)),
+            )
+            row = await cursor.fetchone()
+            if row is None:
+                raise NotFound("command", f"of action {action} for agent {agent}")
+            return _command(row)
+
+        return await self._database.transaction(work)
+
+    async def list(
+        self,
+        action: ActionId,
+        *,
+        states: Sequence[CommandState] = (),
+        found: bool | None = None,
+        cursor: str = "",
+        limit: int = 100,
+    ) -> tuple[Sequence[CommandRow], str]:
+        """See the protocol."""
+        name, agent = read_cursor(cursor, parts=2) if cursor else (None, None)
+        length = page_limit(limit)
+        parameters = {
+            "action": as_uuid(action),
+            "states": [one.value for one in states] or None,
+            "found": found,
+            "name": name,
+            "agent": agent,
+            "limit": length,
+            "bytes": MAX_PAGE_BYTES,
+        }
+
+        async def work(sql_cursor: Cursor) -> tuple[Sequence[CommandRow], str]:
+            await sql_cursor.execute(_LIST, parameters)
+            rows = await sql_cursor.fetchall()
+            more = bool(rows) and (len(rows) == length or len(rows) < rows[0]["found_rows"])
+            following = write_cursor(rows[-1]["agent_name"], rows[-1]["agent_id"]) if more else ""
+            return [_command(row) for row in rows], following
+
+        return await self._database.transaction(work)
+
+    async def finished_since(self, action: ActionId, *, position: str, limit: int = 500) -> Sequence[CommandRow]:
+        """See the protocol. A page may be shorter than ``limit`` although there is more; the last one is empty."""
+        if not (position == "" or (position.isascii() and position.isdigit() and len(position) < 19)):
+            raise InvalidDocument("position", "was not given out by this stream", next_step="begin without one")
+        parameters = {
+            "action": as_uuid(action),
+            "position": int(position or 0),
+            "limit": page_limit(limit),
+            "bytes": MAX_PAGE_BYTES,
+        }
+
+        async def work(cursor: Cursor) -> Sequence[CommandRow]:
+            await cursor.execute(_SINCE, parameters)
+            return [_command(row) for row in await cursor.fetchall()]
+
+        return await self._database.transaction(work)
+
+
+def _unsent(row: Row, action: Row) -> Unsent:
+    return Unsent(
+        id=CommandId(str(row["id"])),
+        agent=AgentId(row["agent_id"]),
+        relay=row["relay"],
+        action=ActionId(str(row["action_id"])),
+        envelope=action["envelope"],
+        expire_after=action["expire_after"],
+    )
+
+
+def _command(row: Row) -> CommandRow:
+    return CommandRow(
+        id=CommandId(str(row["id"])),
+        action=ActionId(str(row["action_id"])),
+        agent=AgentId(row["agent_id"]),
+        agent_name=row["agent_name"],
+        state=CommandState(row["state"]),
+        reason=row["reason"],
+        found=row["found"],
+        complete=row["complete"],
+        results=row["results"],
+        queued_at=row["queued_at"],
+        sent_at=row["sent_at"],
+        finished_at=row["finished_at"],
+        position="" if row["position"] is None else str(row["position"]),
+    )

@@ -1,0 +1,156 @@
+"""One pool of connections, one way to run a transaction, one place where the driver's errors become ours.
+
+Every part of the store does its SQL inside :meth:`Database.transaction`. Files beside this one import psycopg only for
+types and for building values.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import psycopg
+from psycopg import errors
+from psycopg.rows import DictRow, dict_row
+from psycopg_pool import AsyncConnectionPool, PoolTimeout
+
+from mig_core.errors import Conflict, StoreError, StoreUnavailable, TargetError
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Awaitable, Callable
+
+log = logging.getLogger(__name__)
+
+Row = dict[str, Any]
+Cursor = psycopg.AsyncCursor[DictRow]
+T = TypeVar("T")
+
+CONNECT_WAIT = 30.0
+"""Seconds ``open`` waits for the database."""
+POOL_WAIT = 10.0
+"""Seconds a transaction waits for a free connection."""
+TRIES = 5
+"""How often a transaction is begun anew after a deadlock, or after a connection that turned out dead."""
+READER_TIMEOUT = "20s"
+"""How long the evaluation of a target may take."""
+
+KEEPALIVES: dict[str, Any] = {"keepalives_idle": 30, "keepalives_interval": 10, "keepalives_count": 3}
+"""libpq settings that end a connection whose other side vanished."""
+
+
+class Database:
+    """A pool of connections to one database.
+
+    Args:
+        url: libpq URL of a role that may do what the callers do.
+        pool_size: most connections at once; one more is used by the wakeups.
+    """
+
+    def __init__(self, url: str, *, pool_size: int) -> None:
+        self._pool: AsyncConnectionPool[psycopg.AsyncConnection[DictRow]] = AsyncConnectionPool(
+            url,
+            connection_class=psycopg.AsyncConnection[DictRow],
+            kwargs={"row_factory": dict_row, "application_name": "mig", "connect_timeout": 10, **KEEPALIVES},
+            min_size=min(2, pool_size),
+            max_size=pool_size,
+            timeout=POOL_WAIT,
+            open=False,
+            name="mig-store",
+        )
+
+    async def open(self) -> None:
+        """Connects.
+
+        Raises:
+            StoreUnavailable: not within CONNECT_WAIT seconds.
+        """
+        # The pool's own complaints about each attempt would only repeat what the error says at the end.
+        try:
+            await self._pool.open(wait=True, timeout=CONNECT_WAIT)
+        except PoolTimeout as error:
+            await self._pool.close()
+            raise StoreUnavailable(
+                f"the database did not answer within {CONNECT_WAIT:.0f} s",
+                next_step="check database.url, and that PostgreSQL runs and lets this role in",
+            ) from error
+
+    async def close(self) -> None:
+        """Ends all connections."""
+        await self._pool.close(timeout=5.0)
+
+    async def transaction(self, work: Callable[[Cursor], Awaitable[T]]) -> T:
+        """Runs ``work`` in one transaction and returns what it returns.
+
+        ``work`` may run more than once: after a deadlock with another transaction, or when the connection broke before
+        the commit. It must therefore have no effect but on the database.
+
+        Raises:
+            StoreUnavailable: no connection, or it broke.
+            Conflict: a unique key is taken.
+            StoreError: any other refusal of the database.
+        """
+        for left in reversed(range(TRIES)):
+            committing = False
+            try:
+                async with self._connection() as connection:
+                    async with connection.cursor() as cursor:
+                        result = await work(cursor)
+                    committing = True
+                    await connection.commit()
+                    return result
+            except (errors.DeadlockDetected, errors.SerializationFailure) as error:
+                if not left:
+                    raise StoreUnavailable("the database is too busy: transactions block one another") from error
+                log.debug("a transaction is begun anew: %s", error)
+            except (psycopg.OperationalError, psycopg.InterfaceError) as error:
+                if not left or committing or isinstance(error, PoolTimeout | errors.QueryCanceled):
+                    raise StoreUnavailable(f"database: {error}", next_step="try again later") from error
+                log.info("a connection to the database broke and is replaced: %s", error)
+                await asyncio.sleep(0.05)
+            except errors.UniqueViolation as error:
+                raise Conflict(f"exists already ({error.diag.constraint_name})") from error
+            except psycopg.Error as error:
+                raise StoreError(f"database: {error}") from error
+        raise AssertionError("the last try returns or raises")
+
+    @asynccontextmanager
+    async def _connection(self) -> AsyncIterator[psycopg.AsyncConnection[DictRow]]:
+        """A connection of the pool; it rolls back whatever is left open."""
+        connection = await self._pool.getconn()
+        try:
+            yield connection
+        except BaseException:
+            if not connection.closed:
+                try:
+                    await connection.rollback()
+                except psycopg.Error as error:
+                    log.debug("rollback: %s", error)
+            raise
+        finally:
+            await self._pool.putconn(connection)
+
+
+@asynccontextmanager
+async def as_reader(cursor: Cursor) -> AsyncIterator[None]:
+    """Inside, statements run as ``mig_reader``: the role that sees what targets may ask about, and nothing else.
+
+    Raises:
+        TargetError: the evaluation takes too long, or PostgreSQL cannot evaluate it.
+    """
+    await cursor.execute("SET LOCAL ROLE mig_reader")
+    await cursor.execute(f"SET LOCAL statement_timeout = '{READER_TIMEOUT}'")
+    try:
+        yield
+    except errors.QueryCanceled as error:
+        raise TargetError("", 0, f"takes longer than {READER_TIMEOUT}", next_step="make it simpler") from error
+    except errors.DataError as error:
+        raise TargetError("", 0, f"cannot be evaluated: {error}") from error
+    await cursor.execute("SET LOCAL statement_timeout TO DEFAULT")
+    await cursor.execute("SET LOCAL ROLE NONE")
+
+
+def page_limit(limit: int) -> int:
+    """A page's length within reason."""
+    return max(1, min(limit, 1000))

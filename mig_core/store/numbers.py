@@ -1,0 +1,70 @@
+"""Counters that outlive processes, and the sums of the dashboard."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from mig_core.domain.agent import AgentState
+from mig_core.domain.ids import uuid7
+from mig_core.store.encoding import clean_text
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from datetime import datetime
+
+    from mig_core.store.database import Cursor, Database
+
+DASHBOARD_PERIOD = timedelta(hours=24)
+
+_SUMS = {
+    "agents": "SELECT status AS key, count(*) AS value FROM agents GROUP BY status",
+    "actions": "SELECT state AS key, count(*) AS value FROM actions GROUP BY state",
+    # Ids begin with the moment they were made, so the primary key finds the commands of a period.
+    "commands": "SELECT state AS key, count(*) AS value FROM commands WHERE id >= %(since)s::uuid GROUP BY state",
+    "versions": "SELECT version AS key, count(*) AS value FROM agents WHERE status = %(online)s GROUP BY version",
+}
+
+
+class PostgresNumbers:
+    """:class:`mig_core.store.base.Numbers` in PostgreSQL."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def count(self, increments: Mapping[str, int]) -> None:
+        """See the protocol."""
+        if not increments:
+            return
+        names = sorted(increments)  # one order for all, against deadlocks
+
+        async def work(cursor: Cursor) -> None:
+            statement = """
+                INSERT INTO counters (name, value) SELECT * FROM unnest(%s::text[], %s::bigint[])
+                    ON CONFLICT (name) DO UPDATE SET value = counters.value + excluded.value
+            """
+            await cursor.execute(statement, ([clean_text(one) for one in names], [increments[one] for one in names]))
+
+        await self._database.transaction(work)
+
+    async def counters(self) -> Mapping[str, int]:
+        """See the protocol."""
+
+        async def work(cursor: Cursor) -> Mapping[str, int]:
+            await cursor.execute("SELECT name, value FROM counters ORDER BY name")
+            return {row["name"]: row["value"] for row in await cursor.fetchall()}
+
+        return await self._database.transaction(work)
+
+    async def dashboard(self, now: datetime) -> Mapping[str, Mapping[str, int]]:
+        """See the protocol."""
+        parameters = {"since": uuid7(now - DASHBOARD_PERIOD, bytes(10)), "online": AgentState.ONLINE.value}
+
+        async def work(cursor: Cursor) -> Mapping[str, Mapping[str, int]]:
+            sums = {}
+            for name, statement in _SUMS.items():
+                await cursor.execute(statement, parameters)
+                sums[name] = {row["key"]: row["value"] for row in await cursor.fetchall()}
+            return sums
+
+        return await self._database.transaction(work)

@@ -1,0 +1,83 @@
+"""The store on PostgreSQL: composes the files beside it, and opens and closes them together."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from mig_core.errors import StoreError
+from mig_core.store.actions import PostgresActions
+from mig_core.store.agents import PostgresAgents
+from mig_core.store.commands import PostgresCommands
+from mig_core.store.database import Database
+from mig_core.store.investigators import PostgresInvestigators
+from mig_core.store.migrate import check_version
+from mig_core.store.numbers import PostgresNumbers
+from mig_core.store.relay_queue import PostgresRelayQueue
+from mig_core.store.wakeups import PostgresWakeups
+
+if TYPE_CHECKING:
+    from types import TracebackType
+    from typing import Self
+
+    from mig_core.relay.base import RelayQueue
+    from mig_core.store import base
+
+
+class PostgresStore:
+    """:class:`mig_core.store.base.Store`. Make it and use it within one running event loop.
+
+    Args:
+        url: libpq URL of the role this program has (a member of ``mig_api`` or ``mig_scheduler``).
+        pool_size: most connections at once; one more listens for wakeups.
+    """
+
+    investigators: base.Investigators
+    agents: base.Agents
+    actions: base.Actions
+    commands: base.Commands
+    numbers: base.Numbers
+    relay_queue: RelayQueue
+    wakeups: base.Wakeups
+
+    def __init__(self, url: str, *, pool_size: int = 10) -> None:
+        self._database = Database(url, pool_size=pool_size)
+        self._wakeups = PostgresWakeups(url)
+        self.investigators = PostgresInvestigators(self._database)
+        self.agents = PostgresAgents(self._database)
+        self.actions = PostgresActions(self._database)
+        self.commands = PostgresCommands(self._database)
+        self.numbers = PostgresNumbers(self._database)
+        self.relay_queue = PostgresRelayQueue(self._database)
+        self.wakeups = self._wakeups
+
+    async def open(self) -> None:
+        """See the protocol."""
+        await self._database.open()
+        try:
+            await self._database.transaction(check_version)
+            await self._wakeups.open()
+        except BaseException:
+            await self._database.close()
+            raise
+
+    async def ready(self) -> bool:
+        """See the protocol."""
+        try:
+            await self._database.transaction(lambda cursor: cursor.execute("SELECT 1"))
+        except StoreError:
+            return False
+        return True
+
+    async def close(self) -> None:
+        """See the protocol."""
+        await self._wakeups.close()
+        await self._database.close()
+
+    async def __aenter__(self) -> Self:
+        await self.open()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()

@@ -1,0 +1,284 @@
+"""The API's part of the ``https`` relay in one process: its three routes over real HTTP, on a queue in memory.
+
+For tests of agents and of the relay driver that need neither mig-api nor a database. It must answer as mig-api does.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import secrets
+import threading
+import time
+from collections import deque
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import TYPE_CHECKING, Any, TypeVar, cast
+from urllib.parse import parse_qs, urlsplit
+
+from mig_core.domain.ids import AgentId
+from mig_core.errors import StoreUnavailable
+from mig_core.relay.base import Claimed, Inbound, Kind, Outgoing
+from mig_core.relay.https_agent import HttpsAgentRelay
+from mig_core.relay.https_platform import HttpsPlatformRelay
+
+if TYPE_CHECKING:
+    from collections.abc import Coroutine, Sequence
+
+T = TypeVar("T")
+
+BEGINNING = datetime.min.replace(tzinfo=UTC)
+END = datetime.max.replace(tzinfo=UTC)
+
+
+@dataclass(eq=False, slots=True)
+class Row:
+    """A queued message."""
+
+    id: int
+    agent: str
+    body: bytes
+    kind: Kind | None = None
+    expires: datetime = END
+    leased_until: datetime = BEGINNING
+    session: str = ""
+
+
+class QueueInMemory:
+    """A RelayQueue. Its coroutines never wait, so that threads may run them."""
+
+    def __init__(self) -> None:
+        self.changed = threading.Condition()
+        self.polls: dict[str, object] = {}
+        self.away = False
+        self.commands: list[Row] = []
+        self._inbound: list[Row] = []
+        self._last = 0
+        self._waiting: set[tuple[asyncio.AbstractEventLoop, asyncio.Event]] = set()
+
+    async def wait(self, seconds: float) -> None:
+        """The collaborator LISTEN/NOTIFY provides in the store."""
+        mine = (asyncio.get_running_loop(), asyncio.Event())
+        self._waiting.add(mine)
+        try:
+            async with asyncio.timeout(min(seconds, 0.5)):
+                await mine[1].wait()
+        except TimeoutError:
+            pass
+        finally:
+            self._waiting.discard(mine)
+
+    def _number(self) -> int:
+        self._last += 1
+        return self._last
+
+    async def put_commands(self, messages: Sequence[Outgoing]) -> None:
+        """Queues messages and wakes polls."""
+        self._require()
+        with self.changed:
+            self.commands += [Row(self._number(), one.agent, one.body, None, one.expires) for one in messages]
+            self.changed.notify_all()
+
+    async def claim(
+        self, agent: AgentId, session: str, *, limit: int, lease: float, now: datetime
+    ) -> Sequence[Claimed]:
+        """Leases messages to one agent process."""
+        with self.changed:
+            free = [
+                row
+                for row in self.commands
+                if row.agent == agent and row.expires > now and (row.leased_until <= now or row.session != session)
+            ]
+            return [Claimed(row.id, row.body) for row in self._lease(free[:limit], lease, now, session)]
+
+    async def acknowledge(self, agent: AgentId, ids: Sequence[int]) -> None:
+        """Removes an agent's messages."""
+        with self.changed:
+            self.commands = [row for row in self.commands if not (row.agent == agent and row.id in set(ids))]
+
+    async def put_inbound(self, agent: AgentId, kind: Kind, body: bytes) -> None:
+        """Stores what an agent sent, and wakes schedulers."""
+        with self.changed:
+            self._inbound.append(Row(self._number(), agent, body, kind))
+        for loop, event in tuple(self._waiting):
+            if not loop.is_closed():
+                loop.call_soon_threadsafe(event.set)
+
+    async def take_inbound(self, *, limit: int, lease: float, now: datetime) -> Sequence[tuple[int, Inbound]]:
+        """Leases the oldest messages."""
+        self._require()
+        with self.changed:
+            free = [row for row in self._inbound if row.leased_until <= now][:limit]
+            rows = self._lease(free, lease, now, "")
+            return [(row.id, Inbound(row.kind, row.agent, row.body)) for row in rows if row.kind is not None]
+
+    async def remove_inbound(self, ids: Sequence[int]) -> None:
+        """Removes messages."""
+        self._require()
+        with self.changed:
+            self._inbound = [row for row in self._inbound if row.id not in set(ids)]
+
+    async def dismiss(self, agents: Sequence[AgentId]) -> None:
+        """Removes what waits for these agents."""
+        self._require()
+        with self.changed:
+            self.commands = [row for row in self.commands if row.agent not in agents]
+
+    def end_leases(self) -> None:
+        """As if their time had run out."""
+        with self.changed:
+            for row in self.commands:
+                row.leased_until = BEGINNING
+            self.changed.notify_all()
+
+    def _lease(self, rows: list[Row], lease: float, now: datetime, session: str) -> list[Row]:
+        for row in rows:
+            row.leased_until = datetime.fromtimestamp(now.timestamp() + lease, UTC)
+            row.session = session
+        return rows
+
+    def _require(self) -> None:
+        if self.away:
+            raise StoreUnavailable("the queue is away")
+
+
+class Server(ThreadingHTTPServer):
+    """The three routes; ``fault`` may answer instead: a status, before anything is done."""
+
+    daemon_threads = True
+    request_queue_size = 64
+
+    def __init__(self, queue: QueueInMemory, address: tuple[str, int] = ("127.0.0.1", 0)) -> None:
+        super().__init__(address, Routes)
+        self.queue = queue
+        self.tokens: dict[str, str] = {}
+        self.faults: deque[int | bytes] = deque()
+        self.requests: list[str] = []
+        self.ending = False
+        self._thread = threading.Thread(target=self.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
+
+    @property
+    def url(self) -> str:
+        """Base URL."""
+        return f"http://127.0.0.1:{self.server_port}"
+
+    def start(self) -> Server:
+        """Begins to serve."""
+        self._thread.start()
+        return self
+
+    def stop(self) -> None:
+        """Answers all polls, then stops."""
+        self.ending = True
+        with self.queue.changed:
+            self.queue.changed.notify_all()
+        self.shutdown()
+        self._thread.join()
+        self.server_close()
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Connections that end in the middle are the subject of some tests."""
+
+
+class Routes(BaseHTTPRequestHandler):
+    """What mig-api serves under /api/v1/relay/."""
+
+    protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
+
+    def do_GET(self) -> None:
+        """``commands``: the poll."""
+        server = cast("Server", self.server)
+        agent = self._agent()
+        if agent is None:
+            return
+        asked = {key: values[0] for key, values in parse_qs(urlsplit(self.path).query).items()}
+        deadline = time.monotonic() + float(asked["wait"])
+        with server.queue.changed:
+            server.queue.polls[agent] = poll = object()
+            server.queue.changed.notify_all()
+            while True:
+                claim = server.queue.claim(
+                    agent, asked["session"], limit=int(asked["max"]), lease=10.0, now=datetime.now(UTC)
+                )
+                claimed = run(claim)
+                left = deadline - time.monotonic()
+                if claimed or left <= 0 or server.ending:
+                    break
+                server.queue.changed.wait(left)
+                if server.queue.polls[agent] is not poll:
+                    self._answer(409, {"title": "superseded by a newer poll"})
+                    return
+        self._answer(200, {"messages": [{"id": one.id, "body": json.loads(one.body)} for one in claimed]})
+
+    def do_POST(self) -> None:
+        """``acknowledge`` and ``messages/KIND``."""
+        server = cast("Server", self.server)
+        content = self.rfile.read(int(self.headers["Content-Length"]))
+        agent = self._agent()
+        if agent is None:
+            return
+        if self.path.endswith("/acknowledge"):
+            run(server.queue.acknowledge(agent, json.loads(content)["ids"]))
+        else:
+            run(server.queue.put_inbound(agent, Kind(self.path.rpartition("/")[2]), content))
+        self._answer(204)
+
+    def _agent(self) -> AgentId | None:
+        server = cast("Server", self.server)
+        server.requests.append(f"{self.command} {urlsplit(self.path).path}")
+        if server.faults:
+            fault = server.faults.popleft()
+            self._answer(fault) if isinstance(fault, int) else self._answer(200, raw=fault)
+            return None
+        agent, _, token = self.headers["Authorization"].removeprefix("Bearer ").partition(":")
+        if server.tokens.get(agent) != token:
+            self._answer(401, {"title": "unknown agent or token"})
+            return None
+        return AgentId(agent)
+
+    def _answer(self, status: int, value: object = None, *, raw: bytes = b"") -> None:
+        content = raw or (json.dumps(value).encode() if value is not None else b"")
+        self.send_response(status)
+        if status != 204:
+            self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        self.wfile.write(content if status != 204 else b"")
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002  the name is http.server's
+        """Say nothing."""
+
+
+def run(work: Coroutine[Any, Any, T]) -> T:
+    """What a coroutine that never waits returns."""
+    try:
+        work.send(None)
+    except StopIteration as done:
+        return cast("T", done.value)
+    raise AssertionError("it waited")
+
+
+class Site:
+    """A queue and a server in front of it, which may be replaced by another on the same port."""
+
+    def __init__(self) -> None:
+        self.queue = QueueInMemory()
+        self.server = Server(self.queue).start()
+
+    def agent_end(self, agent: AgentId, prefetch: int = 8) -> HttpsAgentRelay:
+        """An agent's end, whose token is known."""
+        token = self.server.tokens.setdefault(agent, secrets.token_urlsafe())
+        return HttpsAgentRelay(self.server.url, agent, token, prefetch=prefetch)
+
+    def platform_end(self) -> HttpsPlatformRelay:
+        """A scheduler's end with short leases."""
+        return HttpsPlatformRelay(self.queue, self.queue.wait, lease=1.0, interval=0.5)
+
+    def restart(self) -> None:
+        """Another server on the same port; the queue stays."""
+        old = self.server
+        old.stop()
+        self.server = Server(self.queue, ("127.0.0.1", old.server_port))
+        self.server.tokens = old.tokens
+        self.server.start()

@@ -1,0 +1,31 @@
+"""What every store does, as tests. A driver's test file subclasses :class:`StoreContract` and gives the fixtures.
+
+``store`` is an open, empty store and ``store_runner`` the :class:`asyncio.Runner` it was opened in;
+:mod:`mig_core.testing.store_fixture` has both for PostgreSQL::
+
+    class TestPostgresStore(StoreContract): ...
+"""
+
+from __future__ import annotations
+
+from mig_core.testing.store_contracts.actions import ActionsContract
+from mig_core.testing.store_contracts.agents import AgentsContract
+from mig_core.testing.store_contracts.commands import CommandsContract
+from mig_core.testing.store_contracts.investigators import InvestigatorsContract
+from mig_core.testing.store_contracts.numbers import NumbersContract
+from mig_core.testing.store_contracts.outbox import OutboxContract
+from mig_core.testing.store_contracts.relay_queue import RelayQueueContract
+from mig_core.testing.store_contracts.wakeups import WakeupsContract
+
+
+class StoreContract(
+    InvestigatorsContract,
+    AgentsContract,
+    ActionsContract,
+    OutboxContract,
+    CommandsContract,
+    RelayQueueContract,
+    WakeupsContract,
+    NumbersContract,
+):
+    """All parts of the contract."""

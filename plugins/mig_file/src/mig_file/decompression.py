@@ -1,0 +1,183 @@
+"""Compressed files as a stream of what is in them, bounded in memory and in size.
+
+Recognised by their first bytes, never by name; several members count as one stream, one level is opened. Used by
+``reader``.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Protocol
+
+from mig_file import tally
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+INPUT_SIZE = 128 << 10
+MIN_EXPANDED_BOUND = 1 << 30
+"""A file may always expand to this many bytes,"""
+EXPANSION_BOUND = 100
+"""or to this many times its size on disk, if that is more."""
+XZ_MEMORY = 36 << 20
+"""What an xz stream may need in memory: presets up to 7, and 8 with small files."""
+
+
+class Unreadable(Exception):  # noqa: N818 - it is caught by name here in the plugin and never leaves it
+    """The content cannot be had to its end. ``reason`` is one of ``tally``'s."""
+
+    def __init__(self, reason: str, problem: str) -> None:
+        super().__init__(problem)
+        self.reason = reason
+
+
+class Decompressor(Protocol):
+    """What the standard library's bzip2, xz and zstd decompressors have in common."""
+
+    eof: bool
+    needs_input: bool
+    unused_data: bytes
+
+    def decompress(self, data: bytes, max_length: int = -1) -> bytes:
+        """At most ``max_length`` bytes of output."""
+
+
+class _Gzip:
+    """zlib's decompressor with the manners of the others."""
+
+    def __init__(self) -> None:
+        import zlib
+
+        self._inner = zlib.decompressobj(wbits=31)
+        self._failure = zlib.error
+        self._was_full = False  # zlib may hold more output than there was room for, with no input left
+
+    @property
+    def eof(self) -> bool:
+        return self._inner.eof
+
+    @property
+    def needs_input(self) -> bool:
+        return not self._inner.unconsumed_tail and not self._was_full
+
+    @property
+    def unused_data(self) -> bytes:
+        return self._inner.unused_data
+
+    def decompress(self, data: bytes, max_length: int = -1) -> bytes:
+        try:
+            output = self._inner.decompress(self._inner.unconsumed_tail + data, max_length)
+        except self._failure as error:
+            raise OSError(str(error)) from None
+        self._was_full = len(output) == max_length
+        return output
+
+
+def _bzip2() -> Decompressor:
+    import bz2
+
+    return bz2.BZ2Decompressor()
+
+
+def _xz() -> Decompressor:
+    import lzma
+
+    return lzma.LZMADecompressor(memlimit=XZ_MEMORY)
+
+
+def _zstd() -> Decompressor:
+    try:
+        from compression import zstd  # type: ignore[import-not-found,unused-ignore]  # Python 3.14 has it
+    except ImportError:
+        raise Unreadable(tally.NO_DECOMPRESSOR, "zstd is not supported by this Python") from None
+    decompressor: Decompressor = zstd.ZstdDecompressor()
+    return decompressor
+
+
+_GZIP = b"\x1f\x8b"
+_OTHERS: tuple[tuple[bytes, Callable[[], Decompressor]], ...] = (
+    (b"BZh", _bzip2),
+    (b"\xfd7zXZ\x00", _xz),
+    (b"\x28\xb5\x2f\xfd", _zstd),
+)
+
+
+class Expanded:
+    """The content of an open file, expanded if it is compressed."""
+
+    def __init__(
+        self, fd: int, size: int, *, every_kind: bool, minimum_bound: int = MIN_EXPANDED_BOUND
+    ) -> None:
+        """Looks at the first bytes.
+
+        Args:
+            fd: open for reading, at its beginning.
+            size: of the file on disk.
+            every_kind: also bzip2, xz and zstd, not only gzip.
+            minimum_bound: bytes of output that are always allowed.
+        """
+        self._fd = fd
+        self.consumed = 0
+        """Bytes read from disk so far."""
+        self._bound = max(minimum_bound, EXPANSION_BOUND * size)
+        self._made = 0
+        head = self._more()
+        self._new: Callable[[], Decompressor] | None = None
+        if head.startswith(_GZIP):
+            self._new = _Gzip
+        elif every_kind:
+            self._new = next((new for magic, new in _OTHERS if head.startswith(magic)), None)
+        self._input = head
+        self._inner: Decompressor | None = self._new() if self._new else None
+
+    def fill(self, view: memoryview) -> int:
+        """Writes the next bytes of content into ``view``; 0 at the end.
+
+        Raises:
+            Unreadable: damaged, cut off, followed by something else, too large.
+            OSError: the file cannot be read.
+        """
+        if self._inner is None or self._new is None:
+            return self._plain(view)
+        while True:
+            if self._inner.eof:
+                rest = self._inner.unused_data or self._more()
+                if not rest:
+                    return 0
+                self._inner, self._input = self._new(), rest
+            if self._inner.needs_input and not self._input:
+                self._input = self._more()
+                if not self._input:
+                    raise Unreadable(tally.DAMAGED, "compressed data ends too early")
+            output = self._expand(self._inner, len(view))
+            if output:
+                self._made += len(output)
+                if self._made > self._bound:
+                    raise Unreadable(tally.TOO_LARGE, f"compressed data expands to more than {self._bound} bytes")
+                view[: len(output)] = output
+                return len(output)
+
+    def _expand(self, inner: Decompressor, room: int) -> bytes:
+        data, self._input = self._input, b""
+        try:
+            return inner.decompress(data, room)
+        except (OSError, EOFError, ValueError) as error:
+            raise Unreadable(tally.DAMAGED, f"compressed data is damaged: {error}") from None
+        except Exception as error:
+            if type(error).__name__ in ("LZMAError", "ZstdError"):  # importing them only to name them here costs time
+                raise Unreadable(tally.DAMAGED, f"compressed data is damaged: {error}") from None
+            raise
+
+    def _plain(self, view: memoryview) -> int:
+        if not self._input:
+            count = os.readv(self._fd, [view])
+            self.consumed += count
+            return count
+        head, self._input = self._input[: len(view)], self._input[len(view) :]
+        view[: len(head)] = head
+        return len(head)
+
+    def _more(self) -> bytes:
+        data = os.read(self._fd, INPUT_SIZE)
+        self.consumed += len(data)
+        return data

@@ -1,0 +1,130 @@
+"""The module itself: parameters in, result out. The composition root of the plugin.
+
+Beside it only ``__init__``; everything it puts together is described there.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+from typing import TYPE_CHECKING, cast
+
+from mig_core.domain.result import Coverage, ModuleResult, Skipped
+from mig_core.plugin.module import Context, Module, ModuleInfo
+
+from mig_file import declaration, lines, rows
+from mig_file import tally as reasons
+from mig_file.search import Search, read_searches
+from mig_file.timetext import duration_text
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from mig_core.domain.document import JSON
+
+    from mig_file.evaluation import Evaluation
+    from mig_file.tally import Tally
+
+PARTIAL_INTERVAL = 2.0
+"""Seconds between partial results, at least,"""
+PARTIAL_SHARE = 20
+"""and this many times what making the last one took, so that large answers do not eat the run."""
+
+
+class FileModule(Module[tuple[Search, ...]]):
+    """Finds files by name, size, mode, age, content and hash."""
+
+    info = ModuleInfo(
+        name="file",
+        summary="find files by name, size, mode, age, content and hash",
+        discloses="paths, sizes, modes and times of matching files, and their SHA-256 when asked for",
+        preload=("re2", "hashlib"),
+    )
+    parameters = declaration.PARAMETERS
+
+    def __init__(self, clock: Callable[[], int] = time.time_ns) -> None:
+        """``clock`` gives the time that ages are counted from, in nanoseconds since 1970."""
+        self._clock = clock
+
+    def parse_parameters(self, raw: object, *, strict: bool = True) -> tuple[Search, ...]:
+        """The searches. ``strict`` also refuses a search without any filter.
+
+        Raises:
+            ParameterError: names the JSON path of the fault.
+        """
+        return read_searches(raw, strict=strict)
+
+    def run(self, parameters: tuple[Search, ...], context: Context) -> ModuleResult:
+        """Searches; at the deadline returns what was found until then."""
+        from mig_file import roots
+        from mig_file.evaluation import Evaluation
+        from mig_file.tally import Tally
+
+        started = time.monotonic_ns()
+        tally = Tally(_max_errors(parameters))
+        evaluation = Evaluation(parameters, tally, context.expired, self._clock())
+        for one in parameters:
+            if not one.has_filters:
+                tally.skip(reasons.NO_FILTER)
+                tally.error_text(f"search {one.label!r:.80} has no filter, so nothing can match")
+        if context.on_partial is not None:
+            evaluation.on_progress = _Progress(context, lambda: _result(evaluation, tally, started, partial=True))
+        roots.explore(parameters, evaluation, tally)
+        return _result(evaluation, tally, started, partial=False)
+
+    def lines(self, result: ModuleResult, *, found_only: bool) -> Iterator[str]:
+        """A line for each row, as the original prints them, then errors and statistics."""
+        return lines.lines(result, found_only=found_only)
+
+    def mask(self, result: ModuleResult) -> ModuleResult:
+        """The result without any path that is not in the question."""
+        coverage = result.coverage
+        return replace(
+            result,
+            elements=rows.masked(result.elements),
+            errors=tuple("masked" for _ in result.errors),
+            coverage=Coverage(
+                coverage.complete,
+                coverage.examined,
+                tuple(Skipped(one.reason, one.count) for one in coverage.skipped),
+            ),
+        )
+
+
+class _Progress:
+    """Hands over partial results, not too often."""
+
+    def __init__(self, context: Context, make: Callable[[], ModuleResult]) -> None:
+        self._context = context
+        self._make = make
+        self._next = time.monotonic() + PARTIAL_INTERVAL
+
+    def __call__(self) -> None:
+        now = time.monotonic()
+        if now < self._next:
+            return
+        self._context.partial(self._make())
+        took = time.monotonic() - now
+        self._next = now + took + max(PARTIAL_INTERVAL, PARTIAL_SHARE * took)
+
+
+def _max_errors(searches: tuple[Search, ...]) -> int:
+    """The largest wish of all searches; 0, for all errors, is larger than any."""
+    wishes = [one.options.maxerrors for one in searches]
+    return 0 if 0 in wishes else max(wishes, default=0)
+
+
+def _result(evaluation: Evaluation, tally: Tally, started: int, *, partial: bool) -> ModuleResult:
+    elements: dict[str, JSON] = {run.search.label: rows.elements(run.slots) for run in evaluation.runs}
+    matches = sum(run.matches for run in evaluation.runs)
+    statistics: dict[str, JSON] = {
+        "filescount": tally.files,
+        "openfailed": tally.open_failed,
+        "totalhits": matches,
+        "exectime": duration_text(time.monotonic_ns() - started),
+    }
+    tally.bytes = evaluation.bytes_read
+    coverage = tally.coverage()
+    if partial:
+        coverage = replace(coverage, complete=False)
+    return ModuleResult(matches > 0, True, cast("JSON", elements), statistics, tally.errors(), coverage)

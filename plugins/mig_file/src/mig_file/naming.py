@@ -1,0 +1,51 @@
+"""How paths are named in answers: JSON is Unicode, Linux paths are bytes.
+
+A path that is not valid UTF-8 is shown with one U+FFFD for each undecodable byte, as the original does; because that
+is not its name, its row also carries ``uri``, a ``file:`` URI (RFC 8089) from which the exact bytes can be had.
+"""
+
+from __future__ import annotations
+
+import os
+from urllib.parse import quote_from_bytes
+
+from mig_file import patterns
+
+
+class PathText:
+    """A path that becomes text only when somebody looks: most paths of a walk are never shown."""
+
+    __slots__ = ("_parent", "_name")
+
+    def __init__(self, parent: str, name: str = "") -> None:
+        """A path, or a ``name`` in the directory ``parent``; both as :func:`os.fsdecode` gives them."""
+        self._parent = parent
+        self._name = name
+
+    @property
+    def native(self) -> str:
+        """As :func:`os.fsdecode` gives it."""
+        return join(self._parent, self._name) if self._name else self._parent
+
+    def __str__(self) -> str:
+        return shown(self.native)
+
+
+def join(parent: str, name: str) -> str:
+    """``name`` in the directory ``parent``."""
+    return parent + name if parent.endswith("/") else f"{parent}/{name}"
+
+
+def shown(native: str) -> str:
+    """The text of a path in an answer."""
+    return native if native.isascii() else patterns.text_of(os.fsencode(native))
+
+
+def exact_uri(native: str) -> str:
+    """The ``file:`` URI of a path whose shown text is not its exact name; empty when it is."""
+    raw = os.fsencode(native)
+    try:
+        raw.decode()
+    except UnicodeDecodeError:
+        return "file://" + quote_from_bytes(os.path.abspath(raw))
+    return ""

@@ -1,0 +1,233 @@
+"""Reads an open file once: digests and content checks from the same bytes, in one reused buffer.
+
+The buffer holds ``READ_SIZE`` bytes and the unfinished line before them. A line that does not fit into ``MAX_LINE`` is
+looked at in windows that overlap by more than any expression without repetition can match, so nothing is missed at
+their edges; expressions with ``*`` or ``+`` that found nothing in such a line are reported as undecided.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+from mig_file import digests, tally
+from mig_file.content import Block, ContentScan, block_of
+from mig_file.decompression import MIN_EXPANDED_BOUND, Expanded, Unreadable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection
+
+    from mig_file.content import Question, Questions
+
+READ_SIZE = 1 << 20
+MAX_LINE = 2 << 20
+OVERLAP = 512 << 10
+_NOATIME = getattr(os, "O_NOATIME", 0)
+_FLAGS = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC
+
+
+class DeadlinePassed(Exception):  # noqa: N818 - not an error: the run ends with what it has
+    """The run's time is over."""
+
+
+def open_file(name: str, directory: int | None, *, follow: bool) -> int:
+    """Opens a file so that neither a link put in its place is followed nor a FIFO waited for.
+
+    ``follow`` is for entries that are links and were asked for. The time of last access stays as it was where the
+    kernel allows that.
+
+    Raises:
+        OSError: it cannot be opened.
+    """
+    flags = _FLAGS if follow else _FLAGS | os.O_NOFOLLOW
+    try:
+        return os.open(name, flags | _NOATIME, dir_fd=directory)
+    except PermissionError:
+        return os.open(name, flags, dir_fd=directory)
+
+
+@dataclass(slots=True)
+class Reading:
+    """What one read of a file gave."""
+
+    found: Collection[Question] = ()
+    """Content questions answered with yes."""
+    doubtful: Collection[Question] = ()
+    """Content questions left open."""
+    digests: dict[str, str] | None = None
+    """Values by algorithm; None if not all of the content could be read."""
+    problem: tuple[str, str] | None = None
+    """Why the content ended early: a reason of ``tally`` and a text."""
+
+
+class _Source(Protocol):
+    def fill(self, view: memoryview) -> int:
+        """Writes the next bytes; 0 at the end."""
+
+
+class _Plain:
+    """A file's bytes as they are."""
+
+    __slots__ = ("_fd", "_rest")
+
+    def __init__(self, fd: int, size: int) -> None:
+        self._fd = fd
+        self._rest = size or -1
+
+    def fill(self, view: memoryview) -> int:
+        if not self._rest:  # as many bytes as it had: no need to ask for its end
+            return 0
+        count = os.readv(self._fd, [view])
+        self._rest -= count
+        return count
+
+
+class Reader:
+    """Reads files one after the other. Not to be shared between threads."""
+
+    def __init__(
+        self,
+        questions: Questions,
+        expired: Callable[[], bool],
+        *,
+        read_size: int = READ_SIZE,
+        max_line: int = MAX_LINE,
+        overlap: int = OVERLAP,
+        expanded_bound: int = MIN_EXPANDED_BOUND,
+    ) -> None:
+        """Makes the buffer. ``expired`` says when time is over. The sizes are for tests."""
+        self._questions = questions
+        self._expired = expired
+        self._read_size = read_size
+        self._max_line = max_line
+        self._overlap = overlap
+        self._expanded_bound = expanded_bound
+        self._buffer = bytearray(read_size)
+        self._view = memoryview(self._buffer)
+        self.bytes = 0
+        """Bytes read from disk in all."""
+
+    def read(
+        self,
+        fd: int,
+        size: int,
+        asked: Collection[Question],
+        algorithms: Collection[str],
+        *,
+        expand: bool = False,
+        every_kind: bool = False,
+    ) -> Reading:
+        """Reads the file behind ``fd`` from its beginning, as far as needed.
+
+        Args:
+            fd: open for reading.
+            size: of the file, if it is known to be exact, else 0.
+            asked: what to find out about its lines.
+            algorithms: hashlib names of the digests to compute.
+            expand: look into compressed files, of ``every_kind`` or gzip only.
+
+        Raises:
+            DeadlinePassed: time ran out in the middle.
+        """
+        scan = ContentScan(self._questions, asked)
+        running = digests.start(algorithms)
+        expanded: Expanded | None = None
+        problem = None
+        try:
+            if expand:
+                expanded = Expanded(fd, size, every_kind=every_kind, minimum_bound=self._expanded_bound)
+            complete = self._pump(expanded or _Plain(fd, size), scan, list(running.values()))
+        except Unreadable as failure:
+            complete, problem = False, (failure.reason, str(failure))
+        except OSError as failure:
+            reason = tally.reason_of(failure)
+            complete, problem = False, (reason, os.strerror(failure.errno or 0).lower())
+        if expanded is not None:
+            self.bytes += expanded.consumed
+        scan.finish(cut_off=problem is not None)
+        values = digests.finish(running) if complete else None
+        return Reading(scan.found, scan.doubtful, values, problem)
+
+    def _pump(self, source: _Source, scan: ContentScan, hashes: list[digests.Running]) -> bool:
+        """Moves the content through the buffer; whether it was read to its end."""
+        plain = isinstance(source, _Plain)
+        kept = 0  # bytes of an unfinished line at the beginning of the buffer
+        inside = 0  # 1 if the first of them is only there as neighbour: the middle of a long line
+        while hashes or not scan.is_decided():
+            if len(self._buffer) < kept + self._read_size:
+                self._grow(kept + self._read_size)
+            count = source.fill(self._view[kept : kept + self._read_size])
+            if plain:
+                self.bytes += count
+            for one in hashes:
+                one.update(self._view[kept : kept + count])
+            end = kept + count
+            if scan.is_decided():
+                kept = 0
+            elif not count:
+                if end > inside:
+                    self._show(scan, inside, end, inside=inside)
+                return True
+            else:
+                kept, inside = self._look(scan, end, kept, inside)
+            if not count:
+                return True
+            if self._expired():
+                raise DeadlinePassed
+        return False
+
+    def _look(self, scan: ContentScan, end: int, fresh: int, inside: int) -> tuple[int, int]:
+        """Shows the whole lines in ``buffer[:end]``; returns what to keep. A newline can only lie after ``fresh``."""
+        last = self._buffer.rfind(b"\n", fresh, end)
+        if last >= 0:
+            self._show(scan, inside, last, inside=inside)
+            return self._keep(last + 1, end), 0
+        if end < self._max_line:
+            return end, inside
+        edge = _whole_characters(self._buffer, end - 1)  # one byte stays back as neighbour
+        scan.look_at(Block(bytes(self._view[:end]), inside, edge, window=True))
+        start = _next_character(self._buffer, max(1, edge - self._overlap))
+        return self._keep(start - 1, end), 1
+
+    def _show(self, scan: ContentScan, start: int, end: int, *, inside: int) -> None:
+        """Shows lines that end at ``end``; with ``inside`` the first of them began in an earlier window."""
+        has_returns = self._buffer.find(b"\r", 0, end) >= 0
+        if not inside:
+            scan.look_at(block_of(self._view[:end], has_returns=has_returns))
+            return
+        data = bytes(self._view[:end])
+        if has_returns:
+            data = data[:start] + data[start:].replace(b"\r\n", b"\n")
+        scan.look_at(Block(data, start, max(start, len(data) - data.endswith(b"\r")), window=True))
+
+    def _keep(self, start: int, end: int) -> int:
+        """Moves the rest to the front of the buffer."""
+        rest = bytes(self._view[start:end])
+        self._view[: len(rest)] = rest
+        return len(rest)
+
+    def _grow(self, size: int) -> None:
+        self._view.release()
+        self._buffer.extend(bytes(size - len(self._buffer)))
+        self._view = memoryview(self._buffer)
+
+
+def _next_character(buffer: bytearray, start: int) -> int:
+    """``start``, moved on so that it is not in the middle of a UTF-8 sequence."""
+    for position in range(start, start + 4):
+        if not 0x80 <= buffer[position] < 0xC0:
+            return position
+    return start
+
+
+def _whole_characters(buffer: bytearray, end: int) -> int:
+    """``end``, moved back so that no UTF-8 sequence is cut there."""
+    for back in range(1, 4):
+        byte = buffer[end - back]
+        if byte < 0x80:
+            return end
+        if byte >= 0xC0:
+            length = 2 if byte < 0xE0 else 3 if byte < 0xF0 else 4
+            return end - back if length > back else end
+    return end

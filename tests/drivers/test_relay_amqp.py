@@ -1,0 +1,298 @@
+"""The relay over a real RabbitMQ, whose logins are decided by the rules mig-api uses."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import threading
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+
+from mig_core.errors import ConfigurationError, RelayDenied, RelayUnavailable
+from mig_core.relay import topology
+from mig_core.relay.amqp_agent import AmqpAgentRelay
+from mig_core.relay.amqp_connection import AmqpConnection, Broker, Outcome
+from mig_core.relay.amqp_platform import AmqpPlatformRelay
+from mig_core.relay.base import Kind
+from mig_core.testing.relay_contract import RelayContract
+from mig_core.testing.relay_ends import PATIENCE, AgentEnd, Ends, PlatformEnd, RelayPair, body, new_agent_id
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from mig_core.domain.ids import AgentId
+    from mig_core.relay.amqp_connection import Channel
+    from mig_core.relay.private_rabbitmq import PrivateRabbitMQ
+    from mig_core.testing.rabbitmq import LoginAuthority
+
+
+class Tokens:
+    """Who may log in, and the answers mig-api gives to RabbitMQ."""
+
+    def __init__(self) -> None:
+        self.known: dict[str, str] = {}
+
+    def issue(self, agent: AgentId) -> str:
+        return self.known.setdefault(agent, secrets.token_urlsafe())
+
+    def decide(self, question: str, fields: Mapping[str, str]) -> bool:
+        agent = fields["username"]
+        match question:
+            case "user":
+                return self.known.get(agent) == fields["password"]
+            case "vhost":
+                return topology.may_enter(agent, fields["vhost"])
+            case "resource":
+                return topology.may(agent, fields["resource"], fields["name"], fields["permission"])
+            case "topic":
+                return topology.may_topic(agent, fields["name"], fields["routing_key"], fields["permission"])
+        return False
+
+
+@pytest.fixture
+def tokens(login_authority: LoginAuthority) -> Iterator[Tokens]:
+    tokens = Tokens()
+    login_authority.decide = tokens.decide
+    yield tokens
+    login_authority.decide = lambda question, fields: False
+
+
+@pytest.fixture
+def amqp(rabbitmq_server: PrivateRabbitMQ, tokens: Tokens) -> Iterator[RelayPair]:
+    """Both ends over a broker without messages."""
+
+    def agent_end(agent: AgentId, prefetch: int) -> AmqpAgentRelay:
+        return AmqpAgentRelay(rabbitmq_server.amqp_url("", ""), agent, tokens.issue(agent), prefetch=prefetch)
+
+    def restart() -> None:
+        rabbitmq_server.stop()
+        rabbitmq_server.start()
+
+    asyncio.run(forget_shared_queues(rabbitmq_server))
+    yield RelayPair(lambda: AmqpPlatformRelay(rabbitmq_server.scheduler_url, lease=1.5), agent_end, restart)
+    asyncio.run(forget_shared_queues(rabbitmq_server))
+
+
+async def forget_shared_queues(server: PrivateRabbitMQ) -> None:
+    connection = await AmqpConnection.open(Broker.from_url(server.scheduler_url))
+    channel = await connection.channel()
+    for queue in topology.SHARED_QUEUES:
+        await channel.call("queue_delete", queue=queue)
+    await connection.close()
+
+
+class TestAmqpRelay(RelayContract):
+    @pytest.fixture
+    def relay_pair(self, amqp: RelayPair) -> RelayPair:
+        return amqp
+
+
+# -- what a login may do, asked of the real broker
+
+
+async def attempt(server: PrivateRabbitMQ, agent: AgentId, token: str, what: str, **arguments: object) -> Channel:
+    """One method as this agent; gives the channel, closed if the broker said no."""
+    connection = await AmqpConnection.open(Broker.from_url(server.amqp_url("", ""), login=(agent, token)))
+    channel = await connection.channel()
+    try:
+        if what == "publish":
+            outcome: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
+            channel.publish(str(arguments["exchange"]), str(arguments["key"]), b"{}", outcome.set_result, user_id=agent)
+            assert await outcome is Outcome.DENIED
+        elif what == "consume":
+            await channel.consume(str(arguments["queue"]), lambda *_: None)
+        else:
+            await channel.call(what, **arguments)
+    except RelayDenied:
+        pass
+    finally:
+        await connection.close()
+    return channel
+
+
+@pytest.mark.parametrize(
+    ("what", "arguments"),
+    [
+        ("consume", {"queue": "mig.agent.{other}"}),
+        ("consume", {"queue": "mig.results"}),
+        ("consume", {"queue": "mig.heartbeats"}),
+        ("publish", {"exchange": "mig.inbound", "key": "result.{other}"}),
+        ("publish", {"exchange": "mig.inbound", "key": "command.{agent}"}),
+        ("publish", {"exchange": "mig.commands", "key": "{other}"}),
+        ("publish", {"exchange": "mig.commands", "key": "{agent}"}),
+        ("publish", {"exchange": "", "key": "mig.agent.{other}"}),
+        ("publish", {"exchange": "", "key": "mig.results"}),
+        ("queue_declare", {"queue": "mig.mine", "durable": True}),
+        ("queue_delete", {"queue": "mig.agent.{agent}"}),
+        ("queue_purge", {"queue": "mig.results"}),
+        ("queue_bind", {"queue": "mig.agent.{agent}", "exchange": "mig.inbound", "routing_key": "result.#"}),
+        ("exchange_declare", {"exchange": "mig.mine"}),
+        ("exchange_delete", {"exchange": "mig.inbound"}),
+    ],
+)
+def test_an_agents_login_is_refused_everything_but_its_own(
+    rabbitmq_server: PrivateRabbitMQ, amqp: RelayPair, tokens: Tokens, what: str, arguments: dict[str, object]
+) -> None:
+    agent, other = new_agent_id(), new_agent_id()
+    platform = PlatformEnd(amqp.new_platform()).open()
+    platform.call(platform.relay.admit([agent, other]))
+    filled = {
+        key: value.format(agent=agent, other=other) if isinstance(value, str) else value
+        for key, value in arguments.items()
+    }
+
+    channel = asyncio.run(attempt(rabbitmq_server, agent, tokens.issue(agent), what, **filled))
+
+    assert channel.reply_code == 403
+    platform.close()
+
+
+def test_an_agent_cannot_speak_in_anothers_name(
+    rabbitmq_server: PrivateRabbitMQ, amqp: RelayPair, tokens: Tokens
+) -> None:
+    agent, other = new_agent_id(), new_agent_id()
+    platform = PlatformEnd(amqp.new_platform()).open()
+
+    async def publish_as_other() -> tuple[Outcome, int]:
+        broker = Broker.from_url(rabbitmq_server.amqp_url("", ""), login=(agent, tokens.issue(agent)))
+        connection = await AmqpConnection.open(broker)
+        channel = await connection.channel()
+        outcome: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
+        key = topology.inbound_key(Kind.RESULT, agent)
+        channel.publish(topology.INBOUND, key, b"{}", outcome.set_result, user_id=other)
+        await outcome
+        await connection.close()
+        return outcome.result(), channel.reply_code
+
+    assert asyncio.run(publish_as_other()) == (Outcome.DENIED, 406)
+    platform.close()
+
+
+def test_a_wrong_token_is_denied_until_it_is_known(rabbitmq_server: PrivateRabbitMQ, tokens: Tokens) -> None:
+    agent = new_agent_id()
+    relay = AmqpAgentRelay(rabbitmq_server.amqp_url("", ""), agent, "issued later")
+    relay.start(lambda delivery: None)
+
+    with pytest.raises(RelayDenied, match="login refused"):
+        relay.publish(Kind.HEARTBEAT, b"{}")
+
+    tokens.known[agent] = "issued later"
+    platform = PlatformEnd(AmqpPlatformRelay(rabbitmq_server.scheduler_url)).open()
+    platform.call(platform.relay.admit([agent]))
+    AgentEnd(relay, agent).wait_connected()
+    relay.close()
+    platform.close()
+
+
+# -- an agent that is early
+
+
+def test_an_agent_without_a_queue_sends_heartbeats_and_receives_once_admitted(amqp: RelayPair) -> None:
+    agent = new_agent_id()
+    ends = Ends(amqp)
+    platform = ends.platform()
+    early = AgentEnd(amqp.new_agent(agent, 8), agent)
+    early.relay.start(early.inbox.put)
+
+    early.relay.publish(Kind.HEARTBEAT, body(beat=1))
+    assert not early.relay.connected
+    assert platform.take(1)[0].agent == agent
+
+    platform.call(platform.relay.admit([agent]))
+    platform.send(agent, body(n=1))
+    assert early.take(1) == [body(n=1)]
+    early.relay.close()
+    ends.close()
+
+
+def test_an_agent_that_was_dismissed_and_admitted_again_receives_again(amqp: RelayPair) -> None:
+    agent = new_agent_id()
+    ends = Ends(amqp)
+    platform = ends.platform()
+    platform.call(platform.relay.admit([agent]))
+    receiver = ends.agent(agent)
+
+    platform.call(platform.relay.dismiss([agent]))
+    receiver.wait_connected(connected=False)
+    platform.call(platform.relay.admit([agent]))
+    platform.send(agent, body(n=1))
+
+    assert receiver.take(1) == [body(n=1)]
+    ends.close()
+
+
+def test_answers_wait_in_the_agent_until_somebody_has_made_the_exchange(
+    rabbitmq_server: PrivateRabbitMQ, amqp: RelayPair
+) -> None:
+    async def forget_exchange() -> None:
+        connection = await AmqpConnection.open(Broker.from_url(rabbitmq_server.scheduler_url))
+        await (await connection.channel()).call("exchange_delete", exchange=topology.INBOUND)
+        await connection.close()
+
+    asyncio.run(forget_exchange())
+    agent = new_agent_id()
+    early = amqp.new_agent(agent, 8)
+    early.start(lambda delivery: None)
+    done = threading.Event()
+
+    def publish() -> None:
+        early.publish(Kind.RESULT, body(answer=1), timeout=PATIENCE)
+        done.set()
+
+    thread = threading.Thread(target=publish)
+    thread.start()
+    assert not done.wait(0.5)
+    platform = PlatformEnd(amqp.new_platform()).open()
+
+    assert done.wait(PATIENCE)
+    assert platform.take(1)[0].body == body(answer=1)
+    thread.join()
+    early.close()
+    platform.close()
+
+
+# -- the scheduler's end
+
+
+def test_nobody_there_is_unavailable_and_a_wrong_login_is_denied(rabbitmq_server: PrivateRabbitMQ) -> None:
+    async def open_at(url: str) -> None:
+        await AmqpPlatformRelay(url).open()
+
+    with pytest.raises(RelayUnavailable):
+        asyncio.run(open_at("amqp://scheduler:x@127.0.0.1:9/mig"))
+    with pytest.raises(RelayDenied, match="login refused"):
+        asyncio.run(open_at(rabbitmq_server.amqp_url("scheduler", "wrong")))
+    with pytest.raises(RelayDenied, match="virtual host"):
+        asyncio.run(open_at(rabbitmq_server.scheduler_url.removesuffix("mig") + "elsewhere"))
+
+
+@pytest.mark.parametrize(
+    "url", ["http://broker/mig", "amqp://", "amqp://broker:x/mig", "amqp://broker/mig?heartbeat=0"]
+)
+def test_an_unusable_url_is_a_configuration_error(url: str) -> None:
+    with pytest.raises(ConfigurationError, match="amqps://broker"):
+        AmqpPlatformRelay(url)
+
+
+def test_passwords_do_not_appear_in_errors_or_representations() -> None:
+    broker = Broker.from_url("amqp://scheduler:geheim@127.0.0.1:9/mig")
+
+    assert "geheim" not in f"{broker} {broker!r}"
+
+
+def test_ten_thousand_confirmed_commands_take_a_few_seconds(amqp: RelayPair) -> None:
+    agents = [new_agent_id() for _ in range(20)]
+    ends = Ends(amqp)
+    platform = ends.platform()
+    platform.call(platform.relay.admit(agents))
+
+    began = time.monotonic()
+    for agent in agents:
+        platform.send(agent, *(body(n=n, filling="x" * 1500) for n in range(500)))
+    seconds = time.monotonic() - began
+
+    platform.call(platform.relay.dismiss(agents))
+    ends.close()
+    assert seconds < 20

@@ -1,0 +1,280 @@
+"""Long polling over real HTTP, against a small server with the API's three routes on a queue in memory.
+
+mig-api's own routes, on the real queue in PostgreSQL, run the same contract in their tests.
+"""
+
+from __future__ import annotations
+
+import ssl
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+
+from mig_core.errors import ConfigurationError, RelayDenied, RelayUnavailable, StoreUnavailable
+from mig_core.relay.base import Kind
+from mig_core.relay.https_agent import HttpsAgentRelay
+from mig_core.relay.https_platform import HttpsPlatformRelay
+from mig_core.relay.tls import TlsOptions
+from mig_core.testing.certificates import make_certificates
+from mig_core.testing.https_relay_site import Site
+from mig_core.testing.relay_contract import RelayContract
+from mig_core.testing.relay_ends import AgentEnd, Ends, PlatformEnd, RelayPair, body, new_agent_id
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+
+@pytest.fixture
+def site() -> Iterator[Site]:
+    site = Site()
+    yield site
+    site.server.stop()
+
+
+@pytest.fixture
+def ends(site: Site) -> Iterator[Ends]:
+    ends = Ends(RelayPair(site.platform_end, site.agent_end))
+    yield ends
+    ends.close()
+
+
+class TestHttpsRelay(RelayContract):
+    @pytest.fixture
+    def relay_pair(self, site: Site) -> RelayPair:
+        return RelayPair(site.platform_end, site.agent_end, site.restart)
+
+
+def test_a_wrong_token_is_denied(site: Site) -> None:
+    relay = HttpsAgentRelay(site.server.url, new_agent_id(), "wrong")
+
+    with pytest.raises(RelayDenied, match="401 unknown agent"):
+        relay.publish(Kind.RESULT, body(answer=1))
+    relay.close()
+
+
+@pytest.mark.parametrize("status", [429, 500, 502, 503])
+def test_a_server_in_trouble_is_asked_again_within_the_callers_time(site: Site, ends: Ends, status: int) -> None:
+    agent = new_agent_id()
+    platform = ends.platform()
+    relay = site.agent_end(agent)
+    site.server.faults += [status, status]
+
+    relay.publish(Kind.RESULT, body(answer=1), timeout=10)
+
+    assert platform.take(1)[0].body == body(answer=1)
+    relay.close()
+
+
+def test_without_a_server_publishing_is_given_up_in_time() -> None:
+    relay = HttpsAgentRelay("http://127.0.0.1:9", new_agent_id(), "token")
+    began = time.monotonic()
+
+    with pytest.raises(RelayUnavailable):
+        relay.publish(Kind.RESULT, body(answer=1), timeout=1.0)
+
+    assert time.monotonic() - began < 2.5
+    relay.close()
+
+
+@pytest.mark.parametrize(
+    "nonsense",
+    [
+        b"not JSON",
+        b'{"messages": [{"id": "1", "body": {}}]}',
+        b'{"messages": [{"id": 1, "body": "text"}]}',
+        b'{"messages": [' + b"[" * 5000 + b"]" * 5000 + b"]}",
+        b'{"messages": "' + b"x" * (12 << 20) + b'"}',
+    ],
+    ids=["text", "id", "body", "depth", "size"],
+)
+def test_nonsense_from_the_server_is_survived(site: Site, ends: Ends, nonsense: bytes) -> None:
+    agent = new_agent_id()
+    platform = ends.platform()
+    site.server.faults.append(nonsense)
+
+    receiver = ends.agent(agent)
+    platform.send(agent, body(n=1))
+
+    assert receiver.take(1) == [body(n=1)]
+
+
+def test_a_lease_that_ends_while_a_command_is_worked_on_does_not_hand_it_over_twice(site: Site, ends: Ends) -> None:
+    agent = new_agent_id()
+    platform = ends.platform()
+    receiver = ends.agent(agent)
+    platform.send(agent, body(n=1))
+    held = receiver.next()
+
+    site.queue.end_leases()
+    platform.send(agent, body(n=2))
+
+    assert receiver.take(1) == [body(n=2)]
+    receiver.expect_silence()
+    held.acknowledge()
+
+
+def test_acknowledgements_are_sent_while_the_poll_waits(site: Site, ends: Ends) -> None:
+    agent = new_agent_id()
+    platform = ends.platform()
+    receiver = ends.agent(agent)
+    platform.send(agent, *(body(n=n) for n in range(5)))
+
+    receiver.take(5)
+
+    deadline = time.monotonic() + 5
+    while site.queue.commands and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert not site.queue.commands
+
+
+def test_a_second_process_of_the_same_agent_takes_over_the_first_ones_messages(site: Site, ends: Ends) -> None:
+    agent = new_agent_id()
+    platform = ends.platform()
+    first = ends.agent(agent)
+    platform.send(agent, body(n=1))
+    first.next()
+
+    second = ends.agent(agent)
+
+    assert second.take(1) == [body(n=1)]
+    first.relay.close()
+
+
+def test_redirects_are_not_followed_with_the_token(site: Site) -> None:
+    relay = site.agent_end(new_agent_id())
+    site.server.faults.append(307)
+
+    with pytest.raises(RelayDenied, match="307"):
+        relay.publish(Kind.RESULT, body(answer=1))
+
+    assert len(site.server.requests) == 1
+    relay.close()
+
+
+# -- the scheduler's end
+
+
+def test_a_queue_that_is_away_is_unavailable_and_found_again(site: Site, ends: Ends) -> None:
+    platform = ends.platform()
+    agent = new_agent_id()
+    site.queue.away = True
+
+    with pytest.raises(RelayUnavailable):
+        platform.send(agent, body(n=1))
+    with pytest.raises(RelayUnavailable):
+        platform.call(platform.relay.dismiss([agent]))
+
+    site.server.tokens[agent] = "token"
+    sender = HttpsAgentRelay(site.server.url, agent, "token")
+    sender.publish(Kind.RESULT, body(answer=1))
+    site.queue.away = False
+    assert platform.take(1)[0].body == body(answer=1)
+    sender.close()
+
+
+def test_a_listener_that_fails_at_once_does_not_spin(site: Site) -> None:
+    calls = 0
+
+    async def broken(_seconds: float) -> None:
+        nonlocal calls
+        calls += 1
+        raise StoreUnavailable("no connection to listen on")
+
+    platform = PlatformEnd(HttpsPlatformRelay(site.queue, broken)).open()
+    time.sleep(0.5)
+    platform.close()
+
+    assert calls <= 4
+
+
+# -- TLS and proxies
+
+
+@pytest.fixture(scope="module")
+def certificates(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_certificates(tmp_path_factory.mktemp("tls"))
+
+
+@pytest.fixture
+def secure_site(site: Site, certificates: Path) -> Site:
+    """The site behind TLS that asks for client certificates."""
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cafile=certificates / "ca.pem")
+    context.load_cert_chain(certificates / "server.pem", certificates / "server.key")
+    context.verify_mode = ssl.CERT_REQUIRED
+    site.server.socket = context.wrap_socket(site.server.socket, server_side=True, do_handshake_on_connect=False)
+    return site
+
+
+def test_tls_with_a_client_certificate_works_and_closes_promptly(secure_site: Site, certificates: Path) -> None:
+    agent = new_agent_id()
+    secure_site.server.tokens[agent] = "token"
+    tls = TlsOptions(certificates / "ca.pem", certificates / "client.pem", certificates / "client.key")
+    relay = HttpsAgentRelay(secure_site.server.url.replace("http:", "https:"), agent, "token", tls=tls)
+    platform = PlatformEnd(secure_site.platform_end()).open()
+    receiver = AgentEnd(relay, agent).start()
+
+    relay.publish(Kind.RESULT, body(answer=1))
+    platform.send(agent, body(n=1))
+
+    assert receiver.take(1) == [body(n=1)]
+    assert platform.take(1)[0].body == body(answer=1)
+    time.sleep(0.2)  # until it polls again
+    began = time.monotonic()
+    relay.close()
+    assert time.monotonic() - began < 1.5
+    platform.close()
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        lambda folder: TlsOptions(),
+        lambda folder: TlsOptions(folder / "ca.pem"),
+    ],
+    ids=["unknown authority", "no client certificate"],
+)
+def test_tls_without_the_right_papers_is_unavailable(
+    secure_site: Site, certificates: Path, options: Callable[[Path], TlsOptions]
+) -> None:
+    url = secure_site.server.url.replace("http:", "https:")
+    relay = HttpsAgentRelay(url, new_agent_id(), "token", tls=options(certificates))
+
+    with pytest.raises(RelayUnavailable):
+        relay.publish(Kind.RESULT, body(answer=1), timeout=0.5)
+    relay.close()
+
+
+def test_a_missing_certificate_file_is_a_configuration_error(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match=r"nothing\.pem: ca_file: cannot be used"):
+        HttpsAgentRelay("https://127.0.0.1:9", new_agent_id(), "token", tls=TlsOptions(tmp_path / "nothing.pem"))
+
+
+def test_a_proxy_is_used_when_the_settings_name_one(site: Site) -> None:
+    agent = new_agent_id()
+    site.server.tokens[agent] = "token"
+    relay = HttpsAgentRelay("http://mig.invalid", agent, "token", proxy=site.server.url)
+
+    relay.publish(Kind.RESULT, body(answer=1))  # a proxy sees the same request, with the whole URL in it
+
+    assert site.server.requests == ["POST /api/v1/relay/messages/result"]
+    relay.close()
+
+
+def test_a_proxy_is_taken_from_the_environment_unless_it_says_otherwise(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    agent = new_agent_id()
+    site.server.tokens[agent] = "token"
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    direct = HttpsAgentRelay(site.server.url, agent, "token")
+    monkeypatch.setenv("no_proxy", "")
+    proxied = HttpsAgentRelay(site.server.url, agent, "token")
+
+    direct.publish(Kind.RESULT, body(answer=1))
+    with pytest.raises(RelayUnavailable):
+        proxied.publish(Kind.RESULT, body(answer=1), timeout=0.3)
+    direct.close()
+    proxied.close()
