@@ -142,6 +142,15 @@ class Commands:
         done = False
         try:
             done = self._handle(message)
+        except OSError:
+            raise
+        except Exception as error:
+            # A fault of our own must not keep the command coming back for ever.
+            self._counters.count("internal_errors")
+            log.exception("command=%s broke the agent's own code", message.command)
+            reason = f"the agent could not handle it: {type(error).__name__}"
+            action = _claimed_action(message.action.payload)
+            done = self._answer(message.command, action, CommandState.FAILED, reason, (), self._clock())
         finally:
             with self._lock:
                 waiting = self._active.pop(message.command)

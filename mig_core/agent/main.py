@@ -118,6 +118,9 @@ def _start_logging(settings: AgentSettings) -> None:
     logging.basicConfig(
         level=settings.log_level, stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
     )
+    for library in ("gnupg", "pika", "urllib3"):
+        # What they say below WARNING is about themselves, and gnupg shows the data it is given.
+        logging.getLogger(library).setLevel(logging.WARNING)
 
 
 def _parser() -> argparse.ArgumentParser:

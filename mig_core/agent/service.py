@@ -25,9 +25,9 @@ import time
 from typing import TYPE_CHECKING, Protocol
 
 from mig_core.domain.command import CancelMessage, CommandMessage, read_message
+from mig_core.domain.messages import Kind
 from mig_core.errors import InvalidDocument, MigError, RelayDenied, RelayError, RelayUnavailable
 from mig_core.relay.backoff import Backoff
-from mig_core.relay.base import Kind
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -46,6 +46,9 @@ log = logging.getLogger(__name__)
 _JOIN_SECONDS = 1.0
 _PUBLISH_SECONDS = 30.0
 _RETRY_SECONDS = 15.0
+_DISK_RETRY_SECONDS = 5.0
+_LOST_SECONDS = 30.0
+"""How often a heartbeat is tried while nothing can be received."""
 
 
 class Gate(Protocol):
@@ -101,6 +104,7 @@ class Service:
         self._beat = threading.Event()
         self._stopping = threading.Event()
         self._end_reading, self._end_writing = os.pipe2(os.O_CLOEXEC)
+        os.set_blocking(self._end_writing, False)
 
     @property
     def wake_descriptor(self) -> int:
@@ -162,7 +166,7 @@ class Service:
             thread.join(max(0.05, end - time.monotonic()))
 
     def _session(self) -> None:
-        backoff = Backoff(2.0, 300.0)
+        backoff = Backoff(0.5, 300.0)
         while not self._stopping.is_set():
             relay = self._gate.open(self._stopping.wait)
             if relay is None:
@@ -210,14 +214,15 @@ class Service:
     def _carry_out(self) -> None:
         while (item := self._work.get()) is not None and not self._stopping.is_set():
             message, delivery = item
-            try:
-                self._commands.handle(message, delivery.acknowledge)
-            except OSError as error:
-                log.error("command=%s could not be noted on disk, it will come again: %s", message.command, error)
-                self._counters.count("disk_errors")
-            except Exception:
-                self._counters.count("internal_errors")
-                log.exception("command=%s broke the agent's own code; it is not acknowledged", message.command)
+            while True:
+                try:
+                    self._commands.handle(message, delivery.acknowledge)
+                    break
+                except OSError as error:
+                    self._counters.count("disk_errors")
+                    log.error("command=%s could not be noted on disk, trying again: %s", message.command, error)
+                    if self._stopping.wait(_DISK_RETRY_SECONDS):
+                        return
 
     def _send(self) -> None:
         while not self._stopping.is_set():
@@ -237,7 +242,8 @@ class Service:
                 log.warning("an answer was refused by the relay, it is tried again later: %s", error)
                 self._spool.put_back(answer)
                 self._beat.set()
-                self._stopping.wait(_RETRY_SECONDS)
+                with self._relay_changed:
+                    self._relay_changed.wait(_RETRY_SECONDS)
                 continue
             except RelayError as error:
                 log.warning("%d answers wait for the relay: %s", len(self._spool), error)
@@ -263,6 +269,10 @@ class Service:
             except (MigError, OSError) as error:
                 log.warning("no heartbeat: %s", error)
                 delay = min(delay, _RETRY_SECONDS)
+            relay = self._relay
+            if relay is None or not relay.connected:
+                # Perhaps the login is refused: only an attempt to send tells.
+                delay = min(delay, _LOST_SECONDS)
             self._beat.wait(delay)
             if not self._stopping.is_set():
                 self._beat.clear()

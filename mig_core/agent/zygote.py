@@ -23,6 +23,7 @@ import selectors
 import signal
 import socket
 import sys
+import time
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from mig_core.agent.confinement import become_subreaper, children
@@ -35,6 +36,8 @@ if TYPE_CHECKING:
 MAX_MESSAGE_BYTES = 160_000
 """Largest message on the control socket; the kernel's default buffer takes it in one piece."""
 _MAX_FAILURE_TEXT = 500
+_END_SECONDS = 0.8
+"""How long the last orphans may take to die; the agent waits a little longer than this for us."""
 
 
 class Zygote:
@@ -46,6 +49,8 @@ class Zygote:
         self._hooks: Any = None
         self._children: dict[int, int] = {}
         """Operation number -> process id of its child."""
+        self._own: list[int] = []
+        """Descriptors no child may keep."""
 
     def serve(self) -> None:
         """Configures itself as the first message says, then serves until the control socket closes."""
@@ -59,9 +64,10 @@ class Zygote:
         woken, wake = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         signal.set_wakeup_fd(wake, warn_on_full_buffer=False)
         signal.signal(signal.SIGCHLD, lambda _number, _frame: None)
-        selector = selectors.DefaultSelector()
+        selector = selectors.EpollSelector()
         selector.register(self._control, selectors.EVENT_READ)
         selector.register(woken, selectors.EVENT_READ)
+        self._own = [self._control.fileno(), woken, wake, selector.fileno()]
         try:
             while True:
                 ready = {key.fileobj for key, _ in selector.select()}
@@ -72,9 +78,7 @@ class Zygote:
                 if self._control in ready and not self._take_message():
                     return
         finally:
-            for number in tuple(self._children):
-                self._kill(number)
-            self._kill_strays()
+            self._end_all()
 
     def _prepare(self, *, allow: list[str], deny: list[str], preload: list[str]) -> dict[str, Any]:
         found = _discover(allow, deny)
@@ -128,7 +132,8 @@ class Zygote:
             return
         if child == 0:
             signal.set_wakeup_fd(-1)
-            self._control.close()
+            for descriptor in self._own:
+                os.close(descriptor)
             serve_request(connection, parent, self._find, self._environment)
         connection.close()
         self._children[number] = child
@@ -157,6 +162,17 @@ class Zygote:
                 }
             )
         self._kill_strays()
+
+    def _end_all(self) -> None:
+        for child in self._children.values():
+            _kill_group(child)
+        for child in self._children.values():
+            os.waitpid(child, 0)
+        self._children.clear()
+        end = time.monotonic() + _END_SECONDS
+        # Each death may bring further orphans to us.
+        while children() and time.monotonic() < end:
+            self._kill_strays()
 
     def _kill_strays(self) -> None:
         """Ends what a module left behind outside its group: it has become our child."""

@@ -9,7 +9,7 @@ from mig_core.api.documents import action_document, page, stored_envelope
 from mig_core.api.exchange import CURSOR, LIMIT, MAX_SMALL_BODY, Bound, Call, Parameter, Reply, Route
 from mig_core.authorization import weights_needed
 from mig_core.domain import envelope as envelopes
-from mig_core.domain.action import read_action, read_cancel
+from mig_core.domain.action import MAX_OPERATIONS, read_action, read_cancel
 from mig_core.domain.command import ActionState
 from mig_core.domain.envelope import MAX_ACTION_BYTES, envelope_from_json, read_envelope
 from mig_core.domain.ids import ActionId, check_fingerprint, check_uuid
@@ -120,6 +120,19 @@ class ActionResources:
             self.cancel,
         )
 
+        yield Bound(
+            Route(
+                "POST",
+                "/weights",
+                "What the platform's copy of the ACL asks for modules, and how far signers would come",
+                Permission.ASK,
+                body=MAX_SMALL_BODY,
+                request="WeightQuestion",
+                response="Weights",
+            ),
+            self.weights,
+        )
+
     async def create(self, call: Call) -> Reply:
         """POST /actions"""
         envelope = read_envelope(call.body, expected_type=envelopes.ACTION)
@@ -193,6 +206,23 @@ class ActionResources:
         row = await self._actions.cancel(identifier, envelope.to_bytes(), by=signers[0].fingerprint, now=self._clock())
         log.info("action %s cancelled by %s", row.id, signers[0].name)
         return Reply(self._document(row))
+
+    async def weights(self, call: Call) -> Reply:
+        """POST /weights"""
+        fields = call.document()
+        modules = fields.texts("modules", maximum=MAX_OPERATIONS, max_length=32)
+        signers = {
+            check_fingerprint(one, subject="request", path=f"signers[{index}]")
+            for index, one in enumerate(fields.texts("signers", maximum=envelopes.MAX_SIGNATURES, max_length=60))
+        }
+        fields.close()
+        weights: list[JSON] = []
+        for module in dict.fromkeys(modules):
+            entry = None if self._acl is None else self._acl.entry_for(module)
+            if entry is not None:
+                have = entry.weight_of(signers)
+                weights.append({"module": module, "minimum": entry.minimum_weight, "have": have})
+        return Reply({"weights": weights})
 
     def _state(self, action: Action, signers: Sequence[Fingerprint]) -> ActionState:
         return ActionState.PENDING if self._missing(action, signers) else ActionState.SCHEDULED

@@ -15,6 +15,7 @@ import secrets
 import signal
 import socket
 import sys
+import threading
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
@@ -35,7 +36,7 @@ from mig_core.store.migrate import upgrade
 from mig_core.store.postgres import PostgresStore
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from mig_core.store.base import Store
 
@@ -98,8 +99,16 @@ async def check(settings: ApiSettings) -> None:
     print("mig-api: settings and database are usable")  # noqa: T201  what --check is for
 
 
-async def serve(settings: ApiSettings) -> None:
-    """Serves until a signal says stop.
+async def serve(
+    settings: ApiSettings,
+    *,
+    clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+    started: Callable[[Server, str], None] = lambda server, address: None,
+) -> None:
+    """Serves until a signal says stop, or ``should_exit`` of the server is set.
+
+    Args:
+        started: called once requests are answered, with the server and its address (``127.0.0.1:1664``).
 
     Raises:
         MigError: it cannot start.
@@ -131,13 +140,14 @@ async def serve(settings: ApiSettings) -> None:
             enrolment_secret=enrolment_secret,
             bootstrap=bootstrap,
             waiters=waiters,
-            clock=lambda: datetime.now(UTC),
+            clock=clock,
             new_token=lambda: secrets.token_urlsafe(32),
             version=version(),
         )
         listening = stack.enter_context(_listening(settings.listen))
-        server = Server(_uvicorn_config(app, settings), waiters)
-        log.info("mig-api %s listens on %s", version(), settings.listen)
+        address = _address_of(listening)
+        server = Server(_uvicorn_config(app, settings), waiters, lambda: started(server, address))
+        log.info("mig-api %s listens on %s", version(), address)
         await server.serve(sockets=[listening])
     log.info("mig-api has stopped")
 
@@ -145,13 +155,17 @@ async def serve(settings: ApiSettings) -> None:
 class Server(uvicorn.Server):
     """uvicorn, stopping at once: everybody who waits is answered before it counts open connections."""
 
-    def __init__(self, config: uvicorn.Config, waiters: Waiters) -> None:
+    def __init__(self, config: uvicorn.Config, waiters: Waiters, started: Callable[[], None]) -> None:
         super().__init__(config)
         self._waiters = waiters
+        self._on_started = started
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
         """SIGTERM and SIGINT stop the server. Not raised again afterwards, as uvicorn would: stopping is a success."""
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
         loop = asyncio.get_running_loop()
         numbers = (signal.SIGTERM, signal.SIGINT)
         for number in numbers:
@@ -161,6 +175,11 @@ class Server(uvicorn.Server):
         finally:
             for number in numbers:
                 loop.remove_signal_handler(number)
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Begins to answer."""
+        await super().startup(sockets)
+        self._on_started()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Ends waits, then connections."""
@@ -229,6 +248,11 @@ def _listening(address: str) -> Iterator[socket.socket]:
         yield one
     if path is not None:
         path.unlink(missing_ok=True)
+
+
+def _address_of(listening: socket.socket) -> str:
+    name = listening.getsockname()
+    return f"unix:{name}" if isinstance(name, str) else "{}:{}".format(*name[:2])
 
 
 def _acl(path: Path | None) -> Acl | None:

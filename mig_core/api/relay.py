@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 from mig_core.api.exchange import MAX_SMALL_BODY, Access, Bound, Call, Parameter, Reply, Route
 from mig_core.api.polls import Woken
 from mig_core.domain.envelope import MAX_ACTION_BYTES, MAX_RESULT_BYTES
+from mig_core.domain.messages import Kind
 from mig_core.errors import ApiError, InvalidDocument
-from mig_core.relay.base import Kind
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 
     from mig_core.api.metrics import Metrics
     from mig_core.api.polls import Waiters
-    from mig_core.relay.base import Claimed, RelayQueue
+    from mig_core.domain.messages import Claimed
+    from mig_core.relay.base import RelayQueue
     from mig_core.store.base import Wakeups
 
 MAX_WAIT = 60

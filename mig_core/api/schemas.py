@@ -128,6 +128,8 @@ SCHEMAS: dict[str, Schema] = {
     "Action": _object(_ACTION),
     "ActionWithEnvelope": _object({**_ACTION, "envelope": _ref("Envelope")}),
     "ActionList": _page("Action"),
+    "WeightQuestion": _object({"modules": _list(TEXT), "signers": _list(FINGERPRINT)}),
+    "Weights": _object({"weights": _list(_object({"module": TEXT, "minimum": NUMBER, "have": NUMBER}))}),
     "Command": _object(
         {
             "id": UUID,

@@ -67,9 +67,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         note(f"mig-admin: {printable_block(str(error.diagnostics()))}", RED)
         return exit_codes.ERROR
     except TyperException as error:
-        error.show()
+        error.show()  # type: ignore[attr-defined]  # every usage error has it; typer does not declare it
         return exit_codes.USAGE
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, typer.Abort):
         return exit_codes.INTERRUPTED
     return status if isinstance(status, int) else exit_codes.ALL_ANSWERED
 

@@ -9,6 +9,7 @@ import typer
 from mig_core.cli import tables
 from mig_core.cli.connection import connect
 from mig_core.cli.terminal import note
+from mig_core.domain.target import parse_target
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
 agent_app = typer.Typer(
@@ -26,7 +27,7 @@ def agents(
 ) -> None:
     """List agents by name."""
     connection = connect()
-    text = connection.settings.macros.get(target, target) if target else ""
+    text = parse_target(target, macros=connection.settings.macros).expanded if target else ""
     rows = list(connection.client.agents(target=text, states=state.split(",") if state else ()))
     if json:
         tables.document(rows)

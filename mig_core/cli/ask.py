@@ -18,6 +18,7 @@ from mig_core.cli.connection import Connection, connect
 from mig_core.cli.terminal import BLUE, RED, YELLOW, Progress, confirm, data, note, printable
 from mig_core.domain import envelope as envelopes
 from mig_core.domain.envelope import Envelope
+from mig_core.domain.target import parse_target
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -97,8 +98,8 @@ def _target(options: AskOptions, connection: Connection) -> str:
         text = connection.settings.target
         if options.format is Format.TEXT:
             note(f"no target given (-t), asking: {text}")
-    text = connection.settings.macros.get(text, text)
-    return f"({text}) AND {options.narrowing}" if options.narrowing else text
+    expanded = parse_target(text, macros=connection.settings.macros).expanded
+    return f"({expanded}) AND {options.narrowing}" if options.narrowing else expanded
 
 
 def _agreed(action: Action, options: AskOptions, connection: Connection) -> bool:

@@ -25,7 +25,10 @@ def run_locally(module: Module[Any], raw: dict[str, JSON], options: AskOptions) 
 
     parameters = module.parse_parameters(raw)
     seconds = (options.expiry or DEFAULT_TIME).total_seconds()
-    result = module.run(parameters, Context(deadline=time.monotonic() + seconds))
+    try:
+        result = module.run(parameters, Context(deadline=time.monotonic() + seconds))
+    except Exception as error:
+        result = ModuleResult.failure(f"{type(error).__name__}: {error}")
     printer = AnswerPrinter([module.info.name], options.show, options.format)
     printer.print(_command(result))
     printer.finish(None)

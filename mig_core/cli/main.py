@@ -110,9 +110,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         note(f"mig: {printable_block(str(error.diagnostics()))}", RED)
         return exit_codes.REFUSED if isinstance(error, Refused | RelayDenied) else exit_codes.ERROR
     except TyperException as error:
-        error.show()
+        error.show()  # type: ignore[attr-defined]  # every usage error has it; typer does not declare it
         return exit_codes.USAGE
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, typer.Abort):
         return exit_codes.INTERRUPTED
     except BrokenPipeError:
         sys.stdout = None  # nobody reads any more; the interpreter must not try to flush

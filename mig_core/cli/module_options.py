@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import difflib
 import inspect
+import itertools
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -27,10 +28,10 @@ _TRUE = ("true", "t", "1")
 
 def option_parameters(parameters: Parameters) -> Iterator[inspect.Parameter]:
     """The parameters of a typer function; :func:`chosen` reads what was given for them."""
-    for one in (*parameters.members, *parameters.switches):
-        if isinstance(one, Switch) or one.cli:
-            name = _PREFIX + one.name.replace("-", "_")
-            yield inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=_annotation(one))
+    offered: list[Parameter | Switch] = [one for one in parameters.members if one.cli]
+    for one in [*offered, *parameters.switches]:
+        name = _PREFIX + one.name.replace("-", "_")
+        yield inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=_annotation(one))
 
 
 def chosen(parameters: Parameters, arguments: Mapping[str, object]) -> dict[str, object]:
@@ -63,7 +64,7 @@ class ModuleCommand(TyperCommand):
             elif flags.get(name) is False:
                 yield word
                 if not equals:
-                    yield from (value for value, _ in zip(rest, range(1), strict=False))
+                    yield from itertools.islice(rest, 1)  # its value, whatever that looks like
             elif name in flags or len(name) == 2 or word.startswith("--"):
                 yield word
             else:
@@ -84,12 +85,12 @@ def _flag(ctx: Any, name: str, value: str) -> str:
 
 def _annotation(one: Parameter | Switch) -> Any:
     double, single = f"--{one.name}", f"-{one.name}"
+    text = one.help[:1].upper() + one.help[1:]
     if isinstance(one, Switch):
-        return Annotated[bool | None, typer.Option(double, single, help=one.help, show_default=False)]
+        return Annotated[bool | None, typer.Option(double, single, help=text, show_default=False)]
     if one.kind is Kind.BOOLEAN:
-        option = typer.Option(f"{double}/--no-{one.name}", single, help=one.help, show_default=False)
+        option = typer.Option(f"{double}/--no-{one.name}", single, help=text, show_default=False)
         return Annotated[bool | None, option]
-    text = one.help
     if one.cli_default is not None:
         text += f" (default: {one.cli_default})"
     if one.many:

@@ -6,8 +6,27 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
 
+from mig_core.errors import ConfigurationError
+
 API_FILE = Path("/etc/mig/api.toml")
 SCHEDULER_FILE = Path("/etc/mig/scheduler.toml")
+
+
+def inline_or_file(key: str, inline: str, file: Path | None) -> str:
+    """A setting that may stand in a file of its own, so that it does not stand in the settings; empty when neither is
+    given.
+
+    Raises:
+        ConfigurationError: both are given, or the file cannot be read.
+    """
+    if file is None:
+        return inline
+    if inline:
+        raise ConfigurationError("settings", key, f"give {key} or {key}_file, not both")
+    try:
+        return file.read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigurationError(str(file), f"{key}_file", f"cannot be read: {error}") from error
 
 
 @dataclass(frozen=True, slots=True)

@@ -110,7 +110,8 @@ def read_action(payload: bytes) -> Action:
     try:
         parse_target(target)
     except TargetError as error:
-        raise InvalidDocument("action", str(error), path="target") from error
+        problem = f"{error.problem} at position {error.position}"
+        raise InvalidDocument("action", problem, path="target", next_step=error.next_step) from error
     return Action(
         id=identifier,
         name=name,

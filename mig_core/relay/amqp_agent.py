@@ -18,13 +18,14 @@ from typing import TYPE_CHECKING, Any
 from mig_core.errors import RelayDenied, RelayError, RelayUnavailable
 from mig_core.relay.amqp_connection import NOT_FOUND, AmqpConnection, Broker, Channel, Outcome
 from mig_core.relay.backoff import Backoff
-from mig_core.relay.base import Delivery, Kind
+from mig_core.relay.base import Delivery
 from mig_core.relay.topology import INBOUND, agent_queue, inbound_key
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from mig_core.domain.ids import AgentId
+    from mig_core.domain.messages import Kind
     from mig_core.relay.tls import TlsOptions
 
 log = logging.getLogger(__name__)
@@ -148,15 +149,19 @@ class AmqpAgentRelay:
             try:
                 await self._session()
             except RelayError as error:
-                self._denied = error if isinstance(error, RelayDenied) else None
-                if self._denied is not None:
-                    for message in tuple(self._waiting.values()):
-                        self._finish(message, self._denied)
-                if loop.time() - began > _STEADY:
-                    backoff.reset()
-                delay = backoff.next()
-                log.warning("no relay, next attempt in %.1f s: %s", delay, error)
-                await asyncio.sleep(delay)
+                reason: Exception = error
+            except Exception as error:
+                log.exception("%s: not foreseen", self._broker)
+                reason = error
+            self._denied = reason if isinstance(reason, RelayDenied) else None
+            if self._denied is not None:
+                for message in tuple(self._waiting.values()):
+                    self._finish(message, self._denied)
+            if loop.time() - began > _STEADY:
+                backoff.reset()
+            delay = backoff.next()
+            log.warning("no relay, next attempt in %.1f s: %s", delay, reason)
+            await asyncio.sleep(delay)
 
     async def _session(self) -> None:
         """One connection's life; ends by raising why."""
@@ -171,8 +176,11 @@ class AmqpAgentRelay:
             self._publisher = None
             for part in parts:
                 part.cancel()
-            await asyncio.gather(*parts, return_exceptions=True)
+            endings = await asyncio.gather(*parts, return_exceptions=True)
             await connection.close()
+        for ending in endings:
+            if isinstance(ending, Exception) and not isinstance(ending, RelayError):
+                raise ending
         raise connection.closed.result() if connection.closed.done() else RelayUnavailable(f"{self._broker}: lost")
 
     async def _receive(self, connection: AmqpConnection) -> None:

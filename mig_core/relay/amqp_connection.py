@@ -68,8 +68,8 @@ class Broker:
     login: str
     password: str = field(repr=False)
     context: ssl.SSLContext | None = field(default=None, repr=False)
-    heartbeat: int = 30
-    """Seconds without a sign of life after which the other side counts as dead (pika allows five more)."""
+    heartbeat: int = 20
+    """Seconds between signs of life. pika takes the other side for dead after one to two times this plus five."""
 
     @classmethod
     def from_url(cls, url: str, *, tls: TlsOptions | None = None, login: tuple[str, str] | None = None) -> Broker:

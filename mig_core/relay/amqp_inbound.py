@@ -8,7 +8,7 @@ from collections import deque
 from typing import TYPE_CHECKING
 
 from mig_core.domain.envelope import MAX_RESULT_BYTES
-from mig_core.relay.base import Inbound
+from mig_core.domain.messages import Inbound
 from mig_core.relay.topology import kind_and_agent
 
 if TYPE_CHECKING:

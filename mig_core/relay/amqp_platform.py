@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 
     from mig_core.domain.ids import AgentId
-    from mig_core.relay.base import Outgoing
+    from mig_core.domain.messages import Outgoing
     from mig_core.relay.tls import TlsOptions
 
 log = logging.getLogger(__name__)
@@ -223,6 +223,9 @@ class AmqpPlatformRelay:
                     break
                 except RelayError as error:
                     reason = error
+                except Exception as error:
+                    log.exception("%s: not foreseen", self._broker)
+                    reason = RelayUnavailable(f"{self._broker}: {error!r:.200}")
             log.info("%s: connected again", self._broker)
             await self._use(session)
 

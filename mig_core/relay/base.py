@@ -1,6 +1,6 @@
 """What a relay does, apart from who does it.
 
-A relay moves opaque bytes; trust lives in the signed documents inside. It has two ends. Agents hold an
+A relay moves bytes (JSON objects, see :mod:`mig_core.domain.messages`); trust lives in the signed documents inside. It has two ends. Agents hold an
 :class:`AgentRelay`
 (threads, no event loop); schedulers hold a :class:`PlatformRelay` (asyncio). Both ends deliver at least once and in any
 order; everything above is idempotent by command id.
@@ -11,7 +11,6 @@ order; everything above is idempotent by command id.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
@@ -19,13 +18,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from mig_core.domain.ids import AgentId
-
-
-class Kind(StrEnum):
-    """What an agent sends."""
-
-    RESULT = "result"
-    HEARTBEAT = "heartbeat"
+    from mig_core.domain.messages import Claimed, Inbound, Kind, Outgoing
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,31 +55,14 @@ class AgentRelay(Protocol):
 
         Raises:
             RelayUnavailable: not within ``timeout`` seconds; the message may or may not have arrived: send it again.
-            RelayDenied: the relay refuses this agent's login or message.
+            RelayDenied: the relay refuses this agent's login or message, for now at least: approval may be pending, or
+                RabbitMQ cannot ask mig-api. Keep the message and try again later.
         """
         ...
 
     def close(self) -> None:
         """Stops receiving, closes the connection and joins the thread. Unacknowledged messages will come again."""
         ...
-
-
-@dataclass(frozen=True, slots=True)
-class Outgoing:
-    """A message for one agent. ``expires``: not worth delivering after this moment."""
-
-    agent: AgentId
-    body: bytes
-    expires: datetime
-
-
-@dataclass(frozen=True, slots=True)
-class Inbound:
-    """A message from an agent. ``agent`` is who was logged in to the relay: good for counting, proof of nothing."""
-
-    kind: Kind
-    agent: str
-    body: bytes
 
 
 class Batch(Protocol):
@@ -132,6 +108,7 @@ class PlatformRelay(Protocol):
 
         Raises:
             RelayUnavailable: nothing can be said about any of them.
+            RelayDenied: the login is refused (any more).
         """
         ...
 
@@ -145,14 +122,6 @@ class PlatformRelay(Protocol):
     async def close(self) -> None:
         """Ends ``batches`` and the connection."""
         ...
-
-
-@dataclass(frozen=True, slots=True)
-class Claimed:
-    """A message claimed by an agent's poll: acknowledged by its ``id``."""
-
-    id: int
-    body: bytes
 
 
 class RelayQueue(Protocol):

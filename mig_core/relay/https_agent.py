@@ -21,13 +21,14 @@ from mig_core.domain.document import dump, load, members
 from mig_core.domain.envelope import MAX_ACTION_BYTES
 from mig_core.errors import InvalidDocument, RelayDenied, RelayError, RelayUnavailable
 from mig_core.relay.backoff import Backoff
-from mig_core.relay.base import Delivery, Kind
+from mig_core.relay.base import Delivery
 from mig_core.relay.https_transport import HttpsTransport
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from mig_core.domain.ids import AgentId
+    from mig_core.domain.messages import Kind
     from mig_core.relay.tls import TlsOptions
 
 log = logging.getLogger(__name__)
@@ -142,7 +143,7 @@ class HttpsAgentRelay:
             wait = low + (high - low) * self._chance() if self._connected else 0.0
             try:
                 messages = self._poll(wait, room)
-            except (RelayError, InvalidDocument) as error:
+            except (RelayError, InvalidDocument, ValueError) as error:  # ValueError: numbers that JSON cannot say
                 self._connected = False
                 if not self._closing.is_set():
                     delay = backoff.next()
@@ -160,7 +161,7 @@ class HttpsAgentRelay:
             return 0 if self._closing.is_set() else self._prefetch - len(self._held)
 
     def _poll(self, wait: float, room: int) -> list[tuple[int, bytes]]:
-        path = f"commands?session={self._session}&wait={wait:.1f}&max={room}"
+        path = f"commands?session={self._session}&wait={wait:.0f}&max={room}"
         largest = room * MAX_MESSAGE_BYTES + 4096
         answer = self._request("GET", path, seconds=wait + 15, largest=largest)
         fields = members(load(answer, subject="relay", max_bytes=largest), subject="relay")

@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 
     from mig_core.domain.ids import AgentId
-    from mig_core.relay.base import Inbound, Outgoing, RelayQueue
+    from mig_core.domain.messages import Inbound, Outgoing
+    from mig_core.relay.base import RelayQueue
 
 log = logging.getLogger(__name__)
 

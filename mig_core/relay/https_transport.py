@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import socket
 import threading
+from http.client import HTTPException
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 from weakref import WeakSet
@@ -90,8 +91,8 @@ class HttpsTransport:
                 return response.status, content
             finally:
                 response.release_conn()
-        except (HTTPError, OSError, ValueError) as error:
-            # ValueError: a socket or pool that close() took away in the middle.
+        except (HTTPError, HTTPException, OSError, ValueError, AttributeError) as error:
+            # The last two: a socket or pool that close() took away in the middle.
             raise RelayUnavailable(f"{self}: {error!s:.200}") from error
 
     def close(self) -> None:

@@ -18,14 +18,15 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from mig_core.domain.messages import Inbound, Kind
 from mig_core.errors import RelayUnavailable
-from mig_core.relay.base import Delivery, Inbound, Kind
+from mig_core.relay.base import Delivery
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Sequence
 
     from mig_core.domain.ids import AgentId
-    from mig_core.relay.base import Outgoing
+    from mig_core.domain.messages import Outgoing
 
 log = logging.getLogger(__name__)
 

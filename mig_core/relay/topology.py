@@ -15,7 +15,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Final
 
-from mig_core.relay.base import Kind
+from mig_core.domain.messages import Kind
 
 if TYPE_CHECKING:
     from mig_core.domain.ids import AgentId

@@ -11,16 +11,17 @@ import asyncio
 import logging
 from collections import Counter
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING
 
 from mig_core.domain import envelope as envelopes
 from mig_core.domain.agent import read_heartbeat
 from mig_core.domain.envelope import read_envelope
 from mig_core.domain.ids import check_agent_id
+from mig_core.domain.messages import Kind
 from mig_core.domain.result import read_answer
 from mig_core.errors import InvalidDocument, SignatureInvalid
 from mig_core.identity import verify_agent
-from mig_core.relay.base import Kind
 from mig_core.scheduler.steady import until_done
 from mig_core.store.rows import Recording
 
@@ -31,8 +32,9 @@ if TYPE_CHECKING:
     from mig_core.domain.agent import Heartbeat
     from mig_core.domain.envelope import Envelope
     from mig_core.domain.ids import AgentId
+    from mig_core.domain.messages import Inbound
     from mig_core.domain.result import Answer
-    from mig_core.relay.base import Inbound, PlatformRelay
+    from mig_core.relay.base import PlatformRelay
     from mig_core.store.base import Store
 
 _LARGE = 256 << 10
@@ -64,9 +66,8 @@ class Collector:
     async def run(self) -> None:
         """Collects; a batch is acknowledged after what it says is committed."""
         async for batch in self._relay.batches():
-            await until_done(
-                f"collecting from relay {self._relay.name}", lambda batch=batch: self.collect(batch.messages)
-            )
+            what = f"collecting from relay {self._relay.name}"
+            await until_done(what, partial(self.collect, batch.messages))
             await batch.acknowledge()
 
     async def collect(self, messages: Sequence[Inbound]) -> None:

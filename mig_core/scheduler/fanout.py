@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING
 from mig_core.domain import envelope as envelopes
 from mig_core.domain.command import CancelMessage, CommandMessage
 from mig_core.domain.envelope import read_envelope
+from mig_core.domain.messages import Outgoing
 from mig_core.domain.target import parse_target
-from mig_core.errors import RelayUnavailable
-from mig_core.relay.base import Outgoing
+from mig_core.errors import RelayError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -84,7 +84,7 @@ class Outbox:
         for relay, indices in by_relay.items():
             try:
                 missing = frozenset(await self._relays[relay].publish([letters[index][1] for index in indices]))
-            except RelayUnavailable as error:
+            except RelayError as error:
                 _log.warning("relay %s: %s; %d messages wait for the next round", relay, error, len(indices))
                 continue
             if missing:

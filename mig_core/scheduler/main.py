@@ -18,14 +18,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mig_core.config.loader import load_settings
-from mig_core.config.server import SCHEDULER_FILE, SchedulerSettings
-from mig_core.errors import MigError
+from mig_core.config.server import SCHEDULER_FILE, AmqpSettings, SchedulerSettings, inline_or_file
+from mig_core.errors import ConfigurationError, MigError
 from mig_core.relay.https_platform import HttpsPlatformRelay
 from mig_core.scheduler.service import Scheduler
 from mig_core.store.postgres import PostgresStore
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from mig_core.relay.base import PlatformRelay
 
@@ -67,19 +67,31 @@ async def _run(settings: SchedulerSettings) -> None:
 
 
 async def _serve(settings: SchedulerSettings) -> None:
-    store = PostgresStore(settings.database)
+    database = settings.database
+    url = inline_or_file("database.url", database.url, database.url_file)
+    if not url:
+        raise ConfigurationError(
+            "scheduler", "database.url", "is missing", next_step="name the scheduler's database login"
+        )
+    store = PostgresStore(url, pool_size=database.pool_size)
     await store.open()
     try:
-        relays: list[PlatformRelay] = [HttpsPlatformRelay(store.relay_queue, store.wakeups)]
-        if settings.amqp.url or settings.amqp.url_file:
-            relays.append(_amqp(settings))
-        _log.info("started; relays: %s", ", ".join(relay.name for relay in relays))
-        await Scheduler(store, relays, settings, now=lambda: datetime.now(UTC)).run()
+        async with store.wakeups.watch("inbound") as inbound:
+
+            async def arrival(seconds: float) -> None:
+                await inbound.wait(seconds)
+
+            relays: list[PlatformRelay] = [HttpsPlatformRelay(store.relay_queue, arrival), *_amqp(settings.amqp)]
+            _log.info("started; relays: %s", ", ".join(relay.name for relay in relays))
+            await Scheduler(store, relays, settings, now=lambda: datetime.now(UTC)).run()
     finally:
         await store.close()
 
 
-def _amqp(settings: SchedulerSettings) -> PlatformRelay:
-    from mig_core.relay.amqp_platform import AmqpPlatformRelay
+def _amqp(settings: AmqpSettings) -> Iterator[PlatformRelay]:
+    url = inline_or_file("amqp.url", settings.url, settings.url_file)
+    if url:
+        from mig_core.relay.amqp_platform import AmqpPlatformRelay
+        from mig_core.relay.tls import TlsOptions
 
-    return AmqpPlatformRelay(settings.amqp)
+        yield AmqpPlatformRelay(url, tls=TlsOptions(settings.ca_file, settings.certificate_file, settings.key_file))

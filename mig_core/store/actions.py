@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from mig_core.domain.command import ActionState
-from mig_core.domain.ids import ActionId
-from mig_core.errors import Conflict
+from mig_core.domain.ids import ActionId, check_uuid
+from mig_core.domain.times import format_time, parse_time
+from mig_core.errors import Conflict, InvalidDocument
 from mig_core.store.action_rows import COLUMNS, action_row, action_rows, locked_action, one_action
 from mig_core.store.books import close_commands, settle_actions
 from mig_core.store.database import page_limit
@@ -125,7 +126,7 @@ class PostgresActions:
     ) -> tuple[Sequence[ActionRow], str]:
         """See the protocol."""
         length = page_limit(limit)
-        at, identifier = read_cursor(cursor, parts=2) if cursor else (None, None)
+        at, identifier = _read_cursor(cursor) if cursor else (None, None)
         parameters = {
             "states": [one.value for one in states] or None,
             "name": clean_text(name),
@@ -140,7 +141,7 @@ class PostgresActions:
             await sql_cursor.execute(_LIST, parameters)
             rows = await action_rows(sql_cursor, await sql_cursor.fetchall())
             more = len(rows) == length
-            return rows, write_cursor(rows[-1].created_at.isoformat(), rows[-1].id) if more else ""
+            return rows, write_cursor(format_time(rows[-1].created_at), rows[-1].id) if more else ""
 
         return await self._database.transaction(work)
 
@@ -184,7 +185,7 @@ class PostgresActions:
 
     async def fan_out(self, action: ActionId, target: Target, *, now: datetime) -> int | None:
         """See the protocol."""
-        return await self._database.transaction(lambda cursor: fan_out(cursor, action, target, now))
+        return await self._database.transaction(lambda cursor: fan_out(self._database, cursor, action, target, now))
 
     async def settle(self, now: datetime) -> Sequence[ActionId]:
         """See the protocol."""
@@ -223,6 +224,14 @@ class PostgresActions:
         while deleted := await self._database.transaction(work):
             total += deleted
         return total
+
+
+def _read_cursor(cursor: str) -> tuple[datetime, str]:
+    at, identifier = read_cursor(cursor, parts=2)
+    try:
+        return parse_time(at), check_uuid(identifier, subject="cursor", path="")
+    except ValueError as error:
+        raise InvalidDocument("cursor", "was not given out by this list") from error
 
 
 async def _cancel_commands(cursor: Cursor, action: object, now: datetime) -> None:

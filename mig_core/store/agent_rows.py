@@ -9,7 +9,6 @@ from psycopg import sql
 from mig_core.domain.agent import AgentState
 from mig_core.domain.ids import AgentId
 from mig_core.domain.target import addresses_of
-from mig_core.store.database import as_reader
 from mig_core.store.encoding import clean_text, jsonb
 from mig_core.store.rows import AgentRow
 from mig_core.store.target_sql import compile_target
@@ -19,7 +18,7 @@ if TYPE_CHECKING:
 
     from mig_core.domain.agent import AgentFacts
     from mig_core.domain.target import Target
-    from mig_core.store.database import Cursor, Row
+    from mig_core.store.database import Cursor, Database, Row
 
 COLUMNS = (
     "id, name, public_key, status, relay, version, mode, pid, environment, tags, modules, failures, statistics,"
@@ -76,7 +75,7 @@ def agent_row(row: Row) -> AgentRow:
     )
 
 
-async def targeted(cursor: Cursor, target: Target) -> list[str]:
+async def targeted(database: Database, cursor: Cursor, target: Target) -> list[str]:
     """Ids of the agents a new action with this target reaches.
 
     Raises:
@@ -86,7 +85,7 @@ async def targeted(cursor: Cursor, target: Target) -> list[str]:
     statement = sql.SQL(
         "SELECT coalesce(array_agg(a.id), '{{}}') AS ids FROM agents a WHERE a.status = ANY(%s) AND {}"
     ).format(condition)
-    async with as_reader(cursor):
+    async with database.as_reader(cursor):
         await cursor.execute(statement, [list(TARGETABLE), *parameters])
         row = await cursor.fetchone()
     ids: list[str] = row["ids"] if row is not None else []
@@ -94,7 +93,12 @@ async def targeted(cursor: Cursor, target: Target) -> list[str]:
 
 
 async def page_of_ids(
-    cursor: Cursor, target: Target | None, states: Sequence[AgentState], after: tuple[str, str] | None, limit: int
+    database: Database,
+    cursor: Cursor,
+    target: Target | None,
+    states: Sequence[AgentState],
+    after: tuple[str, str] | None,
+    limit: int,
 ) -> list[str]:
     """Ids of the next agents by name, as the reading role sees them.
 
@@ -115,6 +119,6 @@ async def page_of_ids(
         parameters.extend(values)
     where = sql.SQL(" WHERE {}").format(sql.SQL(" AND ").join(conditions)) if conditions else sql.SQL("")
     statement = sql.SQL("SELECT a.id FROM agents a{} ORDER BY a.name, a.id LIMIT %s").format(where)
-    async with as_reader(cursor):
+    async with database.as_reader(cursor):
         await cursor.execute(statement, [*parameters, limit])
         return [row["id"] for row in await cursor.fetchall()]

@@ -167,7 +167,7 @@ class PostgresAgents:
             after = (name, identifier)
 
         async def work(sql_cursor: Cursor) -> tuple[Sequence[AgentRow], str]:
-            ids = await page_of_ids(sql_cursor, target, states, after, length)
+            ids = await page_of_ids(self._database, sql_cursor, target, states, after, length)
             await sql_cursor.execute(
                 f"SELECT {COLUMNS} FROM agents WHERE id = ANY(%s) ORDER BY name, id",  # noqa: S608 - a constant
                 (ids,),
@@ -181,7 +181,7 @@ class PostgresAgents:
         """See the protocol. ``now`` is not used: the database's own clock answers NOW()."""
 
         async def work(cursor: Cursor) -> int:
-            return len(await targeted(cursor, target))
+            return len(await targeted(self._database, cursor, target))
 
         return await self._database.transaction(work)
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import psycopg
@@ -27,17 +28,23 @@ Row = dict[str, Any]
 Cursor = psycopg.AsyncCursor[DictRow]
 T = TypeVar("T")
 
-CONNECT_WAIT = 30.0
-"""Seconds ``open`` waits for the database."""
-POOL_WAIT = 10.0
-"""Seconds a transaction waits for a free connection."""
 TRIES = 5
 """How often a transaction is begun anew after a deadlock, or after a connection that turned out dead."""
-READER_TIMEOUT = "20s"
-"""How long the evaluation of a target may take."""
 
 KEEPALIVES: dict[str, Any] = {"keepalives_idle": 30, "keepalives_interval": 10, "keepalives_count": 3}
 """libpq settings that end a connection whose other side vanished."""
+
+
+@dataclass(frozen=True, slots=True)
+class StoreLimits:
+    """How long things may take, in seconds."""
+
+    connect: float = 30.0
+    """Until the database answers at the start."""
+    connection: float = 10.0
+    """Until a connection of the pool is free, or made anew."""
+    target: float = 20.0
+    """The evaluation of one target."""
 
 
 class Database:
@@ -46,16 +53,19 @@ class Database:
     Args:
         url: libpq URL of a role that may do what the callers do.
         pool_size: most connections at once; one more is used by the wakeups.
+        limits: how long things may take.
     """
 
-    def __init__(self, url: str, *, pool_size: int) -> None:
+    def __init__(self, url: str, *, pool_size: int, limits: StoreLimits) -> None:
+        self._limits = limits
         self._pool: AsyncConnectionPool[psycopg.AsyncConnection[DictRow]] = AsyncConnectionPool(
             url,
             connection_class=psycopg.AsyncConnection[DictRow],
             kwargs={"row_factory": dict_row, "application_name": "mig", "connect_timeout": 10, **KEEPALIVES},
             min_size=min(2, pool_size),
             max_size=pool_size,
-            timeout=POOL_WAIT,
+            timeout=limits.connection,
+            configure=_configure,
             open=False,
             name="mig-store",
         )
@@ -64,15 +74,14 @@ class Database:
         """Connects.
 
         Raises:
-            StoreUnavailable: not within CONNECT_WAIT seconds.
+            StoreUnavailable: not within the limit.
         """
-        # The pool's own complaints about each attempt would only repeat what the error says at the end.
         try:
-            await self._pool.open(wait=True, timeout=CONNECT_WAIT)
+            await self._pool.open(wait=True, timeout=self._limits.connect)
         except PoolTimeout as error:
             await self._pool.close()
             raise StoreUnavailable(
-                f"the database did not answer within {CONNECT_WAIT:.0f} s",
+                f"the database did not answer within {self._limits.connect:.0f} s",
                 next_step="check database.url, and that PostgreSQL runs and lets this role in",
             ) from error
 
@@ -116,6 +125,25 @@ class Database:
         raise AssertionError("the last try returns or raises")
 
     @asynccontextmanager
+    async def as_reader(self, cursor: Cursor) -> AsyncIterator[None]:
+        """Inside, statements run as ``mig_reader``: the role that sees what targets may ask about, and nothing else.
+
+        Raises:
+            TargetError: the evaluation takes too long, or PostgreSQL cannot evaluate it.
+        """
+        await cursor.execute("SET LOCAL ROLE mig_reader")
+        await cursor.execute(f"SET LOCAL statement_timeout = {round(self._limits.target * 1000)}")
+        try:
+            yield
+        except errors.QueryCanceled as error:
+            problem = f"takes longer than {self._limits.target:g} s"
+            raise TargetError("", 0, problem, next_step="make it simpler") from error
+        except (errors.DataError, UnicodeError) as error:
+            raise TargetError("", 0, f"cannot be evaluated: {error}") from error
+        await cursor.execute("SET LOCAL statement_timeout TO DEFAULT")
+        await cursor.execute("SET LOCAL ROLE NONE")
+
+    @asynccontextmanager
     async def _connection(self) -> AsyncIterator[psycopg.AsyncConnection[DictRow]]:
         """A connection of the pool; it rolls back whatever is left open."""
         connection = await self._pool.getconn()
@@ -132,23 +160,10 @@ class Database:
             await self._pool.putconn(connection)
 
 
-@asynccontextmanager
-async def as_reader(cursor: Cursor) -> AsyncIterator[None]:
-    """Inside, statements run as ``mig_reader``: the role that sees what targets may ask about, and nothing else.
-
-    Raises:
-        TargetError: the evaluation takes too long, or PostgreSQL cannot evaluate it.
-    """
-    await cursor.execute("SET LOCAL ROLE mig_reader")
-    await cursor.execute(f"SET LOCAL statement_timeout = '{READER_TIMEOUT}'")
-    try:
-        yield
-    except errors.QueryCanceled as error:
-        raise TargetError("", 0, f"takes longer than {READER_TIMEOUT}", next_step="make it simpler") from error
-    except errors.DataError as error:
-        raise TargetError("", 0, f"cannot be evaluated: {error}") from error
-    await cursor.execute("SET LOCAL statement_timeout TO DEFAULT")
-    await cursor.execute("SET LOCAL ROLE NONE")
+async def _configure(connection: psycopg.AsyncConnection[DictRow]) -> None:
+    """Times come back in UTC, whatever the server is set to."""
+    await connection.execute("SET TIME ZONE 'UTC'")
+    await connection.commit()
 
 
 def page_limit(limit: int) -> int:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from mig_core.domain.ids import ActionId
     from mig_core.domain.target import Target
-    from mig_core.store.database import Cursor
+    from mig_core.store.database import Cursor, Database
 
 log = logging.getLogger(__name__)
 
@@ -30,7 +30,7 @@ _INSERT = f"""
 """  # noqa: S608 - a constant
 
 
-async def fan_out(cursor: Cursor, action: ActionId, target: Target, now: datetime) -> int | None:
+async def fan_out(database: Database, cursor: Cursor, action: ActionId, target: Target, now: datetime) -> int | None:
     """See :meth:`mig_core.store.base.Actions.fan_out`; in the transaction of ``cursor``."""
     await cursor.execute(_CLAIM, (as_uuid(action),))
     row = await cursor.fetchone()
@@ -39,7 +39,7 @@ async def fan_out(cursor: Cursor, action: ActionId, target: Target, now: datetim
     reason = "no agent matches the target"
     try:
         async with cursor.connection.transaction():
-            agents = await targeted(cursor, target)
+            agents = await targeted(database, cursor, target)
     except TargetError as error:
         # It would fail again at every try; better an action that says so than one that waits for ever.
         log.warning("action %s: %s", action, error)

@@ -8,7 +8,7 @@ from mig_core.errors import StoreError
 from mig_core.store.actions import PostgresActions
 from mig_core.store.agents import PostgresAgents
 from mig_core.store.commands import PostgresCommands
-from mig_core.store.database import Database
+from mig_core.store.database import Database, StoreLimits
 from mig_core.store.investigators import PostgresInvestigators
 from mig_core.store.migrate import check_version
 from mig_core.store.numbers import PostgresNumbers
@@ -29,6 +29,7 @@ class PostgresStore:
     Args:
         url: libpq URL of the role this program has (a member of ``mig_api`` or ``mig_scheduler``).
         pool_size: most connections at once; one more listens for wakeups.
+        limits: how long things may take.
     """
 
     investigators: base.Investigators
@@ -39,9 +40,10 @@ class PostgresStore:
     relay_queue: RelayQueue
     wakeups: base.Wakeups
 
-    def __init__(self, url: str, *, pool_size: int = 10) -> None:
-        self._database = Database(url, pool_size=pool_size)
-        self._wakeups = PostgresWakeups(url)
+    def __init__(self, url: str, *, pool_size: int = 10, limits: StoreLimits | None = None) -> None:
+        chosen = limits or StoreLimits()
+        self._database = Database(url, pool_size=pool_size, limits=chosen)
+        self._wakeups = PostgresWakeups(url, limits=chosen)
         self.investigators = PostgresInvestigators(self._database)
         self.agents = PostgresAgents(self._database)
         self.actions = PostgresActions(self._database)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from mig_core.relay.base import Claimed, Inbound, Kind
+from mig_core.domain.messages import Claimed, Inbound, Kind
 from mig_core.store.encoding import clean_text
 from mig_core.store.notify import notify
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from mig_core.domain.ids import AgentId
-    from mig_core.relay.base import Outgoing
+    from mig_core.domain.messages import Outgoing
     from mig_core.store.database import Cursor, Database
 
 CHUNK_BYTES = 16 << 20

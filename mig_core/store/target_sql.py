@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING
 
 from psycopg import sql
 
-from mig_core.domain.target.regex import parse_regex, to_postgres
+from mig_core.domain.target.regex import parse_regex
+from mig_core.domain.target.regex_tree import to_postgres
 from mig_core.domain.target.tree import (
     AddressWithin,
     And,

@@ -15,11 +15,13 @@ import psycopg
 from psycopg import sql
 
 from mig_core.errors import StoreUnavailable
-from mig_core.store.database import CONNECT_WAIT, KEEPALIVES
+from mig_core.store.database import KEEPALIVES
 from mig_core.store.notify import CHANNELS, PREFIX, SEPARATOR
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
+
+    from mig_core.store.database import StoreLimits
 
 log = logging.getLogger(__name__)
 
@@ -53,7 +55,8 @@ class PostgresWatch:
 class PostgresWakeups:
     """:class:`mig_core.store.base.Wakeups` over LISTEN/NOTIFY. For one event loop."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, *, limits: StoreLimits) -> None:
+        self._limits = limits
         self._url = url
         self._watches: dict[tuple[str, str], set[PostgresWatch]] = {}
         self._listening = asyncio.Event()
@@ -63,11 +66,11 @@ class PostgresWakeups:
         """Listens.
 
         Raises:
-            StoreUnavailable: not within CONNECT_WAIT seconds.
+            StoreUnavailable: not within the limit.
         """
         self._task = asyncio.create_task(self._run(), name="mig-store-wakeups")
         try:
-            async with asyncio.timeout(CONNECT_WAIT):
+            async with asyncio.timeout(self._limits.connect):
                 await self._listening.wait()
         except TimeoutError as error:
             await self.close()

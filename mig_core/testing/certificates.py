@@ -12,10 +12,10 @@ _NEW_KEY = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes")
 
 
 def make_certificates(folder: Path) -> Path:
-    """Makes an authority ``ca``, and ``server`` (for 127.0.0.1) and ``client`` signed by it: ``NAME.pem``, ``NAME.key``.
+    """Makes an authority ``ca``, and ``server`` (for 127.0.0.1) and ``client`` signed by it.
 
     Args:
-        folder: exists and is empty; it is also what is returned. The certificates are valid for two days.
+        folder: exists and is empty; gets ``NAME.pem`` and ``NAME.key`` for each, valid for two days; also returned.
     """
     authority = ("-keyout", "ca.key", "-out", "ca.pem", "-subj", "/CN=test authority", "-days", "2")
     _openssl(folder, "req", "-x509", *_NEW_KEY, *authority)

@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 from urllib.parse import parse_qs, urlsplit
 
 from mig_core.domain.ids import AgentId
+from mig_core.domain.messages import Claimed, Inbound, Kind, Outgoing
 from mig_core.errors import StoreUnavailable
-from mig_core.relay.base import Claimed, Inbound, Kind, Outgoing
 from mig_core.relay.https_agent import HttpsAgentRelay
 from mig_core.relay.https_platform import HttpsPlatformRelay
 

@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from mig_core.domain.messages import Kind
 from mig_core.errors import RelayUnavailable
-from mig_core.relay.base import Kind
 from mig_core.testing.relay_ends import Ends, RelayPair, bodies_of, body, new_agent_id
 
 if TYPE_CHECKING:

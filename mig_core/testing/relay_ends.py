@@ -18,13 +18,14 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from mig_core.domain.document import dump
 from mig_core.domain.ids import AgentId, agent_id
-from mig_core.relay.base import Kind, Outgoing
+from mig_core.domain.messages import Kind, Outgoing
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Sequence
 
     from mig_core.domain.document import JSON
-    from mig_core.relay.base import AgentRelay, Batch, Delivery, Inbound, PlatformRelay
+    from mig_core.domain.messages import Inbound
+    from mig_core.relay.base import AgentRelay, Batch, Delivery, PlatformRelay
 
 T = TypeVar("T")
 

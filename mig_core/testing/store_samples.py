@@ -35,7 +35,7 @@ def later(seconds: float) -> datetime:
 
 def digest(text: str) -> bytes:
     """32 bytes that differ by text."""
-    return hashlib.sha256(text.encode("utf-8")).digest()
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()
 
 
 def sample_agent_id(name: str) -> AgentId:
@@ -43,7 +43,9 @@ def sample_agent_id(name: str) -> AgentId:
     return agent_id(digest(name))
 
 
-def facts(name: str, *, tags: Mapping[str, str] | None = None, environment: Mapping[str, JSON] | None = None) -> AgentFacts:
+def facts(
+    name: str, *, tags: Mapping[str, str] | None = None, environment: Mapping[str, JSON] | None = None
+) -> AgentFacts:
     """What agent ``name`` says of itself."""
     return AgentFacts(
         id=sample_agent_id(name),
@@ -100,7 +102,9 @@ def investigator(name: str, *permissions: Permission, fingerprint: Fingerprint |
 async def enrolled(store: Store, *names: str, relay: str = "https") -> list[AgentId]:
     """Approved agents, online since NOW."""
     for name in names:
-        await store.agents.enrol(enrolment(name, relay=relay), approved=True, token_digest=digest(f"token {name}"), now=NOW)
+        await store.agents.enrol(
+            enrolment(name, relay=relay), approved=True, token_digest=digest(f"token {name}"), now=NOW
+        )
     return [sample_agent_id(name) for name in names]
 
 

@@ -11,7 +11,9 @@ from datetime import UTC, datetime, timedelta
 from hypothesis import strategies as st
 
 from mig_core.domain.target.agent_view import AgentView
+from mig_core.domain.target.regex import parse_regex
 from mig_core.domain.target.tree import Answer
+from mig_core.errors import TargetError
 
 NOW = datetime(2026, 11, 23, 12, 0, 0, 123456, tzinfo=UTC)
 """An instant near which the times of agents and targets lie; a test may shift both with its own now."""
@@ -138,6 +140,16 @@ def _repeated(atom: str, quantifier: str) -> str:
 
 
 _quantifiers = st.sampled_from(["*", "+", "?", "{2}", "{0}", "{0,1}", "{1,3}", "{2,}", "*?", "+?", "{1,2}?"])
+
+
+def _within_limits(pattern: str) -> bool:
+    try:
+        parse_regex(pattern)
+    except TargetError:
+        return False
+    return True
+
+
 regexes = st.builds(
     str.__add__,
     st.sampled_from(["", "", "", "(?i)"]),
@@ -151,7 +163,7 @@ regexes = st.builds(
         ),
         max_leaves=8,
     ),
-)
+).filter(_within_limits)
 """Regular expressions of the supported subset."""
 
 likes = st.one_of(

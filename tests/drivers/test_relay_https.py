@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from mig_core.domain.messages import Kind
 from mig_core.errors import ConfigurationError, RelayDenied, RelayUnavailable, StoreUnavailable
-from mig_core.relay.base import Kind
 from mig_core.relay.https_agent import HttpsAgentRelay
 from mig_core.relay.https_platform import HttpsPlatformRelay
 from mig_core.relay.tls import TlsOptions
@@ -84,10 +84,11 @@ def test_without_a_server_publishing_is_given_up_in_time() -> None:
         b"not JSON",
         b'{"messages": [{"id": "1", "body": {}}]}',
         b'{"messages": [{"id": 1, "body": "text"}]}',
+        b'{"messages": [{"id": 1, "body": {"n": 1e999}}]}',
         b'{"messages": [' + b"[" * 5000 + b"]" * 5000 + b"]}",
         b'{"messages": "' + b"x" * (12 << 20) + b'"}',
     ],
-    ids=["text", "id", "body", "depth", "size"],
+    ids=["text", "id", "body", "number", "depth", "size"],
 )
 def test_nonsense_from_the_server_is_survived(site: Site, ends: Ends, nonsense: bytes) -> None:
     agent = new_agent_id()

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from mig_core.domain.messages import Kind
 from mig_core.errors import RelayUnavailable
-from mig_core.relay.base import Kind
 from mig_core.relay.memory import MemoryRelay
 from mig_core.testing.relay_contract import RelayContract
 from mig_core.testing.relay_ends import Ends, RelayPair, body, new_agent_id

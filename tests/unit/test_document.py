@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import given
@@ -11,6 +12,9 @@ from hypothesis import strategies as st
 
 from mig_core.domain.document import MAX_DEPTH, Members, dump, load, members
 from mig_core.errors import InvalidDocument
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 ENCODABLE = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
 ANY_JSON = st.recursive(
@@ -95,7 +99,7 @@ def opened(**values: object) -> Members:
 
 
 def test_every_fault_names_the_path() -> None:
-    faults = [
+    faults: list[tuple[Callable[[Members], object], str]] = [
         (lambda m: m.take("missing"), "thing: outer.missing: is missing"),
         (lambda m: m.text("n", max_length=9), "thing: outer.n: must be a string, got a number"),
         (lambda m: m.text("s", max_length=1), "thing: outer.s: is 2 characters long, at most 1 are accepted"),

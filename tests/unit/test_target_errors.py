@@ -119,6 +119,8 @@ def test_a_refusal_names_the_place_and_the_next_step(text: str, position: int, p
         ("''''(", 12, "not closed"),
         (r"\x00", 8, "no text holds"),
         ("(a{200}){200}", 8, "written out"),
+        ("(?:^|a|$){0,60}", 8, "more than 8 of ^ and $"),
+        ("(?:^|a)" * 9, 8, "more than 8 of ^ and $"),
         ("(" * 21 + ")" * 21, 28, "nested deeper"),
     ],
 )

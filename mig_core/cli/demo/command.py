@@ -10,23 +10,17 @@ import tempfile
 import time
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
-import urllib3
 
 from mig_core.cli import exit_codes
-from mig_core.cli.demo.processes import Processes, program
-from mig_core.cli.demo.site import ENDPOINTS, INVESTIGATOR, Site
+from mig_core.cli.demo.platform import Platform
+from mig_core.cli.demo.processes import program
+from mig_core.cli.demo.site import ENDPOINTS, Site
 from mig_core.cli.demo.story import ask, questions
 from mig_core.cli.terminal import GREEN, note
 from mig_core.errors import MigError
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from mig_core.client.client import MigClient
-    from mig_core.pgp.base import Signer
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
@@ -60,12 +54,15 @@ def demo(
         site = Site(root, relay.value)
         try:
             started = time.monotonic()
-            processes = stack.enter_context(_platform(site))
+            platform = stack.enter_context(Platform(site))
+            for line in platform.sources:
+                note(line)
+            platform.start_agents(ENDPOINTS)
             note(f"platform and {len(ENDPOINTS)} agents are up after {time.monotonic() - started:.1f} s", GREEN)
             for question in questions():
                 ask(site, question)
             if stays:
-                _stay(site, processes)
+                _stay(platform)
         except KeyboardInterrupt:
             if not stays:
                 raise
@@ -73,90 +70,8 @@ def demo(
     return exit_codes.ALL_ANSWERED
 
 
-@contextlib.contextmanager
-def _platform(site: Site) -> Iterator[Processes]:
-    from mig_core.pgp.gnupg import stop_agent
-    from mig_core.relay.private_rabbitmq import PrivateRabbitMQ
-    from mig_core.store import migrate, roles
-    from mig_core.store.embedded import EmbeddedPostgres
-
-    with contextlib.ExitStack() as stack:
-        site.folder()
-        signer = _signer(site)
-        stack.callback(stop_agent, site.gnupg_home)
-        site.make_endpoints()
-
-        postgres = stack.enter_context(EmbeddedPostgres(site.folder("postgres")))
-        note(str(postgres.source))
-        owner = postgres.url()
-        migrate.upgrade(owner)
-        for name, group in (("mig_demo_api", roles.API), ("mig_demo_scheduler", roles.SCHEDULER)):
-            roles.create_login(owner, name, None, group=group)
-
-        rabbitmq = None
-        if site.relay == Relay.AMQP:
-            rabbitmq = PrivateRabbitMQ(site.folder("rabbitmq"), auth_url=f"{site.api_url}/api/v1/relay/rabbitmq")
-            stack.enter_context(rabbitmq)
-            note(rabbitmq.source)
-        site.write_platform_settings(
-            owner_url=owner,
-            api_url=postgres.url("mig_demo_api"),
-            scheduler_url=postgres.url("mig_demo_scheduler"),
-            amqp_url=rabbitmq.scheduler_url if rabbitmq else "",
-        )
-
-        processes = Processes(site.folder("log"))
-        stack.callback(processes.stop)
-        processes.start("api", [program("mig-api"), "--config", str(site.root / "api.toml")], cwd=site.root)
-        processes.wait_for("mig-api", lambda: _healthy(site), seconds=30)
-        client = _client(site, signer)
-        if site.bootstrap_secret.exists():
-            secret = site.bootstrap_secret.read_text(encoding="ascii").strip()
-            client.bootstrap(secret, INVESTIGATOR, signer.public_key())
-
-        scheduler = [program("mig-scheduler"), "--config", str(site.root / "scheduler.toml")]
-        processes.start("scheduler", scheduler, cwd=site.root)
-        agents_relay = f"amqp://127.0.0.1:{rabbitmq.port}/mig" if rabbitmq else ""
-        for name in ENDPOINTS:
-            settings = site.write_agent_settings(name, agents_relay)
-            argv = [program("mig-agent"), "--config", str(settings)]
-            processes.start(name, argv, cwd=site.endpoint_folder(name))
-        processes.wait_for("the agents", lambda: _online(client) == len(ENDPOINTS), seconds=60)
-        yield processes
-
-
-def _signer(site: Site) -> Signer:
-    """The demonstration's investigator; the key is made at the first start."""
-    from mig_core.pgp.gnupg import GnupgSigner, generate_key, secret_keys
-
-    home = site.folder("investigator", "gnupg")
-    keys = secret_keys(home)
-    key = keys[0] if keys else generate_key(home, INVESTIGATOR, "investigator@demo.invalid")
-    signer = GnupgSigner(key.fingerprint, home)
-    site.write_investigator(key.fingerprint, signer.public_key())
-    return signer
-
-
-def _client(site: Site, signer: Signer) -> MigClient:
-    from mig_core.client.client import MigClient
-    from mig_core.config.client import ClientSettings
-
-    settings = ClientSettings(api=site.api_url, fingerprint=signer.fingerprint, gnupg_home=site.gnupg_home)
-    return MigClient(settings, signer=lambda: signer)
-
-
-def _healthy(site: Site) -> bool:
-    try:
-        return urllib3.request("GET", f"{site.api_url}/healthz", timeout=2, retries=False).status == 200
-    except urllib3.exceptions.HTTPError:
-        return False
-
-
-def _online(client: MigClient) -> int:
-    return client.evaluate("status = 'online'")["count"]
-
-
-def _stay(site: Site, processes: Processes) -> None:
+def _stay(platform: Platform) -> None:
+    site = platform.site
     note("\nIt stays until Ctrl-C. From another shell:", GREEN)
     note(f"  export MIG_CONFIG={site.client_settings}")
     note(f"  {program('mig')} agents")
@@ -164,7 +79,7 @@ def _stay(site: Site, processes: Processes) -> None:
     note(f"What the parts say: {site.root / 'log'}")
     while True:
         try:
-            processes.check()
+            platform.processes.check()
         except MigError:
             note("one of the parts has ended; stopping the others")
             raise

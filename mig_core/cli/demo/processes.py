@@ -43,7 +43,7 @@ class Processes:
 
     def __init__(self, log_folder: Path) -> None:
         self._logs = log_folder
-        self._running: list[tuple[str, subprocess.Popen[bytes]]] = []
+        self._running: dict[str, subprocess.Popen[bytes]] = {}
 
     def start(
         self, name: str, argv: Sequence[str], *, cwd: Path, environment: Mapping[str, str] | None = None
@@ -60,8 +60,15 @@ class Processes:
                 env={**os.environ, **(environment or {})},
                 start_new_session=True,
             )
-        self._running.append((name, process))
+        self._running[name] = process
         return process
+
+    def end(self, name: str, number: signal.Signals) -> None:
+        """Sends one of them a signal and waits for its end; it is no longer watched."""
+        process = self._running.pop(name)
+        _signal(process, number)
+        process.wait(30)
+        _signal(process, signal.SIGKILL)  # what is left of its group
 
     def wait_for(self, what: str, ready: Callable[[], bool], *, seconds: float) -> None:
         """Returns when ``ready`` says so.
@@ -82,7 +89,7 @@ class Processes:
         Raises:
             MigError: one has ended.
         """
-        for name, process in self._running:
+        for name, process in self._running.items():
             status = process.poll()
             if status is not None:
                 log = self._logs / f"{name}.log"
@@ -91,7 +98,7 @@ class Processes:
 
     def stop(self) -> None:
         """Ends all of them, the last one first."""
-        for _, process in reversed(self._running):
+        for process in reversed(self._running.values()):
             _signal(process, signal.SIGTERM)
             with contextlib.suppress(subprocess.TimeoutExpired):
                 process.wait(_GRACE)

@@ -6,7 +6,7 @@ parametrised PostgreSQL, and the agent's own check, which is :func:`match` over 
 
 The reference for people is ``docs/targets.md``. The files, in the order a text passes them: ``lexer`` (tokens),
 ``parser`` (grammar) with ``names`` (columns, macros, suggestions), ``literals`` (times, intervals, networks) and
-``regex`` (the subset of regular expressions), then ``match`` over an ``agent_view``.
+``regex`` (the subset of regular expressions, run by ``automaton``), then ``match`` over an ``agent_view``.
 """
 
 from __future__ import annotations

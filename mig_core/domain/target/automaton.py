@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from functools import lru_cache
 
-from mig_core.domain.target.regex import (
+from mig_core.domain.target.regex import parse_regex
+from mig_core.domain.target.regex_tree import (
     ANY,
     CharacterSet,
     Choice,
@@ -17,7 +18,6 @@ from mig_core.domain.target.regex import (
     Sequence,
     TextEnd,
     TextStart,
-    parse_regex,
 )
 
 _MAX_REMEMBERED = 100_000

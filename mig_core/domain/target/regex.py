@@ -1,8 +1,7 @@
 """Regular expressions of targets: a subset that means the same to PostgreSQL and to Python, and cannot run away.
 
-The pattern is parsed here. PostgreSQL gets it rewritten from the tree (:func:`to_postgres`), with every character that
-is not an ASCII letter or digit spelled as ``\\uXXXX``, so that nothing in it can have a second meaning; Python runs the
-tree as a finite automaton (:mod:`.automaton`), so that no pattern is slow, whatever the text.
+The pattern is parsed here, into :mod:`.regex_tree`. PostgreSQL gets it rewritten from the tree; Python runs the tree as
+a finite automaton (:mod:`.automaton`), so that no pattern is slow, whatever the text.
 
 The subset: literals, ``.`` (any character, newline too), ``[a-z] [^a-z]``, ``\\d \\w \\s \\D \\W \\S`` and
 ``[[:alpha:]]``… (all ASCII), ``^ $ \\A \\z`` (start and end of the text, never of a line), ``( )``, ``(?: )``, ``|``,
@@ -13,8 +12,20 @@ and of punctuation, a leading ``(?i)``. Without case means without the case of A
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 
+from mig_core.domain.target.regex_tree import (
+    ANY,
+    CharacterSet,
+    Choice,
+    Expression,
+    Ranges,
+    Repeat,
+    Sequence,
+    TextEnd,
+    TextStart,
+    anchors_of,
+    size_of,
+)
 from mig_core.errors import TargetError
 
 MAX_PATTERN = 1024
@@ -23,56 +34,10 @@ MAX_REPEAT = 255
 """PostgreSQL's own limit of ``{m,n}``."""
 MAX_SIZE = 500
 """Characters and classes after repetitions are written out."""
+MAX_ANCHORS = 8
+"""Anchors one match can pass. PostgreSQL needs minutes for ``(^|a|$){0,60}``, and is quick with these."""
 MAX_GROUPS = 20
 """Groups within groups."""
-
-Ranges = tuple[tuple[int, int], ...]
-
-
-@dataclass(frozen=True, slots=True)
-class CharacterSet:
-    """One character within ``ranges`` of code points (sorted, apart), or outside them when ``negated``."""
-
-    ranges: Ranges
-    negated: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class TextStart:
-    """Before the first character."""
-
-
-@dataclass(frozen=True, slots=True)
-class TextEnd:
-    """After the last character."""
-
-
-@dataclass(frozen=True, slots=True)
-class Sequence:
-    """One after the other; empty matches the empty text."""
-
-    items: tuple[Expression, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Choice:
-    """Any of them."""
-
-    items: tuple[Expression, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Repeat:
-    """``low`` to ``high`` times; None is without end."""
-
-    item: Expression
-    low: int
-    high: int | None
-
-
-Expression = CharacterSet | TextStart | TextEnd | Sequence | Choice | Repeat
-
-ANY = CharacterSet((), negated=True)
 
 _LAST = 0x10FFFF
 _DIGIT: Ranges = ((48, 57),)
@@ -118,55 +83,14 @@ def parse_regex(pattern: str, *, ignore_case: bool = False) -> Expression:
             f"the pattern has more than {MAX_SIZE} characters once its repetitions are written out",
             next_step="use * or + instead of large {m,n}",
         )
+    if anchors_of(tree) > MAX_ANCHORS:
+        raise TargetError(
+            pattern,
+            0,
+            f"in the regular expression: one match can pass more than {MAX_ANCHORS} of ^ and $",
+            next_step="take the anchors out of the repetition",
+        )
     return tree
-
-
-def size_of(tree: Expression) -> int:
-    """Characters and classes after repetitions are written out."""
-    match tree:
-        case Sequence(items) | Choice(items):
-            return 1 + sum(size_of(item) for item in items)
-        case Repeat(item, low, high):
-            return 1 + size_of(item) * max(1, low + 1 if high is None else high)
-        case _:
-            return 1
-
-
-def to_postgres(tree: Expression) -> str:
-    """The same expression as a PostgreSQL ARE (PostgreSQL manual, 9.7.3), for ``~`` with ``COLLATE "C"``."""
-    match tree:
-        case CharacterSet(ranges, negated):
-            return _set_to_postgres(ranges, negated)
-        case TextStart():
-            return "^"
-        case TextEnd():
-            return "$"
-        case Sequence(items):
-            return "".join(
-                f"(?:{to_postgres(item)})" if isinstance(item, Choice) else to_postgres(item) for item in items
-            )
-        case Choice(items):
-            return "|".join(to_postgres(item) for item in items)
-        case Repeat(item, low, high):
-            inner = to_postgres(item) if isinstance(item, CharacterSet) else f"(?:{to_postgres(item)})"
-            count = {(0, None): "*", (1, None): "+", (0, 1): "?"}.get((low, high))
-            return inner + (count or (f"{{{low},}}" if high is None else f"{{{low},{high}}}"))
-
-
-def _set_to_postgres(ranges: Ranges, negated: bool) -> str:
-    if not ranges:
-        return "."
-    if not negated and len(ranges) == 1 and ranges[0][0] == ranges[0][1]:
-        return _character(ranges[0][0])
-    body = "".join(_character(low) if low == high else f"{_character(low)}-{_character(high)}" for low, high in ranges)
-    return f"[{'^' if negated else ''}{body}]"
-
-
-def _character(code: int) -> str:
-    character = chr(code)
-    if character.isascii() and character.isalnum():
-        return character
-    return f"\\u{code:04X}" if code <= 0xFFFF else f"\\U{code:08X}"
 
 
 def _merge(ranges: list[tuple[int, int]]) -> Ranges:

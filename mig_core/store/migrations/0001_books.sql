@@ -120,12 +120,13 @@ CREATE TABLE commands (
     CHECK ((position IS NULL) = (state IN ('queued', 'sent'))),
     CHECK ((finished_at IS NULL) = (state IN ('queued', 'sent')))
 ) WITH (fillfactor = 80);
+-- Few indexes: every answer writes to each of them. A page by agent name is sorted, an agent's open commands are searched
+-- among all open ones; both are milliseconds with 10,000 commands.
 CREATE UNIQUE INDEX commands_by_agent ON commands (action_id, agent_id);
-CREATE UNIQUE INDEX commands_by_name ON commands (action_id, agent_name, agent_id);
 CREATE UNIQUE INDEX commands_by_position ON commands (action_id, position) WHERE position IS NOT NULL;
 CREATE INDEX commands_queued ON commands (id) WHERE state = 'queued';
-CREATE INDEX commands_open ON commands (action_id) WHERE state IN ('queued', 'sent');
-CREATE INDEX commands_of_agent ON commands (agent_id) WHERE state IN ('queued', 'sent');
+-- With the id, so that a plan that finds one command through it (before there are statistics) is a good one too.
+CREATE INDEX commands_open ON commands (action_id, id) WHERE state IN ('queued', 'sent');
 
 -- A command's state moves forward only, whoever writes: the last line of defence behind the WHERE clauses.
 CREATE FUNCTION mig_refuse_backward() RETURNS trigger LANGUAGE plpgsql AS $$

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -25,6 +24,8 @@ from mig_core.testing.store_samples import (
 )
 
 if TYPE_CHECKING:
+    import asyncio
+
     from mig_core.store.base import Store
 
 
@@ -63,7 +64,7 @@ class AgentsContract:
 
         async def scenario() -> None:
             said = facts("w\x00b \ud800 ü", tags={"k\x00": "\\u0000"}, environment={"os": "lin\x00ux", "n": [1, 2.5]})
-            sent = Enrolment(said, digest("web"), "amqp", "", NOW)
+            sent = Enrolment(said, digest(said.name), "amqp", "", NOW)
 
             row = await store.agents.enrol(sent, approved=True, token_digest=b"t", now=NOW)
 
@@ -113,7 +114,9 @@ class AgentsContract:
             assert not await store.agents.token_matches(agent, digest("token web1"))
             assert await store.agents.beat([heartbeat("web1", 9)], later(2)) == []
             with pytest.raises(Conflict):
-                await store.agents.enrol(enrolment("web1", sent=later(3)), approved=True, token_digest=b"", now=later(3))
+                await store.agents.enrol(
+                    enrolment("web1", sent=later(3)), approved=True, token_digest=b"", now=later(3)
+                )
             with pytest.raises(Conflict):
                 await store.agents.approve(agent, later(3))
             with pytest.raises(NotFound):

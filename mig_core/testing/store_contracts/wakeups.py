@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import TYPE_CHECKING
 
-from mig_core.relay.base import Kind, Outgoing
+from mig_core.domain.messages import Kind, Outgoing
 from mig_core.testing.store_samples import (
     NOW,
     SIGNER,
@@ -20,6 +19,8 @@ from mig_core.testing.store_samples import (
 )
 
 if TYPE_CHECKING:
+    import asyncio
+
     from mig_core.store.base import Store
 
 WITHIN = 5.0

@@ -107,7 +107,7 @@ class HashCheck(Check):
         return (reading.digests[self.algorithm] == self.value) != self.negated
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Slot:
     """Checks that a file must pass together, and the files that did."""
 
@@ -143,6 +143,10 @@ class Slot:
     def is_empty(self) -> bool:
         """Whether it has no checks; then nothing passes."""
         return not (self.names or self.metadata or self.reading)
+
+    def passes_metadata(self, status: os.stat_result, now: int) -> bool:
+        """Whether size, mode and age pass."""
+        return all(check.passes(status, now) for check in self.metadata)
 
     def judge(self, reading: Reading) -> bool | None:
         """Whether the content passes all checks; None if that could not be found out."""

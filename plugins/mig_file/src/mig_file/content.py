@@ -6,8 +6,7 @@ them to a :class:`ContentScan`, which stops asking for more as soon as everythin
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from mig_file import patterns, syntax
 
@@ -23,8 +22,7 @@ MEMORY = 24 << 20
 MIN_MEMORY = 1 << 20
 
 
-@dataclass(frozen=True, slots=True)
-class Question:
+class Question(NamedTuple):
     """One content expression. ``every_line``: must all lines match (``macroal``), and not just any?"""
 
     regex: str
@@ -81,8 +79,8 @@ def block_of(view: memoryview, *, has_returns: bool) -> Block:
     """The block for whole lines. ``has_returns``: whether there is any carriage return in ``view``."""
     if not has_returns:
         return Block(view, 0, len(view))
-    data = bytes(view).replace(b"\r\n", b"\n")
-    return Block(data, 0, len(data) - data.endswith(b"\r"))
+    data = bytes(view).replace(b"\r\n", b"\n").removesuffix(b"\r")
+    return Block(data, 0, len(data))
 
 
 class Questions:

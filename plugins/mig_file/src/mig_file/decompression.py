@@ -23,7 +23,7 @@ XZ_MEMORY = 36 << 20
 """What an xz stream may need in memory: presets up to 7, and 8 with small files."""
 
 
-class Unreadable(Exception):  # noqa: N818 - it is caught by name here in the plugin and never leaves it
+class Unreadable(Exception):
     """The content cannot be had to its end. ``reason`` is one of ``tally``'s."""
 
     def __init__(self, reason: str, problem: str) -> None:
@@ -34,11 +34,19 @@ class Unreadable(Exception):  # noqa: N818 - it is caught by name here in the pl
 class Decompressor(Protocol):
     """What the standard library's bzip2, xz and zstd decompressors have in common."""
 
-    eof: bool
-    needs_input: bool
-    unused_data: bytes
+    @property
+    def eof(self) -> bool:
+        """Whether the end of a member was reached."""
 
-    def decompress(self, data: bytes, max_length: int = -1) -> bytes:
+    @property
+    def needs_input(self) -> bool:
+        """Whether there can be no more output without more input."""
+
+    @property
+    def unused_data(self) -> bytes:
+        """What came after the end."""
+
+    def decompress(self, data: bytes, /, max_length: int = -1) -> bytes:
         """At most ``max_length`` bytes of output."""
 
 
@@ -105,9 +113,7 @@ _OTHERS: tuple[tuple[bytes, Callable[[], Decompressor]], ...] = (
 class Expanded:
     """The content of an open file, expanded if it is compressed."""
 
-    def __init__(
-        self, fd: int, size: int, *, every_kind: bool, minimum_bound: int = MIN_EXPANDED_BOUND
-    ) -> None:
+    def __init__(self, fd: int, size: int, *, every_kind: bool, minimum_bound: int = MIN_EXPANDED_BOUND) -> None:
         """Looks at the first bytes.
 
         Args:

@@ -9,16 +9,17 @@ import os
 import stat
 from typing import TYPE_CHECKING
 
-from mig_file import digests, rows
+from mig_file import rows
 from mig_file import tally as reasons
 from mig_file.checks import Hit, slots_of
 from mig_file.content import Questions
 from mig_file.names import NameBatch
 from mig_file.naming import PathText
-from mig_file.reader import DeadlinePassed, Reader, Reading, open_file
+from mig_file.openfile import OpenFile, groups_of
+from mig_file.reader import DeadlinePassed, Reader, open_file
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from mig_file.checks import Slot
     from mig_file.search import Search
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
 MAX_ANSWER_BYTES = 24 << 20
 """About how large the rows may become as JSON: what the platform accepts, with room for the rest."""
+FILES_BETWEEN_LOOKS_AT_THE_CLOCK = 16
 ENDLESS_SIZE = 1 << 46
 """Regular files said to be larger are no files: /proc/kcore is 128 TiB."""
 
@@ -52,6 +54,24 @@ class SearchRun:
         return self.matches >= self.limit
 
 
+Pair = tuple[SearchRun, "Slot"]
+
+
+class Plan:
+    """What has to be done with a file for a set of slots; most files of a run share one."""
+
+    __slots__ = ("groups", "has_metadata", "opens", "pairs", "ready")
+
+    def __init__(self, pairs: tuple[Pair, ...]) -> None:
+        """Works it out."""
+        self.pairs = pairs
+        self.has_metadata = any(slot.metadata for _, slot in pairs)
+        self.groups = groups_of(slot for _, slot in pairs if slot.reading)
+        self.ready = tuple(pair for pair in pairs if not pair[1].reading)
+        """Those that need not know the content to match."""
+        self.opens = bool(self.groups) or any(slot.search.options.returnsha256 for _, slot in self.ready)
+
+
 class Evaluation:
     """All searches of a run."""
 
@@ -69,6 +89,8 @@ class Evaluation:
         self._now = now
         questions = Questions(question for run in self.runs for slot in run.slots for question in slot.questions)
         self._reader = Reader(questions, expired)
+        self._plans: dict[tuple[int, ...], Plan] = {}
+        self._any_full = False
         self._out_of_time = False
         self._room = MAX_ANSWER_BYTES
         self.on_progress: Callable[[], None] | None = None
@@ -104,7 +126,7 @@ class Evaluation:
             self._stop_for_time(PathText(batch.path), len(batch.names))
             return
         names = NameBatch(batch.names)
-        asked: list[tuple[tuple[SearchRun, Slot], list[str]]] = []
+        asked: list[tuple[Pair, list[str]]] = []
         for run in self._active:
             if batch.depth > run.maxdepth:
                 continue
@@ -114,112 +136,105 @@ class Evaluation:
             asked += [((run, slot), found) for slot in run.slots if (found := _candidates(slot, names))]
         if len(asked) == 1:
             pair, candidates = asked[0]
-            self._look_at_all(batch, candidates, dict.fromkeys(candidates, [pair]))
+            self._look_at_all(batch, candidates, _Always(self._plan_for((pair,))))
         elif asked:
-            wanted: dict[str, list[tuple[SearchRun, Slot]]] = {}
+            pairs: dict[str, list[Pair]] = {}
             for pair, candidates in asked:
                 for name in candidates:
-                    wanted.setdefault(name, []).append(pair)
+                    pairs.setdefault(name, []).append(pair)
+            plans = {name: self._plan_for(tuple(wanting)) for name, wanting in pairs.items()}
             # in the directory's order, whichever search a file is for
-            self._look_at_all(batch, [name for name in batch.names if name in wanted], wanted)
+            self._look_at_all(batch, [name for name in batch.names if name in plans], plans)
         elif all(run.is_full for run in self._active):
             self._tally.unexamined += len(batch.names)
         if self.on_progress is not None:
             self.on_progress()
 
-    def _look_at_all(self, batch: Batch, order: list[str], wanted: dict[str, list[tuple[SearchRun, Slot]]]) -> None:
+    def _plan_for(self, pairs: tuple[Pair, ...]) -> Plan:
+        key = tuple(id(slot) for _, slot in pairs)
+        plan = self._plans.get(key)
+        if plan is None:
+            plan = self._plans[key] = Plan(pairs)
+        return plan
+
+    def _look_at_all(self, batch: Batch, order: list[str], plans: Mapping[str, Plan]) -> None:
         for place, name in enumerate(order):
-            pairs = [pair for pair in wanted[name] if not pair[0].is_full]
-            if len(pairs) < len(wanted[name]):
-                self._tally.skip(reasons.LIMIT, PathText(batch.path, name))
-            if not pairs:
-                continue
-            path = PathText(batch.path, name)
+            plan = plans[name]
+            if self._any_full:
+                plan = self._without_full(plan, batch, name)
+                if not plan.pairs:
+                    continue
             try:
-                self._look_at(batch, name, path, pairs)
+                self._look_at(batch, name, plan)
             except DeadlinePassed:
-                self._stop_for_time(path, len(order) - place)
+                self._stop_for_time(batch.path_of(name), len(order) - place)
                 return
-            except OSError as failure:
-                # a file that went away in between is simply not there; what cannot be opened counts as such
-                self._tally.failed(path, failure)
-            if self._expired():
-                if place + 1 < len(order):
-                    self._stop_for_time(path, len(order) - place - 1)
-                else:
-                    self._out_of_time = True
-                    self._tally.skip(reasons.TIME, path, count=0)
+            except OSError as failure:  # it went away, or was made unreadable, since it was listed
+                self._tally.failed(batch.path_of(name), failure)
+            if place % FILES_BETWEEN_LOOKS_AT_THE_CLOCK == 0 and self._expired():
+                self._stop_for_time(batch.path_of(name), len(order) - place - 1)
                 return
             if self._room <= 0:
-                self._tally.skip(reasons.FULL, path, count=len(order) - place)
+                self._tally.skip(reasons.FULL, batch.path_of(name), count=len(order) - place)
                 return
+
+    def _without_full(self, plan: Plan, batch: Batch, name: str) -> Plan:
+        """The plan without searches that have as many matches as they want."""
+        left = tuple(pair for pair in plan.pairs if not pair[0].is_full)
+        if len(left) < len(plan.pairs):
+            self._tally.skip(reasons.LIMIT, batch.path_of(name))
+        return self._plan_for(left)
 
     def _stop_for_time(self, path: PathText, unexamined: int) -> None:
         self._out_of_time = True
         self._tally.unexamined += unexamined
         self._tally.skip(reasons.TIME, path, count=unexamined)
 
-    def _look_at(self, batch: Batch, name: str, path: PathText, pairs: list[tuple[SearchRun, Slot]]) -> None:
+    def _look_at(self, batch: Batch, name: str, plan: Plan) -> None:
         status: os.stat_result | None = None
-        passed: list[tuple[SearchRun, Slot]] = []
-        to_read: list[tuple[SearchRun, Slot]] = []
-        for pair in pairs:
-            slot = pair[1]
-            if slot.metadata:
-                if status is None:
-                    status = os.stat(name, dir_fd=batch.fd, follow_symlinks=name in batch.links)
-                if not _passes_metadata(slot, status, self._now):
-                    continue
-            (to_read if slot.reading else passed).append(pair)
-        if not to_read and not passed:
+        if plan.has_metadata:
+            status = batch.status(name)
+            passing = tuple(pair for pair in plan.pairs if pair[1].passes_metadata(status, self._now))
+            if not passing:
+                return
+            if len(passing) < len(plan.pairs):
+                plan = self._plan_for(passing)
+        if plan.opens and batch.regular:
+            self._look_inside(batch, name, plan)
             return
-        if not to_read and not any(slot.search.options.returnsha256 for _, slot in passed):
-            if status is None:
-                status = os.stat(name, dir_fd=batch.fd, follow_symlinks=name in batch.links)
-            for pair in passed:
-                self._record(pair, path, status, "")
-            return
-        if not batch.regular:
-            self._tally.skip(reasons.NOT_READ, path)
-            status = status or os.stat(name, dir_fd=batch.fd, follow_symlinks=name in batch.links)
-            for pair in passed:
-                self._record(pair, path, status, "")
-            return
-        self._look_inside(batch, name, path, passed, to_read, status)
+        if plan.opens:
+            self._tally.skip(reasons.NOT_READ, batch.path_of(name))
+        if plan.ready:
+            status = status or batch.status(name)
+            for pair in plan.ready:
+                self._record(pair, batch.path_of(name), status, "")
 
-    def _look_inside(
-        self,
-        batch: Batch,
-        name: str,
-        path: PathText,
-        passed: list[tuple[SearchRun, Slot]],
-        to_read: list[tuple[SearchRun, Slot]],
-        status: os.stat_result | None,
-    ) -> None:
+    def _look_inside(self, batch: Batch, name: str, plan: Plan) -> None:
         try:
             fd = open_file(name, batch.fd, follow=name in batch.links)
         except OSError as failure:
+            path = batch.path_of(name)
             self._tally.failed(path, failure)
-            if passed:  # they lack only the SHA-256
-                status = status or os.stat(name, dir_fd=batch.fd, follow_symlinks=name in batch.links)
-            for pair in passed:
-                self._record(pair, path, status, "")  # type: ignore[arg-type]  # it was asked for just above
+            for pair in plan.ready:  # they lack only the SHA-256
+                self._record(pair, path, batch.status(name), "")
             return
         try:
             status = os.fstat(fd)
+            path = PathText(batch.path, name)
             if not stat.S_ISREG(status.st_mode) or status.st_size >= ENDLESS_SIZE:
-                self._tally.skip(
-                    reasons.ENDLESS if stat.S_ISREG(status.st_mode) else reasons.CHANGED, path
-                )
+                self._tally.skip(reasons.ENDLESS if stat.S_ISREG(status.st_mode) else reasons.CHANGED, path)
                 return
             content = OpenFile(fd, status.st_size, path, self._reader, self._tally)
-            passed += content.judge(to_read)
-            for pair in passed:
-                self._record(pair, path, status, content.sha256(pair[1]))
+            right = content.judge(plan.groups)
+            if not right and not plan.ready:
+                return
+            for pair in plan.pairs:
+                if not pair[1].reading or pair[1] in right:
+                    self._record(pair, path, status, content.sha256(pair[1]))
         finally:
             os.close(fd)
 
-    def _record(self, pair: tuple[SearchRun, Slot], path: PathText, status: os.stat_result, sha256: str) -> None:
+    def _record(self, pair: Pair, path: PathText, status: os.stat_result, sha256: str) -> None:
         run, slot = pair
         native = path.native
         if slot.seen is not None:
@@ -230,75 +245,20 @@ class Evaluation:
             self._tally.skip(reasons.LIMIT, path)
             return
         run.matches += 1
+        self._any_full |= run.is_full
         slot.hits.append(Hit(native, status.st_size, status.st_mode, status.st_mtime_ns, sha256))
         self._room -= slot.row_bytes + len(native)
 
 
-class OpenFile:
-    """The content of one open file, read once for each way of expanding it that is asked for."""
+class _Always(dict[str, "Plan"]):
+    """The same plan for every name."""
 
-    __slots__ = ("_fd", "_path", "_reader", "_readings", "_size", "_tally", "_used")
+    def __init__(self, plan: Plan) -> None:
+        super().__init__()
+        self._plan = plan
 
-    def __init__(self, fd: int, size: int, path: PathText, reader: Reader, tally: Tally) -> None:
-        """``fd`` stands at the beginning and belongs to the caller."""
-        self._fd = fd
-        self._size = size
-        self._path = path
-        self._reader = reader
-        self._tally = tally
-        self._readings: dict[tuple[bool, bool], Reading] = {}
-        self._used = False
-
-    def judge(self, pairs: list[tuple[SearchRun, Slot]]) -> list[tuple[SearchRun, Slot]]:
-        """Those whose content checks the file passes."""
-        kinds: dict[tuple[bool, bool], list[tuple[SearchRun, Slot]]] = {}
-        for pair in pairs:
-            kinds.setdefault(_kind_of(pair[1]), []).append(pair)
-        passed = []
-        for kind, group in kinds.items():
-            slots = [slot for _, slot in group]
-            questions = {question: None for slot in slots for question in slot.questions}
-            algorithms = {name for slot in slots for name in slot.algorithms}
-            if algorithms and any(slot.search.options.returnsha256 for slot in slots):
-                algorithms.add(digests.RETURNED)
-            reading = self._read(kind, questions, algorithms)
-            self._readings[kind] = reading
-            for pair in group:
-                verdict = pair[1].judge(reading)
-                if verdict:
-                    passed.append(pair)
-                elif verdict is None and reading.problem is None:
-                    self._tally.skip(reasons.LONG_LINE, self._path)
-        return passed
-
-    def sha256(self, slot: Slot) -> str:
-        """The SHA-256 for a slot's row; empty if it is not asked for or cannot be had."""
-        if not slot.search.options.returnsha256:
-            return ""
-        kind = _kind_of(slot)
-        reading = self._readings.get(kind)
-        if reading is None or digests.RETURNED not in (reading.digests or ()):
-            if reading is not None and reading.problem is not None:
-                return ""
-            reading = self._readings[kind] = self._read(kind, (), (digests.RETURNED,))
-        return (reading.digests or {}).get(digests.RETURNED, "")
-
-    def _read(self, kind: tuple[bool, bool], questions: Iterable[object], algorithms: Iterable[str]) -> Reading:
-        if self._used:
-            os.lseek(self._fd, 0, os.SEEK_SET)
-        self._used = True
-        reading = self._reader.read(
-            self._fd, self._size, questions, algorithms, expand=kind[0], every_kind=kind[1]  # type: ignore[arg-type]
-        )
-        if reading.problem is not None:
-            self._tally.skip(reading.problem[0], self._path)
-            self._tally.error(self._path, reading.problem[1])
-        return reading
-
-
-def _kind_of(slot: Slot) -> tuple[bool, bool]:
-    options = slot.search.options
-    return options.decompress or options.decompressall, options.decompressall
+    def __missing__(self, name: str) -> Plan:
+        return self._plan
 
 
 def _candidates(slot: Slot, names: NameBatch) -> list[str]:
@@ -315,7 +275,3 @@ def _candidates(slot: Slot, names: NameBatch) -> list[str]:
         else:
             candidates = [name for name in candidates if name in matching]
     return candidates
-
-
-def _passes_metadata(slot: Slot, status: os.stat_result, now: int) -> bool:
-    return all(check.passes(status, now) for check in slot.metadata)

@@ -96,7 +96,5 @@ def mode_text(mode: int) -> str:
     letters += "c" if kind == stat.S_IFCHR else ""
     letters += "t" if mode & stat.S_ISVTX else ""
     letters += "" if kind in _TYPE_LETTERS else "?"
-    permissions = "".join(
-        letter if mode & (0o400 >> place) else "-" for place, letter in enumerate("rwxrwxrwx")
-    )
+    permissions = "".join(letter if mode & (0o400 >> place) else "-" for place, letter in enumerate("rwxrwxrwx"))
     return (letters or "-") + permissions

@@ -9,10 +9,13 @@ import os
 
 from mig_file import tally
 
-NETWORK = frozenset(
-    "9p afs beegfs ceph cifs coda davfs fuse.davfs2 fuse.glusterfs fuse.rclone fuse.s3fs fuse.sshfs gfs2 glusterfs gpfs"
-    " lustre ncpfs nfs nfs4 ocfs2 orangefs smb2 smb3 smbfs".split()
-)
+# fmt: off
+NETWORK = frozenset((
+    "9p", "afs", "beegfs", "ceph", "cifs", "coda", "davfs", "fuse.davfs2", "fuse.glusterfs",
+    "fuse.rclone", "fuse.s3fs", "fuse.sshfs", "gfs2", "glusterfs", "gpfs", "lustre", "ncpfs", "nfs",
+    "nfs4", "ocfs2", "orangefs", "smb2", "smb3", "smbfs",
+))
+# fmt: on
 """Types of file systems whose files lie on another machine."""
 
 

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, cast
 
 from mig_core.domain.result import Coverage, ModuleResult, Skipped
 from mig_core.plugin.module import Context, Module, ModuleInfo
-
 from mig_file import declaration, lines, rows
 from mig_file import tally as reasons
 from mig_file.search import Search, read_searches
@@ -21,7 +20,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from mig_core.domain.document import JSON
-
     from mig_file.evaluation import Evaluation
     from mig_file.tally import Tally
 
@@ -71,6 +69,11 @@ class FileModule(Module[tuple[Search, ...]]):
             evaluation.on_progress = _Progress(context, lambda: _result(evaluation, tally, started, partial=True))
         roots.explore(parameters, evaluation, tally)
         return _result(evaluation, tally, started, partial=False)
+
+    def failure(self, *errors: str) -> ModuleResult:
+        """The result of an operation that could not even begin, in the original's shape."""
+        statistics: dict[str, JSON] = {"filescount": 0, "openfailed": 0, "totalhits": 0, "exectime": ""}
+        return replace(ModuleResult.failure(*errors, elements={}), statistics=statistics)
 
     def lines(self, result: ModuleResult, *, found_only: bool) -> Iterator[str]:
         """A line for each row, as the original prints them, then errors and statistics."""

@@ -15,7 +15,7 @@ from mig_file import patterns
 class PathText:
     """A path that becomes text only when somebody looks: most paths of a walk are never shown."""
 
-    __slots__ = ("_parent", "_name")
+    __slots__ = ("_name", "_parent")
 
     def __init__(self, parent: str, name: str = "") -> None:
         """A path, or a ``name`` in the directory ``parent``; both as :func:`os.fsdecode` gives them."""

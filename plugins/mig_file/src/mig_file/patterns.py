@@ -112,9 +112,7 @@ class Pattern:
 def any_of(patterns: Sequence[str], *, memory: int = DEFAULT_MEMORY) -> Find | None:
     """One search that finds something in valid UTF-8 lines exactly if one of ``patterns`` does; None if too large."""
     try:
-        return _compile(
-            "|".join(f"(?:{syntax.for_lines(one)})" for one in patterns), never_nl=True, memory=memory
-        )
+        return _compile("|".join(f"(?:{syntax.for_lines(one)})" for one in patterns), never_nl=True, memory=memory)
     except ValueError:
         return None
 

@@ -27,7 +27,7 @@ _NOATIME = getattr(os, "O_NOATIME", 0)
 _FLAGS = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC
 
 
-class DeadlinePassed(Exception):  # noqa: N818 - not an error: the run ends with what it has
+class DeadlinePassed(Exception):
     """The run's time is over."""
 
 
@@ -59,6 +59,10 @@ class Reading:
     """Values by algorithm; None if not all of the content could be read."""
     problem: tuple[str, str] | None = None
     """Why the content ended early: a reason of ``tally`` and a text."""
+
+
+NOTHING_FOUND = Reading()
+"""The commonest reading: complete, no question answered with yes, no digests asked for."""
 
 
 class _Source(Protocol):
@@ -103,8 +107,9 @@ class Reader:
         self._max_line = max_line
         self._overlap = overlap
         self._expanded_bound = expanded_bound
-        self._buffer = bytearray(read_size)
+        self._buffer = bytearray(read_size + 1)
         self._view = memoryview(self._buffer)
+        self._whole = [self._view[:read_size]]
         self.bytes = 0
         """Bytes read from disk in all."""
 
@@ -130,6 +135,52 @@ class Reader:
         Raises:
             DeadlinePassed: time ran out in the middle.
         """
+        if 0 < size < self._read_size and not expand:
+            try:
+                count = os.readv(fd, self._whole)
+            except OSError as failure:
+                return Reading((), asked, None, _problem(failure))
+            if count == size:
+                self.bytes += count
+                return self._small(count, asked, algorithms)
+            os.lseek(fd, 0, os.SEEK_SET)  # it changed, or is one of those that do not know their size
+        return self._large(fd, size, asked, algorithms, expand=expand, every_kind=every_kind)
+
+    def _small(self, count: int, asked: Collection[Question], algorithms: Collection[str]) -> Reading:
+        """The reading of a file that lies in the buffer as a whole."""
+        values = None
+        if algorithms:
+            running = digests.start(algorithms)
+            for one in running.values():
+                one.update(self._view[:count])
+            values = digests.finish(running)
+        elif not asked:
+            return NOTHING_FOUND
+        if not asked:
+            return Reading(digests=values)
+        buffer = self._buffer
+        last = count - 1 if buffer[count - 1] == 10 else count
+        if buffer.find(b"\r", 0, last) >= 0:
+            block = block_of(self._view[:last], has_returns=True)
+        else:
+            buffer[last] = 10  # what follows the lines must look like their end
+            block = Block(buffer, 0, last)
+        scan = ContentScan(self._questions, asked)
+        scan.look_at(block)
+        scan.finish()
+        return Reading(scan.found, (), values) if scan.found or algorithms else NOTHING_FOUND
+
+    def _large(
+        self,
+        fd: int,
+        size: int,
+        asked: Collection[Question],
+        algorithms: Collection[str],
+        *,
+        expand: bool,
+        every_kind: bool,
+    ) -> Reading:
+        """The reading of a file piece by piece."""
         scan = ContentScan(self._questions, asked)
         running = digests.start(algorithms)
         expanded: Expanded | None = None
@@ -141,8 +192,7 @@ class Reader:
         except Unreadable as failure:
             complete, problem = False, (failure.reason, str(failure))
         except OSError as failure:
-            reason = tally.reason_of(failure)
-            complete, problem = False, (reason, os.strerror(failure.errno or 0).lower())
+            complete, problem = False, _problem(failure)
         if expanded is not None:
             self.bytes += expanded.consumed
         scan.finish(cut_off=problem is not None)
@@ -198,8 +248,8 @@ class Reader:
             return
         data = bytes(self._view[:end])
         if has_returns:
-            data = data[:start] + data[start:].replace(b"\r\n", b"\n")
-        scan.look_at(Block(data, start, max(start, len(data) - data.endswith(b"\r")), window=True))
+            data = data[:start] + data[start:].replace(b"\r\n", b"\n").removesuffix(b"\r")
+        scan.look_at(Block(data, start, len(data), window=True))
 
     def _keep(self, start: int, end: int) -> int:
         """Moves the rest to the front of the buffer."""
@@ -208,9 +258,15 @@ class Reader:
         return len(rest)
 
     def _grow(self, size: int) -> None:
+        self._whole[0].release()
         self._view.release()
         self._buffer.extend(bytes(size - len(self._buffer)))
         self._view = memoryview(self._buffer)
+        self._whole = [self._view[: self._read_size]]
+
+
+def _problem(failure: OSError) -> tuple[str, str]:
+    return tally.reason_of(failure), os.strerror(failure.errno or 0).lower()
 
 
 def _next_character(buffer: bytearray, start: int) -> int:

@@ -11,7 +11,6 @@ import os
 import stat
 from typing import TYPE_CHECKING
 
-from mig_file import tally as reasons
 from mig_file.filesystems import FileSystems
 from mig_file.naming import PathText
 from mig_file.walk import Batch, Walk

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from mig_file.checks import Hit, Slot
     from mig_file.search import Search
 
+
 def elements(slots: Iterable[Slot]) -> list[JSON]:
     """The rows of one search: at least one for each slot, an empty one where nothing was found."""
     found: list[JSON] = []
@@ -94,9 +95,7 @@ def masked(found: JSON) -> JSON:
     """The rows without names: of files, and of the directories they lie in."""
     if not isinstance(found, dict):
         return found
-    return {
-        label: [_masked_row(row) for row in one] if isinstance(one, list) else one for label, one in found.items()
-    }
+    return {label: [_masked_row(row) for row in one] if isinstance(one, list) else one for label, one in found.items()}
 
 
 def _masked_row(row: JSON) -> JSON:

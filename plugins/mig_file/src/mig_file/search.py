@@ -5,12 +5,12 @@ Made by :func:`read_searches` from checked values; ``evaluation`` works it, ``ro
 
 from __future__ import annotations
 
+import math
 import os.path
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from mig_core.errors import ParameterError
-
 from mig_file.declaration import PARAMETERS
 
 if TYPE_CHECKING:
@@ -123,6 +123,6 @@ def _without_fractions(raw: object, depth: int = _OPTIONS_DEPTH) -> object:
 
 
 def _whole(value: object) -> object:
-    if isinstance(value, bool) or not isinstance(value, int | float) or value != value:  # noqa: PLR0124 - NaN
+    if isinstance(value, bool) or not isinstance(value, int | float) or math.isnan(value):
         return value
     return int(min(max(value, 0), 1 << 53))

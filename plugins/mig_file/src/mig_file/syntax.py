@@ -55,7 +55,7 @@ def tokens(pattern: str) -> Iterator[Token]:
             token = Token(Kind.ESCAPE, found.group())
         elif character == "[":
             token = Token(Kind.CLASS, pattern[position : _end_of_class(pattern, position)])
-        elif character == "." :
+        elif character == ".":
             token = Token(Kind.DOT, character)
         elif character == "(" and (found := _GROUP.match(pattern, position)):
             token = Token(Kind.GROUP, found.group())

@@ -23,7 +23,7 @@ def time_text(nanoseconds: int) -> str:
         return f"@{seconds}"
     if not 1 <= moment.tm_year <= 9999:
         return f"@{seconds}"
-    text = "%04d-%02d-%02d %02d:%02d:%02d" % moment[:6]
+    text = "{:04d}-{:02d}-{:02d} {:02d}:{:02d}:{:02d}".format(*moment[:6])
     if fraction:
         text += f".{fraction:09d}".rstrip("0")
     return text + " +0000 UTC"

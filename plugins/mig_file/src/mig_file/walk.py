@@ -45,6 +45,18 @@ class Batch:
     regular: bool = True
     """False for a FIFO, socket or device that a path names itself: it is judged without being opened."""
 
+    def path_of(self, name: str) -> PathText:
+        """The path of one of the files."""
+        return PathText(self.path, name)
+
+    def status(self, name: str) -> os.stat_result:
+        """The status of one of the files, or of what a link leads to.
+
+        Raises:
+            OSError: it went away.
+        """
+        return os.stat(name, dir_fd=self.fd, follow_symlinks=name in self.links)
+
 
 class Visitor(Protocol):
     """Who looks at what the walk finds."""

@@ -1,0 +1,278 @@
+"""Everything an investigator can do at mig-api, a method each.
+
+Documents are dictionaries as ``docs/rest-api.md`` describes them. All methods may raise ``ApiError`` (the API said no)
+and ``ApiUnavailable``; both say what to do next. The first call that needs it logs in.
+"""
+
+from __future__ import annotations
+
+import base64
+import os
+import time
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+
+from mig_core.client.follow import follow_events
+from mig_core.client.session import Session, default_folder
+from mig_core.client.transport import Transport
+from mig_core.domain.action import MAX_OPERATIONS
+from mig_core.domain.document import dump, load, members
+from mig_core.domain.envelope import MAX_ACTION_BYTES
+from mig_core.domain.ids import check_agent_id
+from mig_core.errors import ApiError, InvalidDocument
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from pathlib import Path
+    from typing import Self
+
+    from mig_core.client.follow import Event
+    from mig_core.config.client import ClientSettings
+    from mig_core.domain.document import JSON
+    from mig_core.domain.envelope import Envelope, Signature
+    from mig_core.pgp.base import Signer
+
+Document = dict[str, Any]
+
+PAGE = 200
+
+
+class MigClient:
+    """One investigator at one API. Thread-safe, except that two threads may both log in.
+
+    Args:
+        signer: makes the investigator's signer; called only when a login is needed.
+        state: folder for session tokens; None: ``$XDG_STATE_HOME/mig``.
+        keep_session: False keeps the token in memory only.
+        environment: where proxies and ``XDG_STATE_HOME`` are looked up; default: the process's own.
+    """
+
+    def __init__(
+        self,
+        settings: ClientSettings,
+        signer: Callable[[], Signer],
+        *,
+        state: Path | None = None,
+        keep_session: bool = True,
+        environment: Mapping[str, str] | None = None,
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+        monotonic: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        surroundings = os.environ if environment is None else environment
+        self._transport = Transport(settings, surroundings)
+        folder = (state or default_folder(surroundings)) if keep_session else None
+        self._session = Session(self._transport, settings.fingerprint, signer, folder=folder, clock=clock)
+        self._monotonic = monotonic
+        self._sleep = sleep
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Ends all connections; the session stays."""
+        self._transport.close()
+
+    # -- sessions and investigators
+
+    def log_in(self) -> None:
+        """Logs in, unless there is a session already. Other methods do it by themselves."""
+        self._session.token()
+
+    def log_out(self) -> None:
+        """Ends the session."""
+        self._session.end()
+
+    def bootstrap(self, secret: str, name: str, public_key: bytes) -> Document:
+        """Registers the first investigator of a fresh platform, with the secret of mig-api's state directory."""
+        body = {"secret": secret.strip(), "name": name, "publickey": public_key.decode("ascii", "replace")}
+        return self._document(self._transport.request("POST", "/bootstrap", body=dump({**body})))
+
+    def investigators(self) -> list[Document]:
+        """All investigators, by name."""
+        return list(self._pages("/investigators", {}, None))
+
+    def investigator(self, fingerprint: str) -> Document:
+        """One investigator."""
+        return self._get(f"/investigators/{_part(fingerprint)}")
+
+    def add_investigator(self, name: str, public_key: bytes, permissions: Sequence[str]) -> Document:
+        """Adds an investigator."""
+        key = public_key.decode("ascii", "replace")
+        return self._post("/investigators", {"name": name, "publickey": key, "permissions": [*permissions]})
+
+    def change_investigator(
+        self, fingerprint: str, *, active: bool | None = None, permissions: Sequence[str] | None = None
+    ) -> Document:
+        """Changes what is given. Disabling ends all sessions at once."""
+        change: dict[str, JSON] = {}
+        if active is not None:
+            change["active"] = active
+        if permissions is not None:
+            change["permissions"] = [*permissions]
+        return self._document(self._call("PATCH", f"/investigators/{_part(fingerprint)}", dump(change)))
+
+    # -- actions
+
+    def create_action(self, envelope: Envelope) -> Document:
+        """Sends a signed action."""
+        return self._document(self._call("POST", "/actions", envelope.to_bytes()))
+
+    def action(self, action: str) -> Document:
+        """One action, with its ``envelope``."""
+        return self._get(f"/actions/{_part(action)}")
+
+    def actions(
+        self, *, states: Sequence[str] = (), name: str = "", creator: str = "", limit: int | None = None
+    ) -> Iterator[Document]:
+        """Actions, latest first; at most ``limit`` of them."""
+        return self._pages("/actions", {"state": [*states], "name": name, "creator": creator}, limit)
+
+    def add_signature(self, action: str, signature: Signature) -> Document:
+        """Adds a signature to a pending action; it covers the stored envelope's bytes."""
+        one = _carried(signature)
+        return self._post(f"/actions/{_part(action)}/signatures", one)
+
+    def cancel(self, action: str, envelope: Envelope) -> Document:
+        """Sends a signed cancel."""
+        return self._document(self._call("POST", f"/actions/{_part(action)}/cancel", envelope.to_bytes()))
+
+    def weights(self, envelope: Envelope, fingerprint: str) -> list[str]:
+        """What the platform's copy of the ACL says about an action that is not signed yet: a line for each module."""
+        payload = members(load(envelope.payload, subject="action", max_bytes=MAX_ACTION_BYTES), subject="action")
+        operations = payload.objects("operations", minimum=1, maximum=MAX_OPERATIONS)
+        modules: list[JSON] = [one.text("module", max_length=32) for one in operations]
+        answer = self._post("/weights", {"modules": modules, "signers": [fingerprint]})
+        return [
+            f"module {one['module']} needs weight {one['minimum']}, has {one['have']} with your signature"
+            for one in answer["weights"]
+        ]
+
+    # -- answers
+
+    def commands(
+        self, action: str, *, states: Sequence[str] = (), found: bool | None = None, limit: int | None = None
+    ) -> Iterator[Document]:
+        """Commands of an action with their answers, by agent name."""
+        wanted = None if found is None else str(found).lower()
+        return self._pages(f"/actions/{_part(action)}/commands", {"state": [*states], "found": wanted}, limit)
+
+    def command(self, action: str, agent: str) -> Document:
+        """One agent's command of an action."""
+        return self._get(f"/actions/{_part(action)}/commands/{_part(agent)}")
+
+    def follow(self, action: str, position: str = "") -> Iterator[Event]:
+        """Answers as they come in, until the action has ended: see :class:`~mig_core.client.follow.Event`.
+
+        Broken connections are taken up again where they broke.
+        """
+        path = f"/actions/{_part(action)}/events"
+        return follow_events(
+            lambda at: self._stream(path, at),
+            position,
+            self._transport.base_url,
+            monotonic=self._monotonic,
+            sleep=self._sleep,
+        )
+
+    # -- agents
+
+    def evaluate(self, target: str, limit: int = 20) -> Document:
+        """How many agents a target means (``count``), and the first of them (``agents``)."""
+        return self._post("/targets/evaluate", {"target": target, "limit": limit})
+
+    def agents(self, *, target: str = "", states: Sequence[str] = (), limit: int | None = None) -> Iterator[Document]:
+        """Agents by name."""
+        return self._pages("/agents", {"target": target, "state": [*states]}, limit)
+
+    def agent(self, agent: str) -> Document:
+        """One agent, by id."""
+        return self._get(f"/agents/{_part(agent)}")
+
+    def agent_id(self, text: str) -> str:
+        """The id of an agent that is given by its id or its exact name.
+
+        Raises:
+            ApiError: no agent has this name, or several have.
+        """
+        try:
+            return check_agent_id(text, subject="agent", path="")
+        except InvalidDocument:
+            pass
+        quoted = text.replace("'", "''")
+        found = list(self.agents(target=f"name = '{quoted}'", limit=20))
+        live = [one for one in found if one["state"] != "retired"] or found
+        if not live:
+            raise ApiError(404, f"no such agent: {text}", next_step="mig agents lists them")
+        if len(live) > 1:
+            ids = ", ".join(one["id"] for one in live)
+            raise ApiError(409, f"several agents are called {text}: {ids}", next_step="give the id")
+        return str(live[0]["id"])
+
+    def approve_agent(self, agent: str) -> Document:
+        """Admits an agent that waits."""
+        return self._post(f"/agents/{_part(agent)}/approve", None)
+
+    def retire_agent(self, agent: str) -> Document:
+        """Takes an agent out for good."""
+        return self._post(f"/agents/{_part(agent)}/retire", None)
+
+    def dashboard(self) -> Document:
+        """Numbers: ``agents``, ``actions``, ``commands``, ``versions``, ``counters``."""
+        return self._get("/dashboard")
+
+    # -- how
+
+    def _get(self, path: str, query: Mapping[str, object] | None = None) -> Document:
+        return self._document(self._call("GET", path, None, query))
+
+    def _post(self, path: str, document: dict[str, JSON] | None) -> Document:
+        return self._document(self._call("POST", path, None if document is None else dump(document)))
+
+    def _call(self, method: str, path: str, body: bytes | None, query: Mapping[str, object] | None = None) -> Any:
+        token = self._session.token()
+        try:
+            return self._transport.request(method, path, token=token, body=body, query=query)
+        except ApiError as error:
+            if error.status != 401:
+                raise
+        return self._transport.request(method, path, token=self._session.renew(), body=body, query=query)
+
+    def _stream(self, path: str, position: str) -> Iterator[bytes]:
+        query = {"position": position}
+        try:
+            yield from self._transport.stream(path, token=self._session.token(), query=query)
+        except ApiError as error:
+            if error.status != 401:
+                raise
+            yield from self._transport.stream(path, token=self._session.renew(), query=query)
+
+    def _pages(self, path: str, query: Mapping[str, object], limit: int | None) -> Iterator[Document]:
+        cursor, left = "", limit
+        while left is None or left > 0:
+            size = PAGE if left is None else min(PAGE, left)
+            page = self._get(path, {**query, "cursor": cursor, "limit": size})
+            yield from page["items"]
+            cursor = page["cursor"]
+            left = None if left is None else left - len(page["items"])
+            if not cursor:
+                return
+
+    @staticmethod
+    def _document(answer: Any) -> Document:
+        if not isinstance(answer, dict):
+            raise ApiError(0, "the API sent something else than an object", next_step="is this mig-api?")
+        return answer
+
+
+def _part(text: str) -> str:
+    """One segment of a path, whatever the text."""
+    return quote(text, safe="") or "-"
+
+
+def _carried(signature: Signature) -> dict[str, JSON]:
+    return {"keyid": signature.keyid, "sig": base64.b64encode(signature.sig).decode("ascii")}

@@ -1,0 +1,112 @@
+"""Server-sent events of an action, with reconnection: a broken connection costs time and no answer.
+
+The format is https://html.spec.whatwg.org/multipage/server-sent-events.html; only what mig-api sends is understood.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from mig_core.errors import ApiUnavailable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+MAX_EVENT_BYTES = 128 << 20
+"""Largest event: one answer may be 32 MiB before JSON escapes it."""
+PATIENCE = 60.0
+"""Seconds without any event or comment, over all attempts, after which following is given up."""
+FIRST_PAUSE = 0.2
+LONGEST_PAUSE = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One event. ``kind`` is ``command`` (an answer), ``action`` (new counts) or ``end`` (the last one)."""
+
+    kind: str
+    data: dict[str, Any]
+    """The command or action document."""
+    position: str = ""
+    """Where to go on after this event."""
+
+
+def read_events(pieces: Iterable[bytes], url: str) -> Iterator[Event | None]:
+    """The events in a stream's bytes; None for a comment, which says only that the other side is alive.
+
+    Raises:
+        ApiUnavailable: what comes is not what mig-api sends.
+    """
+    rest = bytearray()
+    for piece in pieces:
+        searched = max(0, len(rest) - 1)
+        rest += piece
+        while (end := rest.find(b"\n\n", searched)) >= 0:
+            block, searched = bytes(rest[:end]), 0
+            del rest[: end + 2]
+            yield _event(block, url)
+        if len(rest) > MAX_EVENT_BYTES:
+            raise ApiUnavailable(url, f"sent an event of more than {MAX_EVENT_BYTES} bytes")
+
+
+def _event(block: bytes, url: str) -> Event | None:
+    fields: dict[bytes, bytes] = {}
+    for line in block.split(b"\n"):
+        name, _, value = line.partition(b":")
+        fields[name] = value.removeprefix(b" ")
+    if b"event" not in fields or b"data" not in fields:
+        return None
+    try:
+        document = json.loads(fields[b"data"])
+    except (ValueError, RecursionError) as error:
+        raise ApiUnavailable(url, "sent an event that is not JSON", next_step="is this mig-api?") from error
+    if not isinstance(document, dict):
+        raise ApiUnavailable(url, "sent an event that is not an object", next_step="is this mig-api?")
+    return Event(
+        fields[b"event"].decode("utf-8", "replace"), document, fields.get(b"id", b"").decode("ascii", "replace")
+    )
+
+
+def follow_events(
+    connect: Callable[[str], Iterator[bytes]],
+    position: str,
+    url: str,
+    *,
+    monotonic: Callable[[], float],
+    sleep: Callable[[float], None],
+) -> Iterator[Event]:
+    """Events from ``position`` to ``end``, over as many connections as it takes.
+
+    Args:
+        connect: opens the stream at a position.
+        url: for errors.
+
+    Raises:
+        ApiError: the API refuses (not found, logged out).
+        ApiUnavailable: nothing was heard for :data:`PATIENCE` seconds.
+    """
+    heard, pause = monotonic(), FIRST_PAUSE
+    failure = ApiUnavailable(url, "the stream ended early")
+    while True:
+        pieces = connect(position)
+        try:
+            for event in read_events(pieces, url):
+                heard, pause = monotonic(), FIRST_PAUSE
+                if event is None:
+                    continue
+                position = event.position or position
+                yield event
+                if event.kind == "end":
+                    return
+        except ApiUnavailable as error:
+            failure = error
+        finally:
+            close = getattr(pieces, "close", None)
+            if close is not None:
+                close()
+        if monotonic() - heard > PATIENCE:
+            raise failure
+        sleep(pause)
+        pause = min(LONGEST_PAUSE, pause * 2)

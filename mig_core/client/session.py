@@ -1,0 +1,145 @@
+"""Logging in: a nonce from the API, signed with the investigator's key, for a session token.
+
+The token is kept in a file (mode 0600) below ``$XDG_STATE_HOME/mig``, so that a command a second later needs no
+signature; it is used until it expires or the API refuses it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import stat
+from datetime import timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mig_core.domain import envelope as envelopes
+from mig_core.domain.document import dump
+from mig_core.domain.envelope import Envelope
+from mig_core.domain.times import format_time, parse_time
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from datetime import datetime
+
+    from mig_core.client.transport import Transport
+    from mig_core.pgp.base import Signer
+
+MARGIN = timedelta(seconds=30)
+"""A token that ends sooner than this is not used any more."""
+MAX_FILE_BYTES = 10_000
+
+
+def default_folder(environment: Mapping[str, str]) -> Path:
+    """``$XDG_STATE_HOME/mig``, else ``~/.local/state/mig``."""
+    given = environment.get("XDG_STATE_HOME", "")
+    return (Path(given) if given.startswith("/") else Path.home() / ".local" / "state") / "mig"
+
+
+class Session:
+    """The token of one investigator at one API.
+
+    Args:
+        fingerprint: whose; may be empty, then the signer's is used (and the key is looked for at once).
+        signer: makes the signer when a login is needed.
+        folder: where tokens are kept; None: nowhere.
+    """
+
+    def __init__(
+        self,
+        transport: Transport,
+        fingerprint: str,
+        signer: Callable[[], Signer],
+        *,
+        folder: Path | None,
+        clock: Callable[[], datetime],
+    ) -> None:
+        self._transport = transport
+        self._fingerprint = fingerprint
+        self._signer = signer
+        self._folder = folder
+        self._clock = clock
+        self._token = ""
+
+    def token(self) -> str:
+        """A token that should still be good; logs in when there is none.
+
+        Raises:
+            ApiError: the API refuses the login.
+            SignatureInvalid: the key cannot sign.
+        """
+        if not self._token:
+            self._token = self._kept() or self._log_in()
+        return self._token
+
+    def renew(self) -> str:
+        """A fresh token, after the API refused the present one."""
+        self._token = self._log_in()
+        return self._token
+
+    def end(self) -> None:
+        """Forgets the token, here and at the API."""
+        token, self._token = self._token or self._kept(), ""
+        if token:
+            self._transport.request("POST", "/logout", token=token)
+        if (path := self._path()) is not None:
+            path.unlink(missing_ok=True)
+
+    def _log_in(self) -> str:
+        signer = self._signer()
+        nonce: dict[str, Any] = self._transport.request("POST", "/login/nonce")
+        payload = dump(
+            {
+                "nonce": str(nonce["nonce"]),
+                "fingerprint": signer.fingerprint,
+                "issuedat": format_time(self._clock()),
+                "api": self._transport.base_url,
+            }
+        )
+        envelope = signer.sign(Envelope(envelopes.LOGIN, payload))
+        answer: dict[str, Any] = self._transport.request("POST", "/login", body=envelope.to_bytes())
+        self._keep(str(answer["token"]), str(answer["expires"]))
+        return str(answer["token"])
+
+    def _path(self) -> Path | None:
+        if self._folder is None:
+            return None
+        whose = f"{self._transport.base_url}\n{self._fingerprint or self._signer().fingerprint}"
+        return self._folder / f"session-{hashlib.sha256(whose.encode()).hexdigest()[:32]}.json"
+
+    def _kept(self) -> str:
+        """The token of an earlier run, if nobody else could have read or put it there."""
+        path = self._path()
+        if path is None:
+            return ""
+        try:
+            descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+        except OSError:
+            return ""
+        with os.fdopen(descriptor, "rb") as file:
+            found = os.fstat(file.fileno())
+            if found.st_uid != os.geteuid() or stat.S_IMODE(found.st_mode) & 0o077:
+                return ""
+            try:
+                document = json.loads(file.read(MAX_FILE_BYTES))
+                expires = parse_time(document["expires"])
+                token = str(document["token"])
+            except (ValueError, KeyError, TypeError):
+                return ""
+        return token if expires - MARGIN > self._clock() else ""
+
+    def _keep(self, token: str, expires: str) -> None:
+        """Writes the file anew; a folder that cannot be written to only costs a login per run."""
+        path = self._path()
+        if path is None:
+            return
+        with contextlib.suppress(OSError):
+            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            fresh = path.with_name(f"{path.name}.{os.getpid()}")
+            fresh.unlink(missing_ok=True)
+            flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW
+            with os.fdopen(os.open(fresh, flags, 0o600), "w", encoding="utf-8") as file:
+                json.dump({"api": self._transport.base_url, "token": token, "expires": expires}, file)
+            fresh.replace(path)

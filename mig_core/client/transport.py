@@ -1,0 +1,232 @@
+"""HTTP to mig-api, by urllib3 (its only importer in the client): requests, answers, and errors in MIG's words.
+
+urllib3 is imported at the first request, because it costs 70 ms that a program which asks nothing should not pay.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlencode, urlsplit
+
+from mig_core.errors import ApiError, ApiUnavailable, ConfigurationError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    import urllib3
+
+    from mig_core.config.client import ClientSettings
+
+PREFIX = "/api/v1"
+CONNECT_TIMEOUT = 10.0
+"""Seconds until the connection must stand."""
+READ_TIMEOUT = 60.0
+"""Seconds between two pieces of an answer."""
+STREAM_TIMEOUT = 45.0
+"""Seconds of silence on an event stream; the API sends a comment line every 15."""
+MAX_ANSWER_BYTES = 1 << 30
+"""Largest answer that is read; a page of results may be large."""
+MAX_PROBLEM_BYTES = 1 << 20
+
+
+class Transport:
+    """Connections to one API.
+
+    Args:
+        settings: address, certificate authorities and client certificate.
+        environment: where proxies are looked up (``https_proxy``, ``http_proxy``, ``no_proxy``).
+    """
+
+    def __init__(self, settings: ClientSettings, environment: Mapping[str, str]) -> None:
+        address = urlsplit(settings.api)
+        if address.scheme not in ("http", "https") or not address.netloc:
+            raise ConfigurationError(
+                "client",
+                "api",
+                f"must be a URL like https://mig.example.net, got {settings.api!r:.100}",
+                next_step="run: mig config init",
+            )
+        self.base_url = settings.api.rstrip("/").removesuffix(PREFIX)
+        self._settings = settings
+        self._environment = environment
+        self._pool: urllib3.PoolManager | None = None
+
+    def request(
+        self,
+        method: str,
+        path: str,
+        *,
+        token: str = "",
+        body: bytes | None = None,
+        query: Mapping[str, object] | None = None,
+    ) -> Any:
+        """The answer's JSON, or None when it has no body.
+
+        Args:
+            path: below ``/api/v1``.
+            token: of the session; empty for routes that need none.
+            query: empty texts, empty lists and None are left out; other lists are joined by commas.
+
+        Raises:
+            ApiError: the API said no; carries status, field and next step.
+            ApiUnavailable: no usable answer.
+        """
+        response = self._open(method, path, token=token, body=body, query=query, timeout=READ_TIMEOUT)
+        url = self._url(path, None)
+        try:
+            raw = response.read(MAX_ANSWER_BYTES + 1)
+        except _transport_errors() as error:
+            raise self._unavailable(url, error) from error
+        finally:
+            response.release_conn()
+        if len(raw) > MAX_ANSWER_BYTES:
+            raise ApiUnavailable(url, f"the answer is larger than {MAX_ANSWER_BYTES} bytes", next_step="ask for less")
+        if response.status == 204 or not raw:
+            return None
+        try:
+            return json.loads(raw)
+        except (ValueError, RecursionError) as error:
+            raise ApiUnavailable(url, "the answer is not JSON", next_step="is this address mig-api's?") from error
+
+    def stream(self, path: str, *, token: str, query: Mapping[str, object] | None = None) -> Iterator[bytes]:
+        """The pieces of an answer that never ends by itself, as they arrive; close the iterator to hang up.
+
+        Raises:
+            ApiError: as :meth:`request`, before the first piece.
+            ApiUnavailable: the connection broke, at any time.
+        """
+        accept = {"Accept": "text/event-stream"}
+        response = self._open("GET", path, token=token, query=query, timeout=STREAM_TIMEOUT, headers=accept)
+        try:
+            while piece := response.read1(65536):
+                yield piece
+        except _transport_errors() as error:
+            raise self._unavailable(self._url(path, None), error) from error
+        finally:
+            response.close()
+
+    def close(self) -> None:
+        """Ends all connections."""
+        if self._pool is not None:
+            self._pool.clear()
+
+    def _open(
+        self,
+        method: str,
+        path: str,
+        *,
+        token: str,
+        body: bytes | None = None,
+        query: Mapping[str, object] | None = None,
+        timeout: float,
+        headers: Mapping[str, str] | None = None,
+    ) -> Any:
+        import urllib3
+
+        url = self._url(path, query)
+        sent = {"Accept": "application/json, application/problem+json", **(headers or {})}
+        if token:
+            sent["Authorization"] = f"Bearer {token}"
+        if body is not None:
+            sent["Content-Type"] = "application/json"
+        # Only what changes nothing is repeated by itself, and only when the connection was at fault.
+        retries = urllib3.Retry(
+            total=2 if method == "GET" else 0, connect=0, redirect=0, status=0, other=0, backoff_factor=0.1
+        )
+        try:
+            response = self._connections().urlopen(
+                method,
+                url,
+                body=body,
+                headers=sent,
+                redirect=False,
+                retries=retries,
+                timeout=urllib3.Timeout(connect=CONNECT_TIMEOUT, read=timeout),
+                preload_content=False,
+            )
+        except _transport_errors() as error:
+            raise self._unavailable(self._url(path, None), error) from error
+        if response.status >= 300:
+            try:
+                raw = response.read(MAX_PROBLEM_BYTES)
+            except _transport_errors() as error:
+                raise self._unavailable(self._url(path, None), error) from error
+            finally:
+                response.release_conn()
+            raise _problem(response.status, raw, self._url(path, None))
+        return response
+
+    def _url(self, path: str, query: Mapping[str, object] | None) -> str:
+        pairs = {
+            name: ",".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
+            for name, value in (query or {}).items()
+            if value not in (None, "", (), [])
+        }
+        return f"{self.base_url}{PREFIX}{path}" + (f"?{urlencode(pairs)}" if pairs else "")
+
+    def _connections(self) -> urllib3.PoolManager:
+        if self._pool is None:
+            self._pool = self._new_pool()
+        return self._pool
+
+    def _new_pool(self) -> urllib3.PoolManager:
+        import urllib3
+
+        settings = self._settings
+        options: dict[str, Any] = {"maxsize": 4}
+        if self.base_url.startswith("https:"):
+            options["cert_reqs"] = "CERT_REQUIRED"
+            for name, path in (
+                ("ca_certs", settings.ca_file),
+                ("cert_file", settings.certificate_file),
+                ("key_file", settings.key_file),
+            ):
+                if path is not None:
+                    options[name] = str(path)
+        proxy = self._proxy()
+        return urllib3.ProxyManager(proxy, **options) if proxy else urllib3.PoolManager(**options)
+
+    def _proxy(self) -> str:
+        """The proxy that the environment names for this address, if any; ``no_proxy`` takes it away."""
+        lower = {name.lower(): value for name, value in self._environment.items() if name.lower().endswith("_proxy")}
+        address = urlsplit(self.base_url)
+        proxy = lower.get(f"{address.scheme}_proxy", "") or lower.get("all_proxy", "")
+        host = (address.hostname or "").lower()
+        for entry in lower.get("no_proxy", "").lower().split(","):
+            name = entry.strip().lstrip("*").rpartition(":")[0] if ":" in entry else entry.strip().lstrip("*")
+            if entry.strip() == "*" or (name and (host == name.lstrip(".") or host.endswith("." + name.lstrip(".")))):
+                return ""
+        return proxy if "://" in proxy or not proxy else f"http://{proxy}"
+
+    def _unavailable(self, url: str, error: Exception) -> ApiUnavailable:
+        text = str(getattr(error, "reason", None) or error)
+        if "CERTIFICATE_VERIFY_FAILED" in text:
+            return ApiUnavailable(
+                url,
+                f"its certificate cannot be trusted: {text}",
+                next_step="set ca_file in the configuration to the certificate authority's file",
+            )
+        return ApiUnavailable(
+            url, f"cannot be reached: {text}", next_step="is mig-api running, and is `api` in the configuration right?"
+        )
+
+
+def _transport_errors() -> tuple[type[Exception], ...]:
+    import urllib3
+
+    return (urllib3.exceptions.HTTPError, OSError)
+
+
+def _problem(status: int, raw: bytes, url: str) -> ApiError:
+    """What the API said, from its problem document (RFC 9457); a proxy's page counts as no usable answer."""
+    try:
+        document = json.loads(raw)
+        detail = document["detail"]
+    except (ValueError, KeyError, TypeError, RecursionError):
+        return ApiUnavailable(url, f"answered with status {status} and no explanation", next_step="is this mig-api?")
+    field, next_step = document.get("field", ""), document.get("next_step", "")
+    error = ApiError(status, str(detail), field=str(field), next_step=str(next_step))
+    if status == 503:
+        return ApiUnavailable(url, str(detail), next_step=str(next_step))
+    return error

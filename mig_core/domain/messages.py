@@ -1,0 +1,45 @@
+"""Messages as a relay sees them: opaque bytes with an address. What is inside is a signed document or a command."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from mig_core.domain.ids import AgentId
+
+
+class Kind(StrEnum):
+    """What an agent sends."""
+
+    RESULT = "result"
+    HEARTBEAT = "heartbeat"
+
+
+@dataclass(frozen=True, slots=True)
+class Outgoing:
+    """A message for one agent. ``expires``: not worth delivering after this moment."""
+
+    agent: AgentId
+    body: bytes
+    expires: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Inbound:
+    """A message from an agent. ``agent`` is who was logged in to the relay: good for counting, proof of nothing."""
+
+    kind: Kind
+    agent: str
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Claimed:
+    """A message claimed by an agent's poll: acknowledged by its ``id``."""
+
+    id: int
+    body: bytes

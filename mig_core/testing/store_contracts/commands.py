@@ -1,0 +1,195 @@
+"""Contract of :class:`mig_core.store.base.Commands` on the way back: answers, lists, followers."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, cast
+
+import pytest
+
+from mig_core.domain.command import CommandState
+from mig_core.domain.ids import CommandId
+from mig_core.errors import InvalidDocument, NotFound
+from mig_core.store.rows import Recording
+from mig_core.testing.store_samples import NOW, action, answer, fanned_out, later, module_result, sample_agent_id
+
+if TYPE_CHECKING:
+    from mig_core.store.base import Store
+
+STRANGE = {"nul": "a\x00b", "\x00key": ["\ud800", "\\u0000", float("inf")], "deep": [{"x": None}]}
+
+
+class CommandsContract:
+    """Answers."""
+
+    def test_an_answer_closes_the_books_once(self, store: Store, store_runner: asyncio.Runner) -> None:
+        """A second one changes nothing, be it the same or another."""
+
+        async def scenario() -> None:
+            (command,) = await fanned_out(store, "web1")
+            first = answer(command, results=[module_result(elements={"a": [1]})], reason="why")
+
+            outcome = await store.commands.record([first], later(1))
+            row = await store.commands.get(command.action, command.agent)
+            again = await store.commands.record([first, answer(command, state=CommandState.FAILED)], later(2))
+
+            assert outcome == [Recording.RECORDED]
+            assert again == [Recording.DUPLICATE, Recording.DUPLICATE]
+            assert row == await store.commands.get(command.action, command.agent)
+            assert (row.state, row.reason, row.found, row.complete) == (CommandState.SUCCESS, "why", True, True)
+            assert row.results == [module_result(elements={"a": [1]}).to_json()]
+            assert (row.finished_at, row.sent_at) == (later(1), later(1))
+
+        store_runner.run(scenario())
+
+    def test_each_answer_of_a_batch_has_its_own_outcome(self, store: Store, store_runner: asyncio.Runner) -> None:
+        """Foreign, late and repeated ones do not hold up the others."""
+
+        async def scenario() -> None:
+            one, two, three = await fanned_out(store, "web1", "web2", "web3", asked=action(ends=10))
+            (elsewhere,) = [row for row in await fanned_out(store, asked=action("other")) if row.agent == one.agent]
+            await store.agents.retire(three.agent, NOW)
+            batch = [
+                answer(one),
+                answer(one, state=CommandState.FAILED),
+                replace(answer(two), agent=one.agent),
+                replace(answer(two), action=elsewhere.action),
+                replace(answer(two), command=CommandId("00000000-0000-7000-8000-000000000000")),
+                replace(answer(two), agent=sample_agent_id("nobody")),
+                answer(three),
+            ]
+
+            outcomes = await store.commands.record(batch, NOW)
+
+            foreign = Recording.FOREIGN
+            assert outcomes == [
+                Recording.RECORDED, Recording.DUPLICATE, foreign, foreign, foreign, foreign, Recording.LATE,
+            ]  # fmt: skip
+            assert (await store.commands.get(two.action, two.agent)).state is CommandState.QUEUED
+            assert await store.commands.record([], NOW) == []
+
+        store_runner.run(scenario())
+
+    def test_an_expired_command_takes_no_answer(self, store: Store, store_runner: asyncio.Runner) -> None:
+        """It is late."""
+
+        async def scenario() -> None:
+            (command,) = await fanned_out(store, "web1", asked=action(ends=10))
+            await store.actions.expire(now=later(100), grace=timedelta())
+
+            assert await store.commands.record([answer(command)], later(101)) == [Recording.LATE]
+            assert (await store.commands.get(command.action, command.agent)).state is CommandState.EXPIRED
+
+        store_runner.run(scenario())
+
+    def test_of_many_recorders_of_one_answer_exactly_one_records(
+        self, store: Store, store_runner: asyncio.Runner
+    ) -> None:
+        """In batches of different order."""
+
+        async def scenario() -> None:
+            commands = await fanned_out(store, *(f"web{number}" for number in range(20)))
+            batch = [answer(one) for one in commands]
+
+            outcomes = await asyncio.gather(
+                store.commands.record(batch, NOW),
+                store.commands.record(batch[::-1], NOW),
+                store.commands.record(batch[10:] + batch[:10], NOW),
+            )
+
+            flat = [one for outcome in outcomes for one in outcome]
+            assert flat.count(Recording.RECORDED) == 20
+            assert flat.count(Recording.DUPLICATE) == 40
+            assert (await store.actions.get(commands[0].action)).counts == {CommandState.SUCCESS: 20}
+
+        store_runner.run(scenario())
+
+    def test_no_character_of_an_answer_can_hold_up_the_others(self, store: Store, store_runner: asyncio.Runner) -> None:
+        """What PostgreSQL cannot hold is replaced."""
+
+        async def scenario() -> None:
+            one, two = await fanned_out(store, "web1", "web2")
+            strange = answer(one, results=[module_result(elements=STRANGE)], reason="\ud800 \x00")  # type: ignore[arg-type]  # infinity is no JSON
+
+            outcomes = await store.commands.record([strange, answer(two)], NOW)
+
+            assert outcomes == [Recording.RECORDED, Recording.RECORDED]
+            row = await store.commands.get(one.action, one.agent)
+            elements: Any = cast("list[Any]", row.results)[0]["elements"]
+            assert elements["nul"] == "a\ufffdb"
+            assert elements["\ufffdkey"][1:] == ["\\u0000", None]
+            assert elements["deep"] == [{"x": None}]
+
+        store_runner.run(scenario())
+
+    def test_lists_come_by_agent_name_and_can_be_narrowed(self, store: Store, store_runner: asyncio.Runner) -> None:
+        """Every command once, whatever the page's length."""
+
+        async def scenario() -> None:
+            commands = await fanned_out(store, *(f"web{number}" for number in range(7)))
+            await store.commands.record([answer(commands[2], results=[module_result()])], NOW)
+            await store.commands.record([answer(commands[4], results=[module_result(found=False)])], NOW)
+            identifier = commands[0].action
+            seen, cursor = [], ""
+            while True:
+                page, cursor = await store.commands.list(identifier, cursor=cursor, limit=3)
+                seen += [one.agent_name for one in page]
+                if not cursor:
+                    break
+            done, _ = await store.commands.list(identifier, states=[CommandState.SUCCESS])
+            found, _ = await store.commands.list(identifier, found=True)
+
+            assert seen == [f"web{number}" for number in range(7)]
+            assert [one.agent_name for one in done] == ["web2", "web4"]
+            assert [one.agent_name for one in found] == ["web2"]
+            with pytest.raises(NotFound):
+                await store.commands.get(identifier, sample_agent_id("nobody"))
+
+        store_runner.run(scenario())
+
+    def test_a_follower_sees_every_final_command_once_in_order(
+        self, store: Store, store_runner: asyncio.Runner
+    ) -> None:
+        """While answers are recorded at the same time by several, in transactions that end in any order."""
+
+        async def scenario() -> None:
+            commands = await fanned_out(store, *(f"web{number:03}" for number in range(60)))
+            batches = [[answer(one) for one in commands[start::6]] for start in range(6)]
+            seen: list[str] = []
+
+            async def follow() -> None:
+                position = ""
+                while len(seen) < len(commands):
+                    for row in await store.commands.finished_since(commands[0].action, position=position, limit=7):
+                        seen.append(row.id)
+                        position = row.position
+
+            async with asyncio.timeout(20):
+                await asyncio.gather(follow(), *(store.commands.record(batch, NOW) for batch in batches))
+
+            assert len(seen) == len(set(seen)) == 60
+
+        store_runner.run(scenario())
+
+    def test_a_follower_also_sees_what_ended_without_an_answer(
+        self, store: Store, store_runner: asyncio.Runner
+    ) -> None:
+        """After a restart from its last position."""
+
+        async def scenario() -> None:
+            one, two, three = await fanned_out(store, "web1", "web2", "web3", asked=action(ends=10))
+            await store.commands.record([answer(two)], NOW)
+            (first,) = await store.commands.finished_since(one.action, position="")
+            await store.agents.retire(three.agent, NOW)
+            await store.actions.expire(now=later(100), grace=timedelta())
+
+            rest = await store.commands.finished_since(one.action, position=first.position)
+
+            assert [row.agent_name for row in rest] == ["web3", "web1"]
+            assert await store.commands.finished_since(one.action, position=rest[-1].position) == []
+            with pytest.raises(InvalidDocument, match="position"):
+                await store.commands.finished_since(one.action, position="1; DROP TABLE commands")
+
+        store_runner.run(scenario())

@@ -1,0 +1,139 @@
+"""Contract of :class:`mig_core.store.base.Commands` on the way out: leases, sent, cancels."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from mig_core.domain.command import ActionState, CommandState
+from mig_core.store.rows import Recording
+from mig_core.testing.store_samples import ENVELOPE, LEASE, NOW, SIGNER, action, answer, enrolled, fanned_out, later
+
+if TYPE_CHECKING:
+    from mig_core.store.base import Store
+
+RELAYS = ["https", "amqp"]
+
+
+class OutboxContract:
+    """From the books to the relay."""
+
+    def test_two_schedulers_never_claim_the_same_command(self, store: Store, store_runner: asyncio.Runner) -> None:
+        """Together they claim all."""
+
+        async def scenario() -> None:
+            commands = await fanned_out(store, *(f"web{number:02}" for number in range(30)))
+
+            claims = await asyncio.gather(
+                *(store.commands.claim_unsent(RELAYS, limit=10, lease=LEASE, now=NOW) for _ in range(4))
+            )
+
+            claimed = [one.id for claim in claims for one in claim]
+            assert len(claimed) == len(set(claimed))
+            rest = await store.commands.claim_unsent(RELAYS, limit=100, lease=LEASE, now=NOW)
+            assert {*claimed, *(one.id for one in rest)} == {one.id for one in commands}
+            assert all(len(claim) <= 10 for claim in claims)
+
+        store_runner.run(scenario())
+
+    def test_a_claim_carries_what_the_relay_needs(self, store: Store, store_runner: asyncio.Runner) -> None:
+        """Of the relays that were asked for, and comes again when the lease has run out."""
+
+        async def scenario() -> None:
+            (queue1,) = await enrolled(store, "queue1", relay="amqp")
+            asked = action()
+            commands = await fanned_out(store, "web1", asked=asked)
+
+            (amqp,) = await store.commands.claim_unsent(["amqp"], limit=10, lease=LEASE, now=NOW)
+            leased = await store.commands.claim_unsent(["amqp"], limit=10, lease=LEASE, now=later(29))
+            again = await store.commands.claim_unsent(["amqp"], limit=10, lease=LEASE, now=later(31))
+
+            assert (amqp.agent, amqp.relay, amqp.action) == (queue1, "amqp", asked.id)
+            assert (amqp.envelope, amqp.expire_after) == (ENVELOPE, asked.expire_after)
+            assert leased == []
+            assert again == [amqp]
+            (https,) = await store.commands.claim_unsent(RELAYS, limit=10, lease=LEASE, now=NOW)
+            assert https.id == commands[1].id
+
+        store_runner.run(scenario())
+
+    def test_sent_commands_are_not_claimed_again(self, store: Store, store_runner: asyncio.Runner) -> None:
+        """And an answer that came before the mark stays."""
+
+        async def scenario() -> None:
+            one, two = await fanned_out(store, "web1", "web2")
+            await store.commands.record([answer(two)], later(1))
+
+            await store.commands.mark_sent([one.id, two.id], later(2))
+            await store.commands.mark_sent([one.id], later(3))
+
+            sent = await store.commands.get(one.action, one.agent)
+            assert (sent.state, sent.sent_at) == (CommandState.SENT, later(2))
+            assert (await store.commands.get(two.action, two.agent)).state is CommandState.SUCCESS
+            assert await store.commands.claim_unsent(RELAYS, limit=10, lease=LEASE, now=later(999)) == []
+
+        store_runner.run(scenario())
+
+    def test_a_cancel_stops_what_has_not_left_and_follows_what_has(
+        self, store: Store, store_runner: asyncio.Runner
+    ) -> None:
+        """The sent command stays open until its agent answers."""
+
+        async def scenario() -> None:
+            sent, queued = await fanned_out(store, "web1", "web2")
+            await store.commands.mark_sent([sent.id], NOW)
+
+            row = await store.actions.cancel(sent.action, b"cancel", by=SIGNER, now=later(1))
+
+            assert row.state is ActionState.INFLIGHT
+            assert row.counts == {CommandState.SENT: 1, CommandState.CANCELLED: 1}
+            stopped = await store.commands.get(queued.action, queued.agent)
+            assert (stopped.state, stopped.reason) == (CommandState.CANCELLED, "cancelled before it was sent")
+            assert await store.commands.claim_unsent(RELAYS, limit=10, lease=LEASE, now=later(99)) == []
+            (cancel,) = await store.commands.claim_unsent_cancels(RELAYS, limit=10, lease=LEASE, now=later(1))
+            assert (cancel.action, cancel.agent, cancel.relay) == (sent.action, sent.agent, "https")
+            assert cancel.envelope == b"cancel"
+            told = answer(sent, state=CommandState.CANCELLED, reason="cancelled while it ran")
+            assert await store.commands.record([told], later(2)) == [Recording.RECORDED]
+            assert await store.actions.settle(later(3)) == [sent.action]
+            assert (await store.actions.get(sent.action)).state is ActionState.CANCELLED
+
+        store_runner.run(scenario())
+
+    def test_cancels_are_leased_like_commands(self, store: Store, store_runner: asyncio.Runner) -> None:
+        """Claimed by one, claimed again unless marked."""
+
+        async def scenario() -> None:
+            commands = await fanned_out(store, "web1", "web2")
+            await store.commands.mark_sent([one.id for one in commands], NOW)
+            await store.actions.cancel(commands[0].action, b"cancel", by=SIGNER, now=NOW)
+            await store.actions.cancel(commands[0].action, b"cancel", by=SIGNER, now=NOW)
+
+            claims = await asyncio.gather(
+                *(store.commands.claim_unsent_cancels(RELAYS, limit=10, lease=LEASE, now=NOW) for _ in range(3))
+            )
+            await store.commands.mark_cancels_sent([(commands[0].action, commands[0].agent)])
+            again = await store.commands.claim_unsent_cancels(RELAYS, limit=10, lease=LEASE, now=later(31))
+
+            assert sorted(one.agent for claim in claims for one in claim) == sorted(one.agent for one in commands)
+            assert [one.agent for one in again] == [commands[1].agent]
+
+        store_runner.run(scenario())
+
+    def test_a_cancel_also_follows_a_command_that_is_just_being_sent(
+        self, store: Store, store_runner: asyncio.Runner
+    ) -> None:
+        """Its scheduler may have handed it over, or died before: the books close, and the agent is told."""
+
+        async def scenario() -> None:
+            (command,) = await fanned_out(store, "web1")
+            await store.commands.claim_unsent(RELAYS, limit=10, lease=LEASE, now=NOW)
+
+            await store.actions.cancel(command.action, b"cancel", by=SIGNER, now=NOW)
+            await store.commands.mark_sent([command.id], NOW)
+
+            assert (await store.commands.get(command.action, command.agent)).state is CommandState.CANCELLED
+            assert len(await store.commands.claim_unsent_cancels(RELAYS, limit=10, lease=LEASE, now=NOW)) == 1
+            assert await store.commands.record([answer(command)], NOW) == [Recording.LATE]
+
+        store_runner.run(scenario())

@@ -1,0 +1,127 @@
+"""The content of one open file, for all slots that want to know something about it.
+
+Between ``evaluation``, which opens files, and ``reader``, which reads them. What has to be read for a given set of
+slots is worked out once (:func:`groups_of`), because most files of a run are read for the same set.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from mig_file import digests
+from mig_file import tally as reasons
+from mig_file.checks import ContentCheck
+from mig_file.reader import NOTHING_FOUND
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from mig_file.checks import Slot
+    from mig_file.content import Question
+    from mig_file.naming import PathText
+    from mig_file.reader import Reader, Reading
+    from mig_file.tally import Tally
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Slots that one read of a file serves."""
+
+    expand: bool
+    every_kind: bool
+    """How compressed files are read: expanded at all, and of every kind."""
+    slots: tuple[Slot, ...]
+    questions: tuple[Question, ...]
+    algorithms: tuple[str, ...]
+    fails_on_nothing: bool
+    """Whether no slot can pass when not one line answers any question."""
+
+
+def groups_of(slots: Iterable[Slot]) -> tuple[Group, ...]:
+    """The reads needed for ``slots``, of which each has something to be read."""
+    kinds: dict[tuple[bool, bool], list[Slot]] = {}
+    for slot in slots:
+        kinds.setdefault(_kind_of(slot), []).append(slot)
+    groups = []
+    for (expand, every_kind), members in kinds.items():
+        algorithms = {name: None for slot in members for name in slot.algorithms}
+        if algorithms and any(slot.search.options.returnsha256 for slot in members):
+            algorithms[digests.RETURNED] = None
+        groups.append(
+            Group(
+                expand=expand,
+                every_kind=every_kind,
+                slots=tuple(members),
+                questions=tuple(dict.fromkeys(question for slot in members for question in slot.questions)),
+                algorithms=tuple(algorithms),
+                fails_on_nothing=all(_needs_a_line(slot) for slot in members),
+            )
+        )
+    return tuple(groups)
+
+
+class OpenFile:
+    """One open file."""
+
+    __slots__ = ("_fd", "_path", "_reader", "_readings", "_size", "_tally", "_used")
+
+    def __init__(self, fd: int, size: int, path: PathText, reader: Reader, tally: Tally) -> None:
+        """``fd`` stands at the beginning and belongs to the caller."""
+        self._fd = fd
+        self._size = size
+        self._path = path
+        self._reader = reader
+        self._tally = tally
+        self._readings: dict[tuple[bool, bool], Reading] = {}
+        self._used = False
+
+    def judge(self, groups: Sequence[Group]) -> list[Slot]:
+        """The slots whose content checks the file passes."""
+        passed: list[Slot] = []
+        for group in groups:
+            reading = self._read(group.questions, group.algorithms, group.expand, group.every_kind)
+            if reading is NOTHING_FOUND and group.fails_on_nothing:
+                continue
+            self._readings[group.expand, group.every_kind] = reading
+            for slot in group.slots:
+                verdict = slot.judge(reading)
+                if verdict:
+                    passed.append(slot)
+                elif verdict is None and reading.problem is None:
+                    self._tally.skip(reasons.LONG_LINE, self._path)
+        return passed
+
+    def sha256(self, slot: Slot) -> str:
+        """The SHA-256 for a slot's row; empty if it is not asked for or cannot be had."""
+        if not slot.search.options.returnsha256:
+            return ""
+        kind = _kind_of(slot)
+        reading = self._readings.get(kind)
+        if reading is not None and reading.problem is not None:
+            return ""
+        if reading is None or digests.RETURNED not in (reading.digests or ()):
+            reading = self._readings[kind] = self._read((), (digests.RETURNED,), *kind)
+        return (reading.digests or {}).get(digests.RETURNED, "")
+
+    def _read(
+        self, questions: Sequence[Question], algorithms: Sequence[str], expand: bool, every_kind: bool
+    ) -> Reading:
+        if self._used:
+            os.lseek(self._fd, 0, os.SEEK_SET)
+        self._used = True
+        reading = self._reader.read(self._fd, self._size, questions, algorithms, expand=expand, every_kind=every_kind)
+        if reading.problem is not None:
+            self._tally.skip(reading.problem[0], self._path)
+            self._tally.error(self._path, reading.problem[1])
+        return reading
+
+
+def _kind_of(slot: Slot) -> tuple[bool, bool]:
+    options = slot.search.options
+    return options.decompress or options.decompressall, options.decompressall
+
+
+def _needs_a_line(slot: Slot) -> bool:
+    return any(isinstance(check, ContentCheck) and not check.negated for check in slot.reading)

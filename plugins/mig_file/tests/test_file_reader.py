@@ -1,0 +1,256 @@
+"""Reading in pieces: whatever the sizes of buffer, lines and windows, the answer is that of the whole content."""
+
+from __future__ import annotations
+
+import bz2
+import gzip
+import hashlib
+import lzma
+import os
+from typing import TYPE_CHECKING
+
+import pytest
+import re2
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from mig_file import tally
+from mig_file.content import Question, Questions
+from mig_file.reader import DeadlinePassed, Reader, Reading
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
+
+
+def _never() -> bool:
+    return False
+
+
+def _read(
+    content: bytes,
+    questions: Sequence[Question] = (),
+    algorithms: Sequence[str] = (),
+    *,
+    expand: bool = False,
+    every_kind: bool = False,
+    expired: Callable[[], bool] = _never,
+    read_size: int = 1 << 20,
+    max_line: int = 2 << 20,
+    overlap: int = 512 << 10,
+    expanded_bound: int = 1 << 30,
+    size: int | None = None,
+) -> Reading:
+    reader = Reader(
+        Questions(questions),
+        expired,
+        read_size=read_size,
+        max_line=max_line,
+        overlap=overlap,
+        expanded_bound=expanded_bound,
+    )
+    fd = os.memfd_create("content")
+    try:
+        os.write(fd, content)
+        os.lseek(fd, 0, os.SEEK_SET)
+        known = len(content) if size is None else size
+        return reader.read(fd, known, questions, algorithms, expand=expand, every_kind=every_kind)
+    finally:
+        os.close(fd)
+
+
+def _lines(content: bytes) -> list[bytes]:
+    lines = content.split(b"\n")
+    if not lines[-1]:
+        lines.pop()
+    return [line.removesuffix(b"\r") for line in lines]
+
+
+CONTENT = st.lists(
+    st.sampled_from([b"a", b"b", b"ab", b"aaaa", b"\n", b"\n", b"\r\n", b"\r", b"\xc3\xa9", b"\xff", b"xyzzy"]),
+    max_size=30,
+).map(b"".join)
+BOUNDED = st.sampled_from(["ab", "^a", "b$", "^ab$", "a.b", "^$", "xyzzy", "é", r"\ba", r"a\b", r"[^a]b", "aaaa"])
+
+
+@settings(max_examples=500, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(
+    content=CONTENT,
+    regexes=st.lists(BOUNDED, min_size=1, max_size=5, unique=True),
+    read_size=st.integers(1, 9),
+    every_line=st.booleans(),
+)
+def test_pieces_of_any_size_answer_like_the_whole(
+    content: bytes, regexes: list[str], read_size: int, every_line: bool
+) -> None:
+    questions = [Question(regex, every_line) for regex in regexes]
+    texts = [line.decode("utf-8", "surrogateescape") for line in _lines(content)]
+    texts = ["".join("\ufffd" if 0xDC80 <= ord(one) <= 0xDCFF else one for one in text) for text in texts]
+    judge = all if every_line else any
+
+    reading = _read(content, questions, ["sha256"], read_size=read_size)
+
+    for question in questions:
+        expected = bool(texts) and judge(re2.search(question.regex, text) is not None for text in texts)
+        assert (question in reading.found) == expected
+    assert not reading.doubtful
+    assert reading.digests == {"sha256": hashlib.sha256(content).hexdigest().upper()}
+
+
+@settings(max_examples=500, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(content=CONTENT, regexes=st.lists(BOUNDED, min_size=1, max_size=5, unique=True), read_size=st.integers(1, 6))
+def test_windows_of_lines_too_long_to_hold_answer_like_the_whole(
+    content: bytes, regexes: list[str], read_size: int
+) -> None:
+    questions = [Question(regex, False) for regex in regexes]
+    whole = _read(content, questions)
+
+    reading = _read(content, questions, read_size=read_size, max_line=16, overlap=10)
+
+    assert set(reading.found) == set(whole.found)
+    assert not reading.doubtful
+
+
+def test_a_line_of_many_megabytes_is_searched_to_its_end() -> None:
+    content = b"A" * (5 << 20) + b"NEEDLE" + b"B" * (3 << 20) + b"\nTAIL\n"
+    needle, tail, absent = Question("NEEDLE", False), Question("^TAIL$", False), Question("AKIA[0-9]{4}", False)
+
+    reading = _read(content, [needle, tail, absent])
+
+    assert set(reading.found) == {needle, tail}
+    assert not reading.doubtful
+
+
+def test_repetition_that_found_nothing_in_a_line_too_long_to_hold_is_left_open() -> None:
+    content = b"A" * (5 << 20)
+    repeated, every = Question("^A+B", False), Question("^A", True)
+
+    reading = _read(content, [repeated, every])
+
+    assert not reading.found
+    assert set(reading.doubtful) == {repeated, every}
+
+
+def test_a_match_across_the_border_of_two_reads_is_found() -> None:
+    content = b"x" * ((1 << 20) - 3) + b"NEEDLE\n" + b"y" * 100
+    needle = Question("NEEDLE", False)
+
+    assert _read(content, [needle]).found == {needle}
+
+
+def test_all_digests_come_from_one_read() -> None:
+    names = ["md5", "sha1", "sha256", "sha384", "sha512", "sha3_224", "sha3_256", "sha3_384", "sha3_512"]
+    content = os.urandom(3 << 20)
+
+    reading = _read(content, (), names)
+
+    assert reading.digests == {name: hashlib.new(name, content).hexdigest().upper() for name in names}
+
+
+def test_a_file_that_does_not_know_its_size_is_read_to_its_end() -> None:
+    last = Question("^last$", False)
+
+    assert _read(b"first\n" * 10 + b"last", [last], size=0).found == {last}
+    assert _read(b"first\n" * 10 + b"last", [last], size=4096).found == {last}
+    assert _read(b"first\n" * 10 + b"last", [last], size=3).found == {last}
+
+
+def test_time_that_runs_out_inside_a_large_file_stops_the_read() -> None:
+    with pytest.raises(DeadlinePassed):
+        _read(b"a\n" * (2 << 20), [Question("b", False)], expired=lambda: True)
+
+
+@pytest.mark.parametrize(
+    ("compress", "every_kind"), [(gzip.compress, False), (bz2.compress, True), (lzma.compress, True)]
+)
+def test_compressed_content_is_read_as_what_it_holds(compress: Callable[[bytes], bytes], every_kind: bool) -> None:
+    plain = b"alpha\n" * 300_000 + b"omega"
+    omega = Question("^omega$", False)
+
+    reading = _read(compress(plain), [omega], ["md5"], expand=True, every_kind=every_kind)
+
+    assert reading.found == {omega}
+    assert reading.digests == {"md5": hashlib.md5(plain).hexdigest().upper()}
+    assert reading.problem is None
+
+
+@settings(max_examples=100, deadline=None)
+@given(parts=st.lists(st.binary(max_size=200), min_size=1, max_size=4), read_size=st.integers(1, 50))
+def test_several_gzip_members_are_one_stream(parts: list[bytes], read_size: int) -> None:
+    packed = b"".join(gzip.compress(part) for part in parts)
+
+    reading = _read(packed, (), ["sha1"], expand=True, read_size=read_size)
+
+    assert reading.digests == {"sha1": hashlib.sha1(b"".join(parts)).hexdigest().upper()}
+
+
+def test_bzip2_is_left_alone_when_only_gzip_was_asked_for() -> None:
+    packed = bz2.compress(b"alpha")
+
+    reading = _read(packed, (), ["md5"], expand=True)
+
+    assert reading.digests == {"md5": hashlib.md5(packed).hexdigest().upper()}
+
+
+@pytest.mark.parametrize(
+    "damaged",
+    [
+        gzip.compress(b"alpha" * 100)[:25],
+        b"\x1f\x8b",
+        b"\x1f\x8bnot gzip at all",
+        gzip.compress(b"alpha") + b"TRAILING",
+        bz2.compress(b"alpha" * 100)[:30],
+        lzma.compress(b"alpha" * 100)[:30],
+        b"BZh9not bzip2",
+        b"\xfd7zXZ\x00not xz",
+    ],
+)
+def test_damaged_compressed_content_leaves_the_question_open(damaged: bytes) -> None:
+    absent = Question("absent", False)
+
+    reading = _read(damaged, [absent], ["md5"], expand=True, every_kind=True)
+
+    assert reading.problem is not None
+    assert reading.problem[0] == tally.DAMAGED
+    assert reading.digests is None
+    assert set(reading.doubtful) == {absent}
+
+
+def test_what_was_found_before_the_damage_counts() -> None:
+    first = Question("^first$", False)
+
+    reading = _read(gzip.compress(b"first\n" * 500_000)[:-4], [first, Question("absent", False)], expand=True)
+
+    assert reading.found == {first}
+
+
+def test_a_decompression_bomb_is_given_up_in_time() -> None:
+    bomb = gzip.compress(bytes(64 << 20))
+
+    reading = _read(bomb, [Question("absent", False)], expand=True, expanded_bound=1 << 20)
+
+    assert reading.problem is not None
+    assert reading.problem[0] == tally.TOO_LARGE
+
+
+def test_xz_that_needs_more_memory_than_we_give_is_reported() -> None:
+    greedy = lzma.compress(b"alpha", preset=9)
+
+    reading = _read(greedy, [Question("absent", False)], expand=True, every_kind=True)
+
+    assert reading.problem is not None
+
+
+def test_a_file_that_would_make_us_wait_is_reported(tmp_path: Path) -> None:
+    fifo = tmp_path / "fifo"
+    os.mkfifo(fifo)
+    reading_end = os.open(fifo, os.O_RDONLY | os.O_NONBLOCK)
+    writing_end = os.open(fifo, os.O_WRONLY)
+    try:
+        reading = Reader(Questions(()), _never).read(reading_end, 0, (), ["md5"])
+    finally:
+        os.close(reading_end)
+        os.close(writing_end)
+
+    assert reading.problem == (tally.WOULD_BLOCK, "resource temporarily unavailable")
+    assert reading.digests is None

@@ -1,0 +1,336 @@
+"""The whole agent as a process, against a platform over real HTTP, with real signatures and real children."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import time
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from mig_core.domain.command import CommandState
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+Endpoint = Any
+Platform = Any
+"""They live in conftest.py, which cannot be imported under this import mode."""
+
+
+def lines(path: Path) -> list[str]:
+    return path.read_text().split() if path.exists() else []
+
+
+def alive(pid: int) -> bool:
+    with contextlib.suppress(FileNotFoundError, ProcessLookupError), open(f"/proc/{pid}/stat", encoding="ascii") as file:
+        return file.read().rpartition(")")[2].split()[0] != "Z"
+    return False
+
+
+def eventually(condition: Any, seconds: float = 10.0) -> None:
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "it did not happen"
+        time.sleep(0.01)
+
+
+def test_a_signed_question_gets_a_signed_answer_and_leaves_its_trace_in_the_ledger(endpoint: Endpoint, platform: Platform) -> None:
+    endpoint.start()
+    action = endpoint.action(("echo", {"word": "hello"}), ("echo", {"word": ""}))
+    command = endpoint.command(action)
+
+    platform.send(command)
+    answer = platform.answer_to(command.command)
+
+    assert (answer.state, answer.reason, answer.action) == (CommandState.SUCCESS, "", action.id)
+    assert [one.found for one in answer.results] == [True, False]
+    assert answer.results[0].elements["tags"] == {"team": "blue"}
+    platform.wait_for(lambda: platform.waiting == 0)
+    shown = endpoint.run("log")
+    assert shown.returncode == 0
+    assert "asked" in shown.stdout and "answered" in shown.stdout and "chain is whole" in shown.stderr
+    facts = platform.server.enrolments[0].facts
+    assert facts.name == "web1.example.net"
+    assert "echo" in facts.modules
+    assert "no_such_file" in facts.failures["broken"]
+    assert facts.environment["os"] == "linux"
+
+
+def test_a_clean_stop_is_quick_and_what_ran_comes_again_without_counting_as_a_crash(endpoint: Endpoint, platform: Platform) -> None:
+    trace = endpoint.folder / "trace"
+    command = endpoint.command(endpoint.action(("counting", {"word": str(trace), "seconds": 60})))
+    platform.send(command)
+    for times in range(1, 4):
+        endpoint.start()
+        eventually(lambda times=times: len(lines(trace)) == times)
+        child = int(lines(trace)[-1])
+
+        began = time.monotonic()
+        assert endpoint.stop() == 0
+
+        assert time.monotonic() - began < 3
+        assert not alive(child)
+        platform.queue.end_leases()
+    assert platform.waiting == 1
+    assert not platform.answers
+
+
+def test_nothing_is_lost_when_the_agent_is_killed_in_the_middle(endpoint: Endpoint, platform: Platform) -> None:
+    trace = endpoint.folder / "trace"
+    action = endpoint.action(("counting", {"word": str(trace), "seconds": 2}))
+    command = endpoint.command(action)
+    endpoint.start()
+    platform.send(command)
+    eventually(lambda: lines(trace))
+
+    endpoint.stop(signal.SIGKILL)
+    eventually(lambda: not alive(int(lines(trace)[0])))
+    platform.queue.end_leases()
+    endpoint.start()
+
+    assert platform.answer_to(command.command).state is CommandState.SUCCESS
+    assert len(lines(trace)) == 2
+    platform.wait_for(lambda: platform.waiting == 0)
+
+
+def test_a_command_that_took_the_agent_down_twice_is_answered_and_not_run_again(endpoint: Endpoint, platform: Platform) -> None:
+    trace = endpoint.folder / "trace"
+    command = endpoint.command(endpoint.action(("agentkiller", {"word": str(trace)})))
+    platform.send(command)
+    for _ in range(2):
+        endpoint.start()
+        assert endpoint.wait(10) == -signal.SIGKILL
+        platform.queue.end_leases()
+
+    endpoint.start()
+    answer = platform.answer_to(command.command)
+
+    assert answer.state is CommandState.KILLED
+    assert "took the agent down 2 times" in answer.reason
+    assert lines(trace) == ["run", "run"]
+
+
+def test_a_delivery_that_is_repeated_is_acknowledged_and_not_run_again(endpoint: Endpoint, platform: Platform) -> None:
+    trace = endpoint.folder / "trace"
+    command = endpoint.command(endpoint.action(("counting", {"word": str(trace)})))
+    endpoint.start()
+    platform.send(command)
+    platform.answer_to(command.command)
+
+    platform.send(command)
+    platform.wait_for(lambda: platform.waiting == 0)
+    endpoint.stop()
+    platform.send(command)
+    endpoint.start()
+    platform.wait_for(lambda: platform.waiting == 0)
+
+    assert len(lines(trace)) == 1
+    assert len(platform.answers[command.command]) == 1
+
+
+def test_an_action_that_comes_again_under_another_command_is_refused_as_a_replay(endpoint: Endpoint, platform: Platform) -> None:
+    action = endpoint.action(("echo", {}))
+    first, second = endpoint.command(action), endpoint.command(action)
+    endpoint.start()
+    platform.send(first)
+    platform.answer_to(first.command)
+
+    platform.send(second)
+    answer = platform.answer_to(second.command)
+
+    assert answer.state is CommandState.REFUSED
+    assert answer.reason.startswith("replay: ")
+    assert answer.action == action.id
+
+
+def test_refusals_are_signed_answers_that_name_the_check(endpoint: Endpoint, platform: Platform) -> None:
+    cases = {
+        "signature: ": endpoint.command(endpoint.action(("echo", {})), signed=False),
+        "target: ": endpoint.command(endpoint.action(("echo", {}), target="name = 'elsewhere'")),
+        "module: ": endpoint.command(endpoint.action(("absent", {}))),
+        "acl: module failing needs weight 2, has 1": endpoint.command(endpoint.action(("echo", {}), ("failing", {}))),
+        "parameters: ": endpoint.command(endpoint.action(("echo", {"wrod": "x"}))),
+    }
+    endpoint.start()
+    for command in cases.values():
+        platform.send(command)
+
+    for words, command in cases.items():
+        answer = platform.answer_to(command.command)
+        assert answer.state is CommandState.REFUSED
+        assert answer.reason.startswith(words)
+        assert answer.results == ()
+    assert endpoint.run("log").returncode == 0
+
+
+def test_messages_that_are_no_commands_of_ours_are_counted_and_acknowledged(endpoint: Endpoint, platform: Platform) -> None:
+    endpoint.start()
+    platform.wait_for(lambda: bool(platform.heartbeats))
+    stranger = endpoint.command(endpoint.action(("echo", {})))
+    body = json.loads(stranger.to_bytes())
+
+    for broken in ({}, {**body, "kind": "poem"}, {**body, "agent": "a" * 32}, {**body, "more": 1}):
+        from mig_core.domain.messages import Outgoing
+        from mig_core.testing.https_relay_site import END, run
+
+        run(platform.queue.put_commands([Outgoing(endpoint.id, json.dumps(broken).encode(), END)]))
+
+    platform.wait_for(lambda: platform.waiting == 0)
+    platform.wait_for(lambda: platform.heartbeats[-1].statistics.get("messages_malformed") == 4)
+    assert not platform.answers
+
+
+def test_a_cancel_ends_what_runs_and_keeps_what_was_found(endpoint: Endpoint, platform: Platform) -> None:
+    trace = endpoint.folder / "trace"
+    action = endpoint.action(("stubborn", {"word": str(trace), "seconds": 50}), ("echo", {}))
+    command = endpoint.command(action)
+    endpoint.start()
+    platform.send(command)
+    eventually(lambda: lines(trace))
+
+    platform.send(endpoint.cancel(action))
+    answer = platform.answer_to(command.command)
+
+    assert answer.state is CommandState.CANCELLED
+    assert [one.elements for one in answer.results] == [["first", "second"]]
+    assert not alive(int(lines(trace)[0]))
+
+
+def test_a_cancel_that_arrives_first_is_remembered_across_a_restart(endpoint: Endpoint, platform: Platform) -> None:
+    action = endpoint.action(("echo", {}))
+    endpoint.start()
+    platform.send(endpoint.cancel(action))
+    platform.wait_for(lambda: platform.waiting == 0)
+    endpoint.stop()
+    endpoint.start()
+
+    command = endpoint.command(action)
+    platform.send(command)
+
+    assert platform.answer_to(command.command).state is CommandState.CANCELLED
+
+
+def test_several_commands_run_at_once_and_a_cancel_overtakes_those_that_wait(endpoint: Endpoint, platform: Platform) -> None:
+    endpoint.configure(platform.server.url, concurrency=2)
+    traces = [endpoint.folder / f"trace{number}" for number in range(4)]
+    actions = [endpoint.action(("stubborn", {"word": str(trace), "seconds": 50})) for trace in traces]
+    commands = [endpoint.command(action) for action in actions]
+    endpoint.start()
+    for command in commands:
+        platform.send(command)
+    eventually(lambda: sum(trace.exists() for trace in traces) == 2)
+
+    for action in actions:
+        platform.send(endpoint.cancel(action))
+
+    for command in commands:
+        assert platform.answer_to(command.command).state is CommandState.CANCELLED
+    assert sum(trace.exists() for trace in traces) == 2
+
+
+def test_answers_wait_on_disk_while_the_platform_is_away(endpoint: Endpoint, platform: Platform) -> None:
+    commands = [endpoint.command(endpoint.action(("counting", {"word": str(endpoint.folder / f"t{n}"), "seconds": 1}))) for n in range(3)]
+    endpoint.start()
+    for command in commands:
+        platform.send(command)
+    eventually(lambda: (endpoint.folder / "t0").exists())
+    platform.leave()
+    eventually(lambda: len(os.listdir(endpoint.state / "spool")) == 3)
+    endpoint.stop(signal.SIGKILL)
+
+    platform.queue.end_leases()
+    platform.come_back()
+    endpoint.start()
+
+    for number, command in enumerate(commands):
+        assert platform.answer_to(command.command).state is CommandState.SUCCESS
+        assert len(lines(endpoint.folder / f"t{number}")) == 1
+    platform.wait_for(lambda: platform.waiting == 0)
+    eventually(lambda: not os.listdir(endpoint.state / "spool"))
+
+
+def test_an_agent_whose_login_is_refused_enrols_again(endpoint: Endpoint, platform: Platform) -> None:
+    endpoint.start()
+    platform.wait_for(lambda: bool(platform.heartbeats))
+    command = endpoint.command(endpoint.action(("echo", {})))
+
+    platform.server.tokens[endpoint.id] = "another"
+    platform.send(command)
+
+    assert platform.answer_to(command.command).state is CommandState.SUCCESS
+    assert len(platform.server.enrolments) == 2
+
+
+def test_an_agent_that_is_not_approved_yet_waits_and_stops_at_once_when_told(endpoint: Endpoint, platform: Platform) -> None:
+    platform.server.approval_pending = True
+    endpoint.start()
+    eventually(lambda: "mig agent approve" in endpoint.log if (endpoint.folder / "log").exists() else False)
+
+    assert endpoint.stop() == 0
+
+    assert not (endpoint.state / "relay.token").exists()
+
+
+def test_heartbeats_are_signed_and_their_numbers_grow_across_restarts(endpoint: Endpoint, platform: Platform) -> None:
+    for _ in range(2):
+        endpoint.start()
+        seen = len(platform.heartbeats)
+        platform.wait_for(lambda seen=seen: len(platform.heartbeats) >= seen + 2)
+        endpoint.stop()
+
+    numbers = [one.sequence for one in platform.heartbeats]
+    assert numbers == sorted(set(numbers))
+    assert platform.heartbeats[-1].facts.id == endpoint.id
+    assert len(platform.server.enrolments) == 1
+    assert platform.heartbeats[-1].sent <= datetime.now(UTC)
+
+
+def test_the_action_ends_with_its_window_even_if_the_policy_would_allow_more(endpoint: Endpoint, platform: Platform) -> None:
+    command = endpoint.command(endpoint.action(("stubborn", {"seconds": 50}), seconds=3.0))
+    endpoint.start()
+    platform.send(command)
+
+    answer = platform.answer_to(command.command)
+
+    assert answer.state is CommandState.TIMEOUT
+    assert answer.results[0].elements == ["first", "second"]
+
+
+def test_a_second_agent_on_the_same_state_directory_is_refused(endpoint: Endpoint, platform: Platform) -> None:
+    endpoint.start()
+    platform.wait_for(lambda: bool(platform.heartbeats))
+
+    second = endpoint.run()
+
+    assert second.returncode == 1
+    assert "another agent uses this state directory" in second.stderr
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_no_process_is_left_behind(endpoint: Endpoint, platform: Platform, number: int) -> None:
+    pids = endpoint.folder / "pids"
+    command = endpoint.command(endpoint.action(("breeder", {"word": str(pids), "seconds": 50})))
+    endpoint.start()
+    platform.send(command)
+    eventually(lambda: len(lines(pids)) == 10)
+
+    endpoint.stop(number)
+
+    eventually(lambda: not any(alive(int(pid)) for pid in lines(pids)))
+
+
+def test_no_process_is_left_behind_even_when_the_agent_is_killed(endpoint: Endpoint, platform: Platform) -> None:
+    pids = endpoint.folder / "pids"
+    command = endpoint.command(endpoint.action(("breeder", {"word": str(pids), "seconds": 50})))
+    endpoint.start()
+    platform.send(command)
+    eventually(lambda: len(lines(pids)) == 10)
+
+    endpoint.stop(signal.SIGKILL)
+
+    eventually(lambda: not any(alive(int(pid)) for pid in lines(pids)))

@@ -1,0 +1,157 @@
+"""What the store does when the database goes away, or when somebody writes past it."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+import psycopg
+import pytest
+
+from mig_core.domain.target import parse_target
+from mig_core.errors import InvalidDocument, StoreUnavailable, TargetError
+from mig_core.store.database import Database, StoreLimits
+from mig_core.store.postgres import PostgresStore
+from mig_core.testing.store_samples import LEASE, NOW, action, answer, enrolled, enrolment, fanned_out, scheduled
+
+if TYPE_CHECKING:
+    from mig_core.testing.postgres import PostgresServer
+
+END_ALL = """
+    SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity
+     WHERE datname = current_database() AND pid <> pg_backend_pid() AND application_name LIKE '{}'
+"""
+
+
+def test_a_watch_survives_the_loss_of_its_connection(
+    store: PostgresStore, store_runner: asyncio.Runner, store_database: str, postgres_server: PostgresServer
+) -> None:
+    async def scenario() -> None:
+        async with store.wakeups.watch("agent") as watch:
+            ended = await asyncio.to_thread(
+                postgres_server.run_sql, END_ALL.format("mig-wakeups"), database=store_database
+            )
+            woken_by_the_reconnect = await watch.wait(10)
+            await store.agents.enrol(enrolment("web1"), approved=True, token_digest=b"t", now=NOW)
+
+            assert ended == "1"
+            assert woken_by_the_reconnect
+            assert await watch.wait(10)
+
+    store_runner.run(scenario())
+
+
+def test_transactions_go_on_after_the_database_dropped_every_connection(
+    store: PostgresStore, store_runner: asyncio.Runner, store_database: str, postgres_server: PostgresServer
+) -> None:
+    async def scenario() -> None:
+        await enrolled(store, "web1")
+        await asyncio.to_thread(postgres_server.run_sql, END_ALL.format("mig%"), database=store_database)
+
+        assert await asyncio.gather(*(store.agents.count(parse_target("all"), now=NOW) for _ in range(8))) == [1] * 8
+        assert await store.ready()
+
+    store_runner.run(scenario())
+
+
+def test_a_database_that_is_gone_is_unavailable_and_not_ready(
+    store_runner: asyncio.Runner,
+    empty_database_url: str,
+    postgres_server: PostgresServer,
+) -> None:
+    name = empty_database_url.split("/")[3].split("?")[0]
+
+    async def scenario() -> None:
+        database = Database(empty_database_url, pool_size=1, limits=StoreLimits(connection=0.3))
+        await database.open()
+        sql = f'ALTER DATABASE "{name}" ALLOW_CONNECTIONS false;' + END_ALL.format("mig%").replace(
+            "current_database()", f"'{name}'"
+        )
+        await asyncio.to_thread(postgres_server.run_sql, sql)
+        try:
+            with pytest.raises(StoreUnavailable):
+                await database.transaction(lambda cursor: cursor.execute("SELECT 1"))
+        finally:
+            await database.close()
+
+    store_runner.run(scenario())
+
+
+def test_a_store_that_cannot_connect_says_so(store_runner: asyncio.Runner) -> None:
+    store = PostgresStore("postgresql:///mig?host=/nonexistent&port=1", limits=StoreLimits(connect=0.3))
+
+    with pytest.raises(StoreUnavailable, match="did not answer"):
+        store_runner.run(store.open())
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "state = 'queued'",
+        "state = 'sent'",
+        "state = 'failed'",
+        "results = '[]'",
+        "state = 'nonsense'",
+        "position = NULL",
+    ],
+)
+def test_the_database_itself_keeps_a_final_command_as_it_is(
+    store: PostgresStore, store_runner: asyncio.Runner, store_url: str, change: str
+) -> None:
+    async def scenario() -> None:
+        (command,) = await fanned_out(store, "web1")
+        await store.commands.record([answer(command)], NOW)
+
+    store_runner.run(scenario())
+
+    with psycopg.connect(store_url) as connection, pytest.raises(psycopg.errors.CheckViolation):
+        connection.execute(f"UPDATE commands SET {change}")
+
+
+def test_a_target_that_runs_too_long_is_refused_and_ends_its_action(
+    store_runner: asyncio.Runner, store_url: str
+) -> None:
+    async def scenario() -> None:
+        asked = action(target="name = 'web1'")
+        async with PostgresStore(store_url, pool_size=1, limits=StoreLimits(target=0.05)) as store:
+            await enrolled(store, "web1")
+            await scheduled(store, asked)
+            # A slow table stands for a slow expression: whoever reads it waits for this lock.
+            with psycopg.connect(store_url) as connection:
+                connection.execute("LOCK TABLE agents IN ACCESS EXCLUSIVE MODE")
+                with pytest.raises(TargetError, match="longer"):
+                    await store.agents.count(asked.parsed_target(), now=NOW)
+                assert await store.actions.fan_out(asked.id, asked.parsed_target(), now=NOW) == 0
+
+            assert "longer" in (await store.actions.get(asked.id)).reason
+
+    store_runner.run(scenario())
+
+
+def test_two_schedulers_in_two_processes_worth_of_stores_share_the_outbox(
+    store: PostgresStore, store_runner: asyncio.Runner, store_url: str
+) -> None:
+    async def scenario() -> None:
+        commands = await fanned_out(store, *(f"web{number:02}" for number in range(40)))
+        async with PostgresStore(store_url, pool_size=2) as second:
+            claims = await asyncio.gather(
+                *(one.commands.claim_unsent(["https"], limit=9, lease=LEASE, now=NOW) for one in (store, second) * 3)
+            )
+        claimed = [one.id for claim in claims for one in claim]
+        rest = await store.commands.claim_unsent(["https"], limit=99, lease=LEASE, now=NOW)
+
+        assert len(claimed) == len(set(claimed))
+        assert len(claimed) + len(rest) == len(commands)
+
+    store_runner.run(scenario())
+
+
+def test_positions_that_were_not_given_out_are_refused(store: PostgresStore, store_runner: asyncio.Runner) -> None:
+    for position in ("-1", "x", "9" * 30, "\u0661"):
+        with pytest.raises(InvalidDocument):
+            store_runner.run(store.commands.finished_since(enrolled.__name__, position=position))  # type: ignore[arg-type]  # not looked at
+
+
+def test_expiry_with_nothing_to_expire_changes_nothing(store: PostgresStore, store_runner: asyncio.Runner) -> None:
+    assert store_runner.run(store.actions.expire(now=NOW, grace=timedelta())) == 0

@@ -1,0 +1,101 @@
+"""Whole platforms with real parts: PostgreSQL, both relays, gpg, and our programs as processes of their own."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import pytest
+
+from mig_core.cli.demo.platform import Platform
+from mig_core.cli.demo.processes import program
+from mig_core.cli.demo.site import ENDPOINTS, Site
+from mig_core.relay.private_rabbitmq import PrivateRabbitMQ
+from mig_core.testing.services import service_missing
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+
+@dataclass
+class Fleet:
+    """A platform with the demonstration's agents, and ``mig`` as its investigator types it."""
+
+    platform: Platform
+
+    def mig(self, *words: str, timeout: float = 60) -> subprocess.CompletedProcess[str]:
+        """Runs ``mig`` to its end."""
+        return subprocess.run(
+            [program("mig"), *words],
+            env=self.environment(),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=timeout,
+            check=False,
+        )
+
+    def ask(self, *words: str, timeout: float = 60) -> dict[str, dict[str, Any]]:
+        """Asks with ``--show all --json``; returns the answers by agent name."""
+        ran = self.mig(*words, "--show", "all", "--json", timeout=timeout)
+        assert ran.stdout, ran.stderr
+        return {one["agentname"]: one for one in json.loads(ran.stdout)["answers"]}
+
+    def detach(self, *words: str) -> str:
+        """Asks without waiting; returns the action's id."""
+        ran = self.mig(*words, "--detach")
+        assert ran.returncode == 0, ran.stderr
+        return ran.stdout.strip()
+
+    def action(self, identifier: str) -> dict[str, Any]:
+        """The API's document of an action."""
+        document: dict[str, Any] = json.loads(self.mig("action", "show", identifier, "--json").stdout)
+        return document
+
+    def environment(self) -> dict[str, str]:
+        """What makes ``mig`` be this fleet's investigator."""
+        return {**os.environ, "MIG_CONFIG": str(self.platform.site.client_settings)}
+
+    def ended(self, identifier: str, *, seconds: float = 30) -> dict[str, Any]:
+        """Waits until an action has ended; returns its document."""
+        return eventually(lambda: _if_ended(self.action(identifier)), seconds=seconds)
+
+
+def _if_ended(action: dict[str, Any]) -> dict[str, Any] | None:
+    return action if action["state"] in ("completed", "cancelled", "expired") else None
+
+
+T = TypeVar("T")
+
+
+def eventually(look: Callable[[], T | None], *, seconds: float = 30) -> T:
+    """The first result that is not None and not false."""
+    deadline = time.monotonic() + seconds
+    while True:
+        seen = look()
+        if seen:
+            return seen
+        assert time.monotonic() < deadline, f"not within {seconds} s"
+        time.sleep(0.1)
+
+
+@pytest.fixture(scope="module", params=["https", "amqp"])
+def relay(request: pytest.FixtureRequest) -> str:
+    """Both relays, one after the other."""
+    if request.param == "amqp" and not PrivateRabbitMQ.available():
+        service_missing("RabbitMQ is not installed")
+    return str(request.param)
+
+
+@pytest.fixture(scope="module")
+def fleet(relay: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
+    """A platform and the demonstration's four agents."""
+    site = Site(tmp_path_factory.mktemp("site"), relay)
+    # Durable: some tests kill parts of it, and what was committed must still be there.
+    with Platform(site) as platform:
+        platform.start_agents(ENDPOINTS)
+        yield Fleet(platform)
