@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 pytest_plugins = [
+    "mig_core.testing.fleet",
     "mig_core.testing.api_site",
     "mig_core.testing.keys",
     "mig_core.testing.ordinary_user",

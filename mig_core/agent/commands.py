@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from mig_core.agent.facts import FactsHolder
     from mig_core.agent.journal import Journal
     from mig_core.agent.ledger import Ledger
-    from mig_core.agent.spool import Spool
+    from mig_core.agent.spool import Spool, Spooled
     from mig_core.authorization import Authorized
     from mig_core.domain.command import CancelMessage, CommandMessage
     from mig_core.domain.document import JSON
@@ -177,7 +177,8 @@ class Commands:
             if not self._journal.cancelled(authorized.action.id):
                 standing = self._start(command, authorized)
         except Refused as error:
-            return self._refuse(message, error, started)
+            # While the agent stops, parameters cannot be looked at any more: that refusal would not be a true one.
+            return not self._stopping.is_set() and self._refuse(message, error, started)
         action = authorized.action.id
         if self._journal.cancelled(action):
             if standing is Start.RUN:
@@ -189,9 +190,6 @@ class Commands:
 
     def _start(self, command: CommandId, authorized: Authorized) -> Start:
         action = authorized.action
-        standing = self._journal.start(command, action.id, action.expire_after, now=self._clock())
-        if standing is Start.REPLAY:
-            raise Refused(Check.REPLAY, f"action {action.id} was already run here")
         operations: list[JSON] = []
         for operation in action.operations:
             raw = dump(operation.parameters)
@@ -207,6 +205,9 @@ class Commands:
             "operations": operations,
         }
         self._ledger.add("asked", asked, now=self._clock())
+        standing = self._journal.start(command, action.id, action.expire_after, now=self._clock())
+        if standing is Start.REPLAY:
+            raise Refused(Check.REPLAY, f"action {action.id} was already run here")
         return standing
 
     def _run(self, command: CommandId, authorized: Authorized, started: datetime) -> bool:
@@ -307,31 +308,39 @@ class Commands:
             )
             payload = answer.to_payload()
         signed = self._key.sign(envelopes.RESULT, payload).to_bytes()
+        written: dict[str, JSON] = {
+            "command": command,
+            "action": action,
+            "state": answer.state.value,
+            "reason": answer.reason,
+            "found": answer.found,
+            "sha256": hashlib.sha256(signed).hexdigest(),
+        }
+        stored: list[Spooled] = []
+        steps: tuple[Callable[[], object], ...] = (
+            lambda: stored.append(self._spool.store(command, signed)),
+            lambda: self._ledger.add("answered", written, now=self._clock()),
+            lambda: self._journal.finish(command, now=self._clock()),
+        )
+        for step in steps:
+            if not self._insist(step, command):
+                # What is not in the spool yet is run again; what is there counts as finished at the next start.
+                return False
+        self._counters.count(f"commands_{answer.state}")
+        self._spool.offer(stored[0])
+        return True
+
+    def _insist(self, step: Callable[[], object], command: CommandId) -> bool:
+        """Tries a step until the disk takes it; False when the agent stops before."""
         while True:
             try:
-                spooled = self._spool.store(command, signed)
-                break
+                step()
+                return True
             except OSError as error:
-                log.error("the answer to command %s cannot be stored, trying again: %s", command, error)
+                log.error("the answer to command %s cannot be kept on disk, trying again: %s", command, error)
+                self._counters.count("disk_errors")
                 if self._stopping.wait(_DISK_RETRY_SECONDS):
-                    self._journal.release(command, now=self._clock())
                     return False
-        self._ledger.add(
-            "answered",
-            {
-                "command": command,
-                "action": action,
-                "state": state.value,
-                "reason": reason,
-                "found": answer.found,
-                "sha256": hashlib.sha256(signed).hexdigest(),
-            },
-            now=self._clock(),
-        )
-        self._journal.finish(command, now=self._clock())
-        self._counters.count(f"commands_{answer.state}")
-        self._spool.offer(spooled)
-        return True
 
 
 def _claimed_action(payload: bytes) -> ActionId:

@@ -17,7 +17,7 @@ from mig_core.agent.counters import Counters
 from mig_core.agent.enrolment import Enroller
 from mig_core.agent.executor import Executor
 from mig_core.agent.facts import FactsHolder
-from mig_core.agent.gate import PlatformGate, relay_kind, tls_options
+from mig_core.agent.gate import ApiTransport, PlatformGate, relay_kind, tls_options
 from mig_core.agent.heartbeat import Heartbeats
 from mig_core.agent.journal import Journal
 from mig_core.agent.launcher import Launcher
@@ -29,7 +29,6 @@ from mig_core.domain.agent import AgentFacts
 from mig_core.errors import ConfigurationError, InvalidDocument
 from mig_core.identity import AgentKey
 from mig_core.pgp.gnupg import GnupgKeyring
-from mig_core.relay.https_transport import HttpsTransport
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -125,7 +124,7 @@ class Identity:
     key: AgentKey
     facts: FactsHolder
     enroller: Enroller
-    transport: HttpsTransport
+    transport: ApiTransport
 
 
 def introduce(settings: AgentSettings, launcher: Launcher, executor: Executor) -> Identity:
@@ -138,6 +137,8 @@ def introduce(settings: AgentSettings, launcher: Launcher, executor: Executor) -
     platform = settings.platform
     if not platform.api:
         raise ConfigurationError("agent.toml", "platform.api", "is missing", next_step='like "https://mig.example.net"')
+    if platform.api.startswith("https:") or platform.relay.startswith("amqps:"):
+        tls_options(platform).context()
     catalogue = launcher.start()
     key = AgentKey.load_or_create(settings.state / "agent.key")
     first = AgentFacts(
@@ -153,7 +154,7 @@ def introduce(settings: AgentSettings, launcher: Launcher, executor: Executor) -
     )
     facts = FactsHolder(first, name=settings.name, gatherer=executor, failures=lambda: launcher.catalogue.failures)
     facts.refresh()
-    transport = HttpsTransport(platform.api, "", tls=tls_options(platform), proxy=platform.proxy)
+    transport = ApiTransport(platform)
     read_secret(platform.enrolment_secret_file)
     enroller = Enroller(
         transport,

@@ -157,7 +157,9 @@ class Executor:
             ending = self._talk(request, seconds, interruption, max_bytes=max_bytes + 1024)
             return self._outcome(module, ending, seconds, interruption)
         except MigError as error:
-            return Outcome(CommandState.FAILED, str(error), self._nothing(module, str(error)))
+            # Stopping takes the launcher away too: that is no failure of the operation.
+            state = CommandState.CANCELLED if interruption.why else CommandState.FAILED
+            return Outcome(state, str(error), self._nothing(module, str(error)))
 
     def _talk(
         self, request: dict[str, Any], seconds: float, interruption: Interruption, *, max_bytes: int = 1 << 20

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import threading
 from typing import TYPE_CHECKING
 
+from mig_core.errors import RelayUnavailable
 from mig_core.relay.tls import TlsOptions
 
 if TYPE_CHECKING:
@@ -13,6 +15,7 @@ if TYPE_CHECKING:
     from mig_core.config.agent import PlatformSettings
     from mig_core.domain.ids import AgentId
     from mig_core.relay.base import AgentRelay
+    from mig_core.relay.https_transport import HttpsTransport
 
 
 def relay_kind(settings: PlatformSettings) -> str:
@@ -23,6 +26,39 @@ def relay_kind(settings: PlatformSettings) -> str:
 def tls_options(settings: PlatformSettings) -> TlsOptions:
     """The connection's files."""
     return TlsOptions(settings.tls.ca_file, settings.tls.certificate_file, settings.tls.key_file)
+
+
+class ApiTransport:
+    """HTTP to the API, made when it is first used: an agent on the amqp relay that has its login never needs it."""
+
+    def __init__(self, settings: PlatformSettings) -> None:
+        self._settings = settings
+        self._lock = threading.Lock()
+        self._transport: HttpsTransport | None = None
+        self._closed = False
+
+    def exchange(
+        self, method: str, path: str, *, body: bytes | None, seconds: float, largest: int
+    ) -> tuple[int, bytes]:
+        """See :class:`mig_core.agent.enrolment.Transport`."""
+        with self._lock:
+            if self._closed:
+                raise RelayUnavailable("the agent stops")
+            if self._transport is None:
+                from mig_core.relay.https_transport import HttpsTransport
+
+                self._transport = HttpsTransport(
+                    self._settings.api, "", tls=tls_options(self._settings), proxy=self._settings.proxy
+                )
+            transport = self._transport
+        return transport.exchange(method, path, body=body, seconds=seconds, largest=largest)
+
+    def close(self) -> None:
+        """Ends an exchange under way; there will be no other."""
+        with self._lock:
+            self._closed = True
+            if self._transport is not None:
+                self._transport.close()
 
 
 class PlatformGate:

@@ -33,8 +33,7 @@ MARGIN = timedelta(days=1)
 """How long after a window's end its action is still remembered."""
 MAX_ATTEMPTS = 2
 """A command that was begun so often and never ended is not begun again."""
-_COMPACT_AFTER = 5000
-"""Lines written before the file is rewritten."""
+COMPACT_AFTER = 5000
 
 
 class Start(Enum):
@@ -73,17 +72,19 @@ class JournalView:
 class Journal:
     """What was run here. Thread-safe."""
 
-    def __init__(self, path: Path, *, now: datetime) -> None:
+    def __init__(self, path: Path, *, now: datetime, compact_after: int = COMPACT_AFTER) -> None:
         """Opens the file, made if it is missing.
 
         Args:
             path: the journal's file.
             now: entries whose window (and margin) ended before are dropped.
+            compact_after: lines written before the file is rewritten.
 
         Raises:
             OSError: the file cannot be read or written.
         """
         self._path = path
+        self._compact_after = compact_after
         self._lock = threading.Lock()
         self._commands: dict[CommandId, _Entry] = {}
         self._actions: dict[ActionId, CommandId] = {}
@@ -169,7 +170,7 @@ class Journal:
         self._file.append(json.dumps(line).encode("ascii"))
         self._apply(line)
         self._lines += 1
-        if self._lines >= _COMPACT_AFTER:
+        if self._lines >= self._compact_after:
             self._file.close()
             self._file = self._compact(now)
 

@@ -29,7 +29,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if len(words) == 2 and words[0] == "-m":
         # The common call of other programs, without the 15 ms that argparse costs.
         return _run_module(words[1], as_lines=False, mask=False)
-    options = _parser().parse_args(words)
+    options = make_parser().parse_args(words)
     from mig_core.errors import MigError
 
     try:
@@ -123,7 +123,8 @@ def _start_logging(settings: AgentSettings) -> None:
         logging.getLogger(library).setLevel(logging.WARNING)
 
 
-def _parser() -> argparse.ArgumentParser:
+def make_parser() -> argparse.ArgumentParser:
+    """The command line."""
     import argparse
 
     parser = argparse.ArgumentParser(

@@ -30,6 +30,7 @@ def serve_request(
     parent: int,
     find: Callable[[str], Module[Any]],
     gather: Callable[[str], dict[str, JSON]],
+    finished: Callable[[str, bool, bool, float], None],
 ) -> None:
     """Serves one request and leaves the process; never returns.
 
@@ -38,11 +39,12 @@ def serve_request(
         parent: the zygote's process id.
         find: module by name.
         gather: the environment facts.
+        finished: told module, success, found and seconds after a run whose result has been sent.
     """
     status = 1
     try:
         leave_parent(parent)
-        _serve(connection, find, gather)
+        _serve(connection, find, gather, finished)
         status = 0
     except BaseException as error:  # this is the outermost frame of the process; nothing else could report it
         try:
@@ -54,7 +56,10 @@ def serve_request(
 
 
 def _serve(
-    connection: socket.socket, find: Callable[[str], Module[Any]], gather: Callable[[str], dict[str, JSON]]
+    connection: socket.socket,
+    find: Callable[[str], Module[Any]],
+    gather: Callable[[str], dict[str, JSON]],
+    finished: Callable[[str, bool, bool, float], None],
 ) -> None:
     frame = receive_frame(connection, max_bytes=MAX_REQUEST_BYTES)
     if frame is None:
@@ -70,7 +75,9 @@ def _serve(
         if request["what"] == "parse":
             send_frame(connection, FrameKind.FINAL, b"null")
             return
-        _run(connection, module, parsed, request)
+        began = time.monotonic()
+        result = _run(connection, module, parsed, request)
+        finished(module.info.name, result.success, result.found, time.monotonic() - began)
     except ParameterError as error:
         body: JSON = {"path": error.path, "problem": error.problem, "next_step": error.next_step}
         send_frame(connection, FrameKind.PARAMETERS, dump(body))
@@ -80,7 +87,7 @@ def _serve(
         send_frame(connection, FrameKind.BROKEN, dump(str(error)))
 
 
-def _run(connection: socket.socket, module: Module[Any], parsed: object, request: dict[str, Any]) -> None:
+def _run(connection: socket.socket, module: Module[Any], parsed: object, request: dict[str, Any]) -> ModuleResult:
     def encode(result: ModuleResult) -> bytes:
         if request["privacy"]:
             result = module.mask(result)
@@ -107,3 +114,4 @@ def _run(connection: socket.socket, module: Module[Any], parsed: object, request
     send_frame(
         connection, FrameKind.FINAL, b'{"late":%b,"result":%b}' % (b"true" if late else b"false", encode(result))
     )
+    return result

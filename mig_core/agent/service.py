@@ -103,6 +103,7 @@ class Service:
         self._denied = threading.Event()
         self._beat = threading.Event()
         self._stopping = threading.Event()
+        self._broken: Exception | None = None
         self._end_reading, self._end_writing = os.pipe2(os.O_CLOEXEC)
         os.set_blocking(self._end_writing, False)
 
@@ -116,7 +117,11 @@ class Service:
         os.write(self._end_writing, b"\x00")
 
     def run(self) -> None:
-        """Serves until told to stop; returns within three seconds then."""
+        """Serves until told to stop; returns within three seconds then.
+
+        Raises:
+            Exception: whatever ended one of the threads.
+        """
         self._commands.recover()
         threads = [
             self._thread("session", self._session),
@@ -131,13 +136,19 @@ class Service:
         log.info("stopping")
         self._stop(threads)
         log.info("stopped")
+        if self._broken is not None:
+            raise self._broken
 
     def _thread(self, name: str, work: Callable[[], None]) -> threading.Thread:
         def run() -> None:
             try:
                 work()
-            except Exception:
+            except MigError as error:
+                self._broken = error
+                self.stop()
+            except Exception as error:
                 log.exception("the thread %s broke; the agent stops", name)
+                self._broken = error
                 self.stop()
 
         return threading.Thread(target=run, name=name, daemon=True)

@@ -134,7 +134,7 @@ class Zygote:
             signal.set_wakeup_fd(-1)
             for descriptor in self._own:
                 os.close(descriptor)
-            serve_request(connection, parent, self._find, self._environment)
+            serve_request(connection, parent, self._find, self._environment, self._finished)
         connection.close()
         self._children[number] = child
         self._tell({"event": "started", "number": number, "pid": child})
@@ -193,6 +193,12 @@ class Zygote:
         from mig_core.agent.environment import gather_environment
 
         return gather_environment(name, self._hooks)
+
+    def _finished(self, module: str, success: bool, found: bool, seconds: float) -> None:
+        if self._hooks is not None:
+            # The result has been sent; a hook that raises must not take it back.
+            with contextlib.suppress(Exception):
+                self._hooks.mig_operation_finished(module=module, success=success, found=found, seconds=seconds)
 
     def _tell(self, message: dict[str, Any]) -> None:
         with contextlib.suppress(BrokenPipeError, ConnectionResetError):

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import secrets
 from datetime import timedelta
@@ -50,6 +51,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+FIRST_BYTES = 30.0
+"""Seconds until the first piece of a declared body must be there; falcon waits for it before anything else."""
 TOKENS_BELIEVED = timedelta(seconds=30)
 """How long another process goes on accepting the token of an agent that was retired."""
 
@@ -78,7 +81,6 @@ def create_app(
         version: What the OpenAPI document calls this program's version.
     """
     metrics = Metrics()
-    failures = Limiter(burst=20, per_second=0.5)
     tokens = AgentTokens(store.agents, clock=clock, lifetime=TOKENS_BELIEVED)
     bound: list[Bound] = [
         *LoginResources(
@@ -87,7 +89,7 @@ def create_app(
             bootstrap,
             session_lifetime=settings.session_lifetime,
             public_url=settings.public_url,
-            failures=failures,
+            failures=Limiter(burst=20, per_second=0.5),
             nonces=Limiter(burst=100, per_second=10),
             clock=clock,
             new_token=new_token,
@@ -100,7 +102,12 @@ def create_app(
         *AgentResources(store.agents, tokens, waiters, clock=clock).routes(),
         *DashboardResources(store.numbers, clock=clock).routes(),
         *EnrolmentResources(
-            store, tokens, secret=enrolment_secret, failures=failures, clock=clock, new_token=new_token
+            store,
+            tokens,
+            secret=enrolment_secret,
+            failures=Limiter(burst=100, per_second=2),
+            clock=clock,
+            new_token=new_token,
         ).routes(),
         *RelayResources(store.relay_queue, store.wakeups, waiters, metrics, clock=clock).routes(),
         *RabbitmqResources(store.agents, tokens).routes(),
@@ -109,7 +116,7 @@ def create_app(
         store, metrics, lambda: openapi_document([one.route for one in bound], version), clock=clock
     )
     bound += health.routes()
-    return MigApp(bound, Gate(store.investigators, tokens, failures, clock), metrics)
+    return MigApp(bound, Gate(store.investigators, tokens, clock), metrics)
 
 
 class MigApp(falcon.asgi.App):  # type: ignore[type-arg]  # falcon's own request and response types
@@ -134,8 +141,27 @@ class MigApp(falcon.asgi.App):  # type: ignore[type-arg]  # falcon's own request
     ) -> None:
         """ASGI's entry. Keeps ``receive``, which tells when a client hangs up; falcon does not hand it on."""
         if scope["type"] == "http":
+            try:
+                async with asyncio.timeout(FIRST_BYTES):
+                    first = await receive()
+            except TimeoutError:
+                await send({"type": "http.response.start", "status": 408, "headers": [(b"connection", b"close")]})
+                await send({"type": "http.response.body"})
+                return
             scope["mig.receive"] = receive
+            await super().__call__(scope, _after(first, receive), send)
+            return
         await super().__call__(scope, receive, send)
+
+
+def _after(first: Any, receive: Callable[[], Awaitable[Any]]) -> Callable[[], Awaitable[Any]]:
+    """``receive`` with an event put back in front."""
+    waiting = [first]
+
+    async def again() -> Any:
+        return waiting.pop() if waiting else await receive()
+
+    return again
 
 
 class _Resource:

@@ -33,7 +33,7 @@ COMMENT_INTERVAL = 15.0
 ACTION_INTERVAL = 0.2
 """Least seconds between two ``action`` events."""
 SESSION_INTERVAL = 5.0
-"""Seconds after which the session is looked at again while events flow."""
+"""Most seconds between two looks at the session; there is one before any answer is read, too."""
 PAGE = 50
 """Answers read at once: one may be 32 MiB."""
 MAX_POSITION = 200
@@ -88,10 +88,11 @@ class EventResources:
             self._metrics.streams -= 1
 
     async def _events(self, call: Call, action: ActionId, position: str) -> AsyncIterator[Event]:
-        last, spoken, checked = b"", 0.0, time.monotonic()
+        last, spoken = b"", 0.0
         async with self._store.wakeups.watch("action", action) as watch:
             with self._waiters.enter(call.disconnected) as waiter:
                 while waiter.ended is None:
+                    await self._check_session(call)
                     # The action first: what is final now has all its commands in what is read after it.
                     row = await self._store.actions.get(action)
                     commands = await self._store.commands.finished_since(action, position=position, limit=PAGE)
@@ -106,12 +107,9 @@ class EventResources:
                     if row.state.is_final and not commands:
                         yield Event("end", document, position)
                         return
-                    if moment - checked >= SESSION_INTERVAL:
-                        await self._check_session(call)
-                        checked = moment
                     if commands:
                         continue
-                    pause = ACTION_INTERVAL if document != last else COMMENT_INTERVAL
+                    pause = ACTION_INTERVAL if document != last else SESSION_INTERVAL
                     await waiter.wait(watch, pause)
                     if time.monotonic() - spoken >= COMMENT_INTERVAL:
                         yield Event()

@@ -28,7 +28,7 @@ from mig_core.api.bootstrap import BootstrapSecret
 from mig_core.api.keys import InvestigatorKeys
 from mig_core.api.polls import Waiters
 from mig_core.config.loader import load_settings
-from mig_core.config.server import API_FILE, ApiSettings
+from mig_core.config.server import API_FILE, ApiSettings, inline_or_file
 from mig_core.domain.acl import Acl, read_acl
 from mig_core.errors import ConfigurationError, InvalidDocument, MigError
 from mig_core.pgp.gnupg import GnupgKeyring
@@ -44,14 +44,13 @@ log = logging.getLogger(__name__)
 
 EXIT_OK = 0
 EXIT_ERROR = 1
-EXIT_USAGE = 2
+EXIT_INTERRUPTED = 130
 
 KEEP_ALIVE = 75
 """Seconds an idle connection is kept: longer than any poll."""
 GRACE = 1
 """Seconds that answers may still take once the server stops."""
 BACKLOG = 2048
-MAX_SECRET_FILE = 4096
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -64,16 +63,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     path = options.config or (API_FILE if API_FILE.exists() else None)
     try:
         settings = load_settings(ApiSettings, role="api", path=path, environment=os.environ)
-        logging.basicConfig(
-            level=settings.log_level, format="%(asctime)s %(levelname)s %(name)s: %(message)s", stream=sys.stderr
-        )
+        _start_log(settings.log_level)
         asyncio.run(check(settings) if options.check else serve(settings))
     except MigError as error:
         print(f"mig-api: {error.diagnostics()}", file=sys.stderr)  # noqa: T201  a program's last words
         return EXIT_ERROR
-    except ValueError as error:
-        print(f"mig-api: log_level: {error}", file=sys.stderr)  # noqa: T201  the same
-        return EXIT_USAGE
+    except KeyboardInterrupt:
+        return EXIT_INTERRUPTED
     return EXIT_OK
 
 
@@ -85,6 +81,13 @@ def version() -> str:
         return "unknown"
 
 
+def _start_log(level: str) -> None:
+    try:
+        logging.basicConfig(level=level, format="%(asctime)s %(levelname)s %(name)s: %(message)s", stream=sys.stderr)
+    except ValueError as error:
+        raise ConfigurationError("api", "log_level", f"is none: {level!r}", next_step="INFO is usual") from error
+
+
 async def check(settings: ApiSettings) -> None:
     """Returns when mig-api could start with these settings.
 
@@ -92,7 +95,7 @@ async def check(settings: ApiSettings) -> None:
         MigError: it could not.
     """
     _acl(settings.acl)
-    _secret(settings.enrolment_secret_file, "enrolment_secret_file")
+    _enrolment_secret(settings.enrolment_secret_file)
     store = PostgresStore(database_url(settings), pool_size=1)
     await store.open()
     await store.close()
@@ -114,11 +117,11 @@ async def serve(
         MigError: it cannot start.
     """
     database = settings.database
-    owner_url = _one_of(database.owner_url, database.owner_url_file, "database.owner_url")
+    owner_url = inline_or_file("database.owner_url", database.owner_url, database.owner_url_file)
     if owner_url:
         await asyncio.to_thread(upgrade, owner_url)
     acl = _acl(settings.acl)
-    enrolment_secret = _secret(settings.enrolment_secret_file, "enrolment_secret_file")
+    enrolment_secret = _enrolment_secret(settings.enrolment_secret_file)
     state = _state_folder(settings.state)
     async with contextlib.AsyncExitStack() as stack:
         store: Store = PostgresStore(database_url(settings), pool_size=database.pool_size)
@@ -194,7 +197,7 @@ def database_url(settings: ApiSettings) -> str:
         ConfigurationError: there is none, or its file cannot be read.
     """
     database = settings.database
-    url = _one_of(database.url, database.url_file, "database.url")
+    url = inline_or_file("database.url", database.url, database.url_file)
     if not url:
         raise ConfigurationError(
             "api", "database.url", "is missing", next_step="set it, or database.url_file, or MIG_API_DATABASE_URL"
@@ -204,7 +207,7 @@ def database_url(settings: ApiSettings) -> str:
 
 def _uvicorn_config(app: object, settings: ApiSettings) -> uvicorn.Config:
     tls = settings.tls
-    return uvicorn.Config(
+    config = uvicorn.Config(
         app,  # type: ignore[arg-type]  # falcon's App is an ASGI application; uvicorn's alias is narrower
         lifespan="off",
         log_config=None,
@@ -217,6 +220,13 @@ def _uvicorn_config(app: object, settings: ApiSettings) -> uvicorn.Config:
         ssl_certfile=None if tls.certificate_file is None else str(tls.certificate_file),
         ssl_keyfile=None if tls.key_file is None else str(tls.key_file),
     )
+    try:
+        config.load()
+    except OSError as error:
+        raise ConfigurationError(
+            "api", "tls", f"certificate or key cannot be used: {error}", next_step="both in PEM form, and readable"
+        ) from error
+    return config
 
 
 @contextlib.contextmanager
@@ -266,23 +276,11 @@ def _acl(path: Path | None) -> Acl | None:
         raise ConfigurationError(str(path), error.path, error.problem, next_step=error.next_step) from error
 
 
-def _one_of(value: str, file: Path | None, key: str) -> str:
-    if value and file is not None:
-        raise ConfigurationError("api", key, f"is given twice: as {key} and as {key}_file")
-    return value or _secret(file, f"{key}_file")
-
-
-def _secret(path: Path | None, key: str) -> str:
-    if path is None:
-        return ""
-    try:
-        with path.open("rb") as file:
-            text = file.read(MAX_SECRET_FILE + 1).decode("utf-8").strip()
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigurationError("api", key, f"{path} cannot be read: {error}") from error
-    if not text or len(text) > MAX_SECRET_FILE:
-        raise ConfigurationError("api", key, f"{path} is empty or longer than {MAX_SECRET_FILE} bytes")
-    return text
+def _enrolment_secret(path: Path | None) -> str:
+    secret = inline_or_file("enrolment_secret", "", path)
+    if path is not None and not secret:
+        raise ConfigurationError(str(path), "enrolment_secret_file", "is empty", next_step="write the secret into it")
+    return secret
 
 
 def _state_folder(path: Path) -> Path:

@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from datetime import datetime, timedelta
 
     from mig_core.api.exchange import Call, Route
-    from mig_core.api.limiter import Limiter
     from mig_core.domain.ids import AgentId
     from mig_core.store.base import Agents, Investigators
 
@@ -74,34 +73,33 @@ class AgentTokens:
 
 
 class Gate:
-    """Lets a call through, or says why not."""
+    """Lets a call through, or says why not.
 
-    def __init__(
-        self, investigators: Investigators, tokens: AgentTokens, failures: Limiter, clock: Callable[[], datetime]
-    ) -> None:
+    Wrong tokens are not counted against their address: they have 256 random bits, and a fleet behind one address must
+    be able to enrol anew.
+    """
+
+    def __init__(self, investigators: Investigators, tokens: AgentTokens, clock: Callable[[], datetime]) -> None:
         self._investigators = investigators
         self._tokens = tokens
-        self._failures = failures
         self._clock = clock
 
     async def admit(self, call: Call) -> None:
         """Finds out who calls, and returns when that is enough for the route.
 
         Raises:
-            ApiError: 401 without a usable login, 403 without the permission, 429 after too many wrong tokens.
+            ApiError: 401 without a usable login, 403 without the permission.
         """
         access = call.route.access
         if access is Access.ANYONE:
             return
         credential = _bearer(call.headers)
-        self._failures.check(call.address)
         if access is Access.AGENT:
             await self._admit_agent(call, credential)
             return
         call.session_digest = digest_of(credential)
         call.investigator = await self._investigators.session(call.session_digest, self._clock())
         if call.investigator is None:
-            self._failures.spend(call.address)
             raise ApiError(401, "the session has ended or is not known", next_step="log in again")
         if isinstance(access, Permission) and access not in call.investigator.permissions:
             raise ApiError(
@@ -117,7 +115,6 @@ class Gate:
         except InvalidDocument as error:
             raise ApiError(401, "must be `Bearer AGENT_ID:RELAY_TOKEN`", field="Authorization") from error
         if not await self._tokens.match(agent, digest_of(token)):
-            self._failures.spend(call.address)
             raise ApiError(401, f"the relay token of agent {agent} is not valid", next_step="enrol again")
         call.agent = agent
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -12,7 +13,6 @@ from mig_core.cli.terminal import note
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from pathlib import Path
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
 investigator_app = typer.Typer(

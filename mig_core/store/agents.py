@@ -60,9 +60,7 @@ _NOT_ADMITTED = f"""
 _AGE = """
     UPDATE agents
        SET status = CASE WHEN heartbeat_at > %(offline)s THEN 'idle' ELSE 'offline' END
-     WHERE (status = 'online' AND coalesce(heartbeat_at, '-infinity') <= least(%(idle)s, %(offline)s))
-        OR (status = 'online' AND heartbeat_at <= %(idle)s)
-        OR (status = 'idle' AND coalesce(heartbeat_at, '-infinity') <= %(offline)s)
+     WHERE (status = 'online' AND heartbeat_at <= %(idle)s) OR (status = 'idle' AND heartbeat_at <= %(offline)s)
     RETURNING status
 """
 

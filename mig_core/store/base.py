@@ -1,8 +1,8 @@
 """What API and scheduler need of the store, by noun. Everything is asyncio; every method is one transaction.
 
 Lists come in pages: a method that takes ``cursor`` ("" for the first page) returns rows and the next cursor ("" after
-the last page).
-All methods may raise StoreUnavailable; what else they raise is said.
+the last page); a cursor that the list did not give out raises InvalidDocument. All methods may raise StoreUnavailable,
+those that take a target TargetError when the database cannot evaluate it in time; what else they raise is said.
 """
 
 from __future__ import annotations
@@ -107,8 +107,8 @@ class Agents(Protocol):
         """Adds an agent (PENDING, or ONLINE when approved), or refreshes a known one and its relay token.
 
         The token's digest is stored only for an agent that is (now) approved. A pending agent that enrols again with
-        ``approved``
-        becomes approved. A known agent must enrol with the pinned key and a later ``sent`` than before.
+        ``approved`` becomes approved. A known agent must enrol with the pinned key and a later ``sent`` than before.
+        Enrolling is a sign of life: an approved agent is ONLINE after it.
 
         Raises:
             Conflict: another key, an older enrolment (replay), or a retired agent.
@@ -234,8 +234,7 @@ class Actions(Protocol):
         the agents' relays.
 
         Sent commands stay open until the agent answers (CANCELLED, or its real answer) or the window ends. The action's
-        state
-        becomes CANCELLED when the last command is final. Harmless to repeat.
+        state becomes CANCELLED when the last command is final. Harmless to repeat.
 
         Raises:
             NotFound
@@ -251,8 +250,8 @@ class Actions(Protocol):
         """Makes one QUEUED command for each targeted agent, in one statement, and the action INFLIGHT.
 
         The target is evaluated under the read-only role. Returns the number of commands, or None when another scheduler
-        was first.
-        With no agent the action is COMPLETED with the reason.
+        was first (or the action is not SCHEDULED). With no agent, or a target that the database cannot evaluate in
+        time, the action is COMPLETED with the reason.
         """
         ...
 
@@ -279,10 +278,7 @@ class Commands(Protocol):
     async def claim_unsent(
         self, relays: Sequence[str], *, limit: int, lease: timedelta, now: datetime
     ) -> Sequence[Unsent]:
-        """Leases QUEUED commands to one scheduler (SKIP LOCKED)
-
-        Unless marked sent in time another one may claim them.
-        """
+        """Leases QUEUED commands to one scheduler; unless they are marked sent in time another one may claim them."""
         ...
 
     async def mark_sent(self, commands: Sequence[CommandId], now: datetime) -> None:
@@ -327,10 +323,13 @@ class Commands(Protocol):
         ...
 
     async def finished_since(self, action: ActionId, *, position: str, limit: int = 500) -> Sequence[CommandRow]:
-        """Commands that became final after ``position`` ("" for the beginning), in that order; each row carries the
-        next position.
+        """Commands that became final after ``position`` ("" for the beginning), in that order.
 
-        Follows commits: a row is never passed over, whichever transaction commits first.
+        Each row carries the next position. Follows commits: a row is never passed over, whichever transaction commits
+        first. A page may be shorter than ``limit`` although there is more (large results); the last one is empty.
+
+        Raises:
+            InvalidDocument: the position was not given out by this method.
         """
         ...
 
@@ -339,9 +338,9 @@ class Wakeups(Protocol):
     """What wakes those who wait (LISTEN/NOTIFY). One connection a process.
 
     Channels: ``action`` (an action is due or changed; key = action id), ``outbox`` (commands or cancels are queued),
-    ``agent`` (an agent
-    waits to be admitted), ``relay`` (key = agent id: messages wait for its poll), ``inbound`` (agents sent something).
-    A wakeup may be missed while the connection is down; after a reconnect everybody is woken once.
+    ``agent`` (an agent waits to be admitted; key = agent id), ``relay`` (key = agent id: messages wait for its poll),
+    ``inbound`` (agents sent something). A watch without key is woken by everything on its channel. A wakeup may be
+    missed while the connection is down; after a reconnect everybody is woken once.
     """
 
     def watch(self, channel: str, key: str = "") -> AbstractAsyncContextManager[Watch]:
@@ -353,10 +352,7 @@ class Watch(Protocol):
     """One registered interest."""
 
     async def wait(self, timeout: float) -> bool:
-        """Returns at the first wakeup since the last ``wait`` (at once if there was one):
-
-        True, or False after ``timeout`` seconds.
-        """
+        """True at the first wakeup since the last ``wait`` (at once if there was one); False after ``timeout`` s."""
         ...
 
 

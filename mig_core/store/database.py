@@ -6,7 +6,6 @@ types and for building values.
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -117,7 +116,7 @@ class Database:
                 if not left or committing or isinstance(error, PoolTimeout | errors.QueryCanceled):
                     raise StoreUnavailable(f"database: {error}", next_step="try again later") from error
                 log.info("a connection to the database broke and is replaced: %s", error)
-                await asyncio.sleep(0.05)
+                await self._pool.check()  # it was hardly the only one
             except errors.UniqueViolation as error:
                 raise Conflict(f"exists already ({error.diag.constraint_name})") from error
             except psycopg.Error as error:

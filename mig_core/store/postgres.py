@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING
 
 from mig_core.errors import StoreError
@@ -21,6 +22,10 @@ if TYPE_CHECKING:
 
     from mig_core.relay.base import RelayQueue
     from mig_core.store import base
+
+
+READY_WAIT = 3.0
+"""Seconds after which a database that says nothing is not ready."""
 
 
 class PostgresStore:
@@ -65,8 +70,9 @@ class PostgresStore:
     async def ready(self) -> bool:
         """See the protocol."""
         try:
-            await self._database.transaction(lambda cursor: cursor.execute("SELECT 1"))
-        except StoreError:
+            async with asyncio.timeout(READY_WAIT):
+                await self._database.transaction(lambda cursor: cursor.execute("SELECT 1"))
+        except (StoreError, TimeoutError):
             return False
         return True
 

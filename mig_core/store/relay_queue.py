@@ -2,39 +2,46 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from mig_core.domain.messages import Claimed, Inbound, Kind
+from mig_core.store.coalescing import Coalescing
 from mig_core.store.encoding import clean_text
 from mig_core.store.notify import notify
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
     from datetime import datetime
 
     from mig_core.domain.ids import AgentId
     from mig_core.domain.messages import Outgoing
     from mig_core.store.database import Cursor, Database
 
-CHUNK_BYTES = 16 << 20
-"""About how much goes to the server in one statement."""
 TAKE_BYTES = 64 << 20
 """A batch of inbound messages ends before it is larger than this; one message is always given."""
 
-_PUT = """
-    INSERT INTO relay_messages (agent_id, body, expires)
-    SELECT * FROM unnest(%s::text[], %s::bytea[], %s::timestamptz[])
-"""
+_PUT = "COPY relay_messages (agent_id, body, expires) FROM STDIN (FORMAT BINARY)"
+_PUT_INBOUND = "INSERT INTO relay_inbound (agent_id, kind, body) VALUES (%s, %s, %b)"
 _CLAIM = """
-    WITH claimed AS (
-        SELECT id FROM relay_messages
-         WHERE agent_id = %(agent)s AND expires > %(now)s
-           AND (leased_until IS NULL OR leased_until <= %(now)s OR session IS DISTINCT FROM %(session)s)
-         ORDER BY id LIMIT %(limit)s FOR NO KEY UPDATE SKIP LOCKED
+    WITH poll AS (
+        SELECT * FROM unnest(%(agents)s::text[], %(sessions)s::text[], %(limits)s::integer[], %(now)s::timestamptz[],
+                             %(until)s::timestamptz[]) AS t(agent_id, session, length, now, until)
+    ), claimed AS (
+        SELECT oldest.id, poll.session, poll.until
+          FROM poll CROSS JOIN LATERAL (
+               SELECT m.id FROM relay_messages m
+                WHERE m.agent_id = poll.agent_id AND m.expires > poll.now
+                  AND (m.leased_until IS NULL OR m.leased_until <= poll.now OR m.session IS DISTINCT FROM poll.session)
+                ORDER BY m.id LIMIT poll.length FOR NO KEY UPDATE SKIP LOCKED) AS oldest
     )
-    UPDATE relay_messages m SET session = %(session)s, leased_until = %(until)s
-      FROM claimed WHERE m.id = claimed.id RETURNING m.id, m.body
+    UPDATE relay_messages m SET session = claimed.session, leased_until = claimed.until
+      FROM claimed WHERE m.id = claimed.id RETURNING m.id, m.body, m.agent_id, m.session
+"""
+_ACKNOWLEDGE = """
+    DELETE FROM relay_messages m USING unnest(%s::bigint[], %s::text[]) AS done(id, agent_id)
+     WHERE m.id = done.id AND m.agent_id = done.agent_id
 """
 _OLDEST = """
     SELECT id, octet_length(body) AS size FROM relay_inbound
@@ -43,11 +50,23 @@ _OLDEST = """
 _TAKE = "UPDATE relay_inbound SET leased_until = %s WHERE id = ANY(%s) RETURNING id, kind, agent_id, body"
 
 
+@dataclass(frozen=True, slots=True)
+class _Poll:
+    agent: str
+    session: str
+    limit: int
+    now: datetime
+    until: datetime
+
+
 class PostgresRelayQueue:
     """:class:`mig_core.relay.base.RelayQueue` in PostgreSQL."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self._inbound = Coalescing(self._store_inbound, limit=200)
+        self._claims = Coalescing(self._claim, limit=200)
+        self._acknowledgements = Coalescing(self._acknowledge, limit=500)
 
     async def put_commands(self, messages: Sequence[Outgoing]) -> None:
         """See the protocol."""
@@ -55,9 +74,10 @@ class PostgresRelayQueue:
             return
 
         async def work(cursor: Cursor) -> None:
-            for chunk in _chunks(messages):
-                values = ([one.agent for one in chunk], [one.body for one in chunk], [one.expires for one in chunk])
-                await cursor.execute(_PUT, values)
+            async with cursor.copy(_PUT) as copy:
+                copy.set_types(["text", "bytea", "timestamptz"])
+                for one in messages:
+                    await copy.write_row((one.agent, one.body, one.expires))
             await notify(cursor, "relay", {one.agent for one in messages})
 
         await self._database.transaction(work)
@@ -66,44 +86,19 @@ class PostgresRelayQueue:
         self, agent: AgentId, session: str, *, limit: int, lease: float, now: datetime
     ) -> Sequence[Claimed]:
         """See the protocol."""
-        parameters = {
-            "agent": clean_text(agent),
-            "session": clean_text(session),
-            "limit": limit,
-            "now": now,
-            "until": now + timedelta(seconds=lease),
-        }
-
-        async def work(cursor: Cursor) -> Sequence[Claimed]:
-            await cursor.execute(_CLAIM, parameters)
-            rows = sorted(await cursor.fetchall(), key=lambda row: row["id"])
-            return [Claimed(row["id"], row["body"]) for row in rows]
-
-        return await self._database.transaction(work)
+        poll = _Poll(clean_text(agent), clean_text(session), limit, now, now + timedelta(seconds=lease))
+        return await self._claims.add(poll)
 
     async def acknowledge(self, agent: AgentId, ids: Sequence[int]) -> None:
         """See the protocol."""
         possible = [one for one in ids if 0 < one < 1 << 63]
-
-        async def work(cursor: Cursor) -> None:
-            await cursor.execute(
-                "DELETE FROM relay_messages WHERE id = ANY(%s::bigint[]) AND agent_id = %s",
-                (possible, clean_text(agent)),
-            )
-
-        await self._database.transaction(work)
+        if possible:
+            await self._acknowledgements.add((clean_text(agent), possible))
 
     async def put_inbound(self, agent: AgentId, kind: Kind, body: bytes) -> None:
         """See the protocol."""
 
-        async def work(cursor: Cursor) -> None:
-            await cursor.execute(
-                "INSERT INTO relay_inbound (agent_id, kind, body) VALUES (%s, %s, %s)",
-                (clean_text(agent), kind.value, body),
-            )
-            await notify(cursor, "inbound")
-
-        await self._database.transaction(work)
+        await self._inbound.add((clean_text(agent), kind.value, body))
 
     async def take_inbound(self, *, limit: int, lease: float, now: datetime) -> Sequence[tuple[int, Inbound]]:
         """See the protocol. Fewer than ``limit`` when they are large."""
@@ -139,14 +134,39 @@ class PostgresRelayQueue:
 
         await self._database.transaction(work)
 
+    async def _store_inbound(self, messages: Sequence[tuple[str, str, bytes]]) -> Sequence[None]:
+        async def work(cursor: Cursor) -> None:
+            await cursor.executemany(_PUT_INBOUND, messages)
+            await notify(cursor, "inbound")
 
-def _chunks(messages: Sequence[Outgoing]) -> Iterator[list[Outgoing]]:
-    chunk: list[Outgoing] = []
-    size = 0
-    for one in messages:
-        if chunk and size + len(one.body) > CHUNK_BYTES:
-            yield chunk
-            chunk, size = [], 0
-        chunk.append(one)
-        size += len(one.body)
-    yield chunk
+        await self._database.transaction(work)
+        return [None] * len(messages)
+
+    async def _claim(self, polls: Sequence[_Poll]) -> Sequence[Sequence[Claimed]]:
+        parameters = {
+            "agents": [one.agent for one in polls],
+            "sessions": [one.session for one in polls],
+            "limits": [one.limit for one in polls],
+            "now": [one.now for one in polls],
+            "until": [one.until for one in polls],
+        }
+
+        async def work(cursor: Cursor) -> dict[tuple[str, str], list[Claimed]]:
+            await cursor.execute(_CLAIM, parameters)
+            claimed: dict[tuple[str, str], list[Claimed]] = {}
+            for row in sorted(await cursor.fetchall(), key=lambda row: row["id"]):
+                claimed.setdefault((row["agent_id"], row["session"]), []).append(Claimed(row["id"], row["body"]))
+            return claimed
+
+        claimed = await self._database.transaction(work)
+        # Each message to one poll: the first of its session.
+        return [claimed.pop((one.agent, one.session), []) for one in polls]
+
+    async def _acknowledge(self, acknowledgements: Sequence[tuple[str, Sequence[int]]]) -> Sequence[None]:
+        pairs = [(number, agent) for agent, numbers in acknowledgements for number in numbers]
+
+        async def work(cursor: Cursor) -> None:
+            await cursor.execute(_ACKNOWLEDGE, ([number for number, _ in pairs], [agent for _, agent in pairs]))
+
+        await self._database.transaction(work)
+        return [None] * len(acknowledgements)

@@ -111,7 +111,7 @@ class PostgresWakeups:
                     self._listening.set()
                     self._wake_all()
                     await self._listen(connection)
-            except psycopg.Error as error:
+            except (psycopg.Error, OSError) as error:
                 log.warning("wakeups: connection to the database lost, trying again: %s", error)
             self._listening.clear()
             await asyncio.sleep(pause * random.uniform(0.5, 1.0))  # noqa: S311 - jitter, no secret

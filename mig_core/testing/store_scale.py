@@ -12,8 +12,8 @@ if TYPE_CHECKING:
     from mig_core.domain.ids import AgentId
 
 _COPY = """
-    COPY agents (id, name, public_key, status, relay, version, mode, pid, environment, tags, addresses, modules, failures,
-                 started_at, heartbeat_at, enrolled_at, enrolment_sent_at, admitted) FROM STDIN
+    COPY agents (id, name, public_key, status, relay, version, mode, pid, environment, tags, addresses, modules,
+                 failures, started_at, heartbeat_at, enrolled_at, enrolment_sent_at, admitted) FROM STDIN
 """
 
 

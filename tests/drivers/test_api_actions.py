@@ -56,9 +56,7 @@ def alice(api_site: ApiSite) -> MigClient:
 
 
 def question(module: str = "file", *, name: str = "a question", target: str = "all") -> Action:
-    return compose_action(
-        [Operation(module, {"searches": {}})], name=name, target=target, expiry=timedelta(minutes=5)
-    )
+    return compose_action([Operation(module, {"searches": {}})], name=name, target=target, expiry=timedelta(minutes=5))
 
 
 def test_a_signed_action_is_scheduled_and_comes_back_as_it_was_signed(api_site: ApiSite, alice: MigClient) -> None:
@@ -223,9 +221,7 @@ def test_actions_are_listed_in_pages_and_filtered(api_site: ApiSite, alice: MigC
     token = session_token(alice)
 
     first = api_site.ask("GET", "/api/v1/actions?limit=2&name=QUESTION", token=token).json
-    second = api_site.ask(
-        "GET", f"/api/v1/actions?limit=200&name=QUESTION&cursor={first['cursor']}", token=token
-    ).json
+    second = api_site.ask("GET", f"/api/v1/actions?limit=200&name=QUESTION&cursor={first['cursor']}", token=token).json
     pending = list(alice.actions(states=["pending"]))
 
     assert [one["name"] for one in first["items"] + second["items"]] == names[::-1]

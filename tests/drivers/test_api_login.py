@@ -72,9 +72,7 @@ def test_a_wrong_bootstrap_secret_admits_nobody_and_attempts_are_limited(api_sit
 def test_a_key_that_is_not_one_public_key_is_refused_by_name(api_site: ApiSite) -> None:
     secret = api_site.bootstrap_secret
 
-    answer = api_site.ask(
-        "POST", "/api/v1/bootstrap", body={"secret": secret, "name": "A", "publickey": "not a key"}
-    )
+    answer = api_site.ask("POST", "/api/v1/bootstrap", body={"secret": secret, "name": "A", "publickey": "not a key"})
 
     assert answer.status == 400
     assert answer.headers["content-type"] == "application/problem+json"
@@ -123,9 +121,7 @@ def test_strangers_forged_signatures_and_other_documents_do_not_log_in(api_site:
     by_stranger = stranger.sign(Envelope(good.payload_type, good.payload)).signatures[0].sig
 
     unknown = log_in(api_site, login_envelope(api_site, stranger))
-    borrowed = log_in(
-        api_site, Envelope(good.payload_type, good.payload, (Signature(alice.fingerprint, by_stranger),))
-    )
+    borrowed = log_in(api_site, Envelope(good.payload_type, good.payload, (Signature(alice.fingerprint, by_stranger),)))
     signed_as_cancel = alice.sign(Envelope(envelopes.CANCEL, good.payload)).signatures[0]
     other_type = log_in(api_site, Envelope(good.payload_type, good.payload, (signed_as_cancel,)))
 
@@ -199,9 +195,7 @@ def test_a_session_ends_by_itself(api_site: ApiSite) -> None:
     assert api_site.ask("GET", "/api/v1/dashboard", token=token).status == 401
 
 
-def test_the_client_keeps_its_session_in_a_private_file_and_signs_only_once(
-    api_site: ApiSite, tmp_path: Path
-) -> None:
+def test_the_client_keeps_its_session_in_a_private_file_and_signs_only_once(api_site: ApiSite, tmp_path: Path) -> None:
     api_site.first_investigator()
     signer = api_site.keys.alice
     asked: list[str] = []

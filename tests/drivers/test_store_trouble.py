@@ -55,6 +55,27 @@ def test_transactions_go_on_after_the_database_dropped_every_connection(
     store_runner.run(scenario())
 
 
+def test_one_transaction_gets_past_any_number_of_dead_connections(
+    store_runner: asyncio.Runner, store_url: str, store_database: str, postgres_server: PostgresServer
+) -> None:
+    async def scenario() -> None:
+        database = Database(store_url, pool_size=8, limits=StoreLimits())
+        await database.open()
+        try:
+            await asyncio.gather(
+                *(database.transaction(lambda cursor: cursor.execute("SELECT pg_sleep(0.2)")) for _ in range(8))
+            )
+            ended = await asyncio.to_thread(postgres_server.run_sql, END_ALL.format("mig%"), database=store_database)
+
+            await database.transaction(lambda cursor: cursor.execute("SELECT 1"))
+
+            assert int(ended) == 8
+        finally:
+            await database.close()
+
+    store_runner.run(scenario())
+
+
 def test_a_database_that_is_gone_is_unavailable_and_not_ready(
     store_runner: asyncio.Runner,
     empty_database_url: str,

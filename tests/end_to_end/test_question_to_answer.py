@@ -12,7 +12,7 @@ from mig_core.cli import exit_codes
 from mig_core.cli.demo.site import CONTENT, ENDPOINTS, HOLDER
 
 if TYPE_CHECKING:
-    from tests.end_to_end.conftest import Fleet
+    from mig_core.testing.fleet import Fleet
 
 BY_CONTENT = ("file", "-t", "all", "-path", "etc", "-content", "DEMOCONTENT", "-size", "<100k", "-maxdepth", "2")
 
@@ -100,7 +100,7 @@ def test_a_target_with_an_error_is_refused_with_its_position(fleet: Fleet) -> No
     ran = fleet.mig("file", "-t", "name = 'x'); DROP TABLE agents; --", "-path", "etc", "-name", "x")
 
     assert ran.returncode == exit_codes.ERROR
-    assert "at position 10" in ran.stderr
+    assert "at position 11" in ran.stderr
     assert len(fleet.ask(*BY_CONTENT)) == len(ENDPOINTS)
 
 

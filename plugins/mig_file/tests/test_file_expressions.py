@@ -6,7 +6,6 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-
 from mig_file.expressions import mode_text, parse_age, parse_size
 from mig_file.timetext import duration_text, time_text
 
@@ -30,7 +29,7 @@ def test_sizes_include_their_bound(text: str, inside: list[int], outside: list[i
 
 @pytest.mark.parametrize("text", ["", "<", "<k", "k", "1K", "!1k", "< 1k", "1kb", "-1", "1.5k", "²", "1" * 21, "=1"])
 def test_what_is_not_a_size_is_refused(text: str) -> None:
-    with pytest.raises(ValueError, match="size|large"):
+    with pytest.raises(ValueError, match=r"size|large"):
         parse_size(text)
 
 
@@ -49,7 +48,7 @@ def test_ages_exclude_their_bound_and_the_future_is_young() -> None:
 
 @pytest.mark.parametrize("text", ["", "2d", "<d", "<30s", "<1", "<999999d", "=1d", "<1D", "< 1d"])
 def test_what_is_not_an_age_is_refused(text: str) -> None:
-    with pytest.raises(ValueError, match="age|years"):
+    with pytest.raises(ValueError, match=r"age|years"):
         parse_age(text)
 
 

@@ -11,18 +11,17 @@ import json
 import os
 import shutil
 import subprocess
+import sys
 import tempfile
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from mig_file import FileModule
+
 from mig_core.errors import ParameterError
 from mig_core.plugin.module import Context
-
-import mig_file.evaluation
-import mig_file.roots
-from mig_file import FileModule
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -76,8 +75,8 @@ def _answer(parameters: Any) -> Any:
 
 
 def _as_nobody(parameters: Any) -> Any:
-    assert mig_file.evaluation
-    assert mig_file.roots  # imported before the child loses the right to
+    # everything is imported before the child loses the right to
+    assert {"mig_file.evaluation", "mig_file.roots"} <= set(sys.modules)
     FileModule().parse_parameters(parameters, strict=False)
     reading, writing = os.pipe()
     child = os.fork()

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import re2
 import pytest
+import re2
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
-
 from mig_file import syntax
 from mig_file.content import Block, block_of
 from mig_file.names import NameBatch
@@ -113,9 +112,7 @@ def test_all_names_of_a_directory_at_once_are_the_names_one_by_one(pattern: str,
 
     matching = NameBatch(decoded).matching(Pattern(pattern))
 
-    assert matching == {
-        text for text, name in zip(decoded, names, strict=True) if _go_match(pattern, name)
-    }
+    assert matching == {text for text, name in zip(decoded, names, strict=True) if _go_match(pattern, name)}
 
 
 @settings(max_examples=300, deadline=None)
@@ -132,7 +129,7 @@ def test_one_search_for_many_patterns_finds_something_if_one_of_them_does(patter
     "pattern", [r"a\Cb", "(?<n>a)", "a++", "a{2}{3}", "(?=a)", r"(a)\1", "(?#x)", "a{1001}", "(", "", r"\Z"]
 )
 def test_what_the_original_refused_is_refused(pattern: str) -> None:
-    with pytest.raises(ValueError, match="."):
+    with pytest.raises(ValueError, match=r"."):
         check_pattern(pattern)
 
 

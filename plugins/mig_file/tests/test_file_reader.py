@@ -13,7 +13,6 @@ import pytest
 import re2
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-
 from mig_file import tally
 from mig_file.content import Question, Questions
 from mig_file.reader import DeadlinePassed, Reader, Reading

@@ -49,7 +49,9 @@ def plugin_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     shutil.copy(_HERE / "trial_modules.py", folder)
     source = (_HERE / "trial_modules.py").read_text(encoding="ascii")
     classes = [line.split()[1].partition("(")[0] for line in source.splitlines() if line.startswith("class ")]
-    points = "".join(f"{name.lower()} = trial_modules:{name}\n" for name in classes if name != "Trial")
+    points = "".join(
+        f"{name.lower()} = trial_modules:{name}\n" for name in classes if name not in ("Trial", "CloudFacts")
+    )
     metadata = folder / "mig_plugin_trial-1.0.dist-info"
     metadata.mkdir()
     (metadata / "METADATA").write_text("Metadata-Version: 2.1\nName: mig-plugin-trial\nVersion: 1.0\n")
@@ -94,7 +96,7 @@ def make_executor(launcher: Launcher) -> Callable[..., Executor]:
 class EnrolRoutes(Routes):
     """mig-api's relay routes and its enrolment."""
 
-    def do_GET(self) -> None:
+    def do_GET(self) -> None:  # noqa: N802  the name is http.server's
         if not self._ended():
             super().do_GET()
 
@@ -103,9 +105,13 @@ class EnrolRoutes(Routes):
         self.close_connection = cast("PlatformServer", self.server).ending
         return self.close_connection
 
-    def do_POST(self) -> None:
+    def do_POST(self) -> None:  # noqa: N802  the name is http.server's
         server = cast("PlatformServer", self.server)
         if self._ended():
+            return
+        if server.results_refused and self.path.endswith("/result"):
+            self.rfile.read(int(self.headers["Content-Length"]))
+            self._answer(503, {"title": "no room"})
             return
         if not self.path.endswith("/enrol"):
             super().do_POST()
@@ -132,6 +138,7 @@ class PlatformServer(Server):
         self.enrolments: list[Enrolment] = []
         self.public_keys: dict[str, bytes] = {}
         self.approval_pending = False
+        self.results_refused = False
 
 
 class Platform:
@@ -139,7 +146,8 @@ class Platform:
 
     def __init__(self) -> None:
         self.queue = QueueInMemory()
-        self.server = PlatformServer(self.queue).start()
+        self.server = PlatformServer(self.queue)
+        self.server.start()
         self.answers: dict[CommandId, list[Answer]] = {}
         self.heartbeats: list[Heartbeat] = []
 

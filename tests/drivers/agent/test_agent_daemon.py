@@ -27,7 +27,10 @@ def lines(path: Path) -> list[str]:
 
 
 def alive(pid: int) -> bool:
-    with contextlib.suppress(FileNotFoundError, ProcessLookupError), open(f"/proc/{pid}/stat", encoding="ascii") as file:
+    with (
+        contextlib.suppress(FileNotFoundError, ProcessLookupError),
+        open(f"/proc/{pid}/stat", encoding="ascii") as file,
+    ):
         return file.read().rpartition(")")[2].split()[0] != "Z"
     return False
 
@@ -39,7 +42,9 @@ def eventually(condition: Any, seconds: float = 10.0) -> None:
         time.sleep(0.01)
 
 
-def test_a_signed_question_gets_a_signed_answer_and_leaves_its_trace_in_the_ledger(endpoint: Endpoint, platform: Platform) -> None:
+def test_a_signed_question_gets_a_signed_answer_and_leaves_its_trace_in_the_ledger(
+    endpoint: Endpoint, platform: Platform
+) -> None:
     endpoint.start()
     action = endpoint.action(("echo", {"word": "hello"}), ("echo", {"word": ""}))
     command = endpoint.command(action)
@@ -61,7 +66,9 @@ def test_a_signed_question_gets_a_signed_answer_and_leaves_its_trace_in_the_ledg
     assert facts.environment["os"] == "linux"
 
 
-def test_a_clean_stop_is_quick_and_what_ran_comes_again_without_counting_as_a_crash(endpoint: Endpoint, platform: Platform) -> None:
+def test_a_clean_stop_is_quick_and_what_ran_comes_again_without_counting_as_a_crash(
+    endpoint: Endpoint, platform: Platform
+) -> None:
     trace = endpoint.folder / "trace"
     command = endpoint.command(endpoint.action(("counting", {"word": str(trace), "seconds": 60})))
     platform.send(command)
@@ -98,7 +105,9 @@ def test_nothing_is_lost_when_the_agent_is_killed_in_the_middle(endpoint: Endpoi
     platform.wait_for(lambda: platform.waiting == 0)
 
 
-def test_a_command_that_took_the_agent_down_twice_is_answered_and_not_run_again(endpoint: Endpoint, platform: Platform) -> None:
+def test_a_command_that_took_the_agent_down_twice_is_answered_and_not_run_again(
+    endpoint: Endpoint, platform: Platform
+) -> None:
     trace = endpoint.folder / "trace"
     command = endpoint.command(endpoint.action(("agentkiller", {"word": str(trace)})))
     platform.send(command)
@@ -133,7 +142,9 @@ def test_a_delivery_that_is_repeated_is_acknowledged_and_not_run_again(endpoint:
     assert len(platform.answers[command.command]) == 1
 
 
-def test_an_action_that_comes_again_under_another_command_is_refused_as_a_replay(endpoint: Endpoint, platform: Platform) -> None:
+def test_an_action_that_comes_again_under_another_command_is_refused_as_a_replay(
+    endpoint: Endpoint, platform: Platform
+) -> None:
     action = endpoint.action(("echo", {}))
     first, second = endpoint.command(action), endpoint.command(action)
     endpoint.start()
@@ -168,7 +179,9 @@ def test_refusals_are_signed_answers_that_name_the_check(endpoint: Endpoint, pla
     assert endpoint.run("log").returncode == 0
 
 
-def test_messages_that_are_no_commands_of_ours_are_counted_and_acknowledged(endpoint: Endpoint, platform: Platform) -> None:
+def test_messages_that_are_no_commands_of_ours_are_counted_and_acknowledged(
+    endpoint: Endpoint, platform: Platform
+) -> None:
     endpoint.start()
     platform.wait_for(lambda: bool(platform.heartbeats))
     stranger = endpoint.command(endpoint.action(("echo", {})))
@@ -215,7 +228,9 @@ def test_a_cancel_that_arrives_first_is_remembered_across_a_restart(endpoint: En
     assert platform.answer_to(command.command).state is CommandState.CANCELLED
 
 
-def test_several_commands_run_at_once_and_a_cancel_overtakes_those_that_wait(endpoint: Endpoint, platform: Platform) -> None:
+def test_several_commands_run_at_once_and_a_cancel_overtakes_those_that_wait(
+    endpoint: Endpoint, platform: Platform
+) -> None:
     endpoint.configure(platform.server.url, concurrency=2)
     traces = [endpoint.folder / f"trace{number}" for number in range(4)]
     actions = [endpoint.action(("stubborn", {"word": str(trace), "seconds": 50})) for trace in traces]
@@ -234,7 +249,10 @@ def test_several_commands_run_at_once_and_a_cancel_overtakes_those_that_wait(end
 
 
 def test_answers_wait_on_disk_while_the_platform_is_away(endpoint: Endpoint, platform: Platform) -> None:
-    commands = [endpoint.command(endpoint.action(("counting", {"word": str(endpoint.folder / f"t{n}"), "seconds": 1}))) for n in range(3)]
+    commands = [
+        endpoint.command(endpoint.action(("counting", {"word": str(endpoint.folder / f"t{n}"), "seconds": 1})))
+        for n in range(3)
+    ]
     endpoint.start()
     for command in commands:
         platform.send(command)
@@ -254,6 +272,26 @@ def test_answers_wait_on_disk_while_the_platform_is_away(endpoint: Endpoint, pla
     eventually(lambda: not os.listdir(endpoint.state / "spool"))
 
 
+def test_an_agent_whose_spool_is_full_begins_nothing_until_the_platform_is_back(
+    endpoint: Endpoint, platform: Platform
+) -> None:
+    endpoint.configuration.write_text("spool_mb = 1\n" + endpoint.configuration.read_text())
+    commands = [endpoint.command(endpoint.action(("huge", {"seconds": 1}))) for _ in range(6)]
+    platform.server.results_refused = True
+    endpoint.start()
+    for command in commands:
+        platform.send(command)
+    eventually(lambda: (endpoint.state / "spool").exists() and len(os.listdir(endpoint.state / "spool")) >= 1)
+    time.sleep(0.5)  # nothing is to happen, so there is nothing to wait for
+
+    assert len(os.listdir(endpoint.state / "spool")) <= 2
+    platform.server.results_refused = False
+
+    for command in commands:
+        assert platform.answer_to(command.command).state is CommandState.SUCCESS
+    platform.wait_for(lambda: platform.waiting == 0)
+
+
 def test_an_agent_whose_login_is_refused_enrols_again(endpoint: Endpoint, platform: Platform) -> None:
     endpoint.start()
     platform.wait_for(lambda: bool(platform.heartbeats))
@@ -266,7 +304,9 @@ def test_an_agent_whose_login_is_refused_enrols_again(endpoint: Endpoint, platfo
     assert len(platform.server.enrolments) == 2
 
 
-def test_an_agent_that_is_not_approved_yet_waits_and_stops_at_once_when_told(endpoint: Endpoint, platform: Platform) -> None:
+def test_an_agent_that_is_not_approved_yet_waits_and_stops_at_once_when_told(
+    endpoint: Endpoint, platform: Platform
+) -> None:
     platform.server.approval_pending = True
     endpoint.start()
     eventually(lambda: "mig agent approve" in endpoint.log if (endpoint.folder / "log").exists() else False)
@@ -290,7 +330,9 @@ def test_heartbeats_are_signed_and_their_numbers_grow_across_restarts(endpoint: 
     assert platform.heartbeats[-1].sent <= datetime.now(UTC)
 
 
-def test_the_action_ends_with_its_window_even_if_the_policy_would_allow_more(endpoint: Endpoint, platform: Platform) -> None:
+def test_the_action_ends_with_its_window_even_if_the_policy_would_allow_more(
+    endpoint: Endpoint, platform: Platform
+) -> None:
     command = endpoint.command(endpoint.action(("stubborn", {"seconds": 50}), seconds=3.0))
     endpoint.start()
     platform.send(command)

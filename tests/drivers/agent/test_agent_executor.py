@@ -20,7 +20,9 @@ if TYPE_CHECKING:
     from mig_core.agent.launcher import Launcher
 
 
-def run(executor: Executor, module: str, *, limit: float = 10.0, interruption: Interruption | None = None, **parameters: Any) -> Outcome:
+def run(
+    executor: Executor, module: str, *, limit: float = 10.0, interruption: Interruption | None = None, **parameters: Any
+) -> Outcome:
     return executor.run(
         module,
         parameters,
@@ -121,7 +123,9 @@ def test_a_module_that_needs_too_much_memory_is_killed_and_keeps_what_it_had(exe
     assert outcome.result.elements == ["before"]
 
 
-def test_a_result_that_cannot_be_sent_is_replaced_by_a_failure_that_says_so(make_executor: Callable[..., Executor]) -> None:
+def test_a_result_that_cannot_be_sent_is_replaced_by_a_failure_that_says_so(
+    make_executor: Callable[..., Executor],
+) -> None:
     outcome = run(make_executor(memory_mb=512), "huge", seconds=30)
 
     assert outcome.state is CommandState.FAILED
@@ -179,14 +183,19 @@ def test_the_process_is_confined(make_executor: Callable[..., Executor]) -> None
     assert len(elements["descriptors"]) <= 5
 
 
-def test_results_are_masked_before_they_leave_the_process_if_the_owner_wants_privacy(make_executor: Callable[..., Executor]) -> None:
+def test_results_are_masked_before_they_leave_the_process_if_the_owner_wants_privacy(
+    make_executor: Callable[..., Executor],
+) -> None:
     outcome = run(make_executor(extra_privacy=True), "echo", word="secret")
 
     assert outcome.result.elements == {"word": "masked"}
 
 
-def test_the_launcher_is_started_again_when_it_dies_and_what_was_found_is_kept(executor: Executor, launcher: Launcher) -> None:
-    before = launcher.start() and launcher.pid
+def test_the_launcher_is_started_again_when_it_dies_and_what_was_found_is_kept(
+    executor: Executor, launcher: Launcher
+) -> None:
+    launcher.start()
+    before = launcher.pid
 
     lost = run(executor, "launcherkiller")
     after = run(executor, "echo", word="again")

@@ -13,6 +13,7 @@ import time
 from typing import Any
 
 from mig_core.domain.result import Coverage, ModuleResult
+from mig_core.plugin.hooks import hookimpl
 from mig_core.plugin.module import Context, Module, ModuleInfo
 from mig_core.plugin.parameters import Kind, Parameter, Parameters, Values
 
@@ -201,6 +202,18 @@ class Confined(Trial):
             "threads": context.threads,
         }
         return ModuleResult(True, True, elements)
+
+
+class CloudFacts:
+    """An agent hook, not a module."""
+
+    @hookimpl
+    def mig_agent_environment(self, environment: Any) -> Any:
+        return {"zone": "a", "seen": environment["os"]}
+
+    @hookimpl
+    def mig_operation_finished(self, module: str, success: bool, found: bool, seconds: float) -> None:
+        trace(os.environ["MIG_TRIAL_FINISHED"], f"{module}:{success}:{found}:{seconds >= 0}")
 
 
 class BrokenParser(Trial):

@@ -58,9 +58,9 @@ class Block:
         return self._valid
 
     def raw(self) -> bytes:
-        """All of ``data``, as bytes."""
+        """``data`` as bytes; after the range only the neighbours of a window, or nothing."""
         if self._raw is None:
-            self._raw = bytes(self.data)
+            self._raw = bytes(self.data if self.window else memoryview(self.data)[: self.end])
         return self._raw
 
     def lines(self) -> Iterable[bytes]:

@@ -16,7 +16,7 @@ from mig_file.content import Questions
 from mig_file.names import NameBatch
 from mig_file.naming import PathText
 from mig_file.openfile import OpenFile, groups_of
-from mig_file.reader import DeadlinePassed, Reader, open_file
+from mig_file.reader import NOTHING_FOUND, DeadlinePassed, Reader, open_file
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -60,7 +60,7 @@ Pair = tuple[SearchRun, "Slot"]
 class Plan:
     """What has to be done with a file for a set of slots; most files of a run share one."""
 
-    __slots__ = ("groups", "has_metadata", "opens", "pairs", "ready")
+    __slots__ = ("groups", "has_metadata", "is_plain", "opens", "pairs", "ready")
 
     def __init__(self, pairs: tuple[Pair, ...]) -> None:
         """Works it out."""
@@ -69,6 +69,7 @@ class Plan:
         self.groups = groups_of(slot for _, slot in pairs if slot.reading)
         self.ready = tuple(pair for pair in pairs if not pair[1].reading)
         """Those that need not know the content to match."""
+        self.is_plain = len(self.groups) == 1 and not self.groups[0].expand and not self.ready
         self.opens = bool(self.groups) or any(slot.search.options.returnsha256 for _, slot in self.ready)
 
 
@@ -220,12 +221,20 @@ class Evaluation:
             return
         try:
             status = os.fstat(fd)
-            path = PathText(batch.path, name)
-            if not stat.S_ISREG(status.st_mode) or status.st_size >= ENDLESS_SIZE:
-                self._tally.skip(reasons.ENDLESS if stat.S_ISREG(status.st_mode) else reasons.CHANGED, path)
+            size = status.st_size
+            if not stat.S_ISREG(status.st_mode) or size >= ENDLESS_SIZE:
+                reason = reasons.ENDLESS if stat.S_ISREG(status.st_mode) else reasons.CHANGED
+                self._tally.skip(reason, batch.path_of(name))
                 return
-            content = OpenFile(fd, status.st_size, path, self._reader, self._tally)
-            right = content.judge(plan.groups)
+            first = None
+            if plan.is_plain:  # most files of most runs get no further than here
+                group = plan.groups[0]
+                first = self._reader.read(fd, size, group.questions, group.algorithms)
+                if first is NOTHING_FOUND and group.fails_on_nothing:
+                    return
+            path = batch.path_of(name)
+            content = OpenFile(fd, size, path, self._reader, self._tally)
+            right = content.judge(plan.groups, first)
             if not right and not plan.ready:
                 return
             for pair in plan.pairs:

@@ -77,11 +77,15 @@ class OpenFile:
         self._readings: dict[tuple[bool, bool], Reading] = {}
         self._used = False
 
-    def judge(self, groups: Sequence[Group]) -> list[Slot]:
-        """The slots whose content checks the file passes."""
+    def judge(self, groups: Sequence[Group], first: Reading | None = None) -> list[Slot]:
+        """The slots whose content checks the file passes. ``first``: the first group's reading, if it is there."""
         passed: list[Slot] = []
         for group in groups:
-            reading = self._read(group.questions, group.algorithms, group.expand, group.every_kind)
+            if first is not None:
+                self._used = True
+                reading, first = self._booked(first), None
+            else:
+                reading = self._read(group.questions, group.algorithms, group.expand, group.every_kind)
             if reading is NOTHING_FOUND and group.fails_on_nothing:
                 continue
             self._readings[group.expand, group.every_kind] = reading
@@ -111,7 +115,11 @@ class OpenFile:
         if self._used:
             os.lseek(self._fd, 0, os.SEEK_SET)
         self._used = True
-        reading = self._reader.read(self._fd, self._size, questions, algorithms, expand=expand, every_kind=every_kind)
+        return self._booked(
+            self._reader.read(self._fd, self._size, questions, algorithms, expand=expand, every_kind=every_kind)
+        )
+
+    def _booked(self, reading: Reading) -> Reading:
         if reading.problem is not None:
             self._tally.skip(reading.problem[0], self._path)
             self._tally.error(self._path, reading.problem[1])

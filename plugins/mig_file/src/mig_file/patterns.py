@@ -37,7 +37,7 @@ class Lines(Protocol):
         """Whether the range is valid UTF-8."""
 
     def raw(self) -> bytes:
-        """All of ``data``."""
+        """``data`` as bytes; after the range only neighbours on the same line, if there are any."""
 
 
 def check_pattern(text: str) -> None:

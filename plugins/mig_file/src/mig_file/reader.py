@@ -165,10 +165,12 @@ class Reader:
         else:
             buffer[last] = 10  # what follows the lines must look like their end
             block = Block(buffer, 0, last)
-        scan = ContentScan(self._questions, asked)
-        scan.look_at(block)
-        scan.finish()
-        return Reading(scan.found, (), values) if scan.found or algorithms else NOTHING_FOUND
+        found = set()
+        for question in asked:
+            pattern = self._questions.patterns[question]
+            if all(map(pattern.matches, block.lines())) if question.every_line else pattern.is_in(block):
+                found.add(question)
+        return Reading(found, (), values) if found or algorithms else NOTHING_FOUND
 
     def _large(
         self,

@@ -1,4 +1,8 @@
-"""Whole platforms with real parts: PostgreSQL, both relays, gpg, and our programs as processes of their own."""
+"""Whole platforms with real parts: PostgreSQL, both relays, gpg, and our programs as processes of their own.
+
+Fixtures: ``fleet_relay`` (``https``, then ``amqp``) and ``fleet`` (a platform with the demonstration's four agents);
+both live as long as a test file.
+"""
 
 from __future__ import annotations
 
@@ -84,7 +88,7 @@ def eventually(look: Callable[[], T | None], *, seconds: float = 30) -> T:
 
 
 @pytest.fixture(scope="module", params=["https", "amqp"])
-def relay(request: pytest.FixtureRequest) -> str:
+def fleet_relay(request: pytest.FixtureRequest) -> str:
     """Both relays, one after the other."""
     if request.param == "amqp" and not PrivateRabbitMQ.available():
         service_missing("RabbitMQ is not installed")
@@ -92,10 +96,13 @@ def relay(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture(scope="module")
-def fleet(relay: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
+def fleet(fleet_relay: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
     """A platform and the demonstration's four agents."""
-    site = Site(tmp_path_factory.mktemp("site"), relay)
+    site = Site(tmp_path_factory.mktemp("site"), fleet_relay)
     # Durable: some tests kill parts of it, and what was committed must still be there.
-    with Platform(site) as platform:
-        platform.start_agents(ENDPOINTS)
-        yield Fleet(platform)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MIG_SCHEDULER_PERIODIC_INTERVAL", "1s")  # what expires is not to be waited for
+        patch.setenv("MIG_SCHEDULER_EXPIRY_GRACE", "2s")
+        with Platform(site) as platform:
+            platform.start_agents(ENDPOINTS)
+            yield Fleet(platform)

@@ -1,0 +1,101 @@
+"""A search as typed values: what one labelled object of the parameters asks.
+
+Made by :func:`read_searches` from checked values; ``evaluation`` works it, ``rows`` echoes it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+from typing import TYPE_CHECKING
+
+from mig_core.errors import ParameterError
+from mig_memory.declaration import PARAMETERS
+
+if TYPE_CHECKING:
+    from mig_core.plugin.parameters import Values
+
+
+class CheckKind(Enum):
+    """What a check is about; the value is its JSON key. In the order in which results list them."""
+
+    NAME = "names"
+    LIBRARY = "libraries"
+    CONTENT = "contents"
+    BYTES = "bytes"
+
+
+WORDS = {CheckKind.NAME: "name", CheckKind.LIBRARY: "lib", CheckKind.CONTENT: "content", CheckKind.BYTES: "bytes"}
+"""Kind -> its word on the command line."""
+IN_MEMORY = (CheckKind.CONTENT, CheckKind.BYTES)
+"""The kinds that need the process's memory."""
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One thing to look for. Two equal checks, even of different searches, are looked for once."""
+
+    kind: CheckKind
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Extent:
+    """Which part of a process's memory a search is about."""
+
+    offset: int
+    """First address."""
+    maxlength: int
+    """Bytes of readable memory; 0 for all."""
+    nofiles: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Search:
+    """One search."""
+
+    label: str
+    description: str
+    checks: tuple[Check, ...]
+    extent: Extent
+    matchall: bool
+    logfailures: bool
+
+    def of(self, *kinds: CheckKind) -> tuple[Check, ...]:
+        """The checks of some kinds."""
+        return tuple(one for one in self.checks if one.kind in kinds)
+
+
+def read_searches(raw: object, *, strict: bool) -> tuple[Search, ...]:
+    """The searches of an operation, in the order of the JSON.
+
+    Raises:
+        ParameterError: names the JSON path. ``strict`` also refuses unknown keys and a search without any check, which
+            could find nothing.
+    """
+    labelled = PARAMETERS.parse_labelled(raw, strict=strict)
+    searches = tuple(_search(label, values) for label, values in labelled.items())
+    for one in searches:
+        if strict and not one.checks:
+            raise ParameterError(
+                f"searches.{one.label}",
+                "has no check, so nothing can match",
+                next_step=f"give at least one of {', '.join(WORDS.values())}; name '.' matches every process",
+            )
+    return searches
+
+
+def _search(label: str, values: Values) -> Search:
+    checks = tuple(
+        Check(kind, text.lower() if kind is CheckKind.BYTES else text)
+        for kind, word in WORDS.items()
+        for text in values.texts(word)
+    )
+    return Search(
+        label=label,
+        description=values.text("description"),
+        checks=checks,
+        extent=Extent(values.integer("offset"), values.integer("maxlength"), values.boolean("nofiles")),
+        matchall=values.boolean("matchall"),
+        logfailures=values.boolean("logfailures"),
+    )

@@ -1,0 +1,137 @@
+"""Parts go away in the middle of a question; every target is accounted for all the same."""
+
+from __future__ import annotations
+
+import signal
+from typing import TYPE_CHECKING, Any
+
+from mig_core.cli.demo.site import ENDPOINTS, HOLDER
+from mig_core.testing.fleet import eventually
+
+if TYPE_CHECKING:
+    from mig_core.testing.fleet import Fleet
+
+SMALL = ("file", "-t", "all", "-path", "etc", "-name", "^hostname$")
+# Takes its time on any machine: hashes of everything below /usr; one agent only, to be kind to the machine.
+LONG = ("file", "-t", f"name = '{HOLDER}'", "-path", "/usr", "-sha3", "0" * 128, "-sha2", "0" * 128, "-matchany")
+
+
+def accounted(action: dict[str, Any]) -> bool:
+    return bool(sum(action["counts"].values()) == action["targeted"] == len(ENDPOINTS))
+
+
+def restart_agent(fleet: Fleet, name: str) -> None:
+    fleet.platform.start_agent(name)
+    fleet.platform.processes.wait_for("the agents", lambda: fleet.platform.online() == len(ENDPOINTS), seconds=60)
+
+
+def running(fleet: Fleet, action: str) -> None:
+    """Waits until the agent's own log says that it has begun."""
+    log = fleet.platform.site.root / "log" / f"{HOLDER}.log"
+    eventually(lambda: action in log.read_text(encoding="utf-8", errors="replace"))
+
+
+def test_an_agent_that_was_away_answers_when_it_returns(fleet: Fleet) -> None:
+    fleet.platform.processes.end(HOLDER, signal.SIGTERM)
+    action = fleet.detach(*SMALL, "-e", "120s")
+    eventually(lambda: fleet.action(action)["counts"].get("success") == len(ENDPOINTS) - 1)
+
+    restart_agent(fleet, HOLDER)
+
+    ended = fleet.ended(action)
+    assert ended["counts"] == {"success": len(ENDPOINTS)}
+
+
+def test_an_agent_that_never_returns_is_expired_with_the_reason(fleet: Fleet) -> None:
+    fleet.platform.processes.end(HOLDER, signal.SIGTERM)
+    action = fleet.detach(*SMALL, "-e", "3s")
+
+    ended = fleet.ended(action, seconds=60)
+
+    assert ended["counts"] == {"success": len(ENDPOINTS) - 1, "expired": 1}
+    why = fleet.mig("why", action, HOLDER).stdout
+    assert why.startswith(f"{HOLDER}: expired")
+    assert "silent since" in why or "last heartbeat" in why
+    restart_agent(fleet, HOLDER)
+
+
+def test_an_agent_killed_in_the_middle_runs_the_question_again_when_it_returns(fleet: Fleet) -> None:
+    action = fleet.detach(*LONG, "-e", "12s")
+    running(fleet, action)
+    fleet.platform.processes.end(HOLDER, signal.SIGKILL)
+
+    restart_agent(fleet, HOLDER)
+
+    ended = fleet.ended(action, seconds=60)
+    assert sum(ended["counts"].values()) == 1
+    assert set(ended["counts"]) <= {"success", "timeout"}
+
+
+def test_a_cancelled_question_ends_the_module_and_says_so(fleet: Fleet) -> None:
+    action = fleet.detach(*LONG, "-e", "300s")
+    running(fleet, action)
+
+    cancelled = fleet.mig("action", "cancel", action, "--reason", "wrong folder")
+
+    assert cancelled.returncode == 0, cancelled.stderr
+    ended = fleet.ended(action)
+    assert (ended["state"], ended["counts"]) == ("cancelled", {"cancelled": 1})
+
+
+def test_the_scheduler_may_be_killed_in_the_middle(fleet: Fleet) -> None:
+    fleet.platform.processes.end("scheduler", signal.SIGKILL)
+    action = fleet.detach(*SMALL)
+
+    fleet.platform.start_scheduler()
+
+    ended = fleet.ended(action)
+    assert accounted(ended)
+    assert ended["counts"] == {"success": len(ENDPOINTS)}
+
+
+def test_two_schedulers_at_once_do_nothing_twice(fleet: Fleet) -> None:
+    fleet.platform.start_scheduler("second-scheduler")
+
+    actions = [fleet.detach(*SMALL) for _ in range(5)]
+
+    assert all(accounted(fleet.ended(action)) for action in actions)
+    for name in ENDPOINTS:
+        log = (fleet.platform.site.root / "log" / f"{name}.log").read_text(encoding="utf-8", errors="replace")
+        assert "replay" not in log
+    fleet.platform.processes.end("second-scheduler", signal.SIGTERM)
+
+
+def test_the_api_may_be_killed_and_started_again(fleet: Fleet) -> None:
+    action = fleet.detach(*SMALL)
+    fleet.platform.processes.end("api", signal.SIGKILL)
+
+    fleet.platform.start_api()
+
+    assert fleet.ended(action)["counts"] == {"success": len(ENDPOINTS)}
+    assert set(fleet.ask(*SMALL)) == set(ENDPOINTS)
+
+
+def test_the_database_may_be_killed_and_started_again(fleet: Fleet) -> None:
+    action = fleet.detach(*SMALL)
+    fleet.ended(action)
+    pid = fleet.platform.postgres.pid
+    assert pid is not None
+    fleet.platform.postgres.stop()
+
+    fleet.platform.postgres.start()
+
+    after = eventually(lambda: fleet.ask(*SMALL) if fleet.platform.online() else None, seconds=60)
+    assert set(after) == set(ENDPOINTS)
+    assert fleet.action(action)["counts"] == {"success": len(ENDPOINTS)}
+
+
+def test_the_broker_may_be_stopped_and_started_again(fleet: Fleet) -> None:
+    rabbitmq = fleet.platform.rabbitmq
+    if rabbitmq is None:
+        return  # the https relay has no broker
+    rabbitmq.stop()
+    action = fleet.detach(*SMALL, "-e", "120s")
+
+    rabbitmq.start()
+
+    assert fleet.ended(action, seconds=90)["counts"] == {"success": len(ENDPOINTS)}

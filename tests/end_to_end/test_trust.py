@@ -1,0 +1,159 @@
+"""What agents refuse, and what needs two investigators: with agents that decide by themselves."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+from typing import TYPE_CHECKING
+
+import pytest
+
+from mig_core.cli import exit_codes
+from mig_core.cli.demo.platform import Platform
+from mig_core.cli.demo.processes import program
+from mig_core.cli.demo.site import ENDPOINTS, Site
+from mig_core.pgp.gnupg import export_public, generate_key, stop_agent
+from mig_core.testing.fleet import Fleet
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from mig_core.domain.ids import Fingerprint
+
+SMALL = ("file", "-t", "all", "-path", "etc", "-name", "^hostname$")
+STRICT = ENDPOINTS[0]
+"""The endpoint whose own ACL asks for more than the platform's copy says."""
+
+
+class Second:
+    """A second investigator, with a key and settings of their own."""
+
+    def __init__(self, site: Site) -> None:
+        self.home = site.folder("second", "gnupg")
+        self.fingerprint: Fingerprint = generate_key(self.home, "Second", "second@demo.invalid").fingerprint
+        self.public_key = export_public(self.home, self.fingerprint)
+        self.settings = site.root / "second" / "config.toml"
+        self.settings.write_text(
+            f'api = "{site.api_url}"\nfingerprint = "{self.fingerprint}"\ngnupg_home = "{self.home}"\n',
+            encoding="utf-8",
+        )
+
+    def mig(self, *words: str) -> subprocess.CompletedProcess[str]:
+        environment = {**os.environ, "MIG_CONFIG": str(self.settings)}
+        return subprocess.run(
+            [program("mig"), *words],
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Site:
+    return Site(tmp_path_factory.mktemp("trust"), "https")
+
+
+@pytest.fixture(scope="module")
+def second(site: Site) -> Iterator[Second]:
+    person = Second(site)
+    yield person
+    stop_agent(person.home)
+
+
+def acl(minimum: int, *fingerprints: str) -> str:
+    people = {f"person {one[:8]}": {"fingerprint": one, "weight": 1} for one in fingerprints}
+    return json.dumps({"default": {"minimumweight": minimum, "investigators": people}})
+
+
+@pytest.fixture(scope="module")
+def fleet(site: Site, second: Second) -> Iterator[Fleet]:
+    """Two signatures are needed everywhere; on one endpoint even they do not suffice."""
+    with Platform(site) as platform:
+        first = platform.signer.fingerprint
+        (site.root / "keys" / "second.asc").write_bytes(second.public_key)
+        (site.root / "acl.json").write_text(acl(2, first, second.fingerprint), encoding="utf-8")
+        (site.root / "strict.json").write_text(acl(3, first, second.fingerprint), encoding="utf-8")
+        platform.processes.end("api", signal.SIGTERM)
+        platform.start_api()
+        ready = Fleet(platform)
+        added = ready.mig("investigator", "add", "Second", str(site.root / "keys" / "second.asc"))
+        assert added.returncode == 0, added.stderr
+        os.environ["MIG_AGENT_TRUST_ACL"] = str(site.root / "strict.json")
+        try:
+            platform.start_agent(STRICT)
+        finally:
+            del os.environ["MIG_AGENT_TRUST_ACL"]
+        for name in ENDPOINTS[1:]:
+            platform.start_agent(name)
+        platform.processes.wait_for("the agents", lambda: platform.online() == len(ENDPOINTS), seconds=60)
+        yield ready
+
+
+@pytest.fixture(scope="module")
+def pending(fleet: Fleet) -> str:
+    """An action that one investigator has signed."""
+    asked = fleet.mig(*SMALL, "-e", "300s")
+    assert "needs weight 2, has 1" in asked.stderr
+    (action,) = json.loads(fleet.mig("actions", "--state", "pending", "--json").stdout)
+    return str(action["id"])
+
+
+def test_an_action_with_one_signature_waits_and_reaches_nobody(fleet: Fleet, pending: str) -> None:
+    action = fleet.action(pending)
+
+    assert (action["state"], action["targeted"]) == ("pending", 0)
+
+
+def test_the_second_investigator_sees_what_is_to_be_signed_before_signing(second: Second, pending: str) -> None:
+    shown = second.mig("action", "approve", pending)
+
+    assert shown.returncode == exit_codes.ERROR
+    assert json.loads(shown.stdout)["operations"][0]["module"] == "file"
+    assert "4 agents" in shown.stderr
+    assert "nothing was signed" in shown.stderr
+
+
+def test_with_the_second_signature_it_runs_and_an_endpoint_with_a_stricter_acl_refuses(
+    fleet: Fleet, second: Second, pending: str
+) -> None:
+    approved = second.mig("action", "approve", pending, "--yes")
+
+    assert approved.returncode == 0, approved.stderr
+    ended = fleet.ended(pending)
+    assert ended["counts"] == {"success": len(ENDPOINTS) - 1, "refused": 1}
+    why = fleet.mig("why", pending, STRICT).stdout
+    assert why.startswith(f"{STRICT}: refused")
+    assert "needs weight 3, has 2" in why
+
+
+def test_the_ledger_of_an_endpoint_tells_its_owner_what_was_asked_and_by_whom(
+    fleet: Fleet, second: Second, pending: str
+) -> None:
+    fleet.ended(pending)
+    settings = fleet.platform.site.root / "agents" / f"{ENDPOINTS[1]}.toml"
+
+    log = subprocess.run(
+        [program("mig-agent"), "--config", str(settings), "log"],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=30,
+    )
+
+    assert log.returncode == 0, log.stderr
+    assert pending in log.stdout
+    assert second.fingerprint in log.stdout
+
+
+def test_a_disabled_investigator_loses_access_at_once(fleet: Fleet, second: Second) -> None:
+    assert second.mig("agents").returncode == 0
+
+    fleet.mig("investigator", "disable", second.fingerprint)
+
+    assert second.mig("agents").returncode == exit_codes.ERROR
+    fleet.mig("investigator", "enable", second.fingerprint)

@@ -1,0 +1,50 @@
+"""Every command of ``mig`` can be loaded, explains itself, and costs nothing before it is called."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+from mig_core.cli import exit_codes
+from mig_core.cli.main import _OWN, main
+
+HEAVY = {"psycopg", "falcon", "pika", "urllib3", "gnupg", "re2", "pyroute2", "rich", "mig_file"}
+
+
+@pytest.mark.parametrize("command", sorted(_OWN))
+def test_every_command_has_help(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    status = main([command, "--help"])
+
+    assert status == exit_codes.ALL_ANSWERED
+    assert "Usage: mig" in capsys.readouterr().out
+
+
+def test_help_imports_no_command_and_no_plugin() -> None:
+    code = "import sys; from mig_core.cli.main import main; main(['--help']); print('IMPORTED', *sorted(sys.modules))"
+
+    printed = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+
+    imported = set(printed.rpartition("IMPORTED")[2].split())
+    assert imported & HEAVY == set()
+    assert not {name for name in imported if name.startswith("mig_core.cli.") and name.endswith((".agents", ".ask"))}
+
+
+def test_an_unknown_command_is_a_usage_error(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["no-such-command"]) == exit_codes.USAGE
+    assert "no-such-command" in capsys.readouterr().err
+
+
+def test_a_misspelt_option_names_the_nearest(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["file", "-pathh", "/etc"]) == exit_codes.USAGE
+    assert "Did you mean -path?" in capsys.readouterr().err
+
+
+def test_without_settings_the_error_says_how_to_make_them(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MIG_CONFIG", "/nonexistent/config.toml")
+
+    assert main(["agents"]) == exit_codes.ERROR
+    assert "mig config init" in capsys.readouterr().err
