@@ -155,7 +155,6 @@ def introduce(settings: AgentSettings, launcher: Launcher, executor: Executor) -
     facts = FactsHolder(first, name=settings.name, gatherer=executor, failures=lambda: launcher.catalogue.failures)
     facts.refresh()
     transport = ApiTransport(platform)
-    read_secret(platform.enrolment_secret_file)
     enroller = Enroller(
         transport,
         key,
@@ -165,6 +164,9 @@ def introduce(settings: AgentSettings, launcher: Launcher, executor: Executor) -
         token_file=settings.state / "relay.token",
         clock=utc_now,
     )
+    if not enroller.saved_token():
+        # Its owner may have taken the secret away after it was used.
+        read_secret(platform.enrolment_secret_file)
     return Identity(key, facts, enroller, transport)
 
 

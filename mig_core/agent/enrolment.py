@@ -15,7 +15,7 @@ from mig_core.agent.durable import remove_file, replace_file
 from mig_core.domain import envelope as envelopes
 from mig_core.domain.agent import AgentState, Enrolment
 from mig_core.domain.document import load, members
-from mig_core.errors import InvalidDocument, RelayDenied, RelayUnavailable
+from mig_core.errors import InvalidDocument, MigError, RelayDenied, RelayUnavailable
 from mig_core.relay.backoff import Backoff
 
 if TYPE_CHECKING:
@@ -147,7 +147,7 @@ class Enroller:
                     log.info("enrolled as agent %s", self._key.agent_id)
                     return login.token
                 problem = f"waiting for approval: mig agent approve {self._key.agent_id}"
-            except (RelayUnavailable, RelayDenied, OSError) as error:
+            except (MigError, OSError) as error:
                 problem = f"not enrolled yet: {error}"
             if problem != told:
                 log.warning("%s", problem)

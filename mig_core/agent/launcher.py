@@ -27,7 +27,7 @@ log = logging.getLogger(__name__)
 MAX_MESSAGE_BYTES = 160_000
 READY_SECONDS = 60.0
 """How long a zygote may take to load all modules."""
-_STOP_SECONDS = 1.0
+_STOP_SECONDS = 0.7
 
 
 @dataclass(frozen=True, slots=True)

@@ -43,7 +43,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-_JOIN_SECONDS = 1.0
+_JOIN_SECONDS = 0.5
 _PUBLISH_SECONDS = 30.0
 _RETRY_SECONDS = 15.0
 _DISK_RETRY_SECONDS = 5.0

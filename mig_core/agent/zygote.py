@@ -36,7 +36,8 @@ if TYPE_CHECKING:
 MAX_MESSAGE_BYTES = 160_000
 """Largest message on the control socket; the kernel's default buffer takes it in one piece."""
 _MAX_FAILURE_TEXT = 500
-_END_SECONDS = 0.8
+_MAX_FAILURES = 100
+_END_SECONDS = 0.5
 """How long the last orphans may take to die; the agent waits a little longer than this for us."""
 
 
@@ -108,7 +109,7 @@ class Zygote:
         return {
             "event": "ready",
             "modules": {name: bool(module.parameters.label) for name, module in sorted(self._modules.items())},
-            "failures": {name: text[:_MAX_FAILURE_TEXT] for name, text in failures.items()},
+            "failures": {name: text[:_MAX_FAILURE_TEXT] for name, text in sorted(failures.items())[:_MAX_FAILURES]},
         }
 
     def _take_message(self) -> bool:

@@ -116,5 +116,6 @@ class EventResources:
                         spoken = time.monotonic()
 
     async def _check_session(self, call: Call) -> None:
-        if await self._store.investigators.session(call.session_digest, self._clock()) is None:
-            raise ApiError(401, f"the session of {call.caller.name} has ended")
+        investigator = await self._store.investigators.session(call.session_digest, self._clock())
+        if investigator is None or Permission.READ not in investigator.permissions:
+            raise ApiError(401, f"{call.caller.name} may not read any more")

@@ -75,7 +75,7 @@ class InvestigatorResources:
         """POST /investigators"""
         fields = call.document()
         name = fields.text("name", max_length=MAX_NAME).strip()
-        armored = fields.text("publickey", max_length=MAX_KEY_BYTES).encode()
+        armored = fields.text("publickey", max_length=MAX_KEY_BYTES).encode("utf-8", "replace")
         permissions = _permissions(fields)
         fields.close()
         if not name:

@@ -168,7 +168,7 @@ class LoginResources:
         fields = call.document()
         secret = fields.text("secret", max_length=500)
         name = fields.text("name", max_length=MAX_NAME)
-        armored = fields.text("publickey", max_length=MAX_KEY_BYTES).encode()
+        armored = fields.text("publickey", max_length=MAX_KEY_BYTES).encode("utf-8", "replace")
         fields.close()
         if not name.strip():
             fields.refuse("name", "must not be empty")

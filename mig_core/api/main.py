@@ -86,6 +86,8 @@ def _start_log(level: str) -> None:
         logging.basicConfig(level=level, format="%(asctime)s %(levelname)s %(name)s: %(message)s", stream=sys.stderr)
     except ValueError as error:
         raise ConfigurationError("api", "log_level", f"is none: {level!r}", next_step="INFO is usual") from error
+    # Its start and stop are told in our own words.
+    logging.getLogger("uvicorn.error").setLevel(max(logging.WARNING, logging.getLogger().level))
 
 
 async def check(settings: ApiSettings) -> None:

@@ -153,14 +153,3 @@ class Module(ABC, Generic[P]):
     def mask(self, result: ModuleResult) -> ModuleResult:
         """The result without what ``extra_privacy`` must not disclose: names of files, addresses, identifiers."""
         return result
-
-
-class PersistentModule(Module[P]):
-    """A module with a process of its own that runs as long as the agent does.
-
-    ``run`` then queries that process over ``context.persist_socket``.
-    """
-
-    @abstractmethod
-    def serve(self, config: Mapping[str, JSON], context: Context) -> None:
-        """Runs until told to stop."""

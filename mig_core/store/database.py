@@ -114,13 +114,13 @@ class Database:
                 log.debug("a transaction is begun anew: %s", error)
             except (psycopg.OperationalError, psycopg.InterfaceError) as error:
                 if not left or committing or isinstance(error, PoolTimeout | errors.QueryCanceled):
-                    raise StoreUnavailable(f"database: {error}", next_step="try again later") from error
+                    raise StoreUnavailable(f"database: {first_line(error)}", next_step="try again later") from error
                 log.info("a connection to the database broke and is replaced: %s", error)
                 await self._pool.check()  # it was hardly the only one
             except errors.UniqueViolation as error:
                 raise Conflict(f"exists already ({error.diag.constraint_name})") from error
             except psycopg.Error as error:
-                raise StoreError(f"database: {error}") from error
+                raise StoreError(f"database: {first_line(error)}") from error
         raise AssertionError("the last try returns or raises")
 
     @asynccontextmanager
@@ -138,7 +138,7 @@ class Database:
             problem = f"takes longer than {self._limits.target:g} s"
             raise TargetError("", 0, problem, next_step="make it simpler") from error
         except (errors.DataError, UnicodeError) as error:
-            raise TargetError("", 0, f"cannot be evaluated: {error}") from error
+            raise TargetError("", 0, f"cannot be evaluated: {first_line(error)}") from error
         await cursor.execute("SET LOCAL statement_timeout TO DEFAULT")
         await cursor.execute("SET LOCAL ROLE NONE")
 
@@ -163,6 +163,11 @@ async def _configure(connection: psycopg.AsyncConnection[DictRow]) -> None:
     """Times come back in UTC, whatever the server is set to."""
     await connection.execute("SET TIME ZONE 'UTC'")
     await connection.commit()
+
+
+def first_line(error: Exception) -> str:
+    """What happened, without PostgreSQL's details, hints and context on further lines."""
+    return next(iter(str(error).splitlines()), type(error).__name__)
 
 
 def page_limit(limit: int) -> int:

@@ -17,6 +17,7 @@ import psycopg
 
 from mig_core.errors import ConfigurationError, StoreError
 from mig_core.store import roles
+from mig_core.store.database import first_line
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -103,7 +104,7 @@ def upgrade(owner_url: str, *, available: Sequence[Migration] | None = None) -> 
                 log.info("schema: version %s (%s) applied", migration.version, migration.name)
                 applied.append(migration.version)
         except psycopg.Error as error:
-            raise StoreError(f"schema: {error}") from error
+            raise StoreError(f"schema: {first_line(error)}") from error
     return applied
 
 

@@ -17,6 +17,7 @@ import psycopg
 from psycopg import errors, sql
 
 from mig_core.errors import StoreError, StoreUnavailable
+from mig_core.store.database import first_line
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -94,7 +95,7 @@ def connect(url: str) -> psycopg.Connection[tuple[object, ...]]:
     try:
         return psycopg.connect(url, autocommit=True, connect_timeout=10, application_name="mig-schema")
     except psycopg.OperationalError as error:
-        raise StoreUnavailable(f"database: {error}", next_step="check database.owner_url") from error
+        raise StoreUnavailable(f"database: {first_line(error)}", next_step="check database.owner_url") from error
 
 
 def _grant(connection: psycopg.Connection[tuple[object, ...]], group: str, member: str) -> None:
@@ -117,10 +118,10 @@ def _change(
             time.sleep(0.005 * (attempt + 1))
         except errors.InsufficientPrivilege as error:
             raise StoreError(
-                f"database: {error}", next_step="let a role with CREATEROLE do it: mig-admin db upgrade --url …"
+                f"database: {first_line(error)}", next_step="use the URL of a role that may (CREATEROLE)"
             ) from error
         except psycopg.Error as error:
-            raise StoreError(f"database: {error}") from error
+            raise StoreError(f"database: {first_line(error)}") from error
         else:
             return
     raise StoreUnavailable("roles: others keep changing them at the same moment")

@@ -15,7 +15,8 @@ PAGE = (Path(__file__).parents[2] / "docs" / "agent.md").read_text(encoding="utf
 
 def test_every_setting_is_described_with_its_default_and_no_other() -> None:
     table = PAGE.partition("<!-- settings")[2].partition("<!-- end of settings")[0]
-    described = {key: default.strip("` ") for key, default in re.findall(r"^\| `([a-z_.]+)` \|([^|]*)\|", table, re.M)}
+    rows = re.findall(r"^\| `([a-z_.]+)` \|([^|]*)\|", table, re.MULTILINE)
+    described = {key: default.strip("` ") for key, default in rows}
 
     empty = {"None", "()", ""}
     actual = {key: "" if default in empty else default for key, _, default in describe(AgentSettings)}
@@ -29,7 +30,7 @@ def test_every_state_an_agent_may_report_is_explained() -> None:
 
 
 def test_the_example_of_an_acl_is_one() -> None:
-    example = re.search(r"```json\n(.*?)```", PAGE, re.S)
+    example = re.search(r"```json\n(.*?)```", PAGE, re.DOTALL)
     assert example is not None
 
     acl = read_acl(example[1].encode())

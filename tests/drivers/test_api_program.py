@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from mig_core.api.main import serve
+from mig_core.api.main import Server, serve
 from mig_core.client.client import MigClient
 from mig_core.config.client import ClientSettings
 from mig_core.config.server import ApiSettings, DatabaseSettings, ServerTlsSettings
@@ -86,6 +86,22 @@ def test_a_setting_that_is_wrong_ends_the_program_with_its_name(tmp_path: Path, 
     assert done.returncode == 1
     assert key in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_the_program_makes_the_schema_when_it_may(tmp_path: Path, empty_database_url: str) -> None:
+    database = DatabaseSettings(url=empty_database_url, owner_url=empty_database_url, pool_size=1)
+    settings = ApiSettings(state=tmp_path / "state", listen="127.0.0.1:0", database=database)
+    answered: list[str] = []
+
+    def started(server: Server, address: str) -> None:
+        answered.append(address)
+        server.should_exit = True
+
+    asyncio.run(serve(settings, started=started))
+
+    assert answered
+    assert stat.S_IMODE((tmp_path / "state").stat().st_mode) == 0o700
+    assert (tmp_path / "state" / "bootstrap-secret").exists()
 
 
 def test_over_tls_the_client_believes_only_its_own_authority(

@@ -7,9 +7,11 @@ import re
 from datetime import UTC, datetime
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, cast
+from urllib.parse import quote
 
 import falcon.inspect
 import falcon.testing
+import pytest
 
 from mig_core.api.app import MigApp, create_app
 from mig_core.api.bootstrap import BootstrapSecret
@@ -24,9 +26,6 @@ from mig_core.testing.api_site import ApiSite, SampleAgent
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-    import pytest
-
 
 
 class BrokenStore(SimpleNamespace):
@@ -201,6 +200,42 @@ def test_real_answers_have_the_shape_their_schema_says(api_site: ApiSite) -> Non
     _check(alice.dashboard(), SCHEMAS["Dashboard"])
     _check(alice.evaluate("all"), SCHEMAS["TargetEvaluation"])
     _check(api_site.ask("GET", "/api/v1/actions").json, SCHEMAS["Problem"])
+
+
+ODD_TEXTS = ["\ud800", "\u0000", "\u202e\x1b[31m", "x" * 30_000, "' OR 1=1 --", "%00", "{}", ""]
+
+
+@pytest.mark.parametrize("text", ODD_TEXTS)
+def test_odd_texts_are_never_a_fault_of_the_server(api_site: ApiSite, text: str) -> None:
+    alice = api_site.first_investigator()
+    alice.log_in()
+    token = alice._session.token()
+    armored = api_site.keys.bob.public_key().decode()
+    bodies: list[tuple[str, dict[str, Any]]] = [
+        ("/investigators", {"name": text, "publickey": armored}),
+        ("/investigators", {"name": "Bob", "publickey": text}),
+        ("/targets/evaluate", {"target": text}),
+        ("/targets/evaluate", {"target": "name = '" + text.replace("'", "''") + "'"}),
+        ("/weights", {"modules": [text], "signers": [text]}),
+        ("/login", {"payloadType": text, "payload": text, "signatures": [{"keyid": text, "sig": text}]}),
+        ("/bootstrap", {"secret": text, "name": text, "publickey": text}),
+    ]
+    quoted = quote(text.encode("utf-8", "surrogatepass"), safe="")
+    paths = [
+        f"/actions?name={quoted}",
+        f"/actions?cursor={quoted}",
+        f"/agents?target={quoted}",
+        f"/agents?cursor={quoted}",
+        f"/agents/{quoted or '-'}",
+        f"/investigators/{quoted or '-'}",
+        f"/actions/{quoted or '-'}/events",
+    ]
+
+    answers = [api_site.ask("POST", f"/api/v1{path}", body=body, token=token) for path, body in bodies]
+    answers += [api_site.ask("GET", f"/api/v1{path}", token=token) for path in paths if len(path) < 8000]
+
+    assert [one.body for one in answers if one.status >= 500] == []
+    assert all(one.json for one in answers)
 
 
 def _concrete(path: str) -> str:

@@ -11,11 +11,14 @@ import psycopg
 import pytest
 
 from mig_core.errors import ConfigurationError, StoreError, StoreUnavailable
+from mig_core.store.embedded import EmbeddedPostgres
 from mig_core.store.migrate import Migration, migrations, upgrade
 from mig_core.store.postgres import PostgresStore
 from mig_core.store.roles import API, READER, SCHEDULER, create_groups, create_login
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from mig_core.testing.postgres import PostgresServer
 
 PRESENT = [one.version for one in migrations()]
@@ -76,6 +79,31 @@ def test_roles_can_be_made_by_many_databases_of_one_server_at_once(
 def test_a_login_with_an_unusable_name_or_group_is_refused(name: str, group: str) -> None:
     with pytest.raises(StoreError, match="login"):
         create_login("postgresql://unused", name, None, group=group)
+
+
+def test_an_owner_that_is_no_superuser_makes_everything_in_many_databases_at_once(
+    postgres_server: PostgresServer, tmp_path: Path
+) -> None:
+    if not isinstance(postgres_server, EmbeddedPostgres):
+        pytest.skip("needs a server of its own, without our roles")
+
+    with EmbeddedPostgres(tmp_path / "server", durable=False) as server:
+        server.run_sql("CREATE ROLE owner LOGIN CREATEROLE", database="postgres")
+        urls = []
+        for number in range(4):
+            server.run_sql(f"CREATE DATABASE db{number} OWNER owner", database="postgres")
+            urls.append(server.url("owner", f"db{number}"))
+
+        with ThreadPoolExecutor(4) as threads:
+            outcomes = list(threads.map(upgrade, urls))
+        create_login(urls[0], "api_login", None, group=API)
+
+        assert outcomes == [PRESENT] * 4
+        asyncio.run(_open_and_close(server.url("api_login", "db0")))
+        server.run_sql("CREATE ROLE plain LOGIN", database="postgres")
+        with pytest.raises(StoreError, match="permission denied") as refused:
+            create_login(server.url("plain", "db0"), "another", None, group=API)
+        assert "CREATEROLE" in refused.value.next_step
 
 
 def test_a_schema_from_the_future_is_left_alone(empty_database_url: str) -> None:

@@ -150,6 +150,29 @@ def test_a_target_that_runs_too_long_is_refused_and_ends_its_action(
     store_runner.run(scenario())
 
 
+def test_a_follower_waits_for_the_earlier_position_however_late_it_is_committed(
+    store: PostgresStore, store_runner: asyncio.Runner, store_url: str
+) -> None:
+    async def scenario() -> None:
+        one, two = await fanned_out(store, "web1", "web2")
+        with psycopg.connect(store_url) as slow:
+            await asyncio.to_thread(slow.execute, "UPDATE actions SET closed = closed + 1")
+            statement = "UPDATE commands SET state = 'failed', finished_at = now(), position = 1 WHERE id = %s"
+            await asyncio.to_thread(slow.execute, statement, (one.id,))
+
+            quick = asyncio.create_task(store.commands.record([answer(two)], NOW))
+            done, _ = await asyncio.wait({quick}, timeout=0.1)
+            during = await store.commands.finished_since(one.action, position="")
+            await asyncio.to_thread(slow.commit)
+
+        await quick
+        after = await store.commands.finished_since(one.action, position="")
+        assert (done, during) == (set(), [])
+        assert [(row.id, row.position) for row in after] == [(one.id, "1"), (two.id, "2")]
+
+    store_runner.run(scenario())
+
+
 def test_two_schedulers_in_two_processes_worth_of_stores_share_the_outbox(
     store: PostgresStore, store_runner: asyncio.Runner, store_url: str
 ) -> None:

@@ -1,4 +1,4 @@
-"""Agent hooks of plugins: they run in children, add facts, hear of finished operations, and take part in nothing else."""
+"""Agent hooks of plugins: they run in children, add facts, hear of finished operations, and no more."""
 
 from __future__ import annotations
 

@@ -77,9 +77,7 @@ class Block:
 
 def block_of(view: memoryview, *, has_returns: bool) -> Block:
     """The block for whole lines. ``has_returns``: whether there is any carriage return in ``view``."""
-    if not has_returns:
-        return Block(view, 0, len(view))
-    data = bytes(view).replace(b"\r\n", b"\n").removesuffix(b"\r")
+    data = patterns.without_returns(view) if has_returns else view
     return Block(data, 0, len(data))
 
 

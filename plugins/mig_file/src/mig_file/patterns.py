@@ -6,6 +6,7 @@ public ``search`` costs as much again as a short match; ``test_file_patterns.py`
 
 from __future__ import annotations
 
+import functools
 import re
 from typing import TYPE_CHECKING, Protocol
 
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
 
 DEFAULT_MEMORY = 8 << 20
 """RE2's own default budget for one pattern, in bytes."""
+MANY_RETURNS = 200
+"""From this many pairs in one block on, ``bytes.replace`` is the faster way."""
+_RETURN = ord("\r")
 _ESCAPED = re.compile("[\udc80-\udcff]")
 
 
@@ -86,14 +90,15 @@ class Pattern:
 
     def is_in(self, lines: Lines) -> bool:
         """Whether it is found in any of the lines."""
-        if self.find_in_lines(lines.data, lines.start, lines.end)[0] >= 0:
-            return True
-        return self._wildcards and not lines.is_utf8() and self._is_in_undecodable(lines)
+        if self._wildcards and not lines.is_utf8():
+            return self._is_in_undecodable(lines)
+        return self.find_in_lines(lines.data, lines.start, lines.end)[0] >= 0
 
     def _is_in_undecodable(self, lines: Lines) -> bool:
-        """Looks again at the lines that might match once bytes that are not UTF-8 count as U+FFFD."""
+        """Looks closely at the lines that might match once bytes that are not UTF-8 count as U+FFFD."""
         data, position = lines.raw(), lines.start
         while position <= lines.end:
+            # what matches as it is also passes the filter, so one search for both is enough
             found = self._filter(data, position, lines.end)[0] if self._filter else position
             if found < 0:
                 return False
@@ -115,6 +120,31 @@ def any_of(patterns: Sequence[str], *, memory: int = DEFAULT_MEMORY) -> Find | N
         return _compile("|".join(f"(?:{syntax.for_lines(one)})" for one in patterns), never_nl=True, memory=memory)
     except ValueError:
         return None
+
+
+def without_returns(data: Buffer) -> Buffer:
+    """``data`` with each ``\\r\\n`` as ``\\n``, and without a ``\\r`` at its end; itself if there is none.
+
+    In binary files the pairs are few and RE2 finds them twenty times faster than ``bytes.replace``.
+    """
+    find, end = _returns(), len(data)
+    found = find(data, 0, end)[0]
+    if found < 0:
+        return data[:-1] if end and data[end - 1] == _RETURN else data
+    raw = bytes(data)
+    parts, position = [], 0
+    while found >= 0 and len(parts) < MANY_RETURNS:
+        parts.append(raw[position:found])
+        position = found + 1
+        found = find(raw, position, end)[0]
+    rest = raw[position:]
+    parts.append(rest if found < 0 else rest.replace(b"\r\n", b"\n"))
+    return b"".join(parts).removesuffix(b"\r")
+
+
+@functools.cache
+def _returns() -> Find:
+    return _compile(r"\r\n")
 
 
 def with_replacement_characters(raw: bytes) -> bytes:

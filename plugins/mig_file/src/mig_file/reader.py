@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Protocol
 from mig_file import digests, tally
 from mig_file.content import Block, ContentScan, block_of
 from mig_file.decompression import MIN_EXPANDED_BOUND, Expanded, Unreadable
+from mig_file.patterns import without_returns
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
@@ -250,7 +251,7 @@ class Reader:
             return
         data = bytes(self._view[:end])
         if has_returns:
-            data = data[:start] + data[start:].replace(b"\r\n", b"\n").removesuffix(b"\r")
+            data = data[:start] + bytes(without_returns(data[start:]))
         scan.look_at(Block(data, start, len(data), window=True))
 
     def _keep(self, start: int, end: int) -> int:

@@ -1,0 +1,115 @@
+"""Persistent modules: a process of their own that runs as long as the agent does.
+
+The agent starts ``mig-agent -P NAME`` and speaks with it over standard input and output: one JSON object a line,
+``{"class": …}``.
+
+* ``config`` (agent to module; once, first): ``config`` (the module's own table), ``hostname``, ``environment``, ``tags``,
+  ``state`` (a private folder), ``socket`` (where to listen for questions)
+* ``register`` (module to agent): ``socket``: questions may be asked there
+* ``ping`` (both): ``number``; the module sends it back
+* ``log`` (module to agent): ``level``, ``message``
+* ``status`` (module to agent): ``status``: counters for the heartbeat and ``mig agent show``
+* ``alert`` (module to agent): ``id`` (grows by one), ``alert`` (any JSON object)
+* ``alert`` (agent to sink): ``id``, ``module``, ``alert``: to the module that takes alerts, if there is one
+* ``accepted`` (both): ``through``: all alerts up to this id are safe and need not be sent again
+* ``stop`` (agent to module): end within a few seconds
+
+Alerts flow with acknowledgements all the way: a source keeps each one until the sink's disk has it, and at most
+``WINDOW`` of them; then :meth:`Service.alert` waits. A question comes over the socket as one line with its parameters;
+the answer is one line.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar, Protocol, TypeVar
+
+from mig_core.plugin.module import Module
+
+if TYPE_CHECKING:
+    import threading
+    from collections.abc import Callable, Mapping, Sequence
+    from pathlib import Path
+
+    from mig_core.domain.document import JSON
+    from mig_core.domain.result import ModuleResult
+
+P = TypeVar("P")
+
+WINDOW = 2000
+"""Alerts a source may have under way."""
+MAX_LINE_BYTES = 1 << 20
+"""Longest line in either direction; a longer alert is cut by its source, which says so in the alert."""
+
+
+@dataclass(frozen=True, slots=True)
+class Incoming:
+    """An alert that some module has sent, as the sink sees it. ``raw`` is the alert's JSON object, undecoded."""
+
+    id: int
+    module: str
+    raw: bytes
+
+
+class Service(Protocol):
+    """What a persistent module may use while it serves. Thread-safe."""
+
+    config: Mapping[str, JSON]
+    """The module's own table of the agent's settings (``[persistent.NAME]``)."""
+    hostname: str
+    environment: Mapping[str, JSON]
+    tags: Mapping[str, str]
+    state: Path
+    """A private folder (0700) that survives restarts."""
+    stopping: threading.Event
+    """Set when the agent wants the module to end, or is gone."""
+
+    def log(self, level: int, message: str) -> None:
+        """A line for the agent's log; ``level`` as in :mod:`logging`."""
+        ...
+
+    def status(self, status: Mapping[str, JSON]) -> None:
+        """Replaces the module's counters in the heartbeat. Call it when they change, at most every second."""
+        ...
+
+    def alert(self, alert: Mapping[str, JSON], *, timeout: float | None = None) -> bool:
+        """Sends an alert on its way to the sink; waits while ``WINDOW`` of them are under way.
+
+        Returns whether it was sent; False when the module is to stop, or after ``timeout`` seconds.
+        """
+        ...
+
+    def answer_with(self, handler: Callable[[object], ModuleResult]) -> None:
+        """Opens the socket and answers questions: ``handler`` gets the raw parameters, in a thread of its own.
+
+        A ParameterError or any other exception becomes a failed result; it never ends the module.
+        """
+        ...
+
+    def take_alerts(self, handler: Callable[[Sequence[Incoming]], None]) -> None:
+        """For the sink: ``handler`` gets alerts in batches, in a thread of its own, and returns when they are safe on
+        disk.
+
+        If it raises, they come again.
+        """
+        ...
+
+
+class PersistentModule(Module[P]):
+    """A module with a process of its own. ``run`` asks that process over ``context.persist_socket``."""
+
+    takes_alerts: ClassVar[bool] = False
+    """Whether it is a sink: the agent sends it the alerts of all others. There is at most one."""
+
+    @abstractmethod
+    def check_config(self, config: Mapping[str, JSON]) -> None:
+        """Returns when the module's table of the settings can be used; pure.
+
+        Raises:
+            ConfigurationError: names the key's path.
+        """
+
+    @abstractmethod
+    def serve(self, service: Service) -> None:
+        """Works until ``service.stopping`` is set. Returning early, or raising, means a restart after a pause."""

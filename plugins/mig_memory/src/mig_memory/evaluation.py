@@ -1,0 +1,179 @@
+"""Decides about processes: which of them pass which searches.
+
+Between ``module``, which wants rows, and ``processes`` and ``scan``, which look. Processes are independent of each
+other, so several may be looked at in parallel; what was found is put together in the order of their ids.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from mig_memory import facts, mappings, patterns, processes, tally
+from mig_memory.processes import Process, name_of
+from mig_memory.scan import Scan
+from mig_memory.search import IN_MEMORY, Check, CheckKind
+from mig_memory.tally import Tally
+from mig_memory.window import Window
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from mig_core.domain.document import JSON
+    from mig_memory.processes import Askers, Name
+    from mig_memory.search import Extent, Search
+
+MAX_ROWS = 20_000
+
+
+@dataclass(slots=True)
+class Slot:
+    """A row, or several: a whole search with ``matchall``, else one check of it."""
+
+    search: Search
+    check: Check | None
+    hits: list[dict[str, JSON]] = field(default_factory=list)
+    """Descriptions of the processes that were found."""
+
+
+@dataclass(slots=True)
+class _Verdict:
+    """What looking at one process gave."""
+
+    books: Tally
+    slots: list[int] = field(default_factory=list)
+    described: dict[str, JSON] = field(default_factory=dict)
+
+
+class Evaluation:
+    """The searches of one run, and what they have found so far."""
+
+    def __init__(self, searches: Sequence[Search], expired: Callable[[], bool]) -> None:
+        self.books = Tally()
+        self.hits = 0
+        self.slots = [
+            Slot(search, check)
+            for search in searches
+            for check in ([None] if search.matchall else search.checks)
+        ]
+        self._searches = [one for one in searches if one.checks]
+        self._expired = expired
+        self._needs_libraries = any(one.of(CheckKind.LIBRARY) for one in self._searches)
+        self._log_failures = any(one.logfailures for one in searches)
+        wanted = dict.fromkeys(check for one in self._searches for check in one.checks)
+        self._paths = {
+            check: patterns.for_paths(check.text)
+            for check in wanted
+            if check.kind in (CheckKind.NAME, CheckKind.LIBRARY)
+        }
+        in_memory = [check for check in wanted if check.kind in IN_MEMORY]
+        self._index = {check: index for index, check in enumerate(in_memory)}
+        memory = patterns.memory_for_each(len(in_memory))
+        self._battery = patterns.Battery([_pattern(check, memory) for check in in_memory], memory=memory)
+        self._thread = threading.local()
+        self._privileged = processes.may_read_all()
+        self._denied = tally.DENIED if self._privileged else tally.DENIED_UNPRIVILEGED
+        if not self._privileged and _hides_processes():
+            self.books.skip(tally.HIDDEN)
+
+    def look_at(self, pids: Sequence[int], askers: Askers, threads: int = 1) -> Iterator[None]:
+        """Looks at the processes, and yields after each of them."""
+        def examine(pid: int) -> _Verdict:
+            return self._examine(pid, askers)
+
+        if threads > 1 and len(self._battery.patterns) > 0:
+            from concurrent.futures import ThreadPoolExecutor
+
+            with ThreadPoolExecutor(threads) as pool:
+                for verdict in pool.map(examine, pids):
+                    self._take(verdict)
+                    yield
+        else:
+            for pid in pids:
+                self._take(examine(pid))
+                yield
+
+    def _take(self, verdict: _Verdict) -> None:
+        self.books.add(verdict.books)
+        for index in verdict.slots:
+            self.hits += 1
+            if self.hits <= MAX_ROWS:
+                self.slots[index].hits.append(verdict.described)
+            else:
+                self.books.skip(tally.FULL)
+
+    def _examine(self, pid: int, askers: Askers) -> _Verdict:
+        books = Tally()
+        if not self._searches:
+            return _Verdict(books)
+        if pid == askers.own:
+            books.skip(tally.ITSELF)
+            return _Verdict(books)
+        example = f"process {pid}"
+        if self._expired():
+            books.skip(tally.TIME, example)
+            return _Verdict(books)
+        try:
+            with Process(pid) as process:
+                return self._judge(process, books, asks=pid in askers.others)
+        except (FileNotFoundError, ProcessLookupError):
+            pass  # processes come and go
+        except PermissionError:
+            books.not_opened += 1
+            books.skip(self._denied, example)
+            books.failure(f"Permission denied to access memory of process {pid}")
+        except OSError as error:
+            books.skip(tally.TROUBLE, f"{example}: {os.strerror(error.errno or 0)}")
+            books.failure(f"Process {pid} could not be looked at: {os.strerror(error.errno or 0)}")
+        return _Verdict(books)
+
+    def _judge(self, process: Process, books: Tally, *, asks: bool) -> _Verdict:
+        if not process.has_memory():
+            books.skip(tally.KERNEL)
+            return _Verdict(books)
+        name = name_of(process)
+        passed = self._by_path(process, name)
+        by_extent = self._to_look_for(passed)
+        if by_extent and asks:
+            books.skip(tally.ASKER, f"process {process.pid} {facts.printable(name.shown)}")
+        elif by_extent:
+            passed |= self._in_memory(process, name, by_extent, books)
+        books.processes += 1
+        slots = [index for index, slot in enumerate(self.slots) if _is_hit(slot, passed)]
+        return _Verdict(books, slots, facts.describe(process, name) if slots else {})
+
+    def _by_path(self, process: Process, name: Name) -> set[Check]:
+        """Which name and library checks a process passes."""
+        names = {facts.printable(name.shown), facts.printable(name.path)}
+        files: list[str] = []
+        if self._needs_libraries:
+            executable = os.fsencode(process.executable())
+            files = [os.fsdecode(one) for one in mappings.libraries(process.mappings(), executable)]
+        subjects = {CheckKind.NAME: names, CheckKind.LIBRARY: [facts.printable(one) for one in files]}
+        return {
+            check for check, matches in self._paths.items() if any(matches(subject) for subject in subjects[check.kind])
+        }
+
+    def _to_look_for(self, passed: set[Check]) -> dict[Extent, list[Search]]:
+        """The searches that need this process's memory, by the extent they look at."""
+        needed: dict[Extent, list[Search]] = {}
+        for search in self._searches:
+            if not search.of(*IN_MEMORY):
+                continue
+            if search.matchall and not passed.issuperset(search.of(CheckKind.NAME, CheckKind.LIBRARY)):
+                continue
+            needed.setdefault(search.extent, []).append(search)
+        return needed
+
+    def _in_memory(
+        self, process: Process, name: Name, by_extent: dict[Extent, list[Search]], books: Tally
+    ) -> set[Check]:
+        ...
+
+
+def _pattern(check: Check, memory: int) -> patterns.Pattern:
+    if check.kind is CheckKind.BYTES:
+        return patterns.for_bytes(bytes.fromhex(check.text), memory=memory)
+    return patterns.for_contents(check.text, memory=memory)

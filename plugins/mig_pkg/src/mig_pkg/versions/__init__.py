@@ -1,0 +1,33 @@
+"""Which of two versions is newer, by the rules of each package manager: one file for each set of rules.
+
+Every file offers ``compare(left, right)``: negative, zero or positive, and ValueError for a text that is no version of
+that kind. Used by ``condition``; ``COMPARE`` maps a package's type to its rules.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from mig_pkg.versions import alpine, arch, debian, gem, pep440, redhat, semver
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+COMPARE: Mapping[str, Callable[[str, str], int]] = {
+    "dpkg": debian.compare,
+    "rpm": redhat.compare,
+    "apk": alpine.compare,
+    "pacman": arch.compare,
+    "python": pep440.compare,
+    "npm": semver.compare,
+    "gem": gem.compare,
+}
+
+
+def is_version(kind: str, text: str) -> bool:
+    """Whether ``text`` is a version by the rules of packages of type ``kind``."""
+    try:
+        COMPARE[kind](text, text)
+    except ValueError:
+        return False
+    return True
