@@ -124,6 +124,9 @@ class Launcher:
                 ) from error
             ours.settimeout(None)
             with self._lock:
+                if self._closed:
+                    ours.close()  # it ends by itself then
+                    return self.catalogue
                 self._generation += 1
                 self._control, self._process = ours, process
                 self.catalogue = Catalogue(ready["modules"], ready["failures"])

@@ -3,8 +3,8 @@
 The agent starts ``mig-agent -P NAME`` and speaks with it over standard input and output: one JSON object a line,
 ``{"class": …}``.
 
-* ``config`` (agent to module; once, first): ``config`` (the module's own table), ``hostname``, ``environment``, ``tags``,
-  ``state`` (a private folder), ``socket`` (where to listen for questions)
+* ``config`` (agent to module; once, first): ``config`` (the module's own table), ``hostname``, ``environment``,
+  ``tags``, ``state`` (a private folder), ``socket`` (where to listen for questions)
 * ``register`` (module to agent): ``socket``: questions may be asked there
 * ``ping`` (both): ``number``; the module sends it back
 * ``log`` (module to agent): ``level``, ``message``

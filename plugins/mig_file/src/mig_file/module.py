@@ -118,7 +118,9 @@ def _max_errors(searches: tuple[Search, ...]) -> int:
 
 
 def _result(evaluation: Evaluation, tally: Tally, started: int, *, partial: bool) -> ModuleResult:
-    elements: dict[str, JSON] = {run.search.label: rows.elements(run.slots) for run in evaluation.runs}
+    elements: dict[str, JSON] = {
+        run.search.label: rows.elements(run.slots, final=not partial) for run in evaluation.runs
+    }
     matches = sum(run.matches for run in evaluation.runs)
     statistics: dict[str, JSON] = {
         "filescount": tally.files,

@@ -132,7 +132,8 @@ def without_returns(data: Buffer) -> Buffer:
     if found < 0:
         return data[:-1] if end and data[end - 1] == _RETURN else data
     raw = bytes(data)
-    parts, position = [], 0
+    parts: list[bytes] = []
+    position = 0
     while found >= 0 and len(parts) < MANY_RETURNS:
         parts.append(raw[position:found])
         position = found + 1

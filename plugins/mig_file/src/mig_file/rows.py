@@ -16,22 +16,25 @@ from mig_file.search import FILTERS
 from mig_file.timetext import time_text
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
     from mig_core.domain.document import JSON
     from mig_file.checks import Hit, Slot
     from mig_file.search import Search
 
 
-def elements(slots: Iterable[Slot]) -> list[JSON]:
-    """The rows of one search: at least one for each slot, an empty one where nothing was found."""
+def elements(slots: Iterable[Slot], *, final: bool) -> list[JSON]:
+    """The rows of one search: at least one for each slot, an empty one where nothing was found.
+
+    ``final`` takes the hits out of their slots while it makes their rows, so that a large answer is not held twice.
+    """
     found: list[JSON] = []
     for slot in slots:
         if not slot.hits:
             found.append({"file": "", "search": _echo(slot, slot.search.paths), "fileinfo": _NOTHING.copy()})
             continue
         whole = _echo(slot, slot.search.paths) if not slot.key else None
-        for hit in slot.hits:
+        for hit in _taken(slot.hits) if final else slot.hits:
             text = naming.shown(hit.path)
             echo = whole if whole is not None else _echo(slot, (os.path.dirname(text),))
             row: dict[str, JSON] = {"file": text, "search": echo, "fileinfo": _fileinfo(hit)}
@@ -39,6 +42,12 @@ def elements(slots: Iterable[Slot]) -> list[JSON]:
                 row["uri"] = uri
             found.append(row)
     return found
+
+
+def _taken(hits: list[Hit]) -> Iterator[Hit]:
+    hits.reverse()
+    while hits:
+        yield hits.pop()
 
 
 def row_bytes(slot: Slot) -> int:

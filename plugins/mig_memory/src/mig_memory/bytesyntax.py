@@ -46,20 +46,19 @@ def tokens(pattern: str) -> Iterator[str]:
             found = _ESCAPE.match(pattern, position)
         elif character == "(":
             found = _GROUP.match(pattern, position)
+        end = found.end() if found else position + 1
         if character == "[":
             end = _end_of_class(pattern, position)
-        else:
-            end = found.end() if found else position + 1
         yield pattern[position:end]
         position = end
 
 
 def refused_by_go(pattern: str) -> str:
     r"""What RE2 takes and the original's language does not (``\C``, ``(?<name>``); empty if nothing."""
-    for token in tokens(pattern):
-        if token == "\\C":
+    for piece in tokens(pattern):
+        if piece == "\\C":
             return r"\C is not supported: write (?s). for any byte"
-        if token.startswith("(?<"):
+        if piece.startswith("(?<"):
             return "(?<name>…) is not supported: write (?P<name>…)"
     return ""
 
@@ -82,28 +81,28 @@ def for_bytes(pattern: str, takes_any_character: Callable[[str], bool]) -> str |
     folding = _FOLDING.search(pattern) is not None
     pieces = list(tokens(pattern))
     built = []
-    for index, token in enumerate(pieces):
-        if token == ".":
+    for index, piece in enumerate(pieces):
+        if piece == ".":
             repeated = _MANY.match("".join(pieces[index + 1 : index + 8])) is not None
             built.append("." if repeated else f"(?:.|{_SEQUENCE})")
-        elif token[0] == "[" and len(token) > 1:
-            if not token.isascii() or re.search(r"\\[pPx](?!00|[0-7][0-9a-fA-F])", _without_high_bytes(token)):
+        elif piece[0] == "[" and len(piece) > 1:
+            if not piece.isascii() or re.search(r"\\[pPx](?!00|[0-7][0-9a-fA-F])", _without_high_bytes(piece)):
                 return None
-            built.append(f"(?:{token}|{_SEQUENCE})" if takes_any_character(token) else token)
-        elif token[:2] in ("\\p", "\\P"):
+            built.append(f"(?:{piece}|{_SEQUENCE})" if takes_any_character(piece) else piece)
+        elif piece[:2] in ("\\p", "\\P"):
             return None
-        elif token in ("\\D", "\\S", "\\W"):
-            built.append(f"(?:{token}|{_SEQUENCE})")
-        elif (code := _code_point(token)) is not None and code > 0x7F:
+        elif piece in ("\\D", "\\S", "\\W"):
+            built.append(f"(?:{piece}|{_SEQUENCE})")
+        elif (code := _code_point(piece)) is not None and code > 0x7F:
             if folding:
                 return None
             as_text = "".join(f"\\x{one:02x}" for one in chr(code).encode("utf-8", "surrogatepass"))
-            raw = f"\\x{code:02x}|" if token[0] == "\\" and code <= 0xFF else ""
+            raw = f"\\x{code:02x}|" if piece[0] == "\\" and code <= 0xFF else ""
             built.append(f"(?:{raw}{as_text})")
-        elif not token.isascii():
+        elif not piece.isascii():
             return None
         else:
-            built.append(token)
+            built.append(piece)
     return "".join(built)
 
 

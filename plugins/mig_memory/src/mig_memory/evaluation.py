@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from mig_memory.search import Extent, Search
 
 MAX_ROWS = 20_000
+_Passed = tuple["Extent | None", Check]
+"""A check that a process has passed; in which part of its memory, for checks of memory."""
 
 
 @dataclass(slots=True)
@@ -54,9 +56,7 @@ class Evaluation:
         self.books = Tally()
         self.hits = 0
         self.slots = [
-            Slot(search, check)
-            for search in searches
-            for check in ([None] if search.matchall else search.checks)
+            Slot(search, check) for search in searches for check in ([None] if search.matchall else search.checks)
         ]
         self._searches = [one for one in searches if one.checks]
         self._expired = expired
@@ -80,6 +80,7 @@ class Evaluation:
 
     def look_at(self, pids: Sequence[int], askers: Askers, threads: int = 1) -> Iterator[None]:
         """Looks at the processes, and yields after each of them."""
+
         def examine(pid: int) -> _Verdict:
             return self._examine(pid, askers)
 
@@ -139,12 +140,12 @@ class Evaluation:
         if by_extent and asks:
             books.skip(tally.ASKER, f"process {process.pid} {facts.printable(name.shown)}")
         elif by_extent:
-            passed |= self._in_memory(process, name, by_extent, books)
+            passed |= self._in_memory(process, by_extent, books)
         books.processes += 1
         slots = [index for index, slot in enumerate(self.slots) if _is_hit(slot, passed)]
         return _Verdict(books, slots, facts.describe(process, name) if slots else {})
 
-    def _by_path(self, process: Process, name: Name) -> set[Check]:
+    def _by_path(self, process: Process, name: Name) -> set[_Passed]:
         """Which name and library checks a process passes."""
         names = {facts.printable(name.shown), facts.printable(name.path)}
         files: list[str] = []
@@ -153,27 +154,93 @@ class Evaluation:
             files = [os.fsdecode(one) for one in mappings.libraries(process.mappings(), executable)]
         subjects = {CheckKind.NAME: names, CheckKind.LIBRARY: [facts.printable(one) for one in files]}
         return {
-            check for check, matches in self._paths.items() if any(matches(subject) for subject in subjects[check.kind])
+            (None, check)
+            for check, matches in self._paths.items()
+            if any(matches(subject) for subject in subjects[check.kind])
         }
 
-    def _to_look_for(self, passed: set[Check]) -> dict[Extent, list[Search]]:
+    def _to_look_for(self, passed: set[_Passed]) -> dict[Extent, list[Search]]:
         """The searches that need this process's memory, by the extent they look at."""
         needed: dict[Extent, list[Search]] = {}
         for search in self._searches:
             if not search.of(*IN_MEMORY):
                 continue
-            if search.matchall and not passed.issuperset(search.of(CheckKind.NAME, CheckKind.LIBRARY)):
+            if search.matchall and not passed.issuperset(_needed(search, CheckKind.NAME, CheckKind.LIBRARY)):
                 continue
             needed.setdefault(search.extent, []).append(search)
         return needed
 
-    def _in_memory(
-        self, process: Process, name: Name, by_extent: dict[Extent, list[Search]], books: Tally
-    ) -> set[Check]:
-        ...
+    def _in_memory(self, process: Process, by_extent: dict[Extent, list[Search]], books: Tally) -> set[_Passed]:
+        """Which content and byte checks a process passes, extent by extent."""
+        try:
+            scan = Scan(process, self._window(), self._expired)
+        except PermissionError:
+            books.not_opened += 1
+            books.skip(self._denied, f"process {process.pid}")
+            books.failure(f"Permission denied to access memory of process {process.pid}")
+            return set()
+        passed: set[_Passed] = set()
+        try:
+            for extent, searches in by_extent.items():
+                checks = {self._index[check]: check for search in searches for check in search.of(*IN_MEMORY)}
+                missing = set(checks)
+                scan.search(extent, missing)
+                passed |= {(extent, check) for index, check in checks.items() if index not in missing}
+        finally:
+            scan.close()
+            self._book(process, scan, books)
+        return passed
+
+    def _book(self, process: Process, scan: Scan, books: Tally) -> None:
+        seen, example = scan.seen, f"process {process.pid}"
+        books.bytes += seen.bytes
+        if seen.expired:
+            books.skip(tally.TIME, example)
+        if seen.ended:
+            books.skip(tally.ENDED, example)
+        if seen.devices:
+            books.skip(tally.DEVICE, example, count=seen.devices)
+        if seen.as_on_disk:
+            books.skip(tally.ON_DISK, example, count=seen.as_on_disk >> 10)
+        for start, end in seen.unreadable:
+            where = f"{example}: {start:#x} to {end:#x}"
+            books.skip(tally.UNREADABLE, where)
+            if self._log_failures:
+                books.failure(f"Could not read memory of {where}")
+
+    def _window(self) -> Window:
+        """A window for each thread."""
+        window: Window | None = getattr(self._thread, "window", None)
+        if window is None:
+            window = self._thread.window = Window(self._battery)
+        return window
+
+
+def _needed(search: Search, *kinds: CheckKind) -> Iterator[_Passed]:
+    for check in search.of(*kinds):
+        yield (search.extent if check.kind in IN_MEMORY else None, check)
+
+
+def _is_hit(slot: Slot, passed: set[_Passed]) -> bool:
+    if slot.check is None:
+        return bool(slot.search.checks) and passed.issuperset(_needed(slot.search, *CheckKind))
+    return (slot.search.extent if slot.check.kind in IN_MEMORY else None, slot.check) in passed
 
 
 def _pattern(check: Check, memory: int) -> patterns.Pattern:
     if check.kind is CheckKind.BYTES:
         return patterns.for_bytes(bytes.fromhex(check.text), memory=memory)
     return patterns.for_contents(check.text, memory=memory)
+
+
+def _hides_processes() -> bool:
+    """Whether /proc shows everybody only their own processes (proc(5), ``hidepid``)."""
+    try:
+        with open("/proc/self/mountinfo", "rb") as file:
+            mounts = [line.split() for line in file]
+    except OSError:
+        return False
+    options = b",".join(mount[-1] for mount in mounts if mount[4] == b"/proc")
+    return any(
+        f"hidepid={value}".encode() in options for value in ("1", "2", "4", "noaccess", "invisible", "ptraceable")
+    )

@@ -144,7 +144,7 @@ def find_askers() -> Askers:
     command line is ours to the byte: it was forked by the same zygote, for another question.
     """
     own = os.getpid()
-    others = set()
+    others = set[int]()
     parent = os.getppid()
     program, arguments = _link("self"), _arguments("self")
     if arguments and parent > 1:

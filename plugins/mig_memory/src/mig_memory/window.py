@@ -2,8 +2,8 @@
 
 A *text* is a longest piece of memory without a gap: neighbouring mappings belong to one text, an unreadable page ends
 it. ``scan`` feeds a text piece by piece; the window searches whenever it is full, and keeps as much of what it has
-searched as a match may reach back. One byte more is kept on either side, so that ``^``, ``$`` and ``\\b`` see what really
-is there: a border between reads is never taken for the beginning or the end of a text.
+searched as a match may reach back. One byte more is kept on either side, so that ``^``, ``$`` and ``\\b`` see what is
+really there: a border between reads is never taken for the beginning or the end of a text.
 """
 
 from __future__ import annotations

@@ -1,0 +1,74 @@
+"""One question, stage by stage: does what ``mig file`` does, in the same order, and writes down when.
+
+``question`` starts it as a process of its own, ``python -m benchmarks.stages SPAWNED``, where SPAWNED is the moment of
+the start by the monotonic clock, which all processes of a machine share. Writes one line of JSON: moments in seconds
+since then.
+"""
+
+from __future__ import annotations
+
+import time
+
+READY = time.monotonic()
+
+import contextlib  # noqa: E402  the clock is read before anything else is imported
+import io  # noqa: E402  as above
+import json  # noqa: E402  as above
+import sys  # noqa: E402  as above
+
+
+def main() -> None:
+    """Asks, and reports."""
+    spawned = float(sys.argv[1])
+    moments = {"interpreter": READY - spawned}
+
+    def reached(stage: str) -> None:
+        moments[stage] = time.monotonic() - spawned
+
+    import typer  # noqa: F401  what mig imports first
+
+    import mig_core.cli.main
+    from mig_core.cli.answers import AnswerPrinter
+    from mig_core.cli.ask_options import Format, Show
+    from mig_core.cli.connection import connect
+    from mig_core.cli.investigate import module_command
+    from mig_core.client.compose import compose_action
+    from mig_core.domain import envelope as envelopes
+    from mig_core.domain.action import Operation
+    from mig_core.domain.envelope import Envelope
+
+    assert mig_core.cli.main
+    module_command("file")
+    connection = connect()
+    client, signer = connection.client, connection.signer
+    import urllib3  # noqa: F401  the client imports it at its first request
+
+    reached("imports")
+    client.log_in()
+    reached("session")
+    parameters = {"searches": {"s1": {"paths": ["etc"], "names": ["^motd$"]}}}
+    settings = connection.settings
+    action = compose_action(
+        [Operation("file", dict(parameters))], name="stages", target=settings.target, expiry=settings.expiry
+    )
+    envelope = signer.sign(Envelope(envelopes.ACTION, action.to_payload()))
+    reached("sign")
+    offset = time.time() - time.monotonic() + spawned
+    document = client.create_action(envelope)
+    reached("post")
+    with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
+        printer = AnswerPrinter(["file"], Show.ALL, Format.TEXT)
+        for event in client.follow(document["id"]):
+            if event.kind == "command":
+                printer.print(event.data)
+                moments.setdefault("first answer", time.monotonic() - spawned)
+                reached("last answer")
+            else:
+                document = event.data
+        printer.finish(document)
+    reached("end")
+    print(json.dumps({"action": document["id"], "moments": moments, "epoch": offset, "counts": document["counts"]}))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,67 @@
+"""The declared parameters of ``pkg``: what mig, mig-api and the agent check, offer and explain.
+
+``request`` turns the checked values into a :class:`mig_pkg.request.Request`.
+"""
+
+from __future__ import annotations
+
+from mig_core.plugin.parameters import Parameter, Parameters
+from mig_pkg import patterns
+from mig_pkg.condition import Condition
+
+SYSTEM_TYPES = ("rpm", "dpkg", "apk", "pacman")
+"""Looked at unless others are asked for, in this order."""
+LANGUAGE_TYPES = ("python", "npm", "gem")
+
+
+def _check_path(path: str) -> None:
+    if not path.startswith("/"):
+        raise ValueError(f"{path!r:.80} must be an absolute path")
+    if "\0" in path:
+        raise ValueError("contains a NUL character, which no path can")
+    path.encode("utf-8", "surrogateescape")
+
+
+PARAMETERS = Parameters(
+    Parameter(
+        name="name",
+        key="matches",
+        group="pkgmatch",
+        many=True,
+        required=True,
+        metavar="REGEX",
+        check=patterns.compile_pattern,
+        help="the package's name matches this regular expression; may be repeated",
+    ),
+    Parameter(
+        name="version",
+        key="vermatch",
+        metavar="REGEX|COMPARISON",
+        cli_default="",
+        check=Condition,
+        help="the version matches this regular expression, or compares: '<1.2.3', '>=1.2,<1.2.9'; ! in front inverts",
+    ),
+    Parameter(
+        name="type",
+        key="types",
+        many=True,
+        choices=("system", *SYSTEM_TYPES, *LANGUAGE_TYPES, "all"),
+        metavar="TYPE",
+        help="kind of packages; may be repeated; system (the default) is rpm, dpkg, apk and pacman",
+    ),
+    Parameter(
+        name="path",
+        key="paths",
+        many=True,
+        metavar="DIRECTORY",
+        check=_check_path,
+        help="look for python, npm and gem packages below this directory too; may be repeated",
+    ),
+    Parameter(
+        name="root",
+        key="root",
+        metavar="DIRECTORY",
+        check=lambda path: _check_path(path) if path else None,
+        help="look at the system whose file system is mounted here instead of at the endpoint's own",
+    ),
+)

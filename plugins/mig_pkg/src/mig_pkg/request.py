@@ -1,0 +1,59 @@
+"""What is asked: the typed form of the parameters. Made by ``module`` when parameters are parsed."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+
+from mig_core.errors import ParameterError
+from mig_pkg.condition import Condition
+from mig_pkg.declaration import LANGUAGE_TYPES, PARAMETERS, SYSTEM_TYPES
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One operation's question."""
+
+    names: tuple[str, ...]
+    """Regular expressions; each has its own turn in the answer."""
+    version: str
+    """The version filter; empty accepts every version."""
+    types: tuple[str, ...]
+    """In the order they are looked at."""
+    asked: frozenset[str]
+    """Those of ``types`` that were named one by one: that there are none of them is then worth saying."""
+    root: str
+    """``/`` for the endpoint's own system."""
+    paths: tuple[str, ...]
+
+
+def read_request(raw: object, *, strict: bool) -> Request:
+    """The request in an operation's parameters.
+
+    Raises:
+        ParameterError: names the JSON path.
+    """
+    values = PARAMETERS.parse(raw, strict=strict)
+    words = values.texts("type") or ("system",)
+    wanted = set(words)
+    if wanted & {"system", "all"}:
+        wanted.update(SYSTEM_TYPES)
+    if "all" in wanted:
+        wanted.update(LANGUAGE_TYPES)
+    types = tuple(one for one in (*SYSTEM_TYPES, *LANGUAGE_TYPES) if one in wanted)
+    paths = tuple(dict.fromkeys(os.path.normpath(one) for one in values.texts("path")))
+    if paths and not set(types) & set(LANGUAGE_TYPES):
+        raise ParameterError(
+            "paths",
+            "is only of use for python, npm and gem packages",
+            next_step=f"add one of the types {', '.join(LANGUAGE_TYPES)}",
+        )
+    version = values.text("version")
+    try:
+        Condition(version).check_operands(types)
+    except ValueError as error:
+        raise ParameterError("vermatch", str(error)) from None
+    root = os.path.normpath(values.text("root") or "/")
+    root = "/" if root == "//" else root
+    asked = frozenset(words) & frozenset(types)
+    return Request(values.texts("name"), version, types, asked, root, paths)
