@@ -54,7 +54,6 @@ CANCELLED = "cancelled by an investigator"
 NO_ACTION = ActionId("00000000-0000-0000-0000-000000000000")
 """Stands for the action's id in the refusal of an envelope that does not even say which action it is."""
 _MAX_LEDGER_PARAMETERS = 4096
-_DISK_RETRY_SECONDS = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +78,7 @@ class Commands:
         facts: FactsHolder,
         books: Books,
         clock: Callable[[], datetime],
+        disk_retry_seconds: float = 5.0,
     ) -> None:
         self._key = key
         self._authority = authority
@@ -87,6 +87,7 @@ class Commands:
         self._journal, self._spool, self._ledger = books.journal, books.spool, books.ledger
         self._counters = books.counters
         self._clock = clock
+        self._disk_retry_seconds = disk_retry_seconds
         self._lock = threading.Lock()
         self._active: dict[CommandId, list[Callable[[], None]]] = {}
         self._running: dict[CommandId, tuple[ActionId, Interruption]] = {}
@@ -339,7 +340,7 @@ class Commands:
             except OSError as error:
                 log.error("the answer to command %s cannot be kept on disk, trying again: %s", command, error)
                 self._counters.count("disk_errors")
-                if self._stopping.wait(_DISK_RETRY_SECONDS):
+                if self._stopping.wait(self._disk_retry_seconds):
                     return False
 
 

@@ -85,7 +85,7 @@ class Launcher:
         self._running: dict[int, Launched] = {}
         self._next = 1
         self._generation = 0
-        self._closed = False
+        self._closing = threading.Event()
         self.catalogue = Catalogue()
 
     @property
@@ -101,7 +101,7 @@ class Launcher:
         """
         with self._starting:
             with self._lock:
-                if self._control is not None or self._closed:
+                if self._control is not None or self._closing.is_set():
                     return self.catalogue
             ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
             with theirs:
@@ -124,9 +124,6 @@ class Launcher:
                 ) from error
             ours.settimeout(None)
             with self._lock:
-                if self._closed:
-                    ours.close()  # it ends by itself then
-                    return self.catalogue
                 self._generation += 1
                 self._control, self._process = ours, process
                 self.catalogue = Catalogue(ready["modules"], ready["failures"])
@@ -134,6 +131,8 @@ class Launcher:
                     target=self._read, args=(ours, process, self._generation), name="launcher", daemon=True
                 )
                 self._reader.start()
+                if self._closing.is_set():
+                    ours.shutdown(socket.SHUT_RDWR)  # it ends by itself then
             log.debug("zygote %d is ready with %s", process.pid, ", ".join(self.catalogue.modules) or "no module")
             return self.catalogue
 
@@ -175,7 +174,7 @@ class Launcher:
     def close(self) -> None:
         """Ends the zygote, which kills every process it started."""
         with self._lock:
-            self._closed = True
+            self._closing.set()
             control, process, reader = self._control, self._process, self._reader
         if control is None or process is None:
             return
@@ -194,7 +193,7 @@ class Launcher:
             while raw := control.recv(MAX_MESSAGE_BYTES):
                 self._heard(cast("dict[str, Any]", json.loads(raw)))
         with self._lock:
-            closing = self._closed
+            closing = self._closing.is_set()
             self._control = None
             orphans = [one for one in self._running.values() if one.generation == generation]
             self._running = {key: one for key, one in self._running.items() if one.generation != generation}

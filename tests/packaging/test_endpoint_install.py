@@ -29,25 +29,6 @@ ALLOWED = {
 
 
 @pytest.fixture(scope="module")
-def wheels(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("wheels")
-    for source in (ROOT, ROOT / "plugins" / "mig_file"):
-        build = [
-            sys.executable,
-            "-m",
-            "build",
-            "--no-isolation",
-            "--wheel",
-            "--sdist",
-            "--outdir",
-            str(folder),
-            str(source),
-        ]
-        subprocess.run(build, check=True, capture_output=True)
-    return folder
-
-
-@pytest.fixture(scope="module")
 def endpoint(wheels: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A clean virtual environment with the wheels of core and one plugin."""
     venv = tmp_path_factory.mktemp("endpoint") / "venv"

@@ -122,17 +122,22 @@ def test_nothing_is_lost_of_what_was_found_before_time_ran_out(ten_files: Path) 
     assert result.coverage.examined["files"] < 10 + 40 * 40
 
 
-def test_what_was_found_so_far_is_handed_over_now_and_then(ten_files: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("mig_file.module.PARTIAL_INTERVAL", 0.0)
-    monkeypatch.setattr("mig_file.module.PARTIAL_SHARE", 0)
+def test_what_was_found_so_far_is_handed_over_now_and_then(ten_files: Path) -> None:
+    for number in range(300):
+        (ten_files / f"inner{number}").mkdir()
+        (ten_files / f"inner{number}" / "late").touch()
     handed: list[ModuleResult] = []
     context = Context(deadline=time.monotonic() + 60, on_partial=handed.append)
+    module = FileModule(partial_interval=0)
+    raw = {"searches": {"s1": {"paths": [str(ten_files)], "names": ["."], "options": {"matchall": True}}}}
 
-    result = _ask(ten_files, context=context, names=["."])
+    result = module.run(module.parse_parameters(raw), context)
 
-    assert handed
-    assert handed[-1].elements == result.elements
-    assert not handed[-1].coverage.complete
+    seen = [_files(one) for one in handed]
+    assert all(set(earlier) <= set(_files(result)) for earlier in seen)
+    assert any(seen)
+    assert not any(one.coverage.complete for one in handed)
+    assert result.coverage.complete
 
 
 def test_errors_are_cut_at_maxerrors_and_counted(tmp_path: Path) -> None:

@@ -15,7 +15,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from mig_file import tally
 from mig_file.content import Question, Questions
-from mig_file.reader import DeadlinePassed, Reader, Reading
+from mig_file.interruptions import DeadlinePassed
+from mig_file.reader import Reader, Reading
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -157,6 +158,14 @@ def test_a_file_that_does_not_know_its_size_is_read_to_its_end() -> None:
 def test_time_that_runs_out_inside_a_large_file_stops_the_read() -> None:
     with pytest.raises(DeadlinePassed):
         _read(b"a\n" * (2 << 20), [Question("b", False)], expired=lambda: True)
+
+
+def test_time_is_looked_at_even_when_compressed_data_gives_nothing() -> None:
+    members = gzip.compress(b"") * 50_000
+    looks = iter([False, False])
+
+    with pytest.raises(DeadlinePassed):
+        _read(members, (), ["md5"], expand=True, expired=lambda: next(looks, True))
 
 
 @pytest.mark.parametrize(

@@ -48,7 +48,9 @@ def plugin_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("site")
     shutil.copy(_HERE / "trial_modules.py", folder)
     source = (_HERE / "trial_modules.py").read_text(encoding="ascii")
-    classes = [line.split()[1].partition("(")[0].rstrip(":") for line in source.splitlines() if line.startswith("class ")]
+    classes = [
+        line.split()[1].partition("(")[0].rstrip(":") for line in source.splitlines() if line.startswith("class ")
+    ]
     points = "".join(
         f"{name.lower()} = trial_modules:{name}\n" for name in classes if name not in ("Trial", "CloudFacts")
     )

@@ -10,6 +10,7 @@ import os
 from typing import TYPE_CHECKING, Protocol
 
 from mig_file import tally
+from mig_file.interruptions import DeadlinePassed, Unreadable
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -21,14 +22,6 @@ EXPANSION_BOUND = 100
 """or to this many times its size on disk, if that is more."""
 XZ_MEMORY = 36 << 20
 """What an xz stream may need in memory: presets up to 7, and 8 with small files."""
-
-
-class Unreadable(Exception):
-    """The content cannot be had to its end. ``reason`` is one of ``tally``'s."""
-
-    def __init__(self, reason: str, problem: str) -> None:
-        super().__init__(problem)
-        self.reason = reason
 
 
 class Decompressor(Protocol):
@@ -113,16 +106,26 @@ _OTHERS: tuple[tuple[bytes, Callable[[], Decompressor]], ...] = (
 class Expanded:
     """The content of an open file, expanded if it is compressed."""
 
-    def __init__(self, fd: int, size: int, *, every_kind: bool, minimum_bound: int = MIN_EXPANDED_BOUND) -> None:
+    def __init__(
+        self,
+        fd: int,
+        size: int,
+        expired: Callable[[], bool],
+        *,
+        every_kind: bool,
+        minimum_bound: int = MIN_EXPANDED_BOUND,
+    ) -> None:
         """Looks at the first bytes.
 
         Args:
             fd: open for reading, at its beginning.
             size: of the file on disk.
+            expired: whether time is over; asked at each read, because much input may give no output at all.
             every_kind: also bzip2, xz and zstd, not only gzip.
             minimum_bound: bytes of output that are always allowed.
         """
         self._fd = fd
+        self._expired = expired
         self.consumed = 0
         """Bytes read from disk so far."""
         self._bound = max(minimum_bound, EXPANSION_BOUND * size)
@@ -141,6 +144,7 @@ class Expanded:
 
         Raises:
             Unreadable: damaged, cut off, followed by something else, too large.
+            DeadlinePassed: time ran out.
             OSError: the file cannot be read.
         """
         if self._inner is None or self._new is None:
@@ -184,6 +188,8 @@ class Expanded:
         return len(head)
 
     def _more(self) -> bytes:
+        if self._expired():
+            raise DeadlinePassed
         data = os.read(self._fd, INPUT_SIZE)
         self.consumed += len(data)
         return data

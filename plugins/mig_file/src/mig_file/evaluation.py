@@ -13,10 +13,11 @@ from mig_file import rows
 from mig_file import tally as reasons
 from mig_file.checks import Hit, slots_of
 from mig_file.content import Questions
+from mig_file.interruptions import DeadlinePassed
 from mig_file.names import NameBatch
 from mig_file.naming import PathText
 from mig_file.openfile import OpenFile, groups_of
-from mig_file.reader import NOTHING_FOUND, DeadlinePassed, Reader, open_file
+from mig_file.reader import NOTHING_FOUND, Reader, open_file
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -89,13 +90,13 @@ class Evaluation:
         self._expired = expired
         self._now = now
         questions = Questions(question for run in self.runs for slot in run.slots for question in slot.questions)
-        self._reader = Reader(questions, expired)
+        self._reader = Reader(questions, self._expired_after_progress)
         self._plans: dict[tuple[int, ...], Plan] = {}
         self._any_full = False
         self._out_of_time = False
         self._room = MAX_ANSWER_BYTES
         self.on_progress: Callable[[], None] | None = None
-        """Called now and then, between directories."""
+        """Called now and then."""
 
     def focus(self, searches: Iterable[Search]) -> None:
         """Says which searches the next walk is for."""
@@ -109,6 +110,9 @@ class Evaluation:
 
     def stopped(self) -> bool:
         """Whether the whole run is over."""
+        if not self._out_of_time and self._expired():
+            self._out_of_time = True
+            self._tally.skip(reasons.TIME, count=0)
         return self._out_of_time or self._room <= 0
 
     def why_not(self, depth: int) -> str:
@@ -123,7 +127,7 @@ class Evaluation:
     def visit(self, batch: Batch) -> None:
         """Looks at some files of a directory."""
         self._tally.files += len(batch.names)
-        if self._expired():
+        if self._expired_after_progress():
             self._stop_for_time(PathText(batch.path), len(batch.names))
             return
         names = NameBatch(batch.names)
@@ -148,8 +152,11 @@ class Evaluation:
             self._look_at_all(batch, [name for name in batch.names if name in plans], plans)
         elif all(run.is_full for run in self._active):
             self._tally.unexamined += len(batch.names)
+
+    def _expired_after_progress(self) -> bool:
         if self.on_progress is not None:
             self.on_progress()
+        return self._expired()
 
     def _plan_for(self, pairs: tuple[Pair, ...]) -> Plan:
         key = tuple(id(slot) for _, slot in pairs)
@@ -172,7 +179,7 @@ class Evaluation:
                 return
             except OSError as failure:  # it went away, or was made unreadable, since it was listed
                 self._tally.failed(batch.path_of(name), failure)
-            if place % FILES_BETWEEN_LOOKS_AT_THE_CLOCK == 0 and self._expired():
+            if place % FILES_BETWEEN_LOOKS_AT_THE_CLOCK == 0 and self._expired_after_progress():
                 self._stop_for_time(batch.path_of(name), len(order) - place - 1)
                 return
             if self._room <= 0:

@@ -24,9 +24,8 @@ if TYPE_CHECKING:
     from mig_file.tally import Tally
 
 PARTIAL_INTERVAL = 2.0
-"""Seconds between partial results, at least,"""
 PARTIAL_SHARE = 20
-"""and this many times what making the last one took, so that large answers do not eat the run."""
+"""The pause after a partial result is at least this many times what making it took: large ones must not eat the run."""
 
 
 class FileModule(Module[tuple[Search, ...]]):
@@ -40,9 +39,15 @@ class FileModule(Module[tuple[Search, ...]]):
     )
     parameters = declaration.PARAMETERS
 
-    def __init__(self, clock: Callable[[], int] = time.time_ns) -> None:
-        """``clock`` gives the time that ages are counted from, in nanoseconds since 1970."""
+    def __init__(self, clock: Callable[[], int] = time.time_ns, partial_interval: float = PARTIAL_INTERVAL) -> None:
+        """Takes what varies in tests.
+
+        Args:
+            clock: gives the time that ages are counted from, in nanoseconds since 1970.
+            partial_interval: seconds between partial results, at least.
+        """
         self._clock = clock
+        self._partial_interval = partial_interval
 
     def parse_parameters(self, raw: object, *, strict: bool = True) -> tuple[Search, ...]:
         """The searches. ``strict`` also refuses a search without any filter.
@@ -66,7 +71,9 @@ class FileModule(Module[tuple[Search, ...]]):
                 tally.skip(reasons.NO_FILTER)
                 tally.error_text(f"search {one.label!r:.80} has no filter, so nothing can match")
         if context.on_partial is not None:
-            evaluation.on_progress = _Progress(context, lambda: _result(evaluation, tally, started, partial=True))
+            evaluation.on_progress = _Progress(
+                context, lambda: _result(evaluation, tally, started, partial=True), self._partial_interval
+            )
         roots.explore(parameters, evaluation, tally)
         return _result(evaluation, tally, started, partial=False)
 
@@ -97,10 +104,11 @@ class FileModule(Module[tuple[Search, ...]]):
 class _Progress:
     """Hands over partial results, not too often."""
 
-    def __init__(self, context: Context, make: Callable[[], ModuleResult]) -> None:
+    def __init__(self, context: Context, make: Callable[[], ModuleResult], interval: float) -> None:
         self._context = context
         self._make = make
-        self._next = time.monotonic() + PARTIAL_INTERVAL
+        self._interval = interval
+        self._next = time.monotonic() + interval
 
     def __call__(self) -> None:
         now = time.monotonic()
@@ -108,7 +116,7 @@ class _Progress:
             return
         self._context.partial(self._make())
         took = time.monotonic() - now
-        self._next = now + took + max(PARTIAL_INTERVAL, PARTIAL_SHARE * took)
+        self._next = now + took + max(self._interval, PARTIAL_SHARE * took)
 
 
 def _max_errors(searches: tuple[Search, ...]) -> int:

@@ -163,6 +163,7 @@ def text_of(raw: bytes) -> str:
         return _ESCAPED.sub("\ufffd", raw.decode("utf-8", "surrogateescape"))
 
 
+@functools.lru_cache(maxsize=1024)
 def _is_wildcard(token: syntax.Token) -> bool:
     """Whether the token can match U+FFFD."""
     if token.kind is syntax.Kind.GROUP or (token.kind is syntax.Kind.CHARACTER and token.text.isascii()):

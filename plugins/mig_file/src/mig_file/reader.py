@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Protocol
 
 from mig_file import digests, tally
 from mig_file.content import Block, ContentScan, block_of
-from mig_file.decompression import MIN_EXPANDED_BOUND, Expanded, Unreadable
+from mig_file.decompression import MIN_EXPANDED_BOUND, Expanded
+from mig_file.interruptions import DeadlinePassed, Unreadable
 from mig_file.patterns import without_returns
 
 if TYPE_CHECKING:
@@ -26,10 +27,6 @@ MAX_LINE = 2 << 20
 OVERLAP = 512 << 10
 _NOATIME = getattr(os, "O_NOATIME", 0)
 _FLAGS = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC
-
-
-class DeadlinePassed(Exception):
-    """The run's time is over."""
 
 
 def open_file(name: str, directory: int | None, *, follow: bool) -> int:
@@ -190,7 +187,7 @@ class Reader:
         problem = None
         try:
             if expand:
-                expanded = Expanded(fd, size, every_kind=every_kind, minimum_bound=self._expanded_bound)
+                expanded = Expanded(fd, size, self._expired, every_kind=every_kind, minimum_bound=self._expanded_bound)
             complete = self._pump(expanded or _Plain(fd, size), scan, list(running.values()))
         except Unreadable as failure:
             complete, problem = False, (failure.reason, str(failure))

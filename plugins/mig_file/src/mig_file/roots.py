@@ -7,10 +7,12 @@ named it, and what is found is reported under its target. Used by ``module``.
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import stat
 from typing import TYPE_CHECKING
 
+from mig_file import tally as reasons
 from mig_file.filesystems import FileSystems
 from mig_file.naming import PathText
 from mig_file.walk import Batch, Walk
@@ -46,14 +48,20 @@ def _explore(path: str, evaluation: Evaluation, tally: Tally, file_systems: File
     target = path
     try:
         mode = os.lstat(path).st_mode
-        if stat.S_ISLNK(mode):
-            mode = os.stat(path).st_mode
-            target = os.path.realpath(path)
-            if not os.path.exists(target):  # /proc/PID/exe of a deleted program: readable, but only by this name
-                target = path
     except OSError as failure:
-        tally.failed(PathText(path), failure)
+        gone = failure.errno in (errno.ENOENT, errno.ENOTDIR)
+        tally.failed(PathText(path), failure, reason=reasons.NOT_FOUND if gone else "")
         return
+    if stat.S_ISLNK(mode):
+        try:
+            mode = os.stat(path).st_mode
+        except OSError as failure:
+            denied = failure.errno in (errno.EACCES, errno.EPERM)
+            tally.failed(PathText(path), failure, reason=reasons.DENIED if denied else reasons.DANGLING)
+            return
+        target = os.path.realpath(path)
+        if not os.path.exists(target):  # /proc/PID/exe of a deleted program: readable, but only by this name
+            target = path
     if stat.S_ISDIR(mode):
         Walk(evaluation, tally, file_systems).walk(target)
     else:

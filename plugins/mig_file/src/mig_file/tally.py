@@ -88,10 +88,12 @@ class Tally:
         """Keeps any other error."""
         self._errors.append(text)
 
-    def failed(self, path: PathText, failure: OSError, *, opening: bool = True) -> None:
-        """Books an operating system error: the skip, the error text and, when ``opening``, the original's counter."""
-        reason = reason_of(failure)
-        self.skip(reason, path)
+    def failed(self, path: PathText, failure: OSError, *, opening: bool = True, reason: str = "") -> None:
+        """Books an operating system error: the skip, the error text and, when ``opening``, the original's counter.
+
+        ``reason`` is booked instead of the one that the error gives.
+        """
+        self.skip(reason or reason_of(failure), path)
         self.error(path, os.strerror(failure.errno).lower() if failure.errno else str(failure))
         self.open_failed += opening
 

@@ -111,6 +111,10 @@ class Walk:
             self._enter(stack, root, fd, 1)
             while stack and not self._visitor.stopped():
                 self._step(stack)
+            for frame in stack:
+                if frame.directories:
+                    why = self._visitor.why_not(frame.depth + 1)
+                    self._tally.skip(why, PathText(frame.path), count=len(frame.directories))
         finally:
             for frame in stack:
                 _close(frame)

@@ -242,5 +242,5 @@ def _hides_processes() -> bool:
         return False
     options = b",".join(mount[-1] for mount in mounts if mount[4] == b"/proc")
     return any(
-        f"hidepid={value}".encode() in options for value in ("1", "2", "4", "noaccess", "invisible", "ptraceable")
+        f"hidepid={value}".encode() in options for value in ("2", "4", "invisible", "ptraceable")
     )

@@ -92,17 +92,16 @@ def plan(mappings: Iterable[Mapping], extent: Extent) -> Iterator[Range]:
 
     ``maxlength`` counts every byte of the mappings that are read, whether or not the process has ever touched it.
     """
-    left = extent.maxlength or None
+    left = extent.maxlength
     for one in mappings:
         start = max(one.start, extent.offset)
         if start >= one.end or not one.is_readable or one.is_device:
             continue
-        end = one.end if left is None else min(one.end, start + left)
+        end = min(one.end, start + left) if extent.maxlength else one.end
         yield Range(start, end, one)
-        if left is not None:
-            left -= end - start
-            if not left:
-                return
+        left -= end - start
+        if extent.maxlength and not left:
+            return
 
 
 def texts(ranges: Iterable[Range]) -> Iterator[list[Range]]:

@@ -1,0 +1,155 @@
+"""Expressions and byte strings: what they find, and what is refused."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from mig_memory import bytesyntax, patterns
+
+
+def finds(expression: str, data: bytes) -> bool:
+    return patterns.for_contents(expression, memory=1 << 20).find(data, 0, len(data))
+
+
+@pytest.mark.parametrize(
+    ("expression", "data", "found"),
+    [
+        ("a.b", b"a\xffb", True),  # any byte
+        ("a.b", "aéb".encode(), True),  # any character
+        ("a.b", "a\U0001f600b".encode(), True),
+        ("a.b", b"a\nb", False),
+        ("(?s)a.b", b"a\nb", True),
+        ("a..b", "aéb".encode(), True),  # its two bytes
+        ("^a.{2}b$", "aéèb".encode(), True),
+        ("^a.{2}b$", b"a\xff\xfeb", True),
+        ("^a.{2}b$", "aéèêb".encode(), False),
+        ("a.?b", "aéb".encode(), True),
+        ("a[^x]b", "aéb".encode(), True),
+        ("a[^x]b", b"a\x80b", True),
+        ("a[^x]b", b"axb", False),
+        (r"a\Wb", "aéb".encode(), True),
+        (r"a\wb", "aéb".encode(), False),
+        (r"a\Db", b"a\xf0b", True),
+        (r"\xde\xad\xbe\xef", b"\xde\xad\xbe\xef", True),  # bytes
+        (r"\xde", "Þ".encode(), True),  # and the character
+        (r"\x{de}", b"\xde", True),
+        (r"[\x80-\xff]{4}", b"abc\x80\x90\xa0\xff", True),
+        (r"\x00\x01", b"\x00\x01", True),
+        (r"\x41", b"A", True),
+        ("é", "café".encode(), True),
+        ("é", b"caf\xe9", False),
+        ("caf[éè]", "café".encode(), True),
+        ("(?i)É", "é".encode(), True),
+        (r"\x{3b1}\x{3b2}", "αβ".encode(), True),
+        (r"\p{Greek}{2}", "αβ".encode(), True),
+        (r"\pL", b"1a", True),
+        (r"\Qa.b\E", b"a.b", True),
+        (r"\Qa.b\E", b"axb", False),
+        (r"\Qé\E.", "é".encode() + b"\xff", True),
+        ("(?i)secret", b"SeCrEt", True),
+        ("(?P<name>x)y", b"xy", True),
+        ("[]a]b", b"]b", True),
+        ("[[:^alpha:]]b", "éb".encode(), True),
+        (r"a{2}", b"xaax", True),
+        ("a{,2}", b"a{,2}", True),
+        ("b\x00a", b"b\x00a", True),
+    ],
+)
+def test_an_expression_finds_text_and_bytes(expression: str, data: bytes, found: bool) -> None:
+    assert finds(expression, data) is found
+
+
+@pytest.mark.parametrize("expression", ["", "(", "a**", "(?=x)", r"\1", r"\C", "(?<n>x)", "a{1001}", "[z-a]", "(?x)a"])
+def test_what_the_original_refuses_is_refused(expression: str) -> None:
+    with pytest.raises(ValueError, match=r"is empty|is not a regular expression"):
+        patterns.check_pattern(expression)
+
+
+def test_searching_takes_linear_time_whatever_the_expression() -> None:
+    assert not finds("(a+)+$x", b"a" * 100_000)
+
+
+def test_a_range_is_searched_with_an_eye_on_what_surrounds_it() -> None:
+    """RE2's Match, which is private in the binding, must see the whole buffer and stay within the range."""
+    data = bytearray(b"xab")
+    begins, ends, word = (patterns.for_contents(one, memory=1 << 20).find for one in ("^a", "a$", r"\ba"))
+
+    assert not begins(data, 1, 3)
+    assert not ends(data, 0, 2)
+    assert not word(data, 1, 3)
+    assert begins(memoryview(data)[1:], 0, 2)
+    assert ends(memoryview(data)[:2], 0, 2)
+
+
+@pytest.mark.parametrize("expression", ["abc", "a?b?c?", "a{3}", "(ab|cde){2,7}x", ".{1,9}", "[^a]{20}", "é{3}"])
+def test_a_bounded_expression_reaches_back_as_far_as_its_longest_match(expression: str) -> None:
+    longest = {"abc": 3, "a?b?c?": 3, "a{3}": 3, "(ab|cde){2,7}x": 22, ".{1,9}": 36, "[^a]{20}": 80, "é{3}": 6}
+
+    overlap = patterns.for_contents(expression, memory=1 << 20).overlap
+
+    assert longest[expression] <= overlap < 4096
+
+
+@pytest.mark.parametrize("expression", ["a*", "a+", "a{2,}", "(?s)x.*y"])
+def test_an_unbounded_expression_reaches_back_as_far_as_documented(expression: str) -> None:
+    assert patterns.for_contents(expression, memory=1 << 20).overlap == patterns.LONGEST_UNBOUNDED
+
+
+def test_a_large_expression_is_still_compiled_when_its_alternatives_are_too_many() -> None:
+    expression = "x" + ".{900}" + "y"
+
+    assert finds(expression, b"x" + b"\xff" * 900 + b"y")
+
+
+def test_many_patterns_stay_within_the_modules_memory() -> None:
+    assert patterns.memory_for_each(1) == 8 << 20
+    assert patterns.memory_for_each(24) == 1 << 20
+
+
+alphabet = st.text("ab.é\\^$[]()|?{}12wWdDxQE-iPs:", max_size=12)
+
+
+@settings(max_examples=1500, deadline=None)
+@given(expression=alphabet, data=st.text("abé1 \n", max_size=12).map(str.encode) | st.binary(max_size=8))
+def test_what_the_plain_expression_finds_in_text_is_found(expression: str, data: bytes) -> None:
+    """The rewritten expression finds all that RE2 finds in UTF-8, and gives no more trouble than it."""
+    try:
+        patterns.check_pattern(expression)
+    except ValueError:
+        return
+    plain, _ = patterns._compile(expression.encode(), 1 << 20)
+
+    found = finds(expression, data)
+
+    # \b and \B differ beside a character that is not ASCII: RE2 sees a character there, and no word either way
+    if plain(data, 0, len(data)) and "B" not in expression:
+        assert found
+
+
+@settings(max_examples=500, deadline=None)
+@given(pattern=st.text(max_size=20))
+def test_the_pieces_of_a_pattern_are_the_pattern(pattern: str) -> None:
+    pieces = "".join(bytesyntax.tokens(pattern))
+
+    if "\\Q" not in pattern:
+        assert pieces == pattern
+
+
+@settings(max_examples=300, deadline=None)
+@given(needle=st.binary(min_size=1, max_size=40), before=st.binary(max_size=40), after=st.binary(max_size=40))
+def test_a_byte_string_is_found_exactly_where_it_is(needle: bytes, before: bytes, after: bytes) -> None:
+    find = patterns.for_bytes(needle, memory=1 << 20).find
+    whole = before + needle + after
+
+    assert find(whole, 0, len(whole))
+    assert find(before + after, 0, len(before + after)) == (re.search(re.escape(needle), before + after) is not None)
+
+
+def test_the_longest_byte_string_is_searched() -> None:
+    needle = bytes(range(256)) * 256
+
+    assert patterns.for_bytes(needle, memory=256 << 10).find(b"x" + needle, 0, len(needle) + 1)

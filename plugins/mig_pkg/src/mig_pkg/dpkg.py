@@ -1,0 +1,136 @@
+"""Source: dpkg. Its status file is read directly; a ``dpkg`` on the PATH that is a script is asked instead.
+
+Such a script may point dpkg anywhere (``--admindir``), and only running it tells. ``status_file`` knows the format.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from mig_pkg import program, status_file, status_list, tally as books
+from mig_pkg.program import ProgramFailed
+from mig_pkg.records import records
+from mig_pkg.status_file import StatusFile
+from mig_pkg.tree import TooLarge
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from mig_pkg.package import Package
+    from mig_pkg.site import Site
+
+ADMIN_DIRECTORY = "/var/lib/dpkg"
+DISTROLESS = "status.d"
+"""A directory that some container images have instead of the status file, with one record in each file."""
+MAX_STATUS_BYTES = 256 << 20
+MAX_UPDATES = 1000
+
+
+def installed(site: Site) -> Iterator[Package] | None:
+    """The packages, sorted by name as ``dpkg -l`` lists them; None when there is no dpkg here."""
+    command = program.on_path("dpkg") if site.tree.is_own else ""
+    if command:
+        directory = admin_directory()
+        if not program.is_wrapper(command) and has_database(site, directory):
+            return _from_files(site, directory)
+        return _from_program(site, command)
+    if not has_database(site, ADMIN_DIRECTORY) or not site.allows("dpkg"):
+        return None
+    return _from_files(site, ADMIN_DIRECTORY)
+
+
+def admin_directory() -> str:
+    """Where dpkg itself looks: ``$DPKG_ADMINDIR``, or its usual directory below ``$DPKG_ROOT``."""
+    return os.environ.get("DPKG_ADMINDIR") or os.environ.get("DPKG_ROOT", "") + ADMIN_DIRECTORY
+
+
+def has_database(site: Site, directory: str) -> bool:
+    """Whether the directory holds dpkg's database."""
+    return any(site.tree.exists(f"{directory}/{name}") for name in ("status", DISTROLESS))
+
+
+def _from_files(site: Site, directory: str) -> Iterator[Package]:
+    """Reads the status file and the updates to it that dpkg has not yet merged."""
+    status = StatusFile(site.tally)
+    if site.tree.exists(f"{directory}/status"):
+        _read(site, f"{directory}/status", status)
+    for name in _names(site, f"{directory}/updates", MAX_UPDATES):
+        if name.isascii() and name.isdigit():
+            _read(site, f"{directory}/updates/{name}", status)
+    for name in _names(site, f"{directory}/{DISTROLESS}", status_file.MAX_PACKAGES):
+        if not name.endswith(".md5sums"):
+            _read(site, f"{directory}/{DISTROLESS}/{name}", status, is_distroless=True)
+    native = status.own_architecture or _first_line(site, f"{directory}/arch") or status_file.machine_architecture()
+    yield from status.packages(native)
+
+
+def _read(site: Site, path: str, status: StatusFile, *, is_distroless: bool = False) -> None:
+    try:
+        for place, record in enumerate(records(site.tree.chunks(path, MAX_STATUS_BYTES))):
+            if place % 256 == 0:
+                site.check_time()
+            status.add(record, path, is_distroless=is_distroless)
+    except TooLarge:
+        site.tally.failed(books.TOO_LARGE, path, f"is larger than {MAX_STATUS_BYTES} bytes")
+    except OSError as error:
+        site.tally.failed(books.UNREADABLE, path, error.strerror or str(error))
+
+
+def _names(site: Site, path: str, limit: int) -> list[str]:
+    try:
+        names = site.tree.names(path)
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+    except TooLarge:
+        site.tally.failed(books.TOO_LARGE, path, "has too many entries")
+        return []
+    except OSError as error:
+        site.tally.failed(books.UNREADABLE, path, error.strerror or str(error))
+        return []
+    if len(names) > limit:
+        site.tally.failed(books.TOO_LARGE, path, f"has more than {limit} entries")
+    return names[:limit]
+
+
+def _first_line(site: Site, path: str) -> str:
+    try:
+        return site.tree.head(path, 1000).split(b"\n")[0].decode("ascii", "replace").strip()
+    except OSError:
+        return ""
+
+
+def _from_program(site: Site, command: str) -> Iterator[Package]:
+    """Asks for the whole database (dpkg 1.19 and newer can), else for the list."""
+    status = StatusFile(site.tally)
+    problem = ""
+    try:
+        for record in records(program.output((command, "-s"), site.remaining)):
+            status.add(record, command, may_fail=True)
+    except ProgramFailed as failure:
+        problem = str(failure)
+    if status.count and not problem:
+        native = status.own_architecture or _asked_architecture(site, command) or status_file.machine_architecture()
+        yield from status.packages(native)
+        return
+    try:
+        yield from status_list.packages(_lines(program.output((command, "-l"), site.remaining)), command, site.tally)
+    except ProgramFailed as failure:
+        site.tally.failed(books.FAILED, command, str(failure))
+
+
+def _asked_architecture(site: Site, command: str) -> str:
+    try:
+        said = b"".join(program.output((command, "--print-architecture"), site.remaining))
+    except ProgramFailed:
+        return ""
+    return said[:100].decode("ascii", "replace").strip()
+
+
+def _lines(pieces: Iterable[bytes]) -> Iterator[bytes]:
+    buffer = b""
+    for piece in pieces:
+        *whole, buffer = (buffer + piece).split(b"\n")
+        yield from whole
+        buffer = buffer[: 1 << 16]
+    yield buffer

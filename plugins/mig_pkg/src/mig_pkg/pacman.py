@@ -1,0 +1,86 @@
+"""Source: pacman (Arch). Its local database is a directory for each package with a file ``desc`` in it."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from mig_pkg import tally as books
+from mig_pkg.package import Package, is_usable, text
+from mig_pkg.status_file import MAX_PACKAGES
+from mig_pkg.tree import TooLarge
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from mig_pkg.site import Site
+
+DATABASE = "/var/lib/pacman"
+CONFIGURATION = "/etc/pacman.conf"
+VERSION_FILE = "ALPM_DB_VERSION"
+MAX_DESCRIPTION = 1 << 16
+_DATABASE_PATH = re.compile(rb"^\s*DBPath\s*=\s*(/\S*)", re.MULTILINE)
+_FIELD = re.compile(rb"^%(NAME|VERSION|ARCH|BASE)%\n([^\n]*)", re.MULTILINE)
+
+
+def installed(site: Site) -> Iterator[Package] | None:
+    """The packages, sorted by name; None when there is no pacman here."""
+    directory = f"{_database(site)}/local"
+    if not site.tree.exists(directory) or not site.allows("pacman"):
+        return None
+    return _read(site, directory)
+
+
+def _database(site: Site) -> str:
+    """The directory that pacman's configuration names, or the usual one."""
+    try:
+        found = _DATABASE_PATH.search(site.tree.head(CONFIGURATION, 1 << 16))
+    except OSError:
+        found = None
+    return text(found[1]).rstrip("/") if found else DATABASE
+
+
+def _read(site: Site, directory: str) -> Iterator[Package]:
+    try:
+        names = site.tree.names(directory)
+    except TooLarge:
+        site.tally.failed(books.TOO_LARGE, directory, "has too many entries")
+        return
+    except OSError as error:
+        site.tally.failed(books.UNREADABLE, directory, error.strerror or str(error))
+        return
+    found = []
+    for name in names[:MAX_PACKAGES]:
+        site.check_time()
+        path = f"{directory}/{name}/desc"
+        if name == VERSION_FILE:
+            continue
+        try:
+            package = _package(site.tree.head(path, MAX_DESCRIPTION))
+        except OSError as error:
+            site.tally.failed(books.UNREADABLE, path, error.strerror or str(error))
+            continue
+        if package is None:
+            site.tally.skip(books.DAMAGED, path)
+        else:
+            found.append(package)
+    if len(names) > MAX_PACKAGES:
+        site.tally.skip(books.TOO_MANY, directory, count=len(names) - MAX_PACKAGES)
+    yield from sorted(found, key=lambda one: one.name)
+
+
+def _package(raw: bytes) -> Package | None:
+    fields = {found[1]: text(found[2]) for found in _FIELD.finditer(raw)}
+    name, version, arch = fields.get(b"NAME", ""), fields.get(b"VERSION", ""), fields.get(b"ARCH", "")
+    if not version or not is_usable(name, version, arch):
+        return None
+    source = fields.get(b"BASE", "")[:500]
+    return Package(
+        name=name,
+        plain=name,
+        version=version,
+        type="pacman",
+        arch=arch,
+        source=source,
+        sourceversion=version if source else "",
+    )

@@ -1,0 +1,145 @@
+"""Looking for packages that no system-wide database knows: in the usual directories, and below those asked for.
+
+Used by ``python_packages``, ``npm_packages`` and ``gems``, which say what to make of a directory.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from mig_pkg import tally as books
+from mig_pkg.status_file import MAX_PACKAGES
+from mig_pkg.tree import TooLarge
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from mig_pkg.package import Package
+    from mig_pkg.site import Site
+
+    Look = Callable[["Search", str, list[str]], Iterator[Package]]
+    """Gives the packages in a directory (path, names in it), perhaps with those in directories of theirs."""
+
+MAX_DEPTH = 40
+PSEUDO = frozenset({"/proc", "/sys", "/dev", "/run/user"})
+"""Not gone into on the endpoint's own system: nothing is installed there."""
+
+
+class Search:
+    """One search for packages of a language. Paths are those of the system that is looked at."""
+
+    def __init__(self, site: Site, look: Look) -> None:
+        self._site = site
+        self._tree = site.tree
+        self._tally = site.tally
+        self._look = look
+        self._seen: set[str] = set()
+        self._count = 0
+        self.places: frozenset[str] = frozenset()
+        """The usual directories that are there."""
+
+    def packages(self, usual: tuple[str, ...]) -> Iterator[Package] | None:
+        """The packages below the usual directories and those asked for; None when there are none of either."""
+        places = []
+        for pattern in usual:
+            for place in self._tree.expand(pattern):
+                if isinstance(place, OSError):
+                    self._failed(place.filename or pattern, place)
+                else:
+                    places.append(place)
+        self.places = frozenset(places)
+        if not places and not self._site.paths:
+            return None
+        return self._found(places)
+
+    def _found(self, places: list[str]) -> Iterator[Package]:
+        for place in places:
+            if self.is_new(place):
+                yield from self._look(self, place, self.names(place))
+        for path in self._site.paths:
+            if self._tree.exists(path):
+                yield from self._below(path)
+            else:
+                self._tally.failed(books.UNREADABLE, path, "no such directory")
+
+    def _below(self, top: str) -> Iterator[Package]:
+        """Goes through a tree. Links are not followed."""
+        ahead = [(top, 0)]
+        while ahead:
+            self._site.check_time()
+            directory, depth = ahead.pop()
+            names = self.names(directory)
+            if self.is_new(directory):
+                yield from self._look(self, directory, names)
+            if depth >= MAX_DEPTH:
+                if any(self.is_directory(f"{directory}/{name}") for name in names):
+                    self.too_deep(directory)
+                continue
+            base = directory.rstrip("/")
+            inner = [f"{base}/{name}" for name in names if self.is_directory(f"{base}/{name}")]
+            ahead += [(path, depth + 1) for path in reversed(inner) if not (self._tree.is_own and path in PSEUDO)]
+
+    def read(self, path: str, limit: int, understand: Callable[[bytes, str], Package | None]) -> Iterator[Package]:
+        """The package that a file describes, unless it was given before."""
+        self._site.check_time()
+        try:
+            real = self._tree.real(path)
+            if real in self._seen:
+                return
+            self._seen.add(real)
+            package = understand(self._tree.head(path, limit), path)
+        except OSError as error:
+            self._failed(path, error)
+            return
+        if package is None:
+            self._tally.skip(books.DAMAGED, path)
+        elif self._count >= MAX_PACKAGES:
+            self._tally.skip(books.TOO_MANY, path)
+        else:
+            self._count += 1
+            yield package
+
+    def names(self, directory: str) -> list[str]:
+        """What is in a directory; what cannot be listed is booked and empty."""
+        self._site.check_time()
+        try:
+            return self._tree.names(directory)
+        except TooLarge:
+            self._tally.failed(books.TOO_LARGE, directory, "has too many entries")
+        except OSError as error:
+            self._failed(directory, error)
+        return []
+
+    def is_new(self, directory: str) -> bool:
+        """Whether it was not asked about before, by this or another path."""
+        try:
+            real = self._tree.real(directory)
+        except OSError:
+            return False
+        is_new = real not in self._seen
+        self._seen.add(real)
+        return is_new
+
+    def is_file(self, path: str) -> bool:
+        """Whether a regular file is there."""
+        try:
+            return os.path.isfile(self._tree.real(path))
+        except OSError:
+            return False
+
+    def is_directory(self, path: str) -> bool:
+        """Whether a directory is there, and not a link to one."""
+        try:
+            parent, _, name = path.rpartition("/")
+            place = f"{self._tree.real(parent or '/')}/{name}"
+            return os.path.isdir(place) and not os.path.islink(place)
+        except OSError:
+            return False
+
+    def too_deep(self, directory: str) -> None:
+        """Books a directory that was not looked at because it lies too deep."""
+        self._tally.skip(books.DEPTH, directory)
+
+    def _failed(self, path: str, error: OSError) -> None:
+        self._tally.failed(books.UNREADABLE, path, error.strerror or str(error))

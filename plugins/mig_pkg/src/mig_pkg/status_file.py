@@ -1,0 +1,130 @@
+"""The records of dpkg's status file (deb-control(5), dpkg-query(1)) and what their states mean. Used by ``dpkg``."""
+
+from __future__ import annotations
+
+import os
+import re
+from typing import TYPE_CHECKING
+
+from mig_pkg import tally as books
+from mig_pkg.package import Package, is_usable, text
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from mig_pkg.tally import Tally
+
+MAX_PACKAGES = 100_000
+"""Debian has about 65,000 in all."""
+PRESENT = frozenset(
+    {"installed", "half-installed", "unpacked", "half-configured", "triggers-awaited", "triggers-pending"}
+)
+"""States in which files of the package are on disk; not ``config-files`` and ``not-installed``."""
+_MANY = re.compile(rb"^(package|status|architecture|multi-arch|version|source):[ \t]*(.*?)[ \t\r]*$", re.I | re.M)
+_SOURCE = re.compile(r"(\S+)(?:\s+\((\S+)\))?")
+_MACHINES = {
+    "x86_64": "amd64",
+    "aarch64": "arm64",
+    "i686": "i386",
+    "armv7l": "armhf",
+    "ppc64le": "ppc64el",
+    "riscv64": "riscv64",
+    "s390x": "s390x",
+}
+
+Fields = dict[bytes, bytes]
+
+
+class StatusFile:
+    """Collects records; a later one about the same package replaces an earlier one, as in dpkg."""
+
+    def __init__(self, tally: Tally) -> None:
+        self._tally = tally
+        self._found: dict[tuple[str, str], _Record] = {}
+        self.own_architecture = ""
+        """That of the package dpkg itself: the one whose name needs no architecture."""
+
+    @property
+    def count(self) -> int:
+        """How many packages there are, present or not."""
+        return len(self._found)
+
+    def add(self, record: bytes, where: str, *, is_distroless: bool = False, may_fail: bool = False) -> None:
+        """Takes a record in.
+
+        Args:
+            where: the file it is from.
+            is_distroless: it has no Status, because what is listed there is installed.
+            may_fail: keep quiet about what is no record.
+        """
+        read = _read(record, is_distroless=is_distroless)
+        if read is None:
+            if not may_fail:
+                self._tally.skip(books.DAMAGED, where)
+            return
+        key = (read.name, read.arch)
+        if key not in self._found and len(self._found) >= MAX_PACKAGES:
+            self._tally.skip(books.TOO_MANY, where)
+            return
+        self._found[key] = read
+        if read.name == "dpkg" and read.state == "installed":
+            self.own_architecture = read.arch
+
+    def packages(self, native: str) -> Iterator[Package]:
+        """Those present, sorted by name; ``native`` is the architecture that goes without saying."""
+        for _, record in sorted(self._found.items()):
+            if record.state in PRESENT:
+                yield record.package(native)
+
+
+class _Record:
+    """What matters of one record."""
+
+    __slots__ = ("arch", "is_same", "name", "reinstall", "selection", "source", "state", "version")
+
+    def __init__(self, name: str, arch: str, version: str, states: list[str], source: str, *, is_same: bool) -> None:
+        self.name = name
+        self.arch = arch
+        self.version = version
+        self.selection, error, self.state = states
+        self.reinstall = error == "reinstreq"
+        self.source = source
+        self.is_same = is_same
+
+    def package(self, native: str) -> Package:
+        """The package as ``dpkg -l`` names it: with its architecture if others may be there beside it."""
+        needs_arch = self.is_same or self.arch not in ("", "all", native)
+        source = _SOURCE.fullmatch(self.source)
+        return Package(
+            name=f"{self.name}:{self.arch}" if needs_arch and self.arch else self.name,
+            plain=self.name,
+            version=self.version,
+            type="dpkg",
+            arch=self.arch,
+            source=source[1] if source else self.name,
+            sourceversion=(source[2] if source else "") or self.version,
+            state=self.state,
+            selection="" if self.selection == "install" else self.selection,
+            reinstall=self.reinstall,
+        )
+
+
+def machine_architecture() -> str:
+    """Debian's word for the endpoint's processor; empty when unknown."""
+    return _MACHINES.get(os.uname().machine, "")
+
+
+def _read(record: bytes, *, is_distroless: bool) -> _Record | None:
+    get = _fields(record).get
+    name, arch, version = text(get(b"package", b"")), text(get(b"architecture", b"")), text(get(b"version", b""))
+    states = text(get(b"status", b"install ok installed" if is_distroless else b"")).split()
+    if len(states) != 3 or not is_usable(name, version, arch):
+        return None
+    if not version and states[2] in PRESENT and states[2] != "half-installed":
+        return None
+    source = text(get(b"source", b""))[:500]
+    return _Record(name, arch, version, states, source, is_same=get(b"multi-arch", b"").lower() == b"same")
+
+
+def _fields(record: bytes) -> Fields:
+    return {found[1].lower(): found[2] for found in _MANY.finditer(record)}

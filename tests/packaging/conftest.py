@@ -1,0 +1,21 @@
+"""The distributions, built once for all tests of this folder."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="session")
+def wheels(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the wheels and source archives of the core and of the first plugin."""
+    folder = tmp_path_factory.mktemp("wheels")
+    for source in (ROOT, ROOT / "plugins" / "mig_file"):
+        build = [sys.executable, "-m", "build", "--no-isolation", "--wheel", "--sdist", "--outdir", str(folder)]
+        subprocess.run([*build, str(source)], check=True, capture_output=True)
+    return folder
