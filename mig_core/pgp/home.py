@@ -18,6 +18,7 @@ from mig_core.errors import ConfigurationError
 
 MAX_HOME_BYTES = 80
 """gpg-agent's longest socket name is 19 characters; the rest of the 107 is room for gpg's own lock names."""
+_LINK_NAME_LENGTH = 16
 
 
 def private_home(home: Path) -> Path:
@@ -41,7 +42,7 @@ def private_home(home: Path) -> Path:
 def short_home(home: Path) -> Path:
     """``home`` itself when gpg-agent can listen below it, else a short symbolic link to it.
 
-    Links live in a directory of this user's below the system's temporary directory.
+    Links live in a directory of this user's below a folder for temporary files.
 
     Raises:
         ConfigurationError: that directory is not this user's alone.
@@ -50,18 +51,25 @@ def short_home(home: Path) -> Path:
     name = os.fsencode(absolute)
     if len(name) <= MAX_HOME_BYTES:
         return absolute
-    folder = Path(tempfile.gettempdir()) / f"mig-gnupg-{os.geteuid()}"
+    folder = _short_place() / f"mig-gnupg-{os.geteuid()}"
     with contextlib.suppress(FileExistsError):
         folder.mkdir(mode=0o700)
     found = folder.lstat()
     if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.geteuid() or found.st_mode & 0o077:
-        raise ConfigurationError(
-            str(folder), "", "must be a directory that only you can enter", next_step="remove it, or set TMPDIR"
-        )
-    link = folder / hashlib.sha256(name).hexdigest()[:16]
+        raise ConfigurationError(str(folder), "", "must be a directory that only you can enter", next_step="remove it")
+    link = folder / hashlib.sha256(name).hexdigest()[:_LINK_NAME_LENGTH]
     with contextlib.suppress(FileExistsError):
         link.symlink_to(absolute)
     return link
+
+
+def _short_place() -> Path:
+    """A folder for temporary files whose own path leaves room for the link's; ``TMPDIR`` may be too long itself."""
+    room = MAX_HOME_BYTES - len(f"/mig-gnupg-{os.geteuid()}/") - _LINK_NAME_LENGTH
+    places = [tempfile.gettempdir(), "/tmp", "/var/tmp"]  # noqa: S108  what is made there is private, and checked
+    return Path(
+        next((place for place in places if len(os.fsencode(place)) <= room and os.path.isdir(place)), places[0])
+    )
 
 
 def stop_agent(home: Path) -> None:

@@ -64,7 +64,7 @@ class SocketFolder:
             found = earlier.lstat()
             if stat.S_ISDIR(found.st_mode) and (found.st_uid, found.st_mode & 0o777) == (identity.uid, 0o700):
                 return earlier
-        folder = Path(tempfile.mkdtemp(prefix="mig-pg-", dir=os.environ.get("XDG_RUNTIME_DIR") or None))
+        folder = Path(tempfile.mkdtemp(prefix="mig-pg-", dir=_short_place()))
         identity.own(folder)
         self._record.unlink(missing_ok=True)
         with self._record.open("x", encoding="utf-8") as file:
@@ -77,3 +77,11 @@ class SocketFolder:
             if not self._fits:
                 self.path().rmdir()  # empty after an orderly stop; otherwise it stays and is used again
                 self._record.unlink()
+
+
+def _short_place() -> str:
+    """A folder for temporary files whose own path leaves room for the socket's; ``TMPDIR`` may be too long itself."""
+    places = [os.environ.get("XDG_RUNTIME_DIR", ""), tempfile.gettempdir(), "/var/tmp"]  # noqa: S108  mkdtemp's is private
+    room = SOCKET_PATH_LIMIT - len(f"/mig-pg-XXXXXXXX/.s.PGSQL.{PORT}.lock")
+    fitting = [place for place in places if place and os.path.isdir(place) and len(os.fsencode(place)) <= room]
+    return fitting[0] if fitting else places[-1]

@@ -23,6 +23,7 @@ def system_python() -> str:
         if os.access(python, os.X_OK) and subprocess.run([python, "-c", check], check=False).returncode == 0:
             return python
     service_missing("no Python 3.11 with venv that every account can run")
+    return None
 
 
 @pytest.fixture

@@ -155,6 +155,18 @@ def test_a_file_that_does_not_know_its_size_is_read_to_its_end() -> None:
     assert _read(b"first\n" * 10 + b"last", [last], size=3).found == {last}
 
 
+def test_a_file_that_says_it_is_empty_and_never_ends_is_given_up() -> None:
+    endless = os.open("/dev/zero", os.O_RDONLY)
+    try:
+        reading = Reader(Questions(()), _never).read(endless, 0, (), ["md5"])
+    finally:
+        os.close(endless)
+
+    assert reading.problem is not None
+    assert reading.problem[0] == tally.ENDLESS
+    assert reading.digests is None
+
+
 def test_time_that_runs_out_inside_a_large_file_stops_the_read() -> None:
     with pytest.raises(DeadlinePassed):
         _read(b"a\n" * (2 << 20), [Question("b", False)], expired=lambda: True)

@@ -8,24 +8,27 @@ import subprocess
 import sys
 import sysconfig
 import time
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import pytest
-
-from mig_core.plugin.module import Context
-from mig_core.testing.services import service_missing
 from mig_memory import MemoryModule
 
+from mig_core.plugin.module import Context
+
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from mig_core.domain.result import ModuleResult
 
-# A target obeys lines of Python on its standard input. What a test looks for must not be in that line: it would be
-# found in the target's copy of it, so tests write markers backwards.
+# A target obeys lines of Python on its standard input. What a test looks for must be nowhere but where the test wants
+# it, not even in such a line: so tests write it backwards, and the target puts it in place byte by byte.
 OBEY = """
 import ctypes, mmap, os, sys
+OWN = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS
+def put(memory, place, backwards):
+    for index, character in enumerate(reversed(backwards)):
+        memory[place + index] = ord(character)
 print("ready", flush=True)
 for line in sys.stdin:
     exec(line)
@@ -73,14 +76,8 @@ class Target:
         self.process.communicate()
 
 
-class StartTarget(Protocol):
-    """Starts a target; its executable gets the given name."""
-
-    def __call__(self, name: str = "target") -> Target: ...
-
-
 @pytest.fixture
-def start_target(tmp_path: Path) -> Iterator[StartTarget]:
+def start_target(tmp_path: Path) -> Iterator[Callable[..., Target]]:
     """Starts processes to look at; they are killed afterwards."""
     started: list[Target] = []
 
@@ -97,20 +94,7 @@ def start_target(tmp_path: Path) -> Iterator[StartTarget]:
 
 
 @pytest.fixture
-def root() -> None:
-    """Whoever asks for it needs to read the memory of processes that are not its children."""
-    if os.geteuid() != 0:
-        service_missing("this test needs root")
-
-
-class Search(Protocol):
-    """Runs one search, labelled ``s``, with the given keys and options."""
-
-    def __call__(self, *, threads: int = 1, seconds: float = 60, **keys: Any) -> ModuleResult: ...
-
-
-@pytest.fixture
-def search() -> Search:
+def search() -> Callable[..., ModuleResult]:
     """Runs one search with ``matchall`` unless told otherwise."""
     module = MemoryModule()
 
@@ -120,9 +104,3 @@ def search() -> Search:
         return module.run(parameters, Context(deadline=time.monotonic() + seconds, threads=threads))
 
     return run
-
-
-def found_ids(result: ModuleResult) -> list[int]:
-    """The ids of the processes that were found, in the order of the rows."""
-    elements: Any = result.elements
-    return [row["process"]["pid"] for row in elements["s"] if row["process"]["name"]]

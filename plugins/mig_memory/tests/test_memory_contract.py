@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from mig_core.testing.module_contract import ModuleContract
+from typing import ClassVar
+
 from mig_memory import MemoryModule
+
+from mig_core.testing.module_contract import ModuleContract
 
 
 class TestMemoryContract(ModuleContract):
     module = MemoryModule()
-    good_parameters = {
+    good_parameters: ClassVar = {
         "searches": {
             "s1": {
                 "names": ["^/no/such/program$"],

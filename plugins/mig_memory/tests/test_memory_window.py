@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
-
 from mig_memory import patterns
 from mig_memory.patterns import Battery
 from mig_memory.window import Window

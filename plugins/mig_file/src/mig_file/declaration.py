@@ -222,6 +222,12 @@ PARAMETERS = Parameters(
         cli=False,
         help="accepted for old action files and without effect",
     ),
+    Switch(
+        name="verbose",
+        sets="debug",
+        value="print",
+        help="accepted for old command lines and without effect",
+    ),
     label="searches",
     check_label=_check_label,
 )

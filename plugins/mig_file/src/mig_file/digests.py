@@ -5,11 +5,12 @@ Used by ``search`` (is this a usable value?) and ``reader`` (all digests of a fi
 
 from __future__ import annotations
 
+import functools
 import re
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
     from hashlib import _Hash
 
     Running = _Hash
@@ -44,9 +45,14 @@ def algorithm_of(parameter: str, value: str) -> str:
 
 def start(algorithms: Iterable[str]) -> dict[str, _Hash]:
     """A fresh hash object for each algorithm."""
+    return {name: _constructor(name)() for name in algorithms}
+
+
+@functools.cache
+def _constructor(name: str) -> Callable[[], _Hash]:
     import hashlib
 
-    return {name: hashlib.new(name, usedforsecurity=False) for name in algorithms}
+    return functools.partial(getattr(hashlib, name), usedforsecurity=False)
 
 
 def finish(running: dict[str, _Hash]) -> dict[str, str]:

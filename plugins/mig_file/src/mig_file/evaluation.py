@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 MAX_ANSWER_BYTES = 24 << 20
 """About how large the rows may become as JSON: what the platform accepts, with room for the rest."""
 FILES_BETWEEN_LOOKS_AT_THE_CLOCK = 16
+MAX_PLANS = 500
+"""How many plans are kept; each is for one combination of slots."""
 ENDLESS_SIZE = 1 << 46
 """Regular files said to be larger are no files: /proc/kcore is 128 TiB."""
 
@@ -131,25 +133,24 @@ class Evaluation:
             self._stop_for_time(PathText(batch.path), len(batch.names))
             return
         names = NameBatch(batch.names)
-        asked: list[tuple[Pair, list[str]]] = []
+        everywhere: list[Pair] = []
+        chosen: dict[str, list[Pair]] = {}
         for run in self._active:
             if batch.depth > run.maxdepth:
                 continue
             if run.is_full:
                 self._tally.skip(reasons.LIMIT, PathText(batch.path), count=len(batch.names))
                 continue
-            asked += [((run, slot), found) for slot in run.slots if (found := _candidates(slot, names))]
-        if len(asked) == 1:
-            pair, candidates = asked[0]
-            self._look_at_all(batch, candidates, _Always(self._plan_for((pair,))))
-        elif asked:
-            pairs: dict[str, list[Pair]] = {}
-            for pair, candidates in asked:
-                for name in candidates:
-                    pairs.setdefault(name, []).append(pair)
-            plans = {name: self._plan_for(tuple(wanting)) for name, wanting in pairs.items()}
+            for slot in run.slots:
+                if slot.names:
+                    for name in _candidates(slot, names):
+                        chosen.setdefault(name, []).append((run, slot))
+                elif not slot.is_empty:
+                    everywhere.append((run, slot))
+        if everywhere or chosen:
             # in the directory's order, whichever search a file is for
-            self._look_at_all(batch, [name for name in batch.names if name in plans], plans)
+            order = batch.names if everywhere else [name for name in batch.names if name in chosen]
+            self._look_at_all(batch, order, self._plans_for(everywhere, chosen))
         elif all(run.is_full for run in self._active):
             self._tally.unexamined += len(batch.names)
 
@@ -158,10 +159,19 @@ class Evaluation:
             self.on_progress()
         return self._expired()
 
+    def _plans_for(self, everywhere: list[Pair], chosen: dict[str, list[Pair]]) -> Mapping[str, Plan]:
+        """A plan for each name: some slots want every file, some chose by name."""
+        every = tuple(everywhere)
+        plans = _Plans(self._plan_for(every))
+        plans.update({name: self._plan_for(every + tuple(pairs)) for name, pairs in chosen.items()})
+        return plans
+
     def _plan_for(self, pairs: tuple[Pair, ...]) -> Plan:
-        key = tuple(id(slot) for _, slot in pairs)
+        key = tuple([id(slot) for _, slot in pairs])
         plan = self._plans.get(key)
         if plan is None:
+            if len(self._plans) >= MAX_PLANS:
+                self._plans.clear()
             plan = self._plans[key] = Plan(pairs)
         return plan
 
@@ -266,21 +276,19 @@ class Evaluation:
         self._room -= slot.row_bytes + len(native)
 
 
-class _Always(dict[str, "Plan"]):
-    """The same plan for every name."""
+class _Plans(dict[str, "Plan"]):
+    """Plans by name, and one for every other name."""
 
-    def __init__(self, plan: Plan) -> None:
+    def __init__(self, other: Plan) -> None:
         super().__init__()
-        self._plan = plan
+        self._other = other
 
     def __missing__(self, name: str) -> Plan:
-        return self._plan
+        return self._other
 
 
 def _candidates(slot: Slot, names: NameBatch) -> list[str]:
     """The names that pass the slot's name checks, in their order."""
-    if slot.is_empty:
-        return []
     candidates = names.names
     for check in slot.names:
         matching = names.matching(check.pattern)

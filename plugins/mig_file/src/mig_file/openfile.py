@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from mig_file import digests
 from mig_file import tally as reasons
-from mig_file.checks import ContentCheck
+from mig_file.checks import ContentCheck, HashCheck
 from mig_file.reader import NOTHING_FOUND
 
 if TYPE_CHECKING:
@@ -32,9 +32,11 @@ class Group:
     expand: bool
     every_kind: bool
     """How compressed files are read: expanded at all, and of every kind."""
-    slots: tuple[Slot, ...]
     questions: tuple[Question, ...]
     algorithms: tuple[str, ...]
+    by_digest: dict[tuple[str, str], tuple[Slot, ...]]
+    """Slots that want one digest and nothing else, by algorithm and value: lists of known files are long."""
+    others: tuple[Slot, ...]
     fails_on_nothing: bool
     """Whether no slot can pass when not one line answers any question."""
 
@@ -49,13 +51,21 @@ def groups_of(slots: Iterable[Slot]) -> tuple[Group, ...]:
         algorithms = {name: None for slot in members for name in slot.algorithms}
         if algorithms and any(slot.search.options.returnsha256 for slot in members):
             algorithms[digests.RETURNED] = None
+        by_digest: dict[tuple[str, str], tuple[Slot, ...]] = {}
+        others = []
+        for slot in members:
+            if (key := _digest_of(slot)) is not None:
+                by_digest[key] = (*by_digest.get(key, ()), slot)
+            else:
+                others.append(slot)
         groups.append(
             Group(
                 expand=expand,
                 every_kind=every_kind,
-                slots=tuple(members),
                 questions=tuple(dict.fromkeys(question for slot in members for question in slot.questions)),
                 algorithms=tuple(algorithms),
+                by_digest=by_digest,
+                others=tuple(others),
                 fails_on_nothing=all(_needs_a_line(slot) for slot in members),
             )
         )
@@ -89,7 +99,10 @@ class OpenFile:
             if reading is NOTHING_FOUND and group.fails_on_nothing:
                 continue
             self._readings[group.expand, group.every_kind] = reading
-            for slot in group.slots:
+            if group.by_digest and reading.digests is not None:
+                for digest in reading.digests.items():
+                    passed += group.by_digest.get(digest, ())
+            for slot in group.others:
                 verdict = slot.judge(reading)
                 if verdict:
                     passed.append(slot)
@@ -129,6 +142,14 @@ class OpenFile:
 def _kind_of(slot: Slot) -> tuple[bool, bool]:
     options = slot.search.options
     return options.decompress or options.decompressall, options.decompressall
+
+
+def _digest_of(slot: Slot) -> tuple[str, str] | None:
+    """The one digest that a slot wants, if that is all it wants of the content."""
+    if len(slot.reading) != 1:
+        return None
+    (check,) = slot.reading
+    return (check.algorithm, check.value) if isinstance(check, HashCheck) and not check.negated else None
 
 
 def _needs_a_line(slot: Slot) -> bool:

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 READ_SIZE = 1 << 20
 MAX_LINE = 2 << 20
 OVERLAP = 512 << 10
+ENDLESS_READ = 64 << 20
+"""A file that says it is empty and gives more than this is none: /proc/PID/pagemap goes on for 256 GiB."""
 _NOATIME = getattr(os, "O_NOATIME", 0)
 _FLAGS = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC
 
@@ -71,10 +73,11 @@ class _Source(Protocol):
 class _Plain:
     """A file's bytes as they are."""
 
-    __slots__ = ("_fd", "_rest")
+    __slots__ = ("_fd", "_rest", "_size")
 
     def __init__(self, fd: int, size: int) -> None:
         self._fd = fd
+        self._size = size
         self._rest = size or -1
 
     def fill(self, view: memoryview) -> int:
@@ -82,6 +85,8 @@ class _Plain:
             return 0
         count = os.readv(self._fd, [view])
         self._rest -= count
+        if not self._size and self._rest < -ENDLESS_READ:
+            raise Unreadable(tally.ENDLESS, f"says it is empty and gave more than {ENDLESS_READ} bytes")
         return count
 
 
@@ -266,7 +271,10 @@ class Reader:
 
 
 def _problem(failure: OSError) -> tuple[str, str]:
-    return tally.reason_of(failure), os.strerror(failure.errno or 0).lower()
+    reason = tally.reason_of(failure)
+    if reason == tally.NOT_FOUND:  # it is open, so it was there: some files of /sys answer a read like that
+        reason = tally.READ_ERROR
+    return reason, os.strerror(failure.errno or 0).lower()
 
 
 def _next_character(buffer: bytearray, start: int) -> int:

@@ -241,6 +241,4 @@ def _hides_processes() -> bool:
     except OSError:
         return False
     options = b",".join(mount[-1] for mount in mounts if mount[4] == b"/proc")
-    return any(
-        f"hidepid={value}".encode() in options for value in ("2", "4", "invisible", "ptraceable")
-    )
+    return any(f"hidepid={value}".encode() in options for value in ("2", "4", "invisible", "ptraceable"))

@@ -8,7 +8,8 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from mig_pkg import program, status_file, status_list, tally as books
+from mig_pkg import program, status_file, status_list
+from mig_pkg import tally as books
 from mig_pkg.program import ProgramFailed
 from mig_pkg.records import records
 from mig_pkg.status_file import StatusFile

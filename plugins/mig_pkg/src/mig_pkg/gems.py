@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 from typing import TYPE_CHECKING
 
@@ -41,7 +40,7 @@ SUFFIX = ".gemspec"
 MAX_SPECIFICATION = 1 << 16
 _STUB = re.compile(rb"^# stub: (\S+) (\S+) (\S+)", re.MULTILINE)
 _FIELD = re.compile(
-    rb"^\s*s\w*\.(name|version)\s*=\s*(?:Gem::Version\.new\s*\(?\s*)?(?:%q[{(<\[]|['\"])([^'\"})>\]\n]*)", re.M
+    rb"^\s*s\w*\.(name|version)\s*=\s*(?:Gem::Version\.new\s*\(?\s*)?(?:%q[{(<\[]|['\"])([^'\"})>\]\n]*)", re.MULTILINE
 )
 
 

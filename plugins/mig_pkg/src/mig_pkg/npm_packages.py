@@ -51,8 +51,7 @@ def _modules(search: Search, directory: str, names: list[str], depth: int) -> It
         if name.startswith("."):
             continue
         if name.startswith("@"):
-            if depth == 0 or search.is_new(where):
-                yield from _modules(search, where, search.names(where), depth + 1)
+            yield from _modules(search, where, search.names(where), depth + 1)
             continue
         file = f"{where}/package.json"
         if search.is_file(file):

@@ -26,4 +26,4 @@ def compile_pattern(text: str) -> Callable[[str], bool]:
         reason = error.args[0] if error.args else ""
         problem = reason.decode("utf-8", "replace") if isinstance(reason, bytes) else str(reason)
         raise ValueError(f"{text!r:.200} is not a regular expression: {problem}") from None
-    return lambda subject: search(subject) is not None
+    return lambda subject: search(subject.encode()) is not None  # given a str it would keep books of its offsets

@@ -31,7 +31,7 @@ USUAL = (
     "/home/*/.local/share/pipx/venvs/*/lib/python3*/site-packages",
 )
 MAX_METADATA = 1 << 16
-_FIELD = re.compile(rb"^(name|version):[ \t]*(.*?)[ \t\r]*$", re.I | re.M)
+_FIELD = re.compile(rb"^(name|version):[ \t]*(.*?)[ \t\r]*$", re.IGNORECASE | re.MULTILINE)
 _END_OF_HEAD = re.compile(rb"\r?\n\r?\n")
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from mig_pkg import program, tally as books
+from mig_pkg import program
+from mig_pkg import tally as books
 from mig_pkg.package import Package, is_usable, text
 from mig_pkg.program import ProgramFailed
 from mig_pkg.status_file import MAX_PACKAGES

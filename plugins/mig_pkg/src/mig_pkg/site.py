@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from mig_pkg import program, tally as books
+from mig_pkg import program
+from mig_pkg import tally as books
 from mig_pkg.program import RanOutOfTime
 
 if TYPE_CHECKING:

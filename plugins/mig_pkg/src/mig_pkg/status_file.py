@@ -20,7 +20,14 @@ PRESENT = frozenset(
     {"installed", "half-installed", "unpacked", "half-configured", "triggers-awaited", "triggers-pending"}
 )
 """States in which files of the package are on disk; not ``config-files`` and ``not-installed``."""
-_MANY = re.compile(rb"^(package|status|architecture|multi-arch|version|source):[ \t]*(.*?)[ \t\r]*$", re.I | re.M)
+_FIELD = re.compile(
+    rb"^(package|status|architecture|multi-arch|version|source):[ \t]*([^\n]*)", re.IGNORECASE | re.MULTILINE
+)
+_AS_WRITTEN = tuple(
+    (name.lower(), b"\n" + name + b":")
+    for name in (b"Package", b"Status", b"Architecture", b"Multi-Arch", b"Version", b"Source")
+)
+_ALWAYS = (b"package", b"status", b"architecture", b"version")
 _SOURCE = re.compile(r"(\S+)(?:\s+\((\S+)\))?")
 _MACHINES = {
     "x86_64": "amd64",
@@ -127,4 +134,14 @@ def _read(record: bytes, *, is_distroless: bool) -> _Record | None:
 
 
 def _fields(record: bytes) -> Fields:
-    return {found[1].lower(): found[2] for found in _MANY.finditer(record)}
+    """The fields of interest, in lower case; looked for as dpkg writes them first, because that is much faster."""
+    lines = b"\n" + record + b"\n"
+    fields: Fields = {}
+    for name, start in _AS_WRITTEN:
+        place = lines.find(start)
+        if place >= 0:
+            place += len(start)
+            fields[name] = lines[place : lines.find(b"\n", place)].strip()
+    if all(name in fields for name in _ALWAYS):
+        return fields
+    return {found[1].lower(): found[2].rstrip() for found in _FIELD.finditer(record)}

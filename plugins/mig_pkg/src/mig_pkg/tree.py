@@ -84,7 +84,7 @@ class Tree:
             OSError: it cannot be listed.
             TooLarge: it has more than :data:`MAX_ENTRIES`.
         """
-        found = []
+        found: list[str] = []
         with os.scandir(self.real(path)) as entries:
             for entry in entries:
                 if len(found) >= MAX_ENTRIES:
@@ -131,7 +131,7 @@ class Tree:
             if not set(part) & set("*?["):
                 places = [f"{place}/{part}" for place in places]
                 continue
-            found = []
+            found: list[str] = []
             for place in places:
                 try:
                     names = self.names(place or "/")

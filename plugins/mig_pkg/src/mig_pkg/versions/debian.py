@@ -41,9 +41,7 @@ def key(text: str) -> tuple[int, tuple[Part, ...], tuple[Part, ...]]:
 
 def _parts(text: str) -> tuple[Part, ...]:
     """Runs of other characters and of digits by turns, closed by what an absent run counts as."""
-    parts = [
-        ((*map(_weight, other), 0), int(digits or 0)) for other, digits in _PARTS.findall(text) if other or digits
-    ]
+    parts = [((*map(_weight, other), 0), int(digits or 0)) for other, digits in _PARTS.findall(text) if other or digits]
     return (*parts, _END)
 
 

@@ -1,0 +1,106 @@
+"""The module itself: parameters in, result out. The composition root of the plugin.
+
+Beside it only ``__init__``; everything it puts together is described there.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from mig_core.domain.result import Coverage, ModuleResult, Skipped
+from mig_core.plugin.module import Context, Module, ModuleInfo
+from mig_pkg import declaration, lines
+from mig_pkg.durations import duration_text
+from mig_pkg.request import Request, read_request
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from mig_core.domain.document import JSON
+    from mig_pkg.selection import Selection
+    from mig_pkg.tally import Tally
+
+PARTIAL_INTERVAL = 2.0
+"""Seconds between partial results, at least."""
+PARTIAL_EVERY = 500
+"""Packages between looks at the clock for a partial result."""
+
+
+class PkgModule(Module[Request]):
+    """Finds installed packages by name and version."""
+
+    info = ModuleInfo(
+        name="pkg",
+        summary="find installed packages by name and version",
+        discloses="names, versions, architectures and states of matching packages; paths of python, npm and gem ones",
+        preload=("re2",),
+    )
+    parameters = declaration.PARAMETERS
+
+    def parse_parameters(self, raw: object, *, strict: bool = True) -> Request:
+        """The request.
+
+        Raises:
+            ParameterError: names the JSON path of the fault.
+        """
+        return read_request(raw, strict=strict)
+
+    def run(self, parameters: Request, context: Context) -> ModuleResult:
+        """Looks through every database asked for; at the deadline returns what was found until then."""
+        from mig_pkg import inventory
+        from mig_pkg.selection import Selection
+        from mig_pkg.site import Site
+        from mig_pkg.tally import Tally
+        from mig_pkg.tree import Tree
+
+        started = time.monotonic_ns()
+        if not os.path.isdir(parameters.root):
+            return ModuleResult.failure(f"root {parameters.root!r:.200} is not a directory on this endpoint")
+        tally = Tally()
+        selection = Selection(parameters, tally)
+        site = Site(Tree(parameters.root), tally, context.remaining, parameters.paths)
+        next_partial = time.monotonic() + PARTIAL_INTERVAL
+        for count, package in enumerate(inventory.packages(parameters, site)):
+            selection.offer(package)
+            if count % PARTIAL_EVERY == 0 and context.on_partial is not None and time.monotonic() >= next_partial:
+                context.partial(_result(selection, tally, started, is_partial=True))
+                next_partial = time.monotonic() + PARTIAL_INTERVAL
+        return _result(selection, tally, started)
+
+    def lines(self, result: ModuleResult, *, found_only: bool) -> Iterator[str]:
+        """A line for each package, as the original prints them, then errors and statistics."""
+        return lines.lines(result, found_only=found_only)
+
+    def mask(self, result: ModuleResult) -> ModuleResult:
+        """The result without paths. Names and versions stay: they are what was asked."""
+        coverage = result.coverage
+        return replace(
+            result,
+            elements=_without_paths(result.elements),
+            errors=tuple("masked" for _ in result.errors),
+            coverage=Coverage(
+                coverage.complete,
+                coverage.examined,
+                tuple(Skipped(one.reason, one.count) for one in coverage.skipped),
+            ),
+        )
+
+
+def _result(selection: Selection, tally: Tally, started: int, *, is_partial: bool = False) -> ModuleResult:
+    coverage = tally.coverage()
+    if is_partial:
+        coverage = replace(coverage, complete=False)
+    statistics: dict[str, JSON] = {"execruntime": duration_text(time.monotonic_ns() - started)}
+    return ModuleResult(selection.found, True, selection.elements(), statistics, tally.errors(), coverage)
+
+
+def _without_paths(elements: JSON) -> JSON:
+    if not isinstance(elements, dict) or not isinstance(packages := elements.get("packages"), list):
+        return elements
+    rows: list[JSON] = [
+        {**row, "path": "masked"} if isinstance(row, dict) and "path" in row else row for row in packages
+    ]
+    return {**elements, "packages": rows}

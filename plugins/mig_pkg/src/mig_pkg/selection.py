@@ -1,0 +1,63 @@
+"""Keeps the packages that match, in the order of the answer. Fed by ``module`` with every package of every source."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, cast
+
+from mig_pkg import patterns
+from mig_pkg import tally as books
+from mig_pkg.condition import Condition
+
+if TYPE_CHECKING:
+    from mig_core.domain.document import JSON
+    from mig_pkg.package import Package
+    from mig_pkg.request import Request
+    from mig_pkg.tally import Tally
+
+MAX_ANSWER_BYTES = 24 << 20
+"""About how large the rows may become as JSON: what the platform accepts, with room for the rest."""
+_ROW_BYTES = 160
+"""Bytes of a row besides its texts, about."""
+
+
+class Selection:
+    """The rows of an answer: for each name expression its packages, so one that matches two is there twice."""
+
+    def __init__(self, request: Request, tally: Tally) -> None:
+        """Compiles the request's expressions."""
+        self._names = [patterns.compile_pattern(one) for one in request.names]
+        self._condition = Condition(request.version)
+        self._rows: list[list[Package]] = [[] for _ in request.names]
+        self._tally = tally
+        self._room = MAX_ANSWER_BYTES
+
+    def offer(self, package: Package) -> None:
+        """Looks at a package and keeps it once for each name expression that matches."""
+        self._tally.examined(package.type)
+        for place, matches in enumerate(self._names):
+            if not matches(package.name) and (package.plain == package.name or not matches(package.plain)):
+                continue
+            try:
+                if not self._condition.accepts(package):
+                    return
+            except ValueError:
+                self._tally.skip(books.NO_ORDER, f"{package.name} {package.version}")
+                return
+            self._keep(place, package)
+
+    def _keep(self, place: int, package: Package) -> None:
+        size = _ROW_BYTES + 2 * len(package.name) + 2 * len(package.version) + len(package.source) + len(package.path)
+        if size > self._room:
+            self._tally.skip(books.FULL, package.name)
+            return
+        self._room -= size
+        self._rows[place].append(package)
+
+    @property
+    def found(self) -> bool:
+        """Whether anything matched."""
+        return any(self._rows)
+
+    def elements(self) -> dict[str, JSON]:
+        """The answer's elements."""
+        return {"packages": cast("list[JSON]", [package.row() for rows in self._rows for package in rows])}
