@@ -7,6 +7,7 @@ half at enrolment. Signatures are raw Ed25519 (RFC 8032) over an envelope's pre-
 
 from __future__ import annotations
 
+import contextlib
 import os
 from typing import TYPE_CHECKING
 
@@ -44,15 +45,16 @@ class AgentKey:
             ConfigurationError: the file is not such a key, or others may read it.
         """
         try:
-            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
-        except FileExistsError:
             return cls._load(path)
-        seed = os.urandom(_SEED_BYTES)
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(seed.hex().encode("ascii") + b"\n")
-            file.flush()
-            os.fsync(file.fileno())
-        return cls(seed)
+        except FileNotFoundError:
+            pass
+        except OSError as error:
+            raise ConfigurationError(str(path), "", f"cannot be read: {error.strerror}") from error
+        try:
+            _write_once(path, os.urandom(_SEED_BYTES).hex().encode("ascii") + b"\n")
+            return cls._load(path)
+        except OSError as error:
+            raise ConfigurationError(str(path), "", f"cannot be made: {error.strerror}") from error
 
     @classmethod
     def _load(cls, path: Path) -> AgentKey:
@@ -74,6 +76,21 @@ class AgentKey:
         unsigned = Envelope(payload_type, payload)
         signature = self._key.sign(unsigned.signed_bytes()).signature
         return unsigned.with_signature(Signature(self.agent_id, signature))
+
+
+def _write_once(path: Path, content: bytes) -> None:
+    """Makes a private file that appears whole or not at all; whoever comes second leaves the first one's alone."""
+    whole = path.with_name(f"{path.name}.{os.getpid()}")
+    descriptor = os.open(whole, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        with contextlib.suppress(FileExistsError):
+            os.link(whole, path)
+    finally:
+        whole.unlink()
 
 
 def verify_agent(envelope: Envelope, public_key: bytes) -> AgentId:

@@ -39,7 +39,7 @@ class AgentHooks:
     def mig_agent_environment(self, environment: Mapping[str, Any]) -> Mapping[str, Any] | None:
         """Further facts about the endpoint, merged over ``environment``; JSON values only.
 
-        Called at start and at every refresh, on the agent's own thread: be quick, and keep no connection.
+        Called at start and at every refresh, in a child process that ends afterwards: nothing is kept between calls.
         """
 
     @hookspec

@@ -33,7 +33,7 @@ class HttpsTransport:
 
     Args:
         api: base URL, ``https://`` or ``http://``.
-        credential: sent as bearer token; never in an URL, never to another site (redirects are not followed).
+        credential: sent as bearer token, if there is one; never in an URL, never to another site (redirects are not followed).
         proxy: URL of an HTTP proxy; empty: the environment's, if any.
 
     Raises:
@@ -47,7 +47,7 @@ class HttpsTransport:
         self._base = api.rstrip("/")
         self._shown = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
         self._headers = {
-            "Authorization": f"Bearer {credential}",
+            **({"Authorization": f"Bearer {credential}"} if credential else {}),
             "Content-Type": "application/json",
             "Accept": "application/json, application/problem+json",
         }

@@ -57,7 +57,7 @@ def main() -> None:
         found = re.findall(r"#define __NR_(\w+) (?:\(__X32_SYSCALL_BIT \+ (\d+)\)|(\d+))", text)
         sections.append((arch, {int(one or two): name for name, one, two in found}))
     text = Path("/usr/include/asm-generic/unistd.h").read_text(encoding="ascii")
-    generic = {int(number): name for name, number in re.findall(r"#define __NR(?:3264)?_(\w+) (\d+)", text)}
+    generic = {int(number): name for name, number in re.findall(r"#define __NR(?:3264)?_(\w+)\s+(\d+)", text)}
     generic[79] = "newfstatat"
     generic = {number: name for number, name in generic.items() if name not in ("syscalls", "arch_specific_syscall")}
     sections += [("aarch64", generic), ("riscv64", {**generic, **RISCV})]

@@ -125,8 +125,8 @@ def test_offset_and_maxlength_are_exact(start_target: StartTarget, search: Searc
     def hits(offset: int, maxlength: int) -> bool:
         options = {"offset": address + offset, "maxlength": maxlength}
         results = [
-            search(names=[target.path], options=options, **{kind: [value]})
-            for kind, value in (("contents", "exact"), ("bytes", b"exact".hex()))
+            search(names=[target.path], options=options, contents=["exacq"]),
+            search(names=[target.path], options=options, bytes=[b"exacq".hex()]),
         ]
         assert results[0].found == results[1].found
         return results[0].found

@@ -1,0 +1,122 @@
+"""One audit rule, and its wire form: struct audit_rule_data of ``linux/audit.h``.
+
+Made by ``rule_line`` and ``rule_json``; loaded and removed by ``session``.
+"""
+
+from __future__ import annotations
+
+import struct
+from dataclasses import dataclass, field
+
+MAX_FIELDS = 64
+WORDS = 64
+"""AUDIT_BITMASK_SIZE: 32-bit words of the system call mask."""
+MAX_KEY = 256
+MAX_STRING = 4096
+
+FILTERS = {"user": 0, "task": 1, "entry": 2, "exit": 4, "exclude": 5, "filesystem": 6, "io_uring": 7}
+"""AUDIT_FILTER_*."""
+PREPEND = 0x10
+ACTIONS = {"never": 0, "possible": 1, "always": 2}
+
+ARCH, WATCH, PERM, DIRECTORY, KEY = 11, 105, 106, 107, 210
+EQUAL, NOT_EQUAL = 0x40000000, 0x30000000
+OPERATORS = {
+    "&=": 0x48000000,
+    "!=": NOT_EQUAL,
+    ">=": 0x60000000,
+    "<=": 0x50000000,
+    "=": EQUAL,
+    ">": 0x20000000,
+    "<": 0x10000000,
+    "&": 0x08000000,
+}
+"""As written -> AUDIT_EQUAL and so on; longest first."""
+READ, WRITE, EXECUTE, ATTRIBUTES = 4, 2, 1, 8
+PERMISSIONS = {"r": READ, "w": WRITE, "x": EXECUTE, "a": ATTRIBUTES}
+KEY_SEPARATOR = "\x01"
+"""Between several keys of one rule."""
+
+_FIXED = struct.Struct(f"=3I{WORDS}I{MAX_FIELDS}I{MAX_FIELDS}I{MAX_FIELDS}II")
+ALL = (0xFFFFFFFF,) * (WORDS - 1) + (0,)
+"""Every system call; the last word belongs to the kernel's classes."""
+NONE = (0,) * WORDS
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """A condition: ``number`` is an AUDIT_* field, ``operator`` an AUDIT_* operator."""
+
+    number: int
+    operator: int
+    value: int | str
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """A rule as the kernel knows it."""
+
+    text: str
+    """As it was written, for people."""
+    filter: int
+    action: int
+    fields: tuple[Field, ...]
+    mask: tuple[int, ...] = field(default=ALL, repr=False)
+    prepend: bool = False
+    watched: str = ""
+    """The path of a file rule, which may turn out to be a directory."""
+    required: bool = False
+    """Whether a watched path that is not there is an error."""
+
+    def pack(self, *, directory: bool = False) -> bytes:
+        """The struct audit_rule_data.
+
+        Args:
+            directory: whether the watched path is one; then everything below it is watched.
+        """
+        numbers, values, operators, strings = [], [], [], b""
+        for one in self.fields:
+            numbers.append(DIRECTORY if directory and one.number == WATCH and self.watched else one.number)
+            operators.append(one.operator)
+            if isinstance(one.value, str):
+                encoded = one.value.encode("utf-8", "surrogateescape")
+                strings += encoded
+                values.append(len(encoded))
+            else:
+                values.append(one.value & 0xFFFFFFFF)
+        rest = [0] * (MAX_FIELDS - len(numbers))
+        flags = self.filter | (PREPEND if self.prepend else 0)
+        fixed = _FIXED.pack(
+            flags,
+            self.action,
+            len(numbers),
+            *self.mask,
+            *numbers,
+            *rest,
+            *values,
+            *rest,
+            *operators,
+            *rest,
+            len(strings),
+        )
+        return fixed + strings
+
+
+def normal(packed: bytes) -> bytes:
+    """A packed rule in the form in which the kernel lists it: without the place it was put in, without padding.
+
+    The same for what was added and for what AUDIT_LIST_RULES answers; too short a one stays as it is.
+    """
+    if len(packed) < _FIXED.size:
+        return packed
+    members = list(_FIXED.unpack_from(packed))
+    members[0] &= ~PREPEND
+    return _FIXED.pack(*members) + packed[_FIXED.size : _FIXED.size + members[-1]]
+
+
+def mask_of(numbers: set[int]) -> tuple[int, ...]:
+    """The mask with these system calls."""
+    words = [0] * WORDS
+    for number in numbers:
+        words[number // 32] |= 1 << (number % 32)
+    return tuple(words)
