@@ -163,7 +163,8 @@ def _print(report: Report) -> None:
         )
     head = ["part", "processes", "CPU s/question", "of a core", "idle RSS", "idle PSS", "after RSS", "after PSS"]
     print_table("what each part used (MiB)", head, parts)
-    print(f"\nenrolled in {report.enrolled:.1f} s, all listening {report.listening:.1f} s later; {'; '.join(report.sources)}")
+    print(f"\n{'; '.join(report.sources)}")
+    print(f"enrolled in {report.enrolled:.1f} s, all listening {report.listening:.1f} s later")
     print(f"{os.cpu_count()} processors, load average before the first question {report.load:.2f}")
     print(f"simulator: {json.dumps(report.simulator)}")
     if not report.complete:
@@ -193,9 +194,13 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--relay", choices=("https", "amqp"), default="https")
     parser.add_argument("--processes", type=int, default=2, help="simulator processes (default: 2)")
     parser.add_argument("--runs", type=int, default=3, help="how often the question is asked (default: 3)")
-    parser.add_argument("--state", type=Path, help="a new folder, kept afterwards with its logs (default: a temporary one)")
+    parser.add_argument(
+        "--state", type=Path, help="a new folder, kept afterwards with its logs (default: a temporary one)"
+    )
     parser.add_argument("--heartbeat", type=float, default=300.0, help="seconds between heartbeats (default: 300)")
-    parser.add_argument("--finds-every", type=int, default=10, help="each so-manieth agent finds something (default: 10)")
+    parser.add_argument(
+        "--finds-every", type=int, default=10, help="each so-manieth agent finds something (default: 10)"
+    )
     parser.add_argument("--settle", type=float, default=3.0, help="seconds of rest before the first question")
     parser.add_argument("--patience", type=float, default=300.0, help="most seconds to enrol and to listen")
     parser.add_argument("--json", action="store_true", help="one JSON document instead of tables")

@@ -1,4 +1,4 @@
-"""One question to a whole simulated fleet: asked with the real client library, timed from outside and from the books."""
+"""One question to a simulated fleet: asked with the real client library, timed from outside and from the books."""
 
 from __future__ import annotations
 

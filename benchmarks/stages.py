@@ -15,6 +15,10 @@ import contextlib  # noqa: E402  the clock is read before anything else is impor
 import io  # noqa: E402  as above
 import json  # noqa: E402  as above
 import sys  # noqa: E402  as above
+from typing import TYPE_CHECKING  # noqa: E402  as above
+
+if TYPE_CHECKING:
+    from mig_core.domain.document import JSON
 
 
 def main() -> None:
@@ -25,9 +29,7 @@ def main() -> None:
     def reached(stage: str) -> None:
         moments[stage] = time.monotonic() - spawned
 
-    import typer  # noqa: F401  what mig imports first
-
-    import mig_core.cli.main
+    import mig_core.cli.main  # noqa: F401  what mig imports first
     from mig_core.cli.answers import AnswerPrinter
     from mig_core.cli.ask_options import Format, Show
     from mig_core.cli.connection import connect
@@ -37,7 +39,6 @@ def main() -> None:
     from mig_core.domain.action import Operation
     from mig_core.domain.envelope import Envelope
 
-    assert mig_core.cli.main
     module_command("file")
     connection = connect()
     client, signer = connection.client, connection.signer
@@ -46,10 +47,10 @@ def main() -> None:
     reached("imports")
     client.log_in()
     reached("session")
-    parameters = {"searches": {"s1": {"paths": ["etc"], "names": ["^motd$"]}}}
+    parameters: dict[str, JSON] = {"searches": {"s1": {"paths": ["etc"], "names": ["^motd$"]}}}
     settings = connection.settings
     action = compose_action(
-        [Operation("file", dict(parameters))], name="stages", target=settings.target, expiry=settings.expiry
+        [Operation("file", parameters)], name="stages", target=settings.target, expiry=settings.expiry
     )
     envelope = signer.sign(Envelope(envelopes.ACTION, action.to_payload()))
     reached("sign")

@@ -89,5 +89,7 @@ def _once(argv: Sequence[str], environment: Mapping[str, str], text: bytes) -> t
         status = process.wait(60)
         end = time.monotonic() - began
     if status:
-        raise ProgramFailed(f"{' '.join(argv[:3])} ended with status {status}: {errors.decode(errors='replace')[-800:]}")
+        raise ProgramFailed(
+            f"{' '.join(argv[:3])} ended with status {status}: {errors.decode(errors='replace')[-800:]}"
+        )
     return last_line, end, lines

@@ -31,9 +31,7 @@ class Usage:
     """Bytes; shared pages are divided among those who share them."""
 
     def __add__(self, other: Usage) -> Usage:
-        return Usage(
-            self.processes + other.processes, self.cpu + other.cpu, self.rss + other.rss, self.pss + other.pss
-        )
+        return Usage(self.processes + other.processes, self.cpu + other.cpu, self.rss + other.rss, self.pss + other.pss)
 
 
 def usage_of(pids: Iterable[int], *, descendants: bool = True) -> Usage:

@@ -11,9 +11,9 @@ import random
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from mig_core.domain.messages import Kind
 from mig_core.errors import RelayError
 from mig_core.relay.amqp_connection import NOT_FOUND, AmqpConnection, Broker, Channel, Outcome
-from mig_core.domain.messages import Kind
 from mig_core.relay.topology import INBOUND, agent_queue, inbound_key
 
 if TYPE_CHECKING:

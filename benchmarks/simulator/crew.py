@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import json
 import selectors
 import subprocess
@@ -48,7 +49,7 @@ class Crew:
         bounds = [agents * index // processes for index in range(processes + 1)]
         self._orders = [
             Orders(api, relay, secret, first, last - first, finds_every, heartbeat_interval)
-            for first, last in zip(bounds, bounds[1:], strict=False)
+            for first, last in itertools.pairwise(bounds)
         ]
         self._log = log
         self._processes: list[subprocess.Popen[bytes]] = []

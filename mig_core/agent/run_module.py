@@ -55,7 +55,7 @@ def run_module(name: str, *, as_lines: bool, source: BinaryIO, sink: TextIO, mas
         try:
             text = dump(result.to_json()).decode("utf-8")
         except (TypeError, ValueError, RecursionError) as error:
-            text = dump(_failure(module, f"the module's result is not JSON: {error}").to_json()).decode("utf-8")
+            text = dump(module.failure(f"the module's result is not JSON: {error}").to_json()).decode("utf-8")
         out.write(text)
 
 
@@ -72,17 +72,13 @@ def _run(module: Module[Any], source: BinaryIO) -> ModuleResult:
         context = Context(deadline=time.monotonic() + SECONDS, persist_socket=persist_socket)
         result: object = module.run(parsed, context)
     except MigError as error:
-        return _failure(module, str(error))
+        return module.failure(str(error))
     except Exception as error:  # whatever a module raises is a failed result, as in the agent
         sys.stderr.write(f"{type(error).__name__}: {error}\n")
-        return _failure(module, f"{type(error).__name__}: {error}")
+        return module.failure(f"{type(error).__name__}: {error}")
     if not isinstance(result, ModuleResult):
-        return _failure(module, f"the module returned {type(result).__name__}, not a result")
+        return module.failure(f"the module returned {type(result).__name__}, not a result")
     return result
-
-
-def _failure(module: Module[Any], problem: str) -> ModuleResult:
-    return ModuleResult.failure(problem, elements={} if module.parameters.label else None)
 
 
 def _read_message(source: BinaryIO) -> tuple[object, str]:

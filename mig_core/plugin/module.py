@@ -141,6 +141,12 @@ class Module(ABC, Generic[P]):
         better.
         """
 
+    def failure(self, *errors: str) -> ModuleResult:
+        """The result of an operation that could not even begin, in the shape of the module's other results."""
+        from mig_core.domain.result import ModuleResult
+
+        return ModuleResult.failure(*errors, elements={} if self.parameters.label else None)
+
     def lines(self, result: ModuleResult, *, found_only: bool) -> Iterator[str]:
         """The result as lines for a person. ``found_only`` leaves out empty rows, errors and statistics."""
         if result.found:

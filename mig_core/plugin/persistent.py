@@ -4,19 +4,27 @@ The agent starts ``mig-agent -P NAME`` and speaks with it over standard input an
 ``{"class": …}``.
 
 * ``config`` (agent to module; once, first): ``config`` (the module's own table), ``hostname``, ``environment``,
-  ``tags``, ``state`` (a private folder), ``socket`` (where to listen for questions)
+  ``tags``, ``state`` (a private folder), ``socket`` (where to listen for questions), ``memory_bytes`` (its limit)
 * ``register`` (module to agent): ``socket``: questions may be asked there
-* ``ping`` (both): ``number``; the module sends it back
+* ``ping`` (agent to module): ``number``; the module sends it back
 * ``log`` (module to agent): ``level``, ``message``
 * ``status`` (module to agent): ``status``: counters for the heartbeat and ``mig agent show``
-* ``alert`` (module to agent): ``id`` (grows by one), ``alert`` (any JSON object)
+* ``alert`` (module to agent): ``id`` (from 1, grows by one), ``alert`` (any JSON object)
 * ``alert`` (agent to sink): ``id``, ``module``, ``alert``: to the module that takes alerts, if there is one
 * ``accepted`` (both): ``through``: all alerts up to this id are safe and need not be sent again
 * ``stop`` (agent to module): end within a few seconds
 
-Alerts flow with acknowledgements all the way: a source keeps each one until the sink's disk has it, and at most
-``WINDOW`` of them; then :meth:`Service.alert` waits. A question comes over the socket as one line with its parameters;
-the answer is one line.
+Alerts flow with acknowledgements all the way: source and agent each keep one until the sink's disk has it. At most
+``WINDOW`` of them, and ``WINDOW_BYTES``, are under way from one source; then :meth:`Service.alert` waits. Both sides
+always read, so a full window never holds up anything else. What a source has under way when it ends in good order, or
+when the agent dies, is kept in its state folder and sent first the next time: at least once, in the order of its
+source.
+
+A question comes over the socket as one line, ``{"class": "parameters", "parameters": …}`` (or the bare parameters), one
+to a connection; the answer is one line. :func:`mig_core.plugin.question.ask` asks so.
+
+The process may use the name ``alerts.unsent`` and ``lock`` in the state folder for itself; everything else there is the
+module's. There is never more than one process on a state folder, even if the agent was killed and has come back.
 """
 
 from __future__ import annotations
@@ -39,8 +47,13 @@ P = TypeVar("P")
 
 WINDOW = 2000
 """Alerts a source may have under way."""
+WINDOW_BYTES = 2 << 20
+"""And their bytes, all together; one alert may always be."""
 MAX_LINE_BYTES = 1 << 20
-"""Longest line in either direction; a longer alert is cut by its source, which says so in the alert."""
+"""Longest line in either direction. :meth:`Service.alert` cuts a longer alert: its longest members are shortened, and
+the member ``cut`` says which and how long they were."""
+MAX_STATUS_BYTES = 8 << 10
+"""Largest status, as JSON; a larger one is not reported."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +61,8 @@ class Incoming:
     """An alert that some module has sent, as the sink sees it. ``raw`` is the alert's JSON object, undecoded."""
 
     id: int
+    """The agent's number for it: grows (not always by one), over restarts of the agent too unless the clock goes back.
+    An alert that is sent again while the agent runs keeps its number."""
     module: str
     raw: bytes
 
@@ -76,12 +91,15 @@ class Service(Protocol):
     def alert(self, alert: Mapping[str, JSON], *, timeout: float | None = None) -> bool:
         """Sends an alert on its way to the sink; waits while ``WINDOW`` of them are under way.
 
-        Returns whether it was sent; False when the module is to stop, or after ``timeout`` seconds.
+        Returns whether it was taken; True means that it arrives, unless this process and the agent, or the machine, die
+        at the same moment. False after ``timeout`` seconds, or when there is no room and the module is to stop; while
+        there is room it is taken even then.
         """
         ...
 
     def answer_with(self, handler: Callable[[object], ModuleResult]) -> None:
-        """Opens the socket and answers questions: ``handler`` gets the raw parameters, in a thread of its own.
+        """Opens the socket and answers questions: ``handler`` gets the raw parameters, in threads of its own, one
+        question at a time.
 
         A ParameterError or any other exception becomes a failed result; it never ends the module.
         """
@@ -91,7 +109,7 @@ class Service(Protocol):
         """For the sink: ``handler`` gets alerts in batches, in a thread of its own, and returns when they are safe on
         disk.
 
-        If it raises, they come again.
+        If it raises, they come again after a pause. No batch begins after ``stopping`` is set.
         """
         ...
 
@@ -112,4 +130,8 @@ class PersistentModule(Module[P]):
 
     @abstractmethod
     def serve(self, service: Service) -> None:
-        """Works until ``service.stopping`` is set. Returning early, or raising, means a restart after a pause."""
+        """Works until ``service.stopping`` is set, then returns within three seconds; the process is killed otherwise.
+
+        Called on the main thread. Returning early, or raising, means a restart after a pause. What the module prints,
+        and what it logs with :mod:`logging`, appears in the agent's log.
+        """

@@ -140,6 +140,40 @@ def test_what_was_found_so_far_is_handed_over_now_and_then(ten_files: Path) -> N
     assert result.coverage.complete
 
 
+def test_more_threads_give_the_same_answer_in_the_same_order(tmp_path: Path) -> None:
+    for number in range(30):
+        (tmp_path / f"file{number}").write_bytes(bytes([number]) * ((2 << 20) if number % 3 else 100))
+    searches: dict[str, Any] = {"s1": {"paths": [str(tmp_path)], "md5": ["0" * 32], "contents": ["\\x05", "zzz"]}}
+    searches["s1"]["options"] = {"matchall": False, "mismatch": ["md5"], "returnsha256": True}
+
+    alone = _run(searches)
+    together = _run(searches, context=Context(deadline=time.monotonic() + 60, threads=2))
+
+    assert together.elements == alone.elements
+    assert together.coverage == alone.coverage
+    assert len(_files(together)) == 31
+
+
+def test_time_that_runs_out_in_another_thread_keeps_what_was_found(tmp_path: Path) -> None:
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a" / "small").write_bytes(b"x")
+    for number in range(4):
+        (tmp_path / "a" / f"large{number}").write_bytes(bytes(4 << 20))
+
+    class ThreeLooks(Context):
+        looks = 0
+
+        def expired(self) -> bool:
+            type(self).looks += 1
+            return type(self).looks > 8
+
+    context = ThreeLooks(deadline=time.monotonic() + 60, threads=2)
+    result = _ask(tmp_path, context=context, md5=["0" * 32], options={"mismatch": ["md5"]})
+
+    assert not result.coverage.complete
+    assert tally.TIME in _skipped(result)
+
+
 def test_errors_are_cut_at_maxerrors_and_counted(tmp_path: Path) -> None:
     for number in range(5):
         os.symlink("nowhere", tmp_path / f"link{number}")

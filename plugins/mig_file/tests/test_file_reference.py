@@ -8,15 +8,20 @@ import shutil
 import tempfile
 import time
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import re2
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from mig_file import FileModule
+from mig_file import FileModule, roots
+from mig_file.evaluation import Evaluation
 from mig_file.expressions import mode_text, parse_size
+from mig_file.tally import Tally
 
 from mig_core.plugin.module import Context
+
+if TYPE_CHECKING:
+    from mig_file.search import Search
 
 CONTENTS = [b"", b"alpha\n", b"alpha\nbeta", b"beta\r\n", b"\n", b"a\xffb\n", "é\n".encode(), b"alpha\nalpha\n"]
 NAMES = ["a", "b.txt", "c.conf", "d e", "é"]
@@ -120,8 +125,12 @@ def test_every_search_finds_what_the_reference_finds(
             for number, search in enumerate(asked)
         }
 
-        result = module.run(module.parse_parameters({"searches": raw}), Context(deadline=time.monotonic() + 60))
+        searches = module.parse_parameters({"searches": raw})
+        result = module.run(searches, Context(deadline=time.monotonic() + 60))
 
+        assert _with_two_threads(searches) == [
+            [hit.path for slot in run.slots for hit in slot.hits] for run in _with_one_thread(searches).runs
+        ]
         elements: Any = result.elements
         for number, search in enumerate(asked):
             rows = [row for row in elements[f"s{number}"] if row["file"]]
@@ -133,6 +142,24 @@ def test_every_search_finds_what_the_reference_finds(
         assert result.coverage.complete
     finally:
         shutil.rmtree(base)
+
+
+def _with_one_thread(searches: tuple[Search, ...]) -> Evaluation:
+    tally = Tally(0)
+    evaluation = Evaluation(searches, tally, lambda: False, time.time_ns())
+    roots.explore(searches, evaluation, tally)
+    return evaluation
+
+
+def _with_two_threads(searches: tuple[Search, ...]) -> list[list[str]]:
+    tally = Tally(0)
+    evaluation = Evaluation(searches, tally, lambda: False, time.time_ns(), threads=2, large=1)
+    try:
+        roots.explore(searches, evaluation, tally)
+    finally:
+        evaluation.close()
+    assert not tally.incomplete()
+    return [[hit.path for slot in run.slots for hit in slot.hits] for run in evaluation.runs]
 
 
 def _check(row: dict[str, Any], *, matchall: bool) -> str:

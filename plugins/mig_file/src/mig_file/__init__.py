@@ -1,8 +1,9 @@
 """The `file` module: finds files by name, size, mode, age, content and hash.
 
-``module`` is what the entry point names. From there down: ``declaration`` (parameters) and ``search`` (their typed
-form) say what is asked, ``walk`` goes through directories, ``evaluation`` decides about files with ``patterns``,
-``expressions``, ``content`` and ``digests``, ``rows`` and ``lines`` give the answer its shape.
+``module`` is what the entry point names. What is asked: ``declaration`` (parameters), ``search`` (typed),
+``expressions``, ``patterns`` over ``syntax``, ``checks``. Where to look: ``roots``, ``walk``, ``filesystems``. Looking:
+``evaluation`` over ``names``, ``openfile``, ``reader``, ``content``, ``decompression``, ``digests`` and ``ahead``. The
+answer: ``tally``, ``rows``, ``naming``, ``timetext``, ``lines``.
 """
 
 from mig_file.module import FileModule

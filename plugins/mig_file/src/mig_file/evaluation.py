@@ -11,18 +11,20 @@ from typing import TYPE_CHECKING
 
 from mig_file import rows
 from mig_file import tally as reasons
+from mig_file.ahead import LARGE, ReadAhead
 from mig_file.checks import Hit, slots_of
 from mig_file.content import Questions
 from mig_file.interruptions import DeadlinePassed
 from mig_file.names import NameBatch
 from mig_file.naming import PathText
 from mig_file.openfile import OpenFile, groups_of
-from mig_file.reader import NOTHING_FOUND, Reader, open_file
+from mig_file.reader import ENDLESS_SIZE, NOTHING_FOUND, Reader, open_file
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from mig_file.checks import Slot
+    from mig_file.reader import Reading
     from mig_file.search import Search
     from mig_file.tally import Tally
     from mig_file.walk import Batch
@@ -32,8 +34,6 @@ MAX_ANSWER_BYTES = 24 << 20
 FILES_BETWEEN_LOOKS_AT_THE_CLOCK = 16
 MAX_PLANS = 500
 """How many plans are kept; each is for one combination of slots."""
-ENDLESS_SIZE = 1 << 46
-"""Regular files said to be larger are no files: /proc/kcore is 128 TiB."""
 
 
 class SearchRun:
@@ -63,7 +63,7 @@ Pair = tuple[SearchRun, "Slot"]
 class Plan:
     """What has to be done with a file for a set of slots; most files of a run share one."""
 
-    __slots__ = ("groups", "has_metadata", "is_plain", "opens", "pairs", "ready")
+    __slots__ = ("groups", "has_metadata", "is_plain", "may_read_ahead", "opens", "pairs", "ready")
 
     def __init__(self, pairs: tuple[Pair, ...]) -> None:
         """Works it out."""
@@ -73,16 +73,32 @@ class Plan:
         self.ready = tuple(pair for pair in pairs if not pair[1].reading)
         """Those that need not know the content to match."""
         self.is_plain = len(self.groups) == 1 and not self.groups[0].expand and not self.ready
+        returns = any(slot.search.options.returnsha256 for _, slot in pairs)
+        self.may_read_ahead = (
+            self.is_plain and not self.has_metadata and (not returns or bool(self.groups[0].algorithms))
+        )
+        """Whether one plain read gives all there is to know, with nothing that might make it unnecessary."""
         self.opens = bool(self.groups) or any(slot.search.options.returnsha256 for _, slot in self.ready)
 
 
 class Evaluation:
     """All searches of a run."""
 
-    def __init__(self, searches: Sequence[Search], tally: Tally, expired: Callable[[], bool], now: int) -> None:
+    def __init__(
+        self,
+        searches: Sequence[Search],
+        tally: Tally,
+        expired: Callable[[], bool],
+        now: int,
+        *,
+        threads: int = 1,
+        large: int = LARGE,
+    ) -> None:
         """Makes them ready.
 
         Args:
+            threads: how many may read large files at once; with 1 everything happens in the caller's.
+            large: from how many bytes on a file is large; for tests.
             expired: whether time is over; asked for every file looked at.
             now: what ages are counted from, in nanoseconds since 1970.
         """
@@ -95,6 +111,7 @@ class Evaluation:
         self._reader = Reader(questions, self._expired_after_progress)
         self._plans: dict[tuple[int, ...], Plan] = {}
         self._any_full = False
+        self._ahead = ReadAhead(threads, questions, expired, large=large) if threads > 1 else None
         self._out_of_time = False
         self._room = MAX_ANSWER_BYTES
         self.on_progress: Callable[[], None] | None = None
@@ -108,7 +125,12 @@ class Evaluation:
     @property
     def bytes_read(self) -> int:
         """Bytes of content read from disk so far."""
-        return self._reader.bytes
+        return self._reader.bytes + (self._ahead.bytes_read if self._ahead is not None else 0)
+
+    def close(self) -> None:
+        """Ends the threads, if there are any."""
+        if self._ahead is not None:
+            self._ahead.close()
 
     def stopped(self) -> bool:
         """Whether the whole run is over."""
@@ -150,7 +172,14 @@ class Evaluation:
         if everywhere or chosen:
             # in the directory's order, whichever search a file is for
             order = batch.names if everywhere else [name for name in batch.names if name in chosen]
-            self._look_at_all(batch, order, self._plans_for(everywhere, chosen))
+            plans = self._plans_for(everywhere, chosen)
+            if self._ahead is not None and batch.regular:
+                self._ahead.begin(batch, order, plans)
+            try:
+                self._look_at_all(batch, order, plans)
+            finally:
+                if self._ahead is not None:
+                    self._ahead.end()
         elif all(run.is_full for run in self._active):
             self._tally.unexamined += len(batch.names)
 
@@ -228,6 +257,11 @@ class Evaluation:
                 self._record(pair, batch.path_of(name), status, "")
 
     def _look_inside(self, batch: Batch, name: str, plan: Plan) -> None:
+        if self._ahead is not None and plan.may_read_ahead:
+            ahead = self._ahead.take(name)
+            if ahead is not None:
+                self._conclude(batch, name, plan, *ahead, -1)
+                return
         try:
             fd = open_file(name, batch.fd, follow=name in batch.links)
         except OSError as failure:
@@ -238,27 +272,31 @@ class Evaluation:
             return
         try:
             status = os.fstat(fd)
-            size = status.st_size
-            if not stat.S_ISREG(status.st_mode) or size >= ENDLESS_SIZE:
-                reason = reasons.ENDLESS if stat.S_ISREG(status.st_mode) else reasons.CHANGED
-                self._tally.skip(reason, batch.path_of(name))
-                return
             first = None
-            if plan.is_plain:  # most files of most runs get no further than here
+            if plan.is_plain and _is_file(status):
                 group = plan.groups[0]
-                first = self._reader.read(fd, size, group.questions, group.algorithms)
-                if first is NOTHING_FOUND and group.fails_on_nothing:
+                first = self._reader.read(fd, status.st_size, group.questions, group.algorithms)
+                if first is NOTHING_FOUND and group.fails_on_nothing:  # most files of most runs end here
                     return
-            path = batch.path_of(name)
-            content = OpenFile(fd, size, path, self._reader, self._tally)
-            right = content.judge(plan.groups, first)
-            if not right and not plan.ready:
-                return
-            for pair in plan.pairs:
-                if not pair[1].reading or pair[1] in right:
-                    self._record(pair, path, status, content.sha256(pair[1]))
+            self._conclude(batch, name, plan, status, first, fd)
         finally:
             os.close(fd)
+
+    def _conclude(
+        self, batch: Batch, name: str, plan: Plan, status: os.stat_result, first: Reading | None, fd: int
+    ) -> None:
+        """Judges an open file by its content. ``first`` is its first reading, if it has been read."""
+        path = batch.path_of(name)
+        if not _is_file(status):
+            self._tally.skip(reasons.ENDLESS if stat.S_ISREG(status.st_mode) else reasons.CHANGED, path)
+            return
+        content = OpenFile(fd, status.st_size, path, self._reader, self._tally)
+        right = content.judge(plan.groups, first)
+        if not right and not plan.ready:
+            return
+        for pair in plan.pairs:
+            if not pair[1].reading or pair[1] in right:
+                self._record(pair, path, status, content.sha256(pair[1]))
 
     def _record(self, pair: Pair, path: PathText, status: os.stat_result, sha256: str) -> None:
         run, slot = pair
@@ -285,6 +323,10 @@ class _Plans(dict[str, "Plan"]):
 
     def __missing__(self, name: str) -> Plan:
         return self._other
+
+
+def _is_file(status: os.stat_result) -> bool:
+    return stat.S_ISREG(status.st_mode) and status.st_size < ENDLESS_SIZE
 
 
 def _candidates(slot: Slot, names: NameBatch) -> list[str]:

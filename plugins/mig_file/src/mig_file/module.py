@@ -66,7 +66,7 @@ class FileModule(Module[tuple[Search, ...]]):
 
         started = time.monotonic_ns()
         tally = Tally(_max_errors(parameters))
-        evaluation = Evaluation(parameters, tally, context.expired, self._clock())
+        evaluation = Evaluation(parameters, tally, context.expired, self._clock(), threads=context.threads)
         for one in parameters:
             if not one.has_filters:
                 tally.skip(reasons.NO_FILTER)
@@ -75,7 +75,10 @@ class FileModule(Module[tuple[Search, ...]]):
             evaluation.on_progress = _Progress(
                 context, lambda: _result(evaluation, tally, started, partial=True), self._partial_interval
             )
-        roots.explore(parameters, evaluation, tally)
+        try:
+            roots.explore(parameters, evaluation, tally)
+        finally:
+            evaluation.close()
         return _result(evaluation, tally, started, partial=False)
 
     def failure(self, *errors: str) -> ModuleResult:

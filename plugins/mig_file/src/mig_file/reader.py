@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 READ_SIZE = 1 << 20
 MAX_LINE = 2 << 20
 OVERLAP = 512 << 10
+ENDLESS_SIZE = 1 << 46
+"""Regular files said to be larger are no files: /proc/kcore is 128 TiB."""
 ENDLESS_READ = 64 << 20
 """A file that says it is empty and gives more than this is none: /proc/PID/pagemap goes on for 256 GiB."""
 _NOATIME = getattr(os, "O_NOATIME", 0)

@@ -106,7 +106,7 @@ def _in_lines(token: Token) -> str:
         added, dash, removed = token.text[2:-1].partition("-")
         removed = removed.replace("m", "")
         flags = added.replace("m", "") + (dash + removed if removed else "")
-        # "(?)" on its own would be legal too, but not before every version of a repetition operator.
+        # without flags left this is "(?)" or "(?:", and RE2 takes both
         return f"(?{flags}{token.text[-1]}"
     return token.text
 
