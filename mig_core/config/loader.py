@@ -192,10 +192,7 @@ def _is_map(annotation: Any) -> bool:
 
 
 def describe(kind: type[object], prefix: str = "") -> list[tuple[str, str, str]]:
-    """(dotted key, type, default as TOML would show it) of every setting
-
-    The documentation's tables are checked against it.
-    """
+    """Dotted key, type and default (as in TOML) of every setting; the documentation is checked against it."""
     rows: list[tuple[str, str, str]] = []
     hints = _hints(kind)
     for one in dataclasses.fields(cast("Any", kind)):

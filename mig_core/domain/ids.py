@@ -53,9 +53,9 @@ def check_uuid(text: object, *, subject: str, path: str) -> str:
 
 
 def agent_id(public_key: bytes) -> AgentId:
-    """The id of the agent that holds this Ed25519 key:
+    """The id of the agent that holds this Ed25519 key.
 
-    Base32 of the first 160 bits of SHA-256, lower case, 32 characters.
+    It is the base32 of the first 160 bits of the key's SHA-256: lower case, 32 characters.
     """
     return AgentId(base64.b32encode(hashlib.sha256(public_key).digest()[:20]).decode("ascii").lower())
 

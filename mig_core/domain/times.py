@@ -45,10 +45,7 @@ def parse_duration(text: object) -> timedelta:
 
 
 def format_duration(duration: timedelta) -> str:
-    """The text :func:`parse_duration` reads, in the largest units that are exact to the millisecond:
-
-    ``1h30m``, ``2.5s``, ``0s``.
-    """
+    """The text :func:`parse_duration` reads, exact to the millisecond: ``1h30m``, ``2.5s``, ``0s``."""
     milliseconds = round(duration.total_seconds() * 1000)
     if milliseconds == 0:
         return "0s"
