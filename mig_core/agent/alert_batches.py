@@ -72,7 +72,9 @@ class AlertBatches:
             try:
                 handler(batch)
             except Exception as error:  # documented: they come again, whatever it was
-                log.error("%d alerts could not be stored, trying again: %s: %s", len(batch), type(error).__name__, error)
+                log.error(
+                    "%d alerts could not be stored, trying again: %s: %s", len(batch), type(error).__name__, error
+                )
                 self._stopping.wait(backoff.next())
                 continue
             backoff.reset()

@@ -47,10 +47,10 @@ class AlertWindow:
     def restore(self) -> int:
         """Sends what the last process left; how many that were. Called once, before anything is sent."""
         try:
-            lines = self._path.read_bytes().splitlines()
+            lines = self._path.read_bytes().split(b"\n")
         except FileNotFoundError:
             return 0
-        for raw in lines:
+        for raw in filter(None, lines):
             if _is_object(raw):
                 with self._changed:
                     self._send(raw)

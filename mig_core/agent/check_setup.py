@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, TextIO
 
 from mig_core.agent.daemon import make_launcher, read_acl_file, read_secret
+from mig_core.agent.executor import Executor
 from mig_core.agent.gate import tls_options
+from mig_core.agent.persistent_plan import make_plan
 from mig_core.errors import ConfigurationError, MigError
 
 if TYPE_CHECKING:
@@ -21,6 +23,7 @@ def check_setup(settings: AgentSettings, out: TextIO) -> bool:
         ("platform", _check_platform),
         ("trust", _check_trust),
         ("modules", _check_modules),
+        ("persistent", _check_persistent),
         ("state", _check_state),
     )
     for name, check in parts:
@@ -82,6 +85,23 @@ def _check_modules(settings: AgentSettings) -> Iterator[str]:
     for name in sorted(set(settings.modules.allow) - set(catalogue.modules) - set(catalogue.failures)):
         yield f"!{name} is allowed but not installed: pip install mig-plugin-{name}"
     yield ", ".join(catalogue.modules) if catalogue.modules else "!none is installed: every action will be refused"
+
+
+def _check_persistent(settings: AgentSettings) -> Iterator[str]:
+    if not settings.persistent:
+        yield "no module is to run persistently"
+        return
+    launcher = make_launcher(settings)
+    try:
+        plan = make_plan(settings.persistent, launcher.start(), Executor(launcher, settings.modules))
+    finally:
+        launcher.close()
+    for why in plan.failures.values():
+        yield f"!{why}"
+    for name in plan.modules:
+        yield f"{name} takes the alerts" if name == plan.sink else name
+    if plan.modules and not plan.sink:
+        yield "no module takes alerts: they go to the log"
 
 
 def _check_state(settings: AgentSettings) -> Iterator[str]:

@@ -40,10 +40,15 @@ def children() -> list[int]:
         return []
 
 
+def die_with_parent(number: int) -> None:
+    """The kernel sends this process the signal when the thread that started it ends."""
+    _libc.prctl(_PR_SET_PDEATHSIG, number, 0, 0, 0)
+
+
 def leave_parent(parent: int) -> None:
     """A session of its own, nothing on standard input and output, and death with the parent."""
     os.setsid()
-    _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+    die_with_parent(signal.SIGKILL)
     if os.getppid() != parent:
         os._exit(0)
     null = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
@@ -62,11 +67,8 @@ def confine(*, memory_bytes: int, niceness: int, cpu_seconds: int) -> None:
         niceness: added to the present one.
         cpu_seconds: processor time, for each process.
     """
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    for kind, limit in ((resource.RLIMIT_DATA, memory_bytes), (resource.RLIMIT_CPU, cpu_seconds)):
-        hard = resource.getrlimit(kind)[1]
-        most = limit if hard == resource.RLIM_INFINITY else min(limit, hard)
-        resource.setrlimit(kind, (most, most))
+    limit_memory(memory_bytes)
+    _limit(resource.RLIMIT_CPU, cpu_seconds)
     os.nice(niceness)
     number = _IOPRIO_SET.get(platform.machine())
     if number is not None:
@@ -77,3 +79,15 @@ def confine(*, memory_bytes: int, niceness: int, cpu_seconds: int) -> None:
             os.write(descriptor, _OOM_SCORE)
         finally:
             os.close(descriptor)
+
+
+def limit_memory(memory_bytes: int) -> None:
+    """A limit on private writable memory (RLIMIT_DATA), for each process from here on; and no core dumps."""
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    _limit(resource.RLIMIT_DATA, memory_bytes)
+
+
+def _limit(kind: int, limit: int) -> None:
+    hard = resource.getrlimit(kind)[1]
+    most = limit if hard == resource.RLIM_INFINITY else min(limit, hard)
+    resource.setrlimit(kind, (most, most))

@@ -9,6 +9,7 @@ import os
 import signal
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from mig_core.agent.authority import LocalAuthority
@@ -22,8 +23,10 @@ from mig_core.agent.heartbeat import Heartbeats
 from mig_core.agent.journal import Journal
 from mig_core.agent.launcher import Launcher
 from mig_core.agent.ledger import Ledger
+from mig_core.agent.persistent_plan import KEY, Plan, make_plan
 from mig_core.agent.service import Service
 from mig_core.agent.spool import Spool
+from mig_core.agent.supervisor import Supervisor
 from mig_core.domain.acl import Acl, read_acl
 from mig_core.domain.agent import AgentFacts
 from mig_core.errors import ConfigurationError, InvalidDocument
@@ -31,7 +34,7 @@ from mig_core.identity import AgentKey
 from mig_core.pgp.gnupg import GnupgKeyring
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
     from mig_core.config.agent import AgentSettings
@@ -127,8 +130,16 @@ class Identity:
     transport: ApiTransport
 
 
-def introduce(settings: AgentSettings, launcher: Launcher, executor: Executor) -> Identity:
+def introduce(
+    settings: AgentSettings, launcher: Launcher, executor: Executor, failures: Mapping[str, str] = MappingProxyType({})
+) -> Identity:
     """Key, facts (gathered once) and enrolment; the launcher is started.
+
+    Args:
+        settings: the agent's.
+        launcher: knows what could not be loaded.
+        executor: gathers.
+        failures: what else does not work, to be reported.
 
     Raises:
         ConfigurationError: names what is wrong.
@@ -152,7 +163,9 @@ def introduce(settings: AgentSettings, launcher: Launcher, executor: Executor) -
         modules=tuple(catalogue.modules),
         failures=catalogue.failures,
     )
-    facts = FactsHolder(first, name=settings.name, gatherer=executor, failures=lambda: launcher.catalogue.failures)
+    facts = FactsHolder(
+        first, name=settings.name, gatherer=executor, failures=lambda: {**launcher.catalogue.failures, **failures}
+    )
     facts.refresh()
     transport = ApiTransport(platform)
     enroller = Enroller(
@@ -173,6 +186,26 @@ def introduce(settings: AgentSettings, launcher: Launcher, executor: Executor) -
 def make_launcher(settings: AgentSettings) -> Launcher:
     """The launcher of the modules that local policy allows."""
     return Launcher(allow=settings.modules.allow, deny=settings.modules.deny)
+
+
+def make_supervisor(settings: AgentSettings, plan: Plan, identity: Identity) -> Supervisor:
+    """What will run the persistent modules.
+
+    Raises:
+        ConfigurationError: the state directory cannot be used.
+    """
+    try:
+        return Supervisor(
+            plan,
+            settings.state,
+            facts=identity.facts.current,
+            memory_bytes=settings.modules.memory_mb << 20,
+            clock=utc_now,
+        )
+    except OSError as error:
+        raise ConfigurationError(
+            str(settings.state), "", f"the state directory cannot be used: {error.strerror}"
+        ) from error
 
 
 def run_daemon(settings: AgentSettings) -> None:
@@ -200,7 +233,12 @@ def _compose(settings: AgentSettings, launcher: Launcher) -> Service:
     executor = Executor(launcher, modules)
     keyring = GnupgKeyring.from_directory(state / "keyring", settings.trust.keys)
     acl = read_acl_file(settings.trust.acl)
-    identity = introduce(settings, launcher, executor)
+    plan = make_plan(settings.persistent, launcher.start(), executor)
+    for why in plan.failures.values():
+        log.error("a persistent module is not started: %s", why)
+    identity = introduce(settings, launcher, executor, {f"{KEY}.{name}": why for name, why in plan.failures.items()})
+    supervisor = make_supervisor(settings, plan, identity)
+    executor = Executor(launcher, modules, running=supervisor)
     counters = Counters()
     books = Books(
         journal=Journal(state / "journal.jsonl", now=utc_now()),
@@ -243,10 +281,12 @@ def _compose(settings: AgentSettings, launcher: Launcher) -> Service:
             facts=identity.facts.current,
             statistics=counters.snapshot,
             clock=utc_now,
+            persistent=supervisor.health,
         ),
         facts=identity.facts,
         launcher=launcher,
         counters=counters,
+        supervisor=supervisor,
         concurrency=modules.concurrency,
         heartbeat_seconds=settings.heartbeat_interval.total_seconds(),
         environment_seconds=settings.environment_interval.total_seconds(),

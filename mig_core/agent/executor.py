@@ -15,14 +15,14 @@ import signal
 import threading
 import time
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from mig_core.agent.frames import FrameKind, receive_frame, send_frame
 from mig_core.domain import envelope as envelopes
 from mig_core.domain.command import CommandState
 from mig_core.domain.document import JSON, dump, load, members
 from mig_core.domain.result import ModuleResult, read_module_result
-from mig_core.errors import InvalidDocument, MigError, ModuleUnknown, ParameterError, PluginError
+from mig_core.errors import ConfigurationError, InvalidDocument, MigError, ModuleUnknown, ParameterError, PluginError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -76,12 +76,31 @@ class Outcome:
     max_rss_kib: int = 0
 
 
-class Executor:
-    """Runs operations within the limits the endpoint's owner has set. Thread-safe."""
+class Running(Protocol):
+    """Who knows the processes of persistent modules: the supervisor."""
 
-    def __init__(self, launcher: Launcher, settings: ModuleSettings) -> None:
+    def socket_of(self, name: str) -> str:
+        """Where the module's process is asked.
+
+        Raises:
+            MigError: it is not running; says why.
+        """
+        ...
+
+
+class Executor:
+    """Runs operations within the limits the endpoint's owner has set. Thread-safe.
+
+    Args:
+        launcher: gives processes.
+        settings: the limits.
+        running: knows the persistent modules; None: none of them runs.
+    """
+
+    def __init__(self, launcher: Launcher, settings: ModuleSettings, *, running: Running | None = None) -> None:
         self._launcher = launcher
         self._settings = settings
+        self._running = running
 
     def enabled(self, name: str) -> bool:
         """Whether the module is installed, works, and local policy allows it."""
@@ -105,6 +124,22 @@ class Executor:
             raise ParameterError(problem["path"], problem["problem"], module=name, next_step=problem["next_step"])
         if ending.kind is not FrameKind.FINAL:
             raise ParameterError("", f"could not be looked at: {ending.words()}", module=name)
+
+    def check_config(self, name: str, table: Mapping[str, JSON]) -> None:
+        """Returns when the persistent module can use its table of the settings; tried in a child.
+
+        Raises:
+            ConfigurationError: names the key.
+            PluginError: the table could not be looked at.
+        """
+        ending = self._talk({"what": "check", "module": name, "config": table}, PARSE_SECONDS, Interruption())
+        if ending.kind is FrameKind.PARAMETERS:
+            fault = json.loads(ending.body)
+            own, key = f"persistent.{name}", fault["path"]
+            path = key if key == own or key.startswith(own + ".") else ".".join(part for part in (own, key) if part)
+            raise ConfigurationError("agent.toml", path, fault["problem"], next_step=fault["next_step"])
+        if ending.kind is not FrameKind.FINAL:
+            raise PluginError(name, f"could not look at its settings: {ending.words()}")
 
     def gather(self, name: str) -> dict[str, JSON]:
         """The endpoint's facts; ``name`` is the configured name, or empty.
@@ -143,7 +178,7 @@ class Executor:
             max_bytes: largest result.
         """
         seconds = max(0.0, min(seconds, self._settings.timeout.total_seconds()))
-        request = {
+        request: dict[str, Any] = {
             "what": "run",
             "module": module,
             "parameters": parameters,
@@ -154,12 +189,20 @@ class Executor:
             "max_bytes": max_bytes,
         }
         try:
+            request["persist_socket"] = self._socket_of(module)
             ending = self._talk(request, seconds, interruption, max_bytes=max_bytes + 1024)
             return self._outcome(module, ending, seconds, interruption)
         except MigError as error:
             # Stopping takes the launcher away too: that is no failure of the operation.
             state = CommandState.CANCELLED if interruption.why else CommandState.FAILED
             return Outcome(state, str(error), self._nothing(module, str(error)))
+
+    def _socket_of(self, module: str) -> str:
+        if module not in self._launcher.catalogue.persistent:
+            return ""
+        if self._running is None:
+            raise MigError(f"module {module} is not running: no persistent module is")
+        return self._running.socket_of(module)
 
     def _talk(
         self, request: dict[str, Any], seconds: float, interruption: Interruption, *, max_bytes: int = 1 << 20

@@ -28,7 +28,7 @@ class FrameKind(Enum):
     FINAL = b"R"
     """The result (of whatever was requested)."""
     PARAMETERS = b"E"
-    """The parameters are not usable."""
+    """The parameters, or the settings of a persistent module, are not usable."""
     MEMORY = b"M"
     """The memory limit was hit."""
     BROKEN = b"X"

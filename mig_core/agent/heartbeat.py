@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from mig_core.domain.agent import AgentFacts
+    from mig_core.domain.document import JSON
     from mig_core.identity import AgentKey
 
 log = logging.getLogger(__name__)
@@ -33,6 +34,7 @@ class Heartbeats:
         facts: the agent's facts now.
         statistics: its counters now.
         clock: the time now.
+        persistent: the health of its persistent modules now.
     """
 
     def __init__(
@@ -43,12 +45,14 @@ class Heartbeats:
         facts: Callable[[], AgentFacts],
         statistics: Callable[[], Mapping[str, int]],
         clock: Callable[[], datetime],
+        persistent: Callable[[], Mapping[str, JSON]] = dict,
     ) -> None:
         self._key = key
         self._path = path
         self._facts = facts
         self._statistics = statistics
         self._clock = clock
+        self._persistent = persistent
         self._last = self._load()
 
     def make(self) -> bytes:
@@ -61,7 +65,7 @@ class Heartbeats:
         sequence = max(self._last + 1, int(now.timestamp() * 1000))
         replace_file(self._path, b"%d\n" % sequence)
         self._last = sequence
-        heartbeat = Heartbeat(self._facts(), sequence, now, self._statistics())
+        heartbeat = Heartbeat(self._facts(), sequence, now, self._statistics(), self._persistent())
         return self._key.sign(envelopes.HEARTBEAT, heartbeat.to_payload()).to_bytes()
 
     def _load(self) -> int:

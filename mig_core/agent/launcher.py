@@ -37,6 +37,8 @@ class Catalogue:
     modules: Mapping[str, bool] = field(default_factory=dict)
     """Name -> whether its parameters are labelled (its elements are then an object, also on failure)."""
     failures: Mapping[str, str] = field(default_factory=dict)
+    persistent: Mapping[str, bool] = field(default_factory=dict)
+    """Name of a module that runs persistently -> whether it takes alerts."""
 
 
 @dataclass(slots=True)
@@ -73,7 +75,7 @@ class Launcher:
         allow: Sequence[str] = (),
         deny: Sequence[str] = (),
         preload: Sequence[str] = ("hashlib", "json"),
-        program: Sequence[str] = (sys.executable, "-m", "mig_core.agent.zygote"),
+        program: Sequence[str] = (sys.executable, "-P", "-m", "mig_core.agent.zygote"),
     ) -> None:
         self._configuration = {"allow": list(allow), "deny": list(deny), "preload": list(preload)}
         self._program = tuple(program)
@@ -126,7 +128,7 @@ class Launcher:
             with self._lock:
                 self._generation += 1
                 self._control, self._process = ours, process
-                self.catalogue = Catalogue(ready["modules"], ready["failures"])
+                self.catalogue = Catalogue(ready["modules"], ready["failures"], ready["persistent"])
                 self._reader = threading.Thread(
                     target=self._read, args=(ours, process, self._generation), name="launcher", daemon=True
                 )

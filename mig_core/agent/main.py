@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 if TYPE_CHECKING:
     import argparse
@@ -29,6 +29,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if len(words) == 2 and words[0] == "-m":
         # The common call of other programs, without the 15 ms that argparse costs.
         return _run_module(words[1], as_lines=False, mask=False)
+    if len(words) == 2 and words[0] == "-P":
+        _run_persistent(words[1])
     options = make_parser().parse_args(words)
     from mig_core.errors import MigError
 
@@ -50,6 +52,8 @@ def _dispatch(options: argparse.Namespace) -> int:
     if options.module is not None:
         mask = options.config is not None and _settings(options).modules.extra_privacy
         return _run_module(options.module, as_lines=options.lines, mask=mask)
+    if options.persistent is not None:
+        _run_persistent(options.persistent)
     settings = _settings(options)
     if options.check:
         from mig_core.agent.check_setup import check_setup
@@ -77,6 +81,12 @@ def _run_module(name: str, *, as_lines: bool, mask: bool) -> int:
 
     run_module(name, as_lines=as_lines, source=sys.stdin.buffer, sink=sys.stdout, mask=mask)
     return EXIT_OK
+
+
+def _run_persistent(name: str) -> NoReturn:
+    from mig_core.agent.persistent_main import run_persistent
+
+    run_persistent(name.lower())
 
 
 def _show_id(settings: AgentSettings) -> int:
@@ -135,6 +145,9 @@ def make_parser() -> argparse.ArgumentParser:
         "-m", "--module", metavar="MODULE", help="run one module: a message line on standard input, a result out"
     )
     parser.add_argument("-p", "--lines", action="store_true", help="with -m: print lines for people instead of JSON")
+    parser.add_argument(
+        "-P", "--persistent", metavar="MODULE", help="run one persistent module, as the agent does; not for people"
+    )
     parser.add_argument("--check", action="store_true", help="check settings, keys, ACL and modules, and end")
     parser.add_argument("-V", "--version", action="store_true", help="print the version")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND")

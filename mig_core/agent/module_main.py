@@ -15,7 +15,7 @@ from mig_core.agent.confinement import confine, leave_parent
 from mig_core.agent.frames import MAX_REQUEST_BYTES, FrameKind, receive_frame, send_frame
 from mig_core.domain.document import JSON, dump
 from mig_core.domain.result import Coverage, ModuleResult
-from mig_core.errors import MigError, ParameterError
+from mig_core.errors import ConfigurationError, MigError, ParameterError
 from mig_core.plugin.module import Context
 
 if TYPE_CHECKING:
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from mig_core.plugin.module import Module
+    from mig_core.plugin.persistent import PersistentModule
 
 
 def serve_request(
@@ -71,6 +72,10 @@ def _serve(
             send_frame(connection, FrameKind.FINAL, dump(gather(request["name"])))
             return
         module = find(request["module"])
+        if request["what"] == "check":
+            cast("PersistentModule[Any]", module).check_config(request["config"])
+            send_frame(connection, FrameKind.FINAL, b"null")
+            return
         parsed = module.parse_parameters(request["parameters"])
         if request["what"] == "parse":
             send_frame(connection, FrameKind.FINAL, b"null")
@@ -78,6 +83,9 @@ def _serve(
         began = time.monotonic()
         result = _run(connection, module, parsed, request)
         finished(module.info.name, result.success, result.found, time.monotonic() - began)
+    except ConfigurationError as error:
+        fault: JSON = {"path": error.key, "problem": error.problem, "next_step": error.next_step}
+        send_frame(connection, FrameKind.PARAMETERS, dump(fault))
     except ParameterError as error:
         body: JSON = {"path": error.path, "problem": error.problem, "next_step": error.next_step}
         send_frame(connection, FrameKind.PARAMETERS, dump(body))
@@ -105,6 +113,7 @@ def _run(connection: socket.socket, module: Module[Any], parsed: object, request
         threads=request["threads"],
         environment=request["environment"],
         tags=request["tags"],
+        persist_socket=request["persist_socket"],
         on_partial=lambda result: send_frame(connection, FrameKind.PARTIAL, encode(result)),
     )
     result: object = module.run(parsed, context)

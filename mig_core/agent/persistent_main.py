@@ -97,15 +97,18 @@ def _serve(name: str, channel: Channel, woken: int, first: dict[str, Any], rest:
         restored = service.window.restore()
         if restored:
             log.info("%d alerts of the last process are sent first", restored)
-        module.serve(service)
-        return EXIT_OK if service.stopping.is_set() else EXIT_BROKEN
+        try:
+            module.serve(service)
+        finally:
+            service.finish(_FINISH_SECONDS)
+        if service.stopping.is_set():
+            return EXIT_OK
+        log.error("it returned without being told to stop")
     except MigError as error:
         log.error("%s", error)
-    except Exception as error:
+    except Exception as error:  # the module's own code may raise anything; the agent starts it again
         traceback.print_exc()
         log.error("%s: %s", type(error).__name__, error)
-    finally:
-        service.finish(_FINISH_SECONDS)
     return EXIT_BROKEN
 
 

@@ -121,6 +121,7 @@ class ChildService:
         kept = self.window.finish(seconds)
         if kept:
             log.info("%d alerts are kept for the next start", kept)
+        self._channel.send({"class": "kept"})
 
     def _listen(self, rest: bytes) -> None:
         try:

@@ -9,7 +9,8 @@ Threads, one per role:
 * ``worker-N`` (``modules.concurrency`` of them) carry out one command each at a time;
 * ``sender`` brings answers from the spool to the relay;
 * ``heartbeat`` looks at the environment and reports;
-* ``launcher`` listens to the zygote.
+* ``launcher`` listens to the zygote;
+* ``supervisor`` (where persistent modules are set up) runs them and carries their alerts.
 
 They share nothing but thread-safe parts. Everything that must not be lost is on disk before its delivery is
 acknowledged, so a stop (or a crash) at any moment is harmless.
@@ -38,12 +39,14 @@ if TYPE_CHECKING:
     from mig_core.agent.heartbeat import Heartbeats
     from mig_core.agent.launcher import Launcher
     from mig_core.agent.spool import Spool
+    from mig_core.agent.supervisor import Supervisor
     from mig_core.domain.ids import AgentId
     from mig_core.relay.base import AgentRelay, Delivery
 
 log = logging.getLogger(__name__)
 
 _JOIN_SECONDS = 0.5
+_SUPERVISOR_SECONDS = 4.5
 _PUBLISH_SECONDS = 30.0
 _RETRY_SECONDS = 15.0
 _DISK_RETRY_SECONDS = 5.0
@@ -81,6 +84,7 @@ class Service:
         facts: FactsHolder,
         launcher: Launcher,
         counters: Counters,
+        supervisor: Supervisor,
         concurrency: int,
         heartbeat_seconds: float,
         environment_seconds: float,
@@ -93,6 +97,7 @@ class Service:
         self._facts = facts
         self._launcher = launcher
         self._counters = counters
+        self._supervisor = supervisor
         self._concurrency = concurrency
         self._heartbeat_seconds = heartbeat_seconds
         self._environment_seconds = environment_seconds
@@ -117,12 +122,13 @@ class Service:
         os.write(self._end_writing, b"\x00")
 
     def run(self) -> None:
-        """Serves until told to stop; returns within three seconds then.
+        """Serves until told to stop; returns within three seconds then, five with persistent modules.
 
         Raises:
             Exception: whatever ended one of the threads.
         """
         self._commands.recover()
+        supervising = self._thread("supervisor", self._supervisor.run)
         threads = [
             self._thread("session", self._session),
             self._thread("intake", self._intake),
@@ -130,11 +136,13 @@ class Service:
             self._thread("heartbeat", self._report),
             *(self._thread(f"worker-{number}", self._carry_out) for number in range(self._concurrency)),
         ]
-        for thread in threads:
+        for thread in (supervising, *threads):
             thread.start()
         os.read(self._end_reading, 1)
         log.info("stopping")
+        self._supervisor.stop()
         self._stop(threads)
+        supervising.join(_SUPERVISOR_SECONDS)
         log.info("stopped")
         if self._broken is not None:
             raise self._broken

@@ -29,6 +29,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from mig_core.agent.confinement import become_subreaper, children
 from mig_core.agent.module_main import serve_request
 from mig_core.errors import ModuleUnknown
+from mig_core.plugin.persistent import PersistentModule
 
 if TYPE_CHECKING:
     from mig_core.plugin.module import Module
@@ -109,6 +110,11 @@ class Zygote:
         return {
             "event": "ready",
             "modules": {name: bool(module.parameters.label) for name, module in sorted(self._modules.items())},
+            "persistent": {
+                name: module.takes_alerts
+                for name, module in sorted(self._modules.items())
+                if isinstance(module, PersistentModule)
+            },
             "failures": {name: text[:_MAX_FAILURE_TEXT] for name, text in sorted(failures.items())[:_MAX_FAILURES]},
         }
 

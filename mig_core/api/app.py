@@ -28,6 +28,7 @@ from mig_core.api.login import LoginResources
 from mig_core.api.metrics import Metrics
 from mig_core.api.middleware import SECURITY_HEADERS, AgentTokens, Gate, check_media_type, read_body
 from mig_core.api.openapi import openapi_document
+from mig_core.api.plugins import PluginResources
 from mig_core.api.problems import MEDIA_TYPE, is_expected, problem_of
 from mig_core.api.rabbitmq_auth import RabbitmqResources
 from mig_core.api.relay import RelayResources
@@ -36,7 +37,7 @@ from mig_core.domain.document import dump
 from mig_core.errors import ApiError
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+    from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
     from datetime import datetime
 
     from falcon.asgi import Request, Response
@@ -47,6 +48,7 @@ if TYPE_CHECKING:
     from mig_core.api.polls import Waiters
     from mig_core.config.server import ApiSettings
     from mig_core.domain.acl import Acl
+    from mig_core.plugin.hooks import Answer
     from mig_core.store.base import Store
 
 log = logging.getLogger(__name__)
@@ -69,6 +71,7 @@ def create_app(
     clock: Callable[[], datetime],
     new_token: Callable[[], str],
     version: str = "",
+    plugins: Sequence[Mapping[str, Answer] | None] = (),
 ) -> MigApp:
     """The ASGI application. Store and keys are opened and closed by the caller.
 
@@ -79,6 +82,7 @@ def create_app(
         clock: Aware times.
         new_token: Unguessable texts, for nonces and tokens.
         version: What the OpenAPI document calls this program's version.
+        plugins: What plugins' ``mig_api_routes`` returned.
     """
     metrics = Metrics()
     tokens = AgentTokens(store.agents, clock=clock, lifetime=TOKENS_BELIEVED)
@@ -111,6 +115,7 @@ def create_app(
         ).routes(),
         *RelayResources(store.relay_queue, store.wakeups, waiters, metrics, clock=clock).routes(),
         *RabbitmqResources(store.agents, tokens).routes(),
+        *PluginResources(plugins).routes(),
     ]
     health = HealthResources(
         store, metrics, lambda: openapi_document([one.route for one in bound], version), clock=clock

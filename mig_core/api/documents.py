@@ -116,6 +116,7 @@ def agent_document(row: AgentRow) -> dict[str, JSON]:
         "modules": list(row.modules),
         "failures": dict(row.failures),
         "statistics": dict(row.statistics),
+        "persistent": dict(row.persistent),
         "started": time_or_null(row.started_at),
         "heartbeat": time_or_null(row.heartbeat_at),
         "enrolled": time_or_null(row.enrolled_at),

@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
+import gc
 import logging
 import os
 import secrets
@@ -32,12 +33,14 @@ from mig_core.config.server import API_FILE, ApiSettings, inline_or_file
 from mig_core.domain.acl import Acl, read_acl
 from mig_core.errors import ConfigurationError, InvalidDocument, MigError
 from mig_core.pgp.gnupg import GnupgKeyring
+from mig_core.plugin.manager import PluginManager
 from mig_core.store.migrate import upgrade
 from mig_core.store.postgres import PostgresStore
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
+    from mig_core.plugin.hooks import Answer
     from mig_core.store.base import Store
 
 log = logging.getLogger(__name__)
@@ -51,6 +54,10 @@ KEEP_ALIVE = 75
 GRACE = 1
 """Seconds that answers may still take once the server stops."""
 BACKLOG = 2048
+COLLECTION = (1_000, 20, 40)
+"""When Python looks for circular garbage: the last number makes the pass over everything a rare one. Thousands of open
+polls are a million live objects; with the usual numbers those passes took a third of the processor time (docs/
+performance.md). Young garbage is found as soon as ever."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -64,6 +71,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         settings = load_settings(ApiSettings, role="api", path=path, environment=os.environ)
         _start_log(settings.log_level)
+        gc.set_threshold(*COLLECTION)
         asyncio.run(check(settings) if options.check else serve(settings))
     except MigError as error:
         print(f"mig-api: {error.diagnostics()}", file=sys.stderr)  # noqa: T201  a program's last words
@@ -148,6 +156,7 @@ async def serve(
             clock=clock,
             new_token=lambda: secrets.token_urlsafe(32),
             version=version(),
+            plugins=_plugin_routes(),
         )
         listening = stack.enter_context(_listening(settings.listen))
         address = _address_of(listening)
@@ -205,6 +214,11 @@ def database_url(settings: ApiSettings) -> str:
             "api", "database.url", "is missing", next_step="set it, or database.url_file, or MIG_API_DATABASE_URL"
         )
     return url
+
+
+def _plugin_routes() -> Sequence[Mapping[str, Answer] | None]:
+    hooks = PluginManager().hooks("server")
+    return [] if hooks is None else hooks.mig_api_routes()
 
 
 def _uvicorn_config(app: object, settings: ApiSettings) -> uvicorn.Config:

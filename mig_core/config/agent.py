@@ -103,6 +103,9 @@ class AgentSettings:
     platform: PlatformSettings = field(default_factory=PlatformSettings)
     trust: TrustSettings = field(default_factory=TrustSettings)
     modules: ModuleSettings = field(default_factory=ModuleSettings)
+    persistent: Mapping[str, object] = field(default_factory=dict)
+    """A table for each persistent module that is to run, like ``[persistent.audit]``. What is in it is the module's;
+    a wrong one is reported and keeps that module alone from running."""
 
     def __post_init__(self) -> None:
         if self.heartbeat_interval < timedelta(seconds=1):

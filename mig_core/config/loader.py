@@ -166,8 +166,9 @@ def _convert(value: object, kind: Any, path: str, source: str) -> object:
             raise ConfigurationError(source, path, "must be a list of texts")
         return tuple(value)
     if _is_map(kind):
-        if not isinstance(value, dict) or not all(isinstance(entry, str) for entry in value.values()):
-            raise ConfigurationError(source, path, "must be a table of texts")
+        texts = typing.get_args(kind)[1] is str  # else: whatever is in the table, whoever uses it looks at it
+        if not isinstance(value, dict) or (texts and not all(isinstance(entry, str) for entry in value.values())):
+            raise ConfigurationError(source, path, "must be a table of texts" if texts else "must be a table")
         return dict(value)
     words = {str: "a text", int: "a whole number", float: "a number", bool: "true or false"}
     if kind is float and isinstance(value, int) and not isinstance(value, bool):

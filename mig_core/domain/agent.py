@@ -82,6 +82,8 @@ class Heartbeat:
     sent: datetime
     statistics: Mapping[str, int] = field(default_factory=dict)
     """Counters of the agent: commands run, refused, spooled…"""
+    persistent: Mapping[str, JSON] = field(default_factory=dict)
+    """Persistent module -> its health: ``state since pid restarts last_error alerts held status``."""
 
     def to_payload(self) -> bytes:
         """The bytes to be signed."""
@@ -91,6 +93,7 @@ class Heartbeat:
                 "sequence": self.sequence,
                 "sent": format_time(self.sent),
                 "statistics": dict(self.statistics),
+                "persistent": dict(self.persistent),
             }
         )
 
@@ -136,8 +139,9 @@ def read_heartbeat(payload: bytes) -> Heartbeat:
         for key, value in fields.mapping("statistics", default={}).items()
         if isinstance(value, int) and not isinstance(value, bool)
     }
+    persistent = fields.mapping("persistent", default={})
     fields.close()
-    return Heartbeat(facts, sequence, sent, statistics)
+    return Heartbeat(facts, sequence, sent, statistics, persistent)
 
 
 def read_enrolment(payload: bytes) -> Enrolment:

@@ -24,7 +24,12 @@ from typing import TYPE_CHECKING, Any
 import pluggy
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Awaitable, Callable, Mapping
+
+    from mig_core.domain.document import JSON
+
+    Answer = Callable[[Mapping[str, str]], Awaitable[JSON]]
+    """Gives the document for a request's query parameters."""
 
 PROJECT = "mig"
 
@@ -51,10 +56,10 @@ class ServerHooks:
     """Called by mig-api at start (group ``mig.server``)."""
 
     @hookspec
-    def mig_api_routes(self) -> Mapping[str, object] | None:
-        """Further routes: path below ``/api/v1/plugins/`` -> falcon ASGI resource.
+    def mig_api_routes(self) -> Mapping[str, Answer] | None:
+        """Further things to read: a path's last segment -> what answers ``GET /api/v1/plugins/SEGMENT``.
 
-        They require a session like any other route.
+        The answer gets the query parameters and returns a JSON value. Investigators need the permission ``read``.
         """
 
 

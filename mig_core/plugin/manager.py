@@ -15,6 +15,7 @@ import importlib.metadata
 import logging
 from collections import Counter
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import stevedore
@@ -70,16 +71,11 @@ class PluginManager:
         self._allow = frozenset(allow)
         self._deny = frozenset(deny)
         self._failures: dict[str, str] = {}
-        self._modules: dict[str, Module[Any]] = {}
-        for name, loaded in self._load(MODULES).items():
-            try:
-                self._modules[name] = _instantiate(name, loaded)
-            except PluginError as error:
-                self._failed(name, error.problem)
 
     @property
     def failures(self) -> Mapping[str, str]:
         """Entry point's name -> why it could not be loaded."""
+        _ = self._modules
         return self._failures
 
     def names(self) -> tuple[str, ...]:
@@ -127,6 +123,17 @@ class PluginManager:
                     manager.unregister(name=name)
                 self._failed(name, f"{type(error).__name__}: {error}")
         return manager.hook
+
+    @cached_property
+    def _modules(self) -> dict[str, Module[Any]]:
+        """Loaded when first asked for: a process that only calls hooks imports no module."""
+        modules = {}
+        for name, loaded in self._load(MODULES).items():
+            try:
+                modules[name] = _instantiate(name, loaded)
+            except PluginError as error:
+                self._failed(name, error.problem)
+        return modules
 
     def _permitted(self, name: str) -> bool:
         return name not in self._deny and (not self._allow or name in self._allow)

@@ -13,6 +13,7 @@ The agent starts ``mig-agent -P NAME`` and speaks with it over standard input an
 * ``alert`` (agent to sink): ``id``, ``module``, ``alert``: to the module that takes alerts, if there is one
 * ``accepted`` (both): ``through``: all alerts up to this id are safe and need not be sent again
 * ``stop`` (agent to module): end within a few seconds
+* ``kept`` (module to agent; last): what it still had under way is in its state folder
 
 Alerts flow with acknowledgements all the way: source and agent each keep one until the sink's disk has it. At most
 ``WINDOW`` of them, and ``WINDOW_BYTES``, are under way from one source; then :meth:`Service.alert` waits. Both sides

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 COLUMNS = (
     "id, name, public_key, status, relay, version, mode, pid, environment, tags, modules, failures, statistics,"
+    " persistent,"
     " started_at, heartbeat_at, enrolled_at"
 )
 APPROVED = "('online', 'idle', 'offline')"
@@ -69,6 +70,7 @@ def agent_row(row: Row) -> AgentRow:
         modules=tuple(row["modules"]),
         failures=row["failures"],
         statistics=row["statistics"],
+        persistent=row["persistent"],
         started_at=row["started_at"],
         heartbeat_at=row["heartbeat_at"],
         enrolled_at=row["enrolled_at"],

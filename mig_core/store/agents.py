@@ -46,7 +46,7 @@ _REFRESH = f"""
      WHERE id = %(id)s RETURNING {COLUMNS}
 """  # noqa: S608 - constants
 _BEAT = f"""
-    UPDATE agents SET {SET_FACTS}, status = 'online', statistics = %(statistics)s::jsonb, heartbeat_at = %(now)s,
+    UPDATE agents SET {SET_FACTS}, status = 'online', statistics = %(statistics)s::jsonb, persistent = %(persistent)s::jsonb, heartbeat_at = %(now)s,
            heartbeat_sequence = %(sequence)s
      WHERE id = %(id)s AND status IN {APPROVED} AND heartbeat_sequence < %(sequence)s
     RETURNING id
@@ -214,7 +214,13 @@ class PostgresAgents:
         # By id, one order for all, against deadlocks; of one agent the earlier first, so that both count.
         ordered = sorted(heartbeats, key=lambda one: (one.facts.id, one.sequence))
         parameters = [
-            facts_parameters(one.facts) | {"statistics": jsonb(one.statistics), "sequence": one.sequence, "now": now}
+            facts_parameters(one.facts)
+            | {
+                "statistics": jsonb(one.statistics),
+                "persistent": jsonb(one.persistent),
+                "sequence": one.sequence,
+                "now": now,
+            }
             for one in ordered
         ]
 

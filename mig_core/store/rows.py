@@ -59,6 +59,8 @@ class AgentRow:
     modules: tuple[str, ...] = ()
     failures: Mapping[str, str] = field(default_factory=dict)
     statistics: Mapping[str, int] = field(default_factory=dict)
+    persistent: Mapping[str, JSON] = field(default_factory=dict)
+    """Persistent module -> its health."""
     started_at: datetime | None = None
     heartbeat_at: datetime | None = None
     enrolled_at: datetime | None = None

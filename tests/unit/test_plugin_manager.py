@@ -158,3 +158,11 @@ def test_the_hooks_stand_in_the_order_of_their_life() -> None:
     }
 
     assert named == {"agent": ["mig_agent_environment", "mig_operation_finished"], "server": ["mig_api_routes"]}
+
+
+def test_hooks_alone_import_no_module(install: Callable[..., None]) -> None:
+    install("mig-plugin-t8", "[mig.modules]\nt8 = t8_code:It\n", t8_code="raise SystemExit('imported')\n")
+
+    PluginManager().hooks("server")
+
+    assert "t8_code" not in sys.modules

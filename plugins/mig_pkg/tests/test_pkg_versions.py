@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-
 from mig_pkg.versions import COMPARE, alpine, arch, debian, gem, pep440, redhat, semver
 
 if TYPE_CHECKING:
@@ -70,8 +69,16 @@ def gem_text(chance: random.Random) -> str:
 
 
 def alpine_text(chance: random.Random) -> str:
-    suffixes = "".join(chance.choice(["_alpha", "_rc2", "_p", "_p1", "_git20240101"]) for _ in range(chance.choice([0, 0, 1, 2])))
-    return numbers(chance) + chance.choice(["", "", "a", "b"]) + suffixes + chance.choice(["", "~ab12"]) + chance.choice(["", "-r0", "-r10"])
+    suffixes = "".join(
+        chance.choice(["_alpha", "_rc2", "_p", "_p1", "_git20240101"]) for _ in range(chance.choice([0, 0, 1, 2]))
+    )
+    return (
+        numbers(chance)
+        + chance.choice(["", "", "a", "b"])
+        + suffixes
+        + chance.choice(["", "~ab12"])
+        + chance.choice(["", "-r0", "-r10"])
+    )
 
 
 TEXTS: dict[str, Callable[[random.Random], str]] = {
@@ -128,9 +135,7 @@ def test_rpm_s_order_is_rpm_s() -> None:
     asked = pairs("rpm")
     calls = "".join(f'print(rpm.vercmp("{a}","{b}").." ")' for a, b in asked)
 
-    said = subprocess.run(
-        [needs("rpm"), "--eval", "%{lua:" + calls + "}"], capture_output=True, text=True, check=True
-    )
+    said = subprocess.run([needs("rpm"), "--eval", "%{lua:" + calls + "}"], capture_output=True, text=True, check=True)
 
     assert differences("rpm", asked, [int(float(one)) for one in said.stdout.split()]) == []
 
@@ -165,7 +170,10 @@ def test_npm_s_order_is_node_s_semver() -> None:
     library = npm.parent.parent / "node_modules" / "semver"
     if not library.is_dir():
         pytest.skip("npm brings no semver library here")
-    script = "const s=require(process.argv[1]);console.log(JSON.stringify(JSON.parse(process.argv[2]).map(([a,b])=>s.compare(a,b))))"
+    script = (
+        "const s = require(process.argv[1]);"
+        "console.log(JSON.stringify(JSON.parse(process.argv[2]).map(([a, b]) => s.compare(a, b))))"
+    )
 
     said = subprocess.run(
         [needs("node"), "-e", script, str(library), json.dumps(asked)], capture_output=True, text=True, check=True
@@ -193,7 +201,19 @@ def test_gem_s_order_is_ruby_s() -> None:
 @pytest.mark.parametrize(
     "in_order",
     [
-        ["1.0_alpha", "1.0_alpha1", "1.0_beta", "1.0_pre2", "1.0_rc1", "1.0", "1.0-r0", "1.0_git20240101", "1.0_p1", "1.0a", "1.0.0"],
+        [
+            "1.0_alpha",
+            "1.0_alpha1",
+            "1.0_beta",
+            "1.0_pre2",
+            "1.0_rc1",
+            "1.0",
+            "1.0-r0",
+            "1.0_git20240101",
+            "1.0_p1",
+            "1.0a",
+            "1.0.0",
+        ],
         ["0.99", "1.0-r9", "1.0-r10", "1.1", "1.9", "1.10", "2"],
         ["1.02", "1.05", "1.1", "1.10"],
         ["3.1.4-r5", "3.1.4-r6", "3.1.5-r0", "3.1.10-r0"],

@@ -31,8 +31,8 @@ def installed(site: Site) -> Iterator[Package] | None:
 def _read(site: Site, database: str) -> Iterator[Package]:
     count = 0
     try:
-        for record in records(site.tree.chunks(database, MAX_DATABASE)):
-            if count % 256 == 0:
+        for place, record in enumerate(records(site.tree.chunks(database, MAX_DATABASE))):
+            if place % 256 == 0:
                 site.check_time()
             package = _package(record)
             if package is None:

@@ -122,10 +122,9 @@ def _from_program(site: Site, command: str) -> Iterator[Package]:
 
 def _asked_architecture(site: Site, command: str) -> str:
     try:
-        said = b"".join(program.output((command, "--print-architecture"), site.remaining))
+        return program.first_line((command, "--print-architecture"), site.remaining)
     except ProgramFailed:
         return ""
-    return said[:100].decode("ascii", "replace").strip()
 
 
 def _lines(pieces: Iterable[bytes]) -> Iterator[bytes]:

@@ -36,7 +36,7 @@ class PkgModule(Module[Request]):
         name="pkg",
         summary="find installed packages by name and version",
         discloses="names, versions, architectures and states of matching packages; paths of python, npm and gem ones",
-        preload=("re2",),
+        preload=("re2", "mig_pkg.inventory", "mig_pkg.selection"),
     )
     parameters = declaration.PARAMETERS
 

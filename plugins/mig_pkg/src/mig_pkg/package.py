@@ -54,9 +54,7 @@ def is_usable(name: str, version: str, arch: str = "") -> bool:
         0 < len(name) <= MAX_NAME
         and len(version) <= MAX_VERSION
         and len(arch) <= MAX_VERSION
-        and not _UNUSABLE.search(name)
-        and not _UNUSABLE.search(version)
-        and not _UNUSABLE.search(arch)
+        and not _UNUSABLE.search(f"{name}{version}{arch}")
     )
 
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 MAX_DEPTH = 40
 PSEUDO = frozenset({"/proc", "/sys", "/dev", "/run/user"})
-"""Not gone into on the endpoint's own system: nothing is installed there."""
+"""Not gone into: nothing is installed there."""
 
 
 class Search:
@@ -35,6 +35,7 @@ class Search:
         self._tally = site.tally
         self._look = look
         self._seen: set[str] = set()
+        self._refused: set[str] = set()
         self._count = 0
         self.places: frozenset[str] = frozenset()
         """The usual directories that are there."""
@@ -43,6 +44,7 @@ class Search:
         """The packages below the usual directories and those asked for; None when there are none of either."""
         places = []
         for pattern in usual:
+            self._site.check_time()
             for place in self._tree.expand(pattern):
                 if isinstance(place, OSError):
                     self._failed(place.filename or pattern, place)
@@ -58,36 +60,34 @@ class Search:
             if self.is_new(place):
                 yield from self._look(self, place, self.names(place))
         for path in self._site.paths:
-            if self._tree.exists(path):
+            try:
                 yield from self._below(path)
-            else:
-                self._tally.failed(books.UNREADABLE, path, "no such directory")
+            except OSError as error:
+                self._failed(path, error)
 
     def _below(self, top: str) -> Iterator[Package]:
         """Goes through a tree. Links are not followed."""
-        ahead = [(top, 0)]
+        ahead = [(top, self._tree.real(top), 0)]
         while ahead:
-            self._site.check_time()
-            directory, depth = ahead.pop()
-            names = self.names(directory)
-            if self.is_new(directory):
+            directory, real, depth = ahead.pop()
+            names, directories = self._listing(directory, real)
+            if self._is_first(real):
                 yield from self._look(self, directory, names)
-            if depth >= MAX_DEPTH:
-                if any(self.is_directory(f"{directory}/{name}") for name in names):
-                    self.too_deep(directory)
+            if depth >= MAX_DEPTH and directories:
+                self.too_deep(directory)
                 continue
-            base = directory.rstrip("/")
-            inner = [f"{base}/{name}" for name in names if self.is_directory(f"{base}/{name}")]
-            ahead += [(path, depth + 1) for path in reversed(inner) if not (self._tree.is_own and path in PSEUDO)]
+            for name in reversed(directories):
+                inner = f"{directory.rstrip('/')}/{name}"
+                if inner not in PSEUDO:
+                    ahead.append((inner, f"{real.rstrip('/')}/{name}", depth + 1))
 
     def read(self, path: str, limit: int, understand: Callable[[bytes, str], Package | None]) -> Iterator[Package]:
         """The package that a file describes, unless it was given before."""
         self._site.check_time()
         try:
             real = self._tree.real(path)
-            if real in self._seen:
+            if not self._is_first(real):
                 return
-            self._seen.add(real)
             package = understand(self._tree.head(path, limit), path)
         except OSError as error:
             self._failed(path, error)
@@ -102,24 +102,29 @@ class Search:
 
     def names(self, directory: str) -> list[str]:
         """What is in a directory; what cannot be listed is booked and empty."""
+        return self._listing(directory)[0]
+
+    def _listing(self, directory: str, real: str = "") -> tuple[list[str], list[str]]:
         self._site.check_time()
         try:
-            return self._tree.names(directory)
+            return self._tree.listing_at(real) if real else self._tree.listing(directory)
         except TooLarge:
             self._tally.failed(books.TOO_LARGE, directory, "has too many entries")
         except OSError as error:
             self._failed(directory, error)
-        return []
+        return [], []
 
     def is_new(self, directory: str) -> bool:
         """Whether it was not asked about before, by this or another path."""
         try:
-            real = self._tree.real(directory)
+            return self._is_first(self._tree.real(directory))
         except OSError:
             return False
-        is_new = real not in self._seen
+
+    def _is_first(self, real: str) -> bool:
+        is_first = real not in self._seen
         self._seen.add(real)
-        return is_new
+        return is_first
 
     def is_file(self, path: str) -> bool:
         """Whether a regular file is there."""
@@ -142,4 +147,7 @@ class Search:
         self._tally.skip(books.DEPTH, directory)
 
     def _failed(self, path: str, error: OSError) -> None:
+        if path in self._refused:
+            return
+        self._refused.add(path)
         self._tally.failed(books.UNREADABLE, path, error.strerror or str(error))

@@ -5,6 +5,7 @@ Only the endpoint's own programs are run, never those of a mounted file system. 
 
 from __future__ import annotations
 
+import contextlib
 import os
 import selectors
 import shutil
@@ -90,6 +91,22 @@ def output(command: Sequence[str], remaining: Callable[[], float]) -> Generator[
         raise ProgramFailed(f"{ending}: {first}" if first else ending)
     if b"error:" in complaint:
         raise ProgramFailed(first)
+
+
+def first_line(command: Sequence[str], remaining: Callable[[], float]) -> str:
+    """The first line that the program writes, cut to :data:`MAX_COMPLAINT` bytes; the rest is not waited for.
+
+    Raises:
+        ProgramFailed: it ended with a failure before it wrote a line.
+        RanOutOfTime: the deadline passed.
+    """
+    said = b""
+    with contextlib.closing(output(command, remaining)) as pieces:
+        for piece in pieces:
+            said += piece
+            if b"\n" in said or len(said) > MAX_COMPLAINT:
+                break
+    return said[:MAX_COMPLAINT].split(b"\n")[0].decode("utf-8", "replace").strip()
 
 
 def _read(process: subprocess.Popen[bytes], remaining: Callable[[], float]) -> Generator[bytes, None, bytes]:

@@ -14,7 +14,7 @@ MAX_RECORD = 1 << 19
 def records(chunks: Iterable[bytes], limit: int = MAX_RECORD) -> Iterator[bytes]:
     """The records of a file that comes in pieces; of one that is too long, its first ``limit`` bytes.
 
-    Cut in the middle of its last line, such a record loses that line.
+    Cut in the middle of its last line, such a record loses that line, unless it has no other.
     """
     buffer = b""
     is_cut = False  # the buffer's record was given already, shortened
@@ -26,7 +26,7 @@ def records(chunks: Iterable[bytes], limit: int = MAX_RECORD) -> Iterator[bytes]
             is_cut = False
         if is_cut:
             buffer = buffer[-1:]  # it may be the first half of the empty line
-        elif len(buffer) > limit:
+        elif len(buffer.strip(b"\n")) > limit:
             yield from _shortened(buffer, limit)
             buffer, is_cut = buffer[-1:], True
     if not is_cut:
@@ -34,8 +34,8 @@ def records(chunks: Iterable[bytes], limit: int = MAX_RECORD) -> Iterator[bytes]
 
 
 def _shortened(record: bytes, limit: int) -> Iterator[bytes]:
-    if len(record) > limit:
-        record = record[:limit].rpartition(b"\n")[0]
     record = record.strip(b"\n")
+    if len(record) > limit:
+        record = (record[:limit].rpartition(b"\n")[0] or record[:limit]).strip(b"\n")
     if record:
         yield record

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from mig_pkg.site import Site
 
 FORMAT = "%{NAME} %{EVR} %{ARCH} %{SOURCERPM}\\n"
+QUERY = ("-qa", "--queryformat", FORMAT)
 DIRECTORIES = ("/usr/lib/sysimage/rpm", "/var/lib/rpm")
 DATABASES = ("rpmdb.sqlite", "Packages.db", "Packages")
 _SUFFIXES = (".src.rpm", ".nosrc.rpm")
@@ -23,26 +24,32 @@ _MAX_LINE = 1 << 14
 
 
 def installed(site: Site) -> Iterator[Package] | None:
-    """The packages in rpm's own order; None when there is no rpm here."""
+    """The packages in rpm's own order; None when there is no rpm here, or only the program and no database."""
     command = program.on_path("rpm")
-    database = _database(site)
+    database = next((one for one in DIRECTORIES if _is_database(site, one)), "")
     if site.tree.is_own and command:
-        return _query(site, (command, "-qa", "--queryformat", FORMAT))
+        return _query(site, (command, *QUERY)) if database or _has_database(site, command) else None
     if not database:
         return None
     if not command:
         if not site.tree.is_own or site.allows("rpm"):
             site.tally.failed(books.UNREADABLE, database, "reading it needs the rpm program, which is not on the PATH")
         return None
-    return _query(site, (command, "--dbpath", site.tree.real(database), "-qa", "--queryformat", FORMAT))
+    return _query(site, (command, "--dbpath", site.tree.real(database), *QUERY))
 
 
-def _database(site: Site) -> str:
-    """The directory of the database, of which there may be an empty second one."""
-    for directory in DIRECTORIES:
-        if any(site.tree.exists(f"{directory}/{name}") for name in DATABASES):
-            return directory
-    return ""
+def _is_database(site: Site, directory: str) -> bool:
+    """Whether the directory holds a database; there may be an empty second one beside it."""
+    return any(site.tree.exists(f"{directory}/{name}") for name in DATABASES)
+
+
+def _has_database(site: Site, command: str) -> bool:
+    """Whether the database that the program would use is there: to ask for packages would make an empty one."""
+    try:
+        directory = program.first_line((command, "--eval", "%{_dbpath}"), site.remaining)
+    except ProgramFailed:
+        return True  # asking for packages will say what is wrong
+    return not directory.startswith("/") or _is_database(site, directory)
 
 
 def _query(site: Site, command: tuple[str, ...]) -> Iterator[Package]:

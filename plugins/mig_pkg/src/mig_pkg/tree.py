@@ -84,13 +84,33 @@ class Tree:
             OSError: it cannot be listed.
             TooLarge: it has more than :data:`MAX_ENTRIES`.
         """
+        return self.listing(path)[0]
+
+    def listing(self, path: str) -> tuple[list[str], list[str]]:
+        """The names in a directory, and those of them that are directories (not links to one), both sorted.
+
+        Raises:
+            OSError: it cannot be listed.
+            TooLarge: it has more than :data:`MAX_ENTRIES`.
+        """
+        return self.listing_at(self.real(path))
+
+    def listing_at(self, real: str) -> tuple[list[str], list[str]]:
+        """As :meth:`listing`, of what :meth:`real` gave, or of a directory in what was listed there."""
         found: list[str] = []
-        with os.scandir(self.real(path)) as entries:
-            for entry in entries:
-                if len(found) >= MAX_ENTRIES:
-                    raise TooLarge(path)
-                found.append(entry.name)
-        return sorted(found)
+        directories: list[str] = []
+        fd = os.open(real, _FLAGS | os.O_DIRECTORY)
+        try:
+            with os.scandir(fd) as entries:
+                for entry in entries:
+                    if len(found) >= MAX_ENTRIES:
+                        raise TooLarge(real)
+                    found.append(entry.name)
+                    if entry.is_dir(follow_symlinks=False):
+                        directories.append(entry.name)
+        finally:
+            os.close(fd)
+        return sorted(found), sorted(directories)
 
     def chunks(self, path: str, limit: int) -> Iterator[bytes]:
         """The content of a regular file, piece by piece.

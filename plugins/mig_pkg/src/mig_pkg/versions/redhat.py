@@ -43,7 +43,7 @@ def _order(first: tuple[Segment, ...], second: tuple[Segment, ...]) -> int:
 
 def _read(text: str) -> tuple[int, str, str | None]:
     found = _EVR.fullmatch(text)
-    if found is None:
+    if found is None or not text.isascii():
         raise ValueError(f"{text!r:.80} is not an rpm version")
     epoch, version, release = found.groups()
     return int(epoch or 0), version, release

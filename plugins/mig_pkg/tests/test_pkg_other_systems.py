@@ -1,0 +1,114 @@
+"""apk and pacman; choosing types; mounted systems."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    import pathlib
+
+APK = """C:Q1abc=
+P:musl
+V:1.2.4-r2
+A:x86_64
+o:musl
+T:the libc
+F:lib
+R:ld-musl-x86_64.so.1
+
+P:openssl
+V:3.1.4-r5
+A:x86_64
+o:openssl3
+F:etc
+P:not-a-name
+"""
+
+
+def desc(name: str, version: str) -> str:
+    return f"%NAME%\n{name}\n\n%VERSION%\n{version}\n\n%BASE%\n{name}-base\n\n%ARCH%\nx86_64\n\n%DESC%\nx\n"
+
+
+@pytest.mark.parametrize("place", ["/lib/apk/db/installed", "/usr/lib/apk/db/installed"])
+def test_apk_s_packages_are_read(place: str, write: Any, ask: Any, tmp_path: pathlib.Path) -> None:
+    write(place, APK)
+
+    said = ask(".", root=str(tmp_path))
+
+    assert said.rows == [
+        {"name": "musl", "version": "1.2.4-r2", "type": "apk", "arch": "x86_64", "source": "musl"},
+        {"name": "openssl", "version": "3.1.4-r5", "type": "apk", "arch": "x86_64", "source": "openssl3"},
+    ]
+    assert said.complete
+    assert said.result.coverage.examined == {"packages": 2, "apk": 2}
+    assert ask(".", version="<3.1.4-r6,>2", root=str(tmp_path)).names == ["openssl"]
+
+
+@pytest.mark.parametrize("configuration", ["", "[options]\n#DBPath = /x\nDBPath  = /srv/pacman/\n"])
+def test_pacman_s_packages_are_read(configuration: str, write: Any, ask: Any, tmp_path: pathlib.Path) -> None:
+    base = "/srv/pacman" if configuration else "/var/lib/pacman"
+    write("/etc/pacman.conf", configuration)
+    write(f"{base}/local/ALPM_DB_VERSION", "9\n")
+    write(f"{base}/local/zlib-1:1.3-2/desc", desc("zlib", "1:1.3-2"))
+    write(f"{base}/local/bash-5.2-1/desc", desc("bash", "5.2-1"))
+    write(f"{base}/local/broken-1-1/files", "")
+
+    said = ask(".", root=str(tmp_path))
+
+    assert [list(row.values()) for row in said.rows] == [
+        ["bash", "5.2-1", "pacman", "x86_64", "bash-base", "5.2-1"],
+        ["zlib", "1:1.3-2", "pacman", "x86_64", "zlib-base", "1:1.3-2"],
+    ]
+    assert said.reasons == {"package database unreadable": 1}
+
+
+def test_a_type_that_was_named_and_is_not_there_is_booked(write: Any, ask: Any, tmp_path: pathlib.Path) -> None:
+    write("/lib/apk/db/installed", APK)
+
+    assert ask(".", root=str(tmp_path)).complete
+    assert ask(".", root=str(tmp_path), types=["apk", "pacman"]).reasons == {"no package manager found": 1}
+    assert ask(".", root=str(tmp_path), types=["npm"]).reasons == {"no directory of packages found": 1}
+
+
+def test_an_empty_system_is_not_a_clean_one(ask: Any, tmp_path: pathlib.Path) -> None:
+    assert ask(".", root=str(tmp_path)).reasons == {"no package manager found": 1}
+
+
+def test_a_root_that_is_not_there_is_a_failure_that_names_it(ask: Any, tmp_path: pathlib.Path) -> None:
+    said = ask(".", root=str(tmp_path / "nosuch"))
+
+    assert not said.result.success
+    assert "nosuch" in said.result.errors[0]
+
+
+def test_links_of_a_mounted_system_stay_in_it(write: Any, ask: Any, tmp_path: pathlib.Path) -> None:
+    outside = write("/outside/installed", "P:outside\nV:1\nA:x\n")
+    write("/system/data/installed", "P:inside\nV:1\nA:x\n")
+    db = tmp_path / "system/lib/apk/db"
+    db.parent.mkdir(parents=True)
+    db.symlink_to("/../../../data")
+    root = str(tmp_path / "system")
+
+    assert ask(".", root=root).names == ["inside"]
+
+    (tmp_path / "system/data/installed").unlink()
+    (tmp_path / "system/data/installed").symlink_to(outside)
+    assert ask(".", root=root).names == []
+
+    (tmp_path / "system/data/installed").unlink()
+    (tmp_path / "system/data/installed").symlink_to("/lib/apk/db/installed")
+    assert ask(".", root=root).names == []
+
+
+def test_a_version_that_cannot_be_compared_makes_the_answer_incomplete(
+    write: Any, ask: Any, tmp_path: pathlib.Path
+) -> None:
+    write("/lib/apk/db/installed", APK + "\nP:odd\nV:from-git\nA:x\n")
+
+    said = ask(".", version=">1", root=str(tmp_path))
+
+    assert said.names == ["musl", "openssl"]
+    assert said.reasons == {"version could not be compared": 1}
+    assert ask("^odd$", version="git", root=str(tmp_path)).complete
