@@ -1,8 +1,7 @@
 """An agent's identity: its Ed25519 key, and what proves that a document came from it.
 
 The only file that imports PyNaCl. The key is made at first start and never leaves the endpoint; the platform pins the
-public
-half at enrolment. Signatures are raw Ed25519 (RFC 8032) over an envelope's pre-authentication encoding.
+public half at enrolment. Signatures are raw Ed25519 (RFC 8032) over an envelope's pre-authentication encoding.
 """
 
 from __future__ import annotations

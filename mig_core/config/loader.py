@@ -1,12 +1,11 @@
 """From TOML and environment to a frozen dataclass.
 
 Order: defaults < file < ``MIG_*`` environment < what the command line sets. A settings class is a frozen dataclass
-whose fields
-are texts, numbers, booleans, durations, paths, tuples or maps of texts, or further settings classes; fields without a
-default are
-compulsory. Unknown keys are errors, so that a misspelt setting is never silently the default.
+whose fields are texts, numbers, booleans, durations, paths, tuples or maps of texts, or further settings classes;
+fields without a default are compulsory. Unknown keys are errors, so that a misspelt setting is never silently the
+default.
 
-The environment variable of key ``relay.url`` of role ``agent`` is ``MIG_AGENT_RELAY_URL``.
+The environment variable of key ``platform.api`` of role ``agent`` is ``MIG_AGENT_PLATFORM_API``.
 """
 
 from __future__ import annotations

@@ -13,8 +13,7 @@ SCHEDULER_FILE = Path("/etc/mig/scheduler.toml")
 
 
 def inline_or_file(key: str, inline: str, file: Path | None) -> str:
-    """A setting that may stand in a file of its own, so that it does not stand in the settings; empty when neither is
-    given.
+    """A setting that may stand in a file of its own instead of in the settings; empty when neither is given.
 
     Raises:
         ConfigurationError: both are given, or the file cannot be read.

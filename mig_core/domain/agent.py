@@ -1,8 +1,7 @@
 """Agents: what they say of themselves, in enrolments and heartbeats.
 
 Both documents are signed with the agent's own Ed25519 key. A heartbeat's ``sequence`` only ever grows, so a replayed
-one
-changes nothing.
+one changes nothing.
 """
 
 from __future__ import annotations

@@ -1,8 +1,7 @@
 """Commands: one agent's copy of an action, the states it goes through, and the message that carries it.
 
 A command message is not signed: the agent believes nothing in it but the investigators' envelope. The id only says
-which
-line of the books the answer belongs to.
+which line of the books the answer belongs to.
 """
 
 from __future__ import annotations

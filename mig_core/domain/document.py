@@ -1,8 +1,7 @@
 """Reading JSON that came from somewhere else: bounded, strict, and with errors that name the place.
 
 Every document of MIG is read through :func:`load` and :class:`Members`, so that size, depth, duplicate and unknown keys
-are
-refused in one place. Callers verify signatures first and parse after.
+are refused in one place. Callers verify signatures first and parse after.
 """
 
 from __future__ import annotations

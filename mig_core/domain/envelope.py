@@ -1,9 +1,8 @@
 """Envelopes: how signed documents travel (DSSE v1, https://github.com/secure-systems-lab/dsse).
 
 A signature covers the *pre-authentication encoding* of type and payload: the exact bytes, so there is no canonical JSON
-to
-get wrong, and a type that keeps one purpose apart from another (a signed login is no action). Verify first, parse the
-payload after, and parse only what was verified.
+to get wrong, and a type that keeps one purpose apart from another (a signed login is no action). Verify first, parse
+the payload after, and parse only what was verified.
 """
 
 from __future__ import annotations

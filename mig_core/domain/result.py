@@ -1,8 +1,7 @@
 """Results: what one module found, how much it looked at, and the answer an agent signs for a command.
 
 A result keeps the original's five keys (``foundanything success elements statistics errors``) and adds ``coverage``, so
-that
-"found nothing" and "could not look" are never the same answer.
+that "found nothing" and "could not look" are never the same answer.
 """
 
 from __future__ import annotations
@@ -61,8 +60,7 @@ class ModuleResult:
     """What one run of one module says.
 
     ``success`` is about the module (it could do its work), ``found`` about the endpoint. ``elements`` and
-    ``statistics`` are the
-    module's own JSON.
+    ``statistics`` are the module's own JSON.
     """
 
     found: bool
@@ -94,8 +92,7 @@ class Answer:
     """What an agent says about one command; its payload is signed with the agent's key (type ``RESULT``).
 
     ``results`` has one entry for each operation that was run, in the action's order; it is empty when none was.
-    ``reason`` is
-    empty for a plain success.
+    ``reason`` is empty for a plain success.
     """
 
     command: CommandId

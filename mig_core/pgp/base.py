@@ -50,8 +50,7 @@ class Keyring(Protocol):
 
         Raises:
             SignatureInvalid: unknown, expired, revoked or disabled key (primary or subkey), expired signature, a weak
-            hash
-                (MD5, SHA-1, RIPEMD-160), or a signature that does not fit the data.
+                hash (MD5, SHA-1, RIPEMD-160), or a signature that does not fit the data.
         """
         ...
 

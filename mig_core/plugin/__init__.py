@@ -1,6 +1,5 @@
 """Everything a plugin may import: the module contract, declared parameters, hook specifications.
 
 ``module`` is the manual: its docstring begins with a whole plugin. ``manager`` finds and loads what is installed;
-plugins do
-not import it.
+plugins do not import it.
 """

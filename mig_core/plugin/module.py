@@ -10,8 +10,7 @@
     class Port(Module[int]):
         info = ModuleInfo(name="port", summary="is a TCP port listening")
         parameters = Parameters(
-            Parameter(name="port", key="port", kind=Kind.INTEGER, minimum=1, maximum=65535, required=True, help="the
-            port"),
+            Parameter(name="port", key="port", help="the port", kind=Kind.INTEGER, minimum=1, maximum=65535, required=True),
         )
 
         def parse_parameters(self, raw: object, *, strict: bool = True) -> int:
@@ -33,10 +32,9 @@ The entry point's name is the word investigators use. ``mig plugin new NAME`` wr
 ``mig_core.testing.ModuleContract`` is what those tests run.
 
 What a module promises: importing its file works on every operating system and is cheap (heavy or OS-bound imports
-happen in
-``run``); ``parse_parameters`` is pure and total; ``run`` never prints, honours ``context.deadline``, says what it
-skipped, and opens
-no connection unless ``needs_network`` says so. It runs in a child process of its own, with limits on time and memory.
+happen in ``run``); ``parse_parameters`` is pure and total; ``run`` never prints, honours ``context.deadline``, says
+what it skipped, and opens no connection unless ``needs_network`` says so. It runs in a child process of its own, with
+limits on time and memory.
 '''
 
 from __future__ import annotations
@@ -126,8 +124,7 @@ class Module(ABC, Generic[P]):
         """The parameters of an operation, checked completely.
 
         Pure and total: the same for the same input, on any operating system, for any JSON value. ``strict`` refuses
-        unknown keys;
-        ``mig-agent -m`` alone parses without it, as the original did.
+        unknown keys; ``mig-agent -m`` alone parses without it, as the original did.
 
         Raises:
             ParameterError: names the JSON path of the fault.

@@ -1,10 +1,9 @@
 """Declared parameters: one declaration gives validation, command line options, console questions, help and JSON schema.
 
 A :class:`Parameter` is one option: its word on the command line (``path``), its key in the JSON (``paths``), its kind
-and limits.
-:class:`Parameters` is the whole set. Parameters may sit in a nested object (``group="options"``), and the set may be
-*labelled*: then
-the operation carries a map of labels to such objects (``{"searches": {"s1": {…}}}``), as ``file`` and ``memory`` do.
+and limits. :class:`Parameters` is the whole set. Parameters may sit in a nested object (``group="options"``), and the
+set may be *labelled*: then the operation carries a map of labels to such objects (``{"searches": {"s1": {…}}}``), as
+``file`` and ``memory`` do.
 """
 
 from __future__ import annotations

@@ -1,9 +1,8 @@
 """What a relay does, apart from who does it.
 
-A relay moves bytes (JSON objects, see :mod:`mig_core.domain.messages`); trust lives in the signed documents inside. It has two ends. Agents hold an
-:class:`AgentRelay`
-(threads, no event loop); schedulers hold a :class:`PlatformRelay` (asyncio). Both ends deliver at least once and in any
-order; everything above is idempotent by command id.
+A relay moves bytes (JSON objects, see :mod:`mig_core.domain.messages`); trust lives in the signed documents inside. It
+has two ends. Agents hold an :class:`AgentRelay` (threads, no event loop); schedulers hold a :class:`PlatformRelay`
+(asyncio). Both ends deliver at least once and in any order; everything above is idempotent by command id.
 
 ``mig_core.testing.RelayContract`` holds every driver to the same behaviour.
 """
@@ -26,8 +25,7 @@ class Delivery:
     """A message for this agent. Until ``acknowledge`` is called the relay keeps it and will deliver it again.
 
     ``acknowledge`` may be called from any thread, once; it never raises: if the connection is gone the message simply
-    comes
-    again.
+    comes again.
     """
 
     body: bytes
@@ -137,8 +135,7 @@ class RelayQueue(Protocol):
         """Up to ``limit`` unexpired messages, leased for ``lease`` seconds to one agent process.
 
         ``session`` names that process: a claim under another session of the same agent ends the older one's leases, so
-        that a dead
-        poll never keeps commands from a live one.
+        that a dead poll never keeps commands from a live one.
         """
         ...
 

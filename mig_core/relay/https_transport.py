@@ -33,7 +33,8 @@ class HttpsTransport:
 
     Args:
         api: base URL, ``https://`` or ``http://``.
-        credential: sent as bearer token, if there is one; never in an URL, never to another site (redirects are not followed).
+        credential: sent as bearer token, if there is one; never in an URL, never to another site (redirects are not
+            followed).
         proxy: URL of an HTTP proxy; empty: the environment's, if any.
 
     Raises:

@@ -18,12 +18,13 @@ NOBODY = 65534
 
 def system_python() -> str:
     """A Python that any account may run; this test run's own may lie in a private folder."""
+    check = "import sys, ensurepip; sys.exit(sys.version_info < (3, 11))"
     for python in ("/usr/bin/python3", "/usr/local/bin/python3"):
-        check = "import sys, ensurepip; sys.exit(sys.version_info < (3, 11))"
         if os.access(python, os.X_OK) and subprocess.run([python, "-c", check], check=False).returncode == 0:
-            return python
-    service_missing("no Python 3.11 with venv that every account can run")
-    return None
+            break
+    else:
+        service_missing("no Python 3.11 with venv that every account can run")
+    return python
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from mig_core.plugin import hooks
 from mig_core.plugin.manager import PluginManager, installed, load_command, load_module
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
 MODULE = """
@@ -31,7 +31,7 @@ class It(Module):
 
 
 @pytest.fixture
-def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., None]]:
     """Puts a distribution on the path: its metadata and one module file."""
     monkeypatch.syspath_prepend(str(tmp_path))
     made: list[str] = []

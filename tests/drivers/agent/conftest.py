@@ -46,14 +46,16 @@ _HERE = Path(__file__).parent
 def plugin_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder as pip would fill it: the trial modules, one broken plugin, and their metadata."""
     folder = tmp_path_factory.mktemp("site")
-    shutil.copy(_HERE / "trial_modules.py", folder)
-    source = (_HERE / "trial_modules.py").read_text(encoding="ascii")
-    classes = [
-        line.split()[1].partition("(")[0].rstrip(":") for line in source.splitlines() if line.startswith("class ")
-    ]
-    points = "".join(
-        f"{name.lower()} = trial_modules:{name}\n" for name in classes if name not in ("Trial", "CloudFacts")
-    )
+    points = ""
+    for file in ("trial_modules", "trial_persistent"):
+        shutil.copy(_HERE / f"{file}.py", folder)
+        source = (_HERE / f"{file}.py").read_text(encoding="utf-8")
+        classes = [
+            line.split()[1].partition("(")[0].rstrip(":") for line in source.splitlines() if line.startswith("class ")
+        ]
+        points += "".join(
+            f"{name.lower()} = {file}:{name}\n" for name in classes if name not in ("Trial", "Lasting", "CloudFacts")
+        )
     metadata = folder / "mig_plugin_trial-1.0.dist-info"
     metadata.mkdir()
     (metadata / "METADATA").write_text("Metadata-Version: 2.1\nName: mig-plugin-trial\nVersion: 1.0\n")

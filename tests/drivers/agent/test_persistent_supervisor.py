@@ -1,0 +1,361 @@
+"""The supervisor with real processes: alerts arrive, whoever is killed; modules that misbehave are ended and reported."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import logging
+import os
+import random
+import signal
+import sys
+import threading
+import time
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from mig_core.agent.persistent_plan import Plan
+from mig_core.agent.supervisor import Supervisor, Timing
+from mig_core.domain.agent import AgentFacts
+from mig_core.domain.ids import AgentId
+from mig_core.plugin.module import Context
+from mig_core.plugin.question import ask
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+FACTS = AgentFacts(
+    AgentId("a" * 32), "web1", "1", "daemon", 1, datetime.now(UTC), environment={"os": "linux"}, tags={"team": "blue"}
+)
+QUICK = Timing(first_pause=0.05, longest_pause=0.2, ping=0.5)
+
+
+def eventually(condition: Callable[[], Any], seconds: float = 20.0) -> None:
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "it did not happen"
+        time.sleep(0.02)
+
+
+def alive(pid: int) -> bool:
+    with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    return False
+
+
+class Site:
+    """A state directory, a folder for the modules' traces, and one supervisor after the other on them."""
+
+    def __init__(self, folder: Path, program: tuple[str, ...]) -> None:
+        self.folder = folder
+        self.state = folder / "state"
+        self.state.mkdir(mode=0o700)
+        self._program = program
+        self._thread: threading.Thread | None = None
+        self.supervisor: Supervisor = None  # type: ignore[assignment]  # set by start()
+
+    def start(self, timing: Timing = QUICK, **tables: dict[str, Any]) -> None:
+        modules = {name: {"folder": str(self.folder), **table} for name, table in tables.items()}
+        plan = Plan(modules, "sink" if "sink" in modules else "")
+        self.supervisor = Supervisor(
+            plan,
+            self.state,
+            facts=lambda: FACTS,
+            memory_bytes=512 << 20,
+            clock=lambda: datetime.now(UTC),
+            program=self._program,
+            timing=timing,
+        )
+        self._thread = threading.Thread(target=self.supervisor.run)
+        self._thread.start()
+
+    def stop(self) -> float:
+        """Seconds it took."""
+        began = time.monotonic()
+        if self._thread is not None:
+            self.supervisor.stop()
+            self._thread.join()
+            self._thread = None
+        return time.monotonic() - began
+
+    def pid(self, name: str) -> int:
+        """Of the module's latest process."""
+        return int(self.pids(name)[-1]) if self.pids(name) else 0
+
+    def pids(self, name: str) -> list[str]:
+        path = self.folder / f"{name}.pids"
+        return path.read_text().split() if path.exists() else []
+
+    def sent(self, name: str = "source") -> int:
+        path = self.folder / f"{name}.sent"
+        return len(path.read_bytes().splitlines()) if path.exists() else 0
+
+    def taken(self, name: str = "source") -> list[int]:
+        """Numbers of the alerts in the order in which the sink got them."""
+        path = self.folder / "taken"
+        lines = path.read_bytes().splitlines() if path.exists() else []
+        split = (line.split(b" ", 2) for line in lines)
+        return [json.loads(raw)["n"] for _, module, raw in split if module == name.encode()]
+
+    def settled(self, name: str, count: int) -> bool:
+        """Whether so many alerts of a source have come, and are all accepted."""
+        health = self.health(name)
+        return (health["alerts"], health["held"]) == (count, 0)
+
+    def health(self, name: str) -> Any:
+        return self.supervisor.health()[name]
+
+    def tell(self, word: str, *, off: bool = False) -> None:
+        (self.folder / word).unlink() if off else (self.folder / word).touch()
+
+    def question(self, name: str, parameters: Any, seconds: float = 5.0) -> Any:
+        socket = self.supervisor.socket_of(name)
+        return ask(Context(deadline=time.monotonic() + seconds, persist_socket=socket), parameters)
+
+
+@pytest.fixture
+def site(tmp_path: Path, plugin_environment: dict[str, str]) -> Iterator[Site]:
+    path = f"PYTHONPATH={plugin_environment['PYTHONPATH']}"
+    site = Site(tmp_path, ("env", path, sys.executable, "-m", "mig_core.agent.main"))
+    yield site
+    site.stop()
+
+
+def in_order(numbers: list[int]) -> bool:
+    """Whether each number was first seen after all smaller ones."""
+    first = list(dict.fromkeys(numbers))
+    return first == sorted(first)
+
+
+def test_every_alert_of_every_source_reaches_the_sink_once_and_in_order(site: Site) -> None:
+    site.start(source={"count": 30_000}, second={"count": 5_000}, sink={})
+
+    eventually(lambda: site.settled("source", 30_000) and site.settled("second", 5_000))
+
+    assert site.taken() == list(range(1, 30_001))
+    assert site.taken("second") == list(range(1, 5_001))
+    eventually(lambda: site.health("source")["status"] == {"number": 30_000})
+    health = site.health("source")
+    assert (health["state"], health["alerts"], health["held"], health["restarts"]) == ("running", 30_000, 0, 0)
+    assert site.health("sink")["takes_alerts"]
+
+
+def test_a_slow_sink_makes_sources_wait_and_holds_a_window_at_most(site: Site) -> None:
+    site.tell("refuse")
+    site.start(replace(QUICK, ping=0.2), source={"size": 1000}, second={"size": 100_000}, sink={})
+
+    eventually(lambda: site.sent() > 100 and site.sent("second") > 10)
+    time.sleep(1.5)
+
+    assert site.sent() <= 2000
+    assert site.sent("second") <= 21
+    assert [site.health(name)["restarts"] for name in ("source", "second", "sink")] == [0, 0, 0]
+    assert "the disk is full" in site.health("sink")["last_error"] or site.taken() == []
+    site.tell("refuse", off=True)
+    sent = site.sent()
+    eventually(lambda: site.sent() > sent + 3000)
+
+
+def test_alerts_survive_the_death_of_every_part_at_random_moments(site: Site) -> None:
+    chance = random.Random(4)
+    site.start(source={"size": 200}, second={"size": 200}, sink={})
+    for _ in range(12):
+        name = chance.choice(("source", "second", "sink", "sink"))
+        before = len(site.pids(name))
+        eventually(lambda name=name: site.pid(name) and alive(site.pid(name)))
+        time.sleep(chance.random() * 0.4)
+        if chance.random() < 0.3:
+            site.tell("slow")
+        os.kill(site.pid(name), signal.SIGKILL)
+        eventually(lambda name=name, before=before: len(site.pids(name)) > before)
+        with contextlib.suppress(FileNotFoundError):
+            site.tell("slow", off=True)
+
+    site.stop()
+    sent = {name: site.sent(name) for name in ("source", "second")}
+    site.start(sink={}, source={"count": 0}, second={"count": 0})
+    for name, count in sent.items():
+        eventually(lambda name=name, count=count: set(site.taken(name)) >= set(range(1, count + 1)))
+        assert count > 1000
+        assert in_order(site.taken(name))
+
+
+def test_alerts_of_a_dead_source_survive_the_sinks_and_the_agents_end(site: Site) -> None:
+    site.tell("refuse")
+    site.start(source={"count": 500}, sink={})
+    eventually(lambda: site.sent() == 500 and site.health("source")["held"] == 500)
+
+    os.kill(site.pid("source"), signal.SIGKILL)
+    eventually(lambda: len(site.pids("source")) == 2)
+    os.kill(site.pid("sink"), signal.SIGKILL)
+    eventually(lambda: len(site.pids("sink")) == 2)
+    site.stop()
+    assert site.taken() == []
+    site.tell("refuse", off=True)
+    site.start(source={"count": 500}, sink={})
+
+    eventually(lambda: len(set(site.taken())) == 500)
+    assert in_order(site.taken())
+    eventually(lambda: not list((site.state / "held").iterdir()))
+
+
+def test_what_is_under_way_at_a_stop_is_sent_at_the_next_start(site: Site) -> None:
+    site.tell("refuse")
+    site.start(source={}, sink={})
+    eventually(lambda: site.sent() == 2000)
+
+    assert site.stop() < 5
+
+    site.tell("refuse", off=True)
+    site.start(source={"count": 2000}, sink={})
+    eventually(lambda: set(site.taken()) >= set(range(1, 2001)))
+    assert in_order(site.taken())
+
+
+def test_a_sink_that_dies_after_storing_gets_again_what_it_did_not_accept_under_the_same_numbers(site: Site) -> None:
+    site.tell("crash")
+    site.start(source={"count": 100}, sink={})
+
+    eventually(lambda: len(set(site.taken())) == 100 and len(site.pids("sink")) == 2)
+    time.sleep(0.2)
+
+    numbers: dict[int, set[int]] = {}
+    for line in (site.folder / "taken").read_bytes().splitlines():
+        identifier, _, raw = line.split(b" ", 2)
+        numbers.setdefault(json.loads(raw)["n"], set()).add(int(identifier))
+    assert len(site.taken()) > 100
+    assert all(len(one) == 1 for one in numbers.values())
+
+
+def test_without_a_sink_alerts_are_logged_and_accepted(site: Site, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    site.start(odd={"does": "huge"})
+
+    eventually(lambda: "caf\u00e9" in caplog.text)
+
+    alerts = [one.getMessage() for one in caplog.records if "alert: " in one.getMessage()]
+    assert alerts[0].startswith('[odd] alert: {"small":1,"text":"yyyy')
+    assert len(alerts[0]) < 2100
+    assert site.health("odd")["held"] == 0
+
+
+def test_an_alert_that_is_too_long_is_cut_and_says_so(site: Site) -> None:
+    site.start(odd={"does": "huge"}, sink={})
+
+    eventually(lambda: (site.folder / "taken").exists() and len((site.folder / "taken").read_bytes().split(b"\n")) > 2)
+
+    first, second = ((site.folder / "taken").read_bytes()).splitlines()
+    alert = json.loads(first.split(b" ", 2)[2])
+    assert (alert["small"], len(alert["text"]), alert["list"]) == (1, 1000, None)
+    assert alert["cut"]["text"] > 3 << 20
+    assert json.loads(second.split(b" ", 2)[2]) == {"name": "caf\u00e9 \ufffd"}
+
+
+def test_what_a_module_prints_is_in_the_log_and_breaks_nothing(site: Site, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    site.start(odd={"does": "prints"})
+
+    eventually(lambda: "alert: " in caplog.text and "complained" in caplog.text and "nonsense" in caplog.text)
+
+    messages = [one.getMessage() for one in caplog.records]
+    assert "[odd] printed  [31mred" in messages
+    assert '[odd] {"class":"nonsense"}' in messages
+    assert site.health("odd")["restarts"] == 0
+
+
+@pytest.mark.parametrize(
+    ("does", "reason"),
+    [
+        ("raises", "ended with status 1: RuntimeError: over board"),
+        ("returns", "returned without being told to stop"),
+        ("hangs", "was killed: it did not answer 3 pings"),
+        ("floods", "sent more alerts than it may"),
+        ("long", "broke the protocol: message: is longer than"),
+    ],
+)
+def test_a_module_that_misbehaves_is_started_again_and_the_reason_reported(site: Site, does: str, reason: str) -> None:
+    site.tell("refuse")
+    site.start(replace(QUICK, ping=0.3), odd={"does": does}, sink={})
+
+    eventually(lambda: len(site.pids("odd")) >= 2)
+
+    assert reason in site.health("odd")["last_error"]
+    assert site.health("odd")["restarts"] >= 1
+    assert not alive(int(site.pids("odd")[0]))
+    assert site.health("sink")["restarts"] == 0
+
+
+def test_pauses_between_restarts_grow(site: Site) -> None:
+    site.start(Timing(first_pause=0.3, longest_pause=60.0), odd={"does": "raises"})
+    began = time.monotonic()
+
+    eventually(lambda: site.health("odd")["restarts"] >= 3)
+
+    assert time.monotonic() - began > 0.6
+    assert site.health("odd")["state"] in ("waiting", "running")
+    with pytest.raises(Exception, match="module odd is not running: .*over board"):
+        site.supervisor.socket_of("odd")
+
+
+def test_a_module_that_does_not_stop_is_killed_in_time_with_all_it_started(site: Site) -> None:
+    site.start(odd={"does": "stubborn"}, source={"count": 10}, sink={})
+    eventually(lambda: site.pid("odd") and site.pid("source") and site.pid("sink"))
+    eventually(lambda: len(site.taken()) == 10)
+
+    assert site.stop() < 5
+
+    assert not any(alive(site.pid(name)) for name in ("odd", "source", "sink"))
+
+
+def test_a_modules_own_children_end_with_it(site: Site) -> None:
+    site.start(odd={"does": "breeds"})
+    eventually(lambda: (site.folder / "children").exists() and site.pids("odd"))
+    child = int((site.folder / "children").read_text())
+
+    os.kill(site.pid("odd"), signal.SIGKILL)
+
+    eventually(lambda: not alive(child))
+
+
+def test_questions_are_answered_and_bad_ones_harm_nobody(site: Site) -> None:
+    import socket
+
+    site.start(odd={"does": "asks"})
+    eventually(lambda: site.health("odd")["state"] == "running")
+    eventually(lambda: _registered(site, "odd"))
+    path = site.supervisor.socket_of("odd")
+
+    def raw(*parts: bytes) -> Any:
+        with socket.socket(socket.AF_UNIX) as connection:
+            connection.settimeout(10)
+            connection.connect(path)
+            with contextlib.suppress(OSError):
+                for part in parts:
+                    connection.sendall(part)
+                connection.shutdown(socket.SHUT_WR)
+            return json.loads(b"".join(iter(lambda: connection.recv(65536), b"")))
+
+    assert raw(b"not json\n")["success"] is False
+    assert raw(b"\n")["success"] is False
+    assert raw(b"")["success"] is False
+    assert raw(b"[" * 500_000 + b"\n")["success"] is False
+    assert "longer than" in raw(b"x" * (1 << 20), b"y\n")["errors"][0]
+    assert "no answer" in raw(b'{"word":"raise"}\n')["errors"][0]
+    silent = socket.socket(socket.AF_UNIX)
+    silent.connect(path)
+    assert raw(b'{"word":"bare"}\n')["elements"] == {"word": "bare"}
+    assert site.question("odd", {"word": "hello"}).elements == {"word": "hello"}
+    silent.close()
+    assert site.health("odd")["restarts"] == 0
+    mode = os.stat(path).st_mode & 0o777
+    assert (mode, os.stat(os.path.dirname(path)).st_mode & 0o777) == (0o600, 0o700)
+
+
+def _registered(site: Site, name: str) -> bool:
+    with contextlib.suppress(Exception):
+        return bool(site.supervisor.socket_of(name))
+    return False
