@@ -10,7 +10,7 @@
     class Port(Module[int]):
         info = ModuleInfo(name="port", summary="is a TCP port listening")
         parameters = Parameters(
-            Parameter(name="port", key="port", help="the port", kind=Kind.INTEGER, minimum=1, maximum=65535, required=True),
+            Parameter(name="port", key="port", help="the port", kind=Kind.INTEGER, minimum=1, maximum=65535),
         )
 
         def parse_parameters(self, raw: object, *, strict: bool = True) -> int:

@@ -69,7 +69,12 @@ def parse_regex(pattern: str, *, ignore_case: bool = False) -> Expression:
         TargetError: outside the subset or its limits; its ``text`` is the pattern and its ``position`` counts in it.
     """
     if len(pattern) > MAX_PATTERN:
-        raise TargetError(pattern, MAX_PATTERN, f"the pattern is longer than {MAX_PATTERN} characters")
+        raise TargetError(
+            pattern,
+            MAX_PATTERN,
+            f"the pattern is longer than {MAX_PATTERN} characters",
+            next_step="ask with a shorter one",
+        )
     parser = _Parser(pattern, ignore_case)
     if pattern.startswith("(?i)"):
         parser.position, parser.ignore_case = 4, True
@@ -128,7 +133,7 @@ class _Parser:
         self.ignore_case = ignore_case
         self.position = 0
 
-    def error(self, problem: str, next_step: str = "", *, at: int | None = None) -> TargetError:
+    def error(self, problem: str, next_step: str, *, at: int | None = None) -> TargetError:
         position = self.position if at is None else at
         return TargetError(self.pattern, position, f"in the regular expression: {problem}", next_step=next_step)
 
@@ -173,7 +178,9 @@ class _Parser:
         low = int(found[1])
         high = int(found[3]) if found[3] else (None if found[2] else low)
         if low > MAX_REPEAT or (high is not None and not low <= high <= MAX_REPEAT):
-            raise self.error(f"a repetition goes from a smaller to a larger number, at most {MAX_REPEAT}")
+            raise self.error(
+                f"a repetition goes from a smaller to a larger number, at most {MAX_REPEAT}", "write it as {2,5}"
+            )
         self.position = found.end()
         return low, high
 
@@ -202,11 +209,12 @@ class _Parser:
     def group(self, depth: int) -> Expression:
         start = self.position
         if depth >= MAX_GROUPS:
-            raise self.error(f"groups are nested deeper than {MAX_GROUPS}")
+            raise self.error(f"groups are nested deeper than {MAX_GROUPS}", "take some of the groups out")
         self.position += 1
         if self.pattern.startswith("?", self.position):
             if not self.pattern.startswith("?:", self.position):
-                raise self.error("only (?:…) and a leading (?i) are supported of the (?…) forms", at=start)
+                problem = "only (?:…) and a leading (?i) are supported of the (?…) forms"
+                raise self.error(problem, "write \\( for the character itself", at=start)
             self.position += 2
         inner = self.choice(depth + 1)
         if self.peek() != ")":
@@ -233,7 +241,7 @@ class _Parser:
                 if len(item) != 1 or len(last) != 1 or item[0][0] != item[0][1] or last[0][0] != last[0][1]:
                     raise self.error("a range goes from one character to another", "write the - as \\-", at=at)
                 if item[0][0] > last[0][0]:
-                    raise self.error("this range is the wrong way round", at=at)
+                    raise self.error("this range is the wrong way round", "write the smaller character first", at=at)
                 item = ((item[0][0], last[0][0]),)
             ranges += item
         self.position += 1
@@ -260,7 +268,7 @@ class _Parser:
         if found:
             code = int(found[1] or found[2], 16)
             if code == 0 or 0xD800 <= code <= 0xDFFF:
-                raise self.error("no text holds this character", at=at)
+                raise self.error("no text holds this character", "take it out", at=at)
             self.position = found.end()
             return ((code, code),)
         self.position += 1
