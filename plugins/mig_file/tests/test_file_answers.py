@@ -9,12 +9,12 @@ import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from mig_file import FileModule, tally
-from mig_file.filesystems import FileSystems
 
 from mig_core.domain.result import Coverage, ModuleResult, Skipped
 from mig_core.errors import ParameterError
 from mig_core.plugin.module import Context
+from mig_file import FileModule, tally
+from mig_file.filesystems import FileSystems
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from mig_file.expressions import mode_text, parse_age, parse_size
 from mig_file.timetext import duration_text, time_text
 

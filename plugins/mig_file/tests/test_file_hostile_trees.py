@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote_to_bytes
 
 import pytest
-from mig_file import FileModule, tally, walk
-from mig_file.naming import PathText
-from mig_file.tally import Tally
 
 from mig_core.domain.document import dump
 from mig_core.plugin.module import Context
+from mig_file import FileModule, tally, walk
+from mig_file.naming import PathText
+from mig_file.tally import Tally
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

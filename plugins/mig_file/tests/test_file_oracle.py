@@ -18,10 +18,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from mig_file import FileModule
 
 from mig_core.errors import ParameterError
 from mig_core.plugin.module import Context
+from mig_file import FileModule
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -6,6 +6,7 @@ import pytest
 import re2
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+
 from mig_file import syntax
 from mig_file.content import Block, block_of
 from mig_file.names import NameBatch

@@ -13,6 +13,7 @@ import pytest
 import re2
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+
 from mig_file import tally
 from mig_file.content import Question, Questions
 from mig_file.interruptions import DeadlinePassed

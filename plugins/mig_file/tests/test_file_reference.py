@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING, Any
 import re2
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+
+from mig_core.plugin.module import Context
 from mig_file import FileModule, roots
 from mig_file.evaluation import Evaluation
 from mig_file.expressions import mode_text, parse_size
 from mig_file.tally import Tally
-
-from mig_core.plugin.module import Context
 
 if TYPE_CHECKING:
     from mig_file.search import Search

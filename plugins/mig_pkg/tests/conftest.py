@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from mig_pkg import PkgModule
 
 from mig_core.plugin.module import Context
+from mig_pkg import PkgModule
 
 if TYPE_CHECKING:
     import pathlib

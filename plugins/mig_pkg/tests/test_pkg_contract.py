@@ -2,9 +2,8 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from mig_pkg import PkgModule
-
 from mig_core.testing.module_contract import ModuleContract
+from mig_pkg import PkgModule
 
 
 class TestPkgContract(ModuleContract):

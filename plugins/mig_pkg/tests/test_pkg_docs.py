@@ -7,6 +7,7 @@ import shlex
 from pathlib import Path
 
 import pytest
+
 from mig_pkg import PkgModule, status_file, tally
 from mig_pkg.inventory import SOURCES
 from mig_pkg.versions import COMPARE

@@ -14,11 +14,11 @@ import time
 from typing import Any
 
 import pytest
-from mig_pkg import PkgModule
 
 from mig_core.domain.result import ModuleResult
 from mig_core.errors import ParameterError
 from mig_core.plugin.module import Context
+from mig_pkg import PkgModule
 
 CASES = [
     json.loads(line) for line in (pathlib.Path(__file__).parent / "data" / "oracle_pkg.jsonl").read_text().splitlines()

@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import pytest
+
+from mig_core.errors import ParameterError
 from mig_pkg import PkgModule
 from mig_pkg.condition import Condition
 from mig_pkg.package import Package
-
-from mig_core.errors import ParameterError
 
 if TYPE_CHECKING:
     import pathlib

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from mig_pkg.versions import COMPARE, alpine, arch, debian, gem, pep440, redhat, semver
 
 if TYPE_CHECKING:
