@@ -24,7 +24,7 @@ import signal
 import socket
 import sys
 import time
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn, cast
 
 from mig_core.agent.confinement import become_subreaper, children
 from mig_core.agent.module_main import serve_request
@@ -94,12 +94,11 @@ class Zygote:
             self._modules = {name: manager.module(name) for name in manager.names()}
             failures.update(manager.failures)
         else:
-            from mig_core.plugin.manager import load_module
-
-            for name in found["names"]:
+            # Loaded and checked a moment ago, in a child; here without what finding them costs in memory.
+            for name, value in found["modules"].items():
                 try:
-                    self._modules[name] = load_module(name)
-                except Exception as error:  # a plugin's file may raise anything; it worked a moment ago
+                    self._modules[name] = _made(value)
+                except Exception as error:  # a plugin's file may raise anything
                     failures[name] = f"{type(error).__name__}: {error}"
         for module in self._modules.values():
             wanted.update(module.info.preload)
@@ -236,24 +235,33 @@ def _discover(allow: list[str], deny: list[str]) -> dict[str, Any]:
     try:
         found = json.loads(raw)
     except ValueError:
-        found = {"names": [], "failures": {"plugins": "looking for plugins ended without an answer"}, "hooks": False}
+        found = {"modules": {}, "failures": {"plugins": "looking for plugins ended without an answer"}, "hooks": False}
     return found
+
+
+def _made(value: str) -> Module[Any]:
+    """The module that an entry point's value, ``package:Class``, names."""
+    name, _, attribute = value.partition(":")
+    found = importlib.import_module(name)
+    for part in attribute.split("."):
+        found = getattr(found, part)
+    return cast("type[Module[Any]]", found)()
 
 
 def _report_discovery(writing: int, allow: list[str], deny: list[str]) -> NoReturn:
     try:
         from importlib.metadata import entry_points
 
-        from mig_core.plugin.manager import PluginManager
+        from mig_core.plugin.manager import MODULES, PluginManager, installed
 
         manager = PluginManager(allow=allow, deny=deny)
         found = {
-            "names": manager.names(),
+            "modules": {one.name: one.value for one in installed(MODULES) if one.name in manager.names()},
             "failures": {name: text[:_MAX_FAILURE_TEXT] for name, text in manager.failures.items()},
             "hooks": bool(entry_points(group="mig.agent")),
         }
     except Exception as error:  # one bad plugin must not keep the agent from starting
-        found = {"names": [], "failures": {"plugins": f"{type(error).__name__}: {error}"[:500]}, "hooks": False}
+        found = {"modules": {}, "failures": {"plugins": f"{type(error).__name__}: {error}"[:500]}, "hooks": False}
     try:
         raw = json.dumps(found).encode("ascii")
         while raw:
