@@ -94,7 +94,10 @@ class RabbitmqResources:
     async def _known_and(self, form: dict[str, str], allowed: bool) -> Reply:
         """Also asks whether the agent is still approved: a connection may outlive that."""
         agent = _login(form)
-        return _answer(allowed and agent is not None and bool(await self._agents.public_keys([agent])))
+        if not allowed or agent is None:
+            return _answer(False)
+        # RabbitMQ asks several questions right after each login; only later ones cost a look into the table.
+        return _answer(self._tokens.seen(agent) or bool(await self._agents.public_keys([agent])))
 
 
 def _form(call: Call) -> dict[str, str]:
