@@ -203,7 +203,9 @@ class GnupgSigner:
 
 
 def secret_keys(home: Path | None) -> tuple[KeyInfo, ...]:
-    """The secret keys of a home (None: the investigator's own) that can sign now, by fingerprint."""
+    """The secret keys of a home (None: the investigator's own) that can sign now, by fingerprint; none of no home."""
+    if home is not None and not home.is_dir():
+        return ()
     listing = _open_secret(home).list_keys(secret=True)
     return tuple(key for key, _, abilities in listed_keys(listing) if "S" in abilities)
 

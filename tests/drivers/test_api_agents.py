@@ -10,6 +10,7 @@ import pytest
 
 from mig_core.domain.envelope import Envelope
 from mig_core.errors import ApiError
+from mig_core.relay.topology import COMMANDS, INBOUND
 from mig_core.testing.api_site import ENROLMENT_SECRET, SampleAgent
 
 if TYPE_CHECKING:
@@ -193,8 +194,8 @@ def test_rabbitmq_lets_an_agent_read_its_own_queue_and_write_its_own_messages_on
     def may(name: str, permission: str, resource: str = "queue") -> str:
         return ask_rabbitmq(api_site, "resource", **me, resource=resource, name=name, permission=permission)
 
-    def publish(key: str) -> str:
-        topic = {"resource": "topic", "name": "mig.inbound", "permission": "write"}
+    def publish(exchange: str, key: str) -> str:
+        topic = {"resource": "topic", "name": exchange, "permission": "write"}
         return ask_rabbitmq(api_site, "topic", **me, **topic, routing_key=key)
 
     assert ask_rabbitmq(api_site, "vhost", **me) == "allow"
@@ -203,9 +204,10 @@ def test_rabbitmq_lets_an_agent_read_its_own_queue_and_write_its_own_messages_on
     assert may(f"mig.agent.{agent.id}", "configure") == "deny"
     assert may(f"mig.agent.{other.id}", "read") == "deny"
     assert may("mig.results", "read") == "deny"
-    assert may("mig.inbound", "write", "exchange") == "allow"
-    assert publish(f"result.{agent.id}") == "allow"
-    assert publish(f"result.{other.id}") == "deny"
+    assert may(INBOUND, "write", "exchange") == "allow"
+    assert may(INBOUND, "read", "exchange") == "deny"
+    assert may(COMMANDS, "write", "exchange") == "deny"
+    assert [publish(exchange, "result") for exchange in (INBOUND, "amq.topic")] == ["deny", "deny"]
 
 
 def test_rabbitmq_denies_a_retired_agent_everything(api_site: ApiSite) -> None:

@@ -32,7 +32,7 @@ TOKENS = {"agent-1": "right-token", "agent-2": "other-token"}
 
 
 def rules(question: str, fields: Mapping[str, str]) -> bool:
-    """What mig-api would say: an agent reads its own queue and publishes with its own routing key."""
+    """What mig-api would say: an agent reads its own queue and publishes to one exchange."""
     agent = fields["username"]
     match question:
         case "user":
@@ -41,9 +41,11 @@ def rules(question: str, fields: Mapping[str, str]) -> bool:
             return agent in TOKENS and fields["vhost"] == "mig"
         case "resource":
             wanted = (fields["resource"], fields["name"], fields["permission"])
-            return wanted in {("queue", f"mig.agent.{agent}", "read"), ("exchange", "mig.t.toscheduler", "write")}
-        case "topic":
-            return fields["routing_key"] == f"result.{agent}"
+            return wanted in {
+                ("queue", f"mig.agent.{agent}", "read"),
+                ("exchange", "mig.t.toscheduler", "write"),
+                ("exchange", "mig.t.topics", "write"),
+            }
     return False
 
 
@@ -72,13 +74,15 @@ def broker(rabbitmq_server: PrivateRabbitMQ, login_authority: LoginAuthority) ->
     login_authority.decide = rules
     with connected(rabbitmq_server.scheduler_url) as connection:
         channel = connection.channel()
-        channel.exchange_declare("mig.t.toscheduler", "topic")
+        channel.exchange_declare("mig.t.toscheduler", "direct")
+        channel.exchange_declare("mig.t.topics", "topic")
         for agent in TOKENS:
             channel.queue_declare(f"mig.agent.{agent}")
     yield rabbitmq_server
     with connected(rabbitmq_server.scheduler_url) as connection:
         channel = connection.channel()
         channel.exchange_delete("mig.t.toscheduler")
+        channel.exchange_delete("mig.t.topics")
         for agent in TOKENS:
             channel.queue_delete(f"mig.agent.{agent}")
     login_authority.decide = lambda question, fields: False
@@ -152,21 +156,35 @@ def test_an_agent_may_not_declare_anything(broker: PrivateRabbitMQ) -> None:
             assert refused.value.reply_code == 403
 
 
-def test_the_routing_key_of_what_an_agent_publishes_is_asked_about(
+def test_an_agent_that_claims_to_be_another_is_found_out_without_a_question_for_each_message(
     broker: PrivateRabbitMQ, login_authority: LoginAuthority
 ) -> None:
     with connected(broker.amqp_url("agent-1", "right-token")) as connection:
         channel = connection.channel()
         channel.confirm_delivery()
-        channel.basic_publish("mig.t.toscheduler", "result.agent-1", b"mine")
+        channel.basic_publish("mig.t.toscheduler", "heartbeat", b"mine", pika.BasicProperties(user_id="agent-1"))
+        before = len(login_authority.asked)
+        channel.basic_publish("mig.t.toscheduler", "result", b"mine", pika.BasicProperties(user_id="agent-1"))
         with pytest.raises(pika.exceptions.ChannelClosedByBroker) as refused:
-            channel.basic_publish("mig.t.toscheduler", "result.agent-2", b"forged")
+            channel.basic_publish("mig.t.toscheduler", "result", b"forged", pika.BasicProperties(user_id="agent-2"))
+
+    assert refused.value.reply_code == 406
+    assert login_authority.asked[before:] == []
+
+
+def test_a_topic_exchanges_routing_keys_are_asked_about_and_refused(
+    broker: PrivateRabbitMQ, login_authority: LoginAuthority
+) -> None:
+    with connected(broker.amqp_url("agent-1", "right-token")) as connection:
+        channel = connection.channel()
+        channel.confirm_delivery()
+        with pytest.raises(pika.exceptions.ChannelClosedByBroker) as refused:
+            channel.basic_publish("mig.t.topics", "result.agent-1", b"{}")
 
     assert refused.value.reply_code == 403
     asked = [fields for question, fields in login_authority.asked if question == "topic"]
-    assert {"name": "mig.t.toscheduler", "permission": "write", "routing_key": "result.agent-2"}.items() <= asked[
-        -1
-    ].items()
+    wanted = {"name": "mig.t.topics", "permission": "write", "routing_key": "result.agent-1"}
+    assert wanted.items() <= asked[-1].items()
 
 
 def test_the_scheduler_may_touch_only_what_begins_with_mig(broker: PrivateRabbitMQ) -> None:

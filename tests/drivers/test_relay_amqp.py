@@ -46,8 +46,6 @@ class Tokens:
                 return topology.may_enter(agent, fields["vhost"])
             case "resource":
                 return topology.may(agent, fields["resource"], fields["name"], fields["permission"])
-            case "topic":
-                return topology.may_topic(agent, fields["name"], fields["routing_key"], fields["permission"])
         return False
 
 
@@ -116,20 +114,19 @@ async def attempt(server: PrivateRabbitMQ, agent: AgentId, token: str, what: str
     ("what", "arguments"),
     [
         ("consume", {"queue": "mig.agent.{other}"}),
-        ("consume", {"queue": "mig.results"}),
-        ("consume", {"queue": "mig.heartbeats"}),
-        ("publish", {"exchange": "mig.inbound", "key": "result.{other}"}),
-        ("publish", {"exchange": "mig.inbound", "key": "command.{agent}"}),
-        ("publish", {"exchange": "mig.commands", "key": "{other}"}),
-        ("publish", {"exchange": "mig.commands", "key": "{agent}"}),
+        ("consume", {"queue": topology.RESULTS}),
+        ("consume", {"queue": topology.HEARTBEATS}),
+        ("publish", {"exchange": topology.COMMANDS, "key": "{other}"}),
+        ("publish", {"exchange": topology.COMMANDS, "key": "{agent}"}),
         ("publish", {"exchange": "", "key": "mig.agent.{other}"}),
-        ("publish", {"exchange": "", "key": "mig.results"}),
+        ("publish", {"exchange": "", "key": topology.RESULTS}),
         ("queue_declare", {"queue": "mig.mine", "durable": True}),
         ("queue_delete", {"queue": "mig.agent.{agent}"}),
-        ("queue_purge", {"queue": "mig.results"}),
-        ("queue_bind", {"queue": "mig.agent.{agent}", "exchange": "mig.inbound", "routing_key": "result.#"}),
+        ("queue_purge", {"queue": topology.RESULTS}),
+        ("queue_bind", {"queue": "mig.agent.{agent}", "exchange": topology.INBOUND, "routing_key": "result"}),
         ("exchange_declare", {"exchange": "mig.mine"}),
-        ("exchange_delete", {"exchange": "mig.inbound"}),
+        ("exchange_bind", {"destination": topology.COMMANDS, "source": topology.INBOUND, "routing_key": "result"}),
+        ("exchange_delete", {"exchange": topology.INBOUND}),
     ],
 )
 def test_an_agents_login_is_refused_everything_but_its_own(
@@ -149,25 +146,89 @@ def test_an_agents_login_is_refused_everything_but_its_own(
     platform.close()
 
 
+async def publish_as(broker: Broker, user_id: str | None) -> tuple[Outcome, int]:
+    """One result with this ``user_id``: what became of it, and why the broker closed the channel."""
+    connection = await AmqpConnection.open(broker)
+    channel = await connection.channel()
+    outcome: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
+    channel.publish(topology.INBOUND, Kind.RESULT, body(by=user_id), outcome.set_result, user_id=user_id)
+    await outcome
+    await connection.close()
+    return outcome.result(), channel.reply_code
+
+
+@pytest.mark.parametrize("claim", ["{other}", "scheduler", ""])
 def test_an_agent_cannot_speak_in_anothers_name(
-    rabbitmq_server: PrivateRabbitMQ, amqp: RelayPair, tokens: Tokens
+    rabbitmq_server: PrivateRabbitMQ, amqp: RelayPair, tokens: Tokens, claim: str
 ) -> None:
     agent, other = new_agent_id(), new_agent_id()
     platform = PlatformEnd(amqp.new_platform()).open()
+    broker = Broker.from_url(rabbitmq_server.amqp_url("", ""), login=(agent, tokens.issue(agent)))
 
-    async def publish_as_other() -> tuple[Outcome, int]:
-        broker = Broker.from_url(rabbitmq_server.amqp_url("", ""), login=(agent, tokens.issue(agent)))
+    refused = asyncio.run(publish_as(broker, claim.format(other=other)))
+    taken, _ = asyncio.run(publish_as(broker, agent))
+
+    assert refused == (Outcome.DENIED, 406)
+    assert taken is Outcome.TAKEN
+    assert [(one.agent, one.body) for one in platform.take(1)] == [(agent, body(by=agent))]
+    platform.close()
+
+
+def test_a_message_that_names_no_agent_is_from_nobody(
+    rabbitmq_server: PrivateRabbitMQ, amqp: RelayPair, tokens: Tokens
+) -> None:
+    agent = new_agent_id()
+    platform = PlatformEnd(amqp.new_platform()).open()
+    as_agent = Broker.from_url(rabbitmq_server.amqp_url("", ""), login=(agent, tokens.issue(agent)))
+    as_scheduler = Broker.from_url(rabbitmq_server.scheduler_url)
+
+    asyncio.run(publish_as(as_agent, None))
+    asyncio.run(publish_as(as_scheduler, "scheduler"))
+
+    assert [(one.kind, one.agent) for one in platform.take(2)] == [(Kind.RESULT, "")] * 2
+    platform.close()
+
+
+def test_an_agent_that_says_what_nobody_collects_is_told(
+    rabbitmq_server: PrivateRabbitMQ, amqp: RelayPair, tokens: Tokens
+) -> None:
+    agent = new_agent_id()
+    platform = PlatformEnd(amqp.new_platform()).open()
+    broker = Broker.from_url(rabbitmq_server.amqp_url("", ""), login=(agent, tokens.issue(agent)))
+
+    async def publish() -> Outcome:
         connection = await AmqpConnection.open(broker)
-        channel = await connection.channel()
         outcome: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
-        key = topology.inbound_key(Kind.RESULT, agent)
-        channel.publish(topology.INBOUND, key, b"{}", outcome.set_result, user_id=other)
+        channel = await connection.channel()
+        channel.publish(topology.INBOUND, "command", b"{}", outcome.set_result, user_id=agent)
         await outcome
         await connection.close()
-        return outcome.result(), channel.reply_code
+        return outcome.result()
 
-    assert asyncio.run(publish_as_other()) == (Outcome.DENIED, 406)
+    assert asyncio.run(publish()) is Outcome.RETURNED
     platform.close()
+
+
+def test_the_broker_asks_nothing_more_for_an_agents_second_kind_of_message(
+    amqp: RelayPair, login_authority: LoginAuthority
+) -> None:
+    agent = new_agent_id()
+    ends = Ends(amqp)
+    platform = ends.platform()
+    platform.call(platform.relay.admit([agent]))
+    sender = ends.agent(agent)
+    sender.relay.publish(Kind.HEARTBEAT, body(beat=1))
+    before = len(login_authority.asked)
+
+    sender.relay.publish(Kind.RESULT, body(answer=1))
+
+    assert login_authority.asked[before:] == []
+    assert {question for question, fields in login_authority.asked if fields["username"] == agent} == {
+        "user",
+        "vhost",
+        "resource",
+    }
+    ends.close()
 
 
 def test_a_wrong_token_is_denied_until_it_is_known(rabbitmq_server: PrivateRabbitMQ, tokens: Tokens) -> None:

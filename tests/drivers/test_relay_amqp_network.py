@@ -251,10 +251,9 @@ def test_the_rules_name_every_place_and_nothing_else() -> None:
         if topology.may(agent, resource, name, permission)
     }
 
-    assert allowed == {("queue", f"mig.agent.{agent}", "read"), ("exchange", "mig.inbound", "write")}
-    assert topology.may_topic(agent, "mig.inbound", f"result.{agent}", "write")
-    assert not topology.may_topic(agent, "mig.inbound", f"result.{other}", "write")
-    assert not topology.may_topic(agent, "mig.inbound", f"result.{agent}", "read")
+    assert allowed == {("queue", f"mig.agent.{agent}", "read"), ("exchange", topology.INBOUND, "write")}
     assert not topology.may("results", "queue", "mig.agent.results", "read")
     assert not topology.may_enter(agent, "/")
     assert not topology.may_enter("scheduler", "mig")
+    assert topology.sender(agent) == agent
+    assert [topology.sender(one) for one in ("", "scheduler", f"{agent}\n", f"result.{agent}")] == [""] * 4

@@ -1,4 +1,4 @@
-"""The supervisor with real processes: alerts arrive, whoever is killed; modules that misbehave are ended and reported."""
+"""The supervisor with real processes: alerts arrive whoever is killed; who misbehaves is ended and reported."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ import threading
 import time
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -97,7 +98,7 @@ class Site:
     def taken(self, name: str = "source") -> list[int]:
         """Numbers of the alerts in the order in which the sink got them."""
         path = self.folder / "taken"
-        lines = path.read_bytes().splitlines() if path.exists() else []
+        lines = path.read_bytes().split(b"\n")[:-1] if path.exists() else []
         split = (line.split(b" ", 2) for line in lines)
         return [json.loads(raw)["n"] for _, module, raw in split if module == name.encode()]
 
@@ -123,6 +124,19 @@ def site(tmp_path: Path, plugin_environment: dict[str, str]) -> Iterator[Site]:
     site = Site(tmp_path, ("env", path, sys.executable, "-m", "mig_core.agent.main"))
     yield site
     site.stop()
+
+
+def running(site: Site, name: str) -> bool:
+    return site.pid(name) > 0 and alive(site.pid(name))
+
+
+def restarted(site: Site, name: str, before: int) -> bool:
+    return len(site.pids(name)) > before
+
+
+def complete(site: Site, name: str, count: int) -> bool:
+    """Whether each of so many alerts has come."""
+    return set(site.taken(name)) >= set(range(1, count + 1))
 
 
 def in_order(numbers: list[int]) -> bool:
@@ -166,12 +180,12 @@ def test_alerts_survive_the_death_of_every_part_at_random_moments(site: Site) ->
     for _ in range(12):
         name = chance.choice(("source", "second", "sink", "sink"))
         before = len(site.pids(name))
-        eventually(lambda name=name: site.pid(name) and alive(site.pid(name)))
+        eventually(partial(running, site, name))
         time.sleep(chance.random() * 0.4)
         if chance.random() < 0.3:
             site.tell("slow")
         os.kill(site.pid(name), signal.SIGKILL)
-        eventually(lambda name=name, before=before: len(site.pids(name)) > before)
+        eventually(partial(restarted, site, name, before))
         with contextlib.suppress(FileNotFoundError):
             site.tell("slow", off=True)
 
@@ -179,7 +193,7 @@ def test_alerts_survive_the_death_of_every_part_at_random_moments(site: Site) ->
     sent = {name: site.sent(name) for name in ("source", "second")}
     site.start(sink={}, source={"count": 0}, second={"count": 0})
     for name, count in sent.items():
-        eventually(lambda name=name, count=count: set(site.taken(name)) >= set(range(1, count + 1)))
+        eventually(partial(complete, site, name, count))
         assert count > 1000
         assert in_order(site.taken(name))
 
@@ -299,7 +313,7 @@ def test_pauses_between_restarts_grow(site: Site) -> None:
 
     assert time.monotonic() - began > 0.6
     assert site.health("odd")["state"] in ("waiting", "running")
-    with pytest.raises(Exception, match="module odd is not running: .*over board"):
+    with pytest.raises(Exception, match=r"module odd is not running: .*over board"):
         site.supervisor.socket_of("odd")
 
 
@@ -355,6 +369,20 @@ def test_questions_are_answered_and_bad_ones_harm_nobody(site: Site) -> None:
     assert site.health("odd")["restarts"] == 0
     mode = os.stat(path).st_mode & 0o777
     assert (mode, os.stat(os.path.dirname(path)).st_mode & 0o777) == (0o600, 0o700)
+
+
+def test_a_state_directory_with_a_long_name_is_no_obstacle(site: Site) -> None:
+    site.state = site.folder / ("long" * 25)
+    site.state.mkdir(mode=0o700)
+    site.start(odd={"does": "asks"})
+    eventually(lambda: _registered(site, "odd"))
+    socket = Path(site.supervisor.socket_of("odd"))
+
+    assert site.question("odd", "hello").elements == "hello"
+    site.stop()
+
+    assert len(str(socket)) < 100
+    assert not socket.parent.exists()
 
 
 def _registered(site: Site, name: str) -> bool:

@@ -66,7 +66,11 @@ class Source(Lasting):
             with open(noted, "rb") as file:
                 number = int((file.read().rstrip(b"\n").rpartition(b"\n")[2] or b"0").split(b"\n")[-1])
         pad = "x" * config.get("size", 10)
-        service.answer_with(lambda raw: ModuleResult(True, True, {"asked": raw, "number": number}))
+
+        def answer(raw: Any) -> ModuleResult:
+            return ModuleResult(True, True, {"asked": raw, "number": number})
+
+        service.answer_with(answer)
         note = os.open(noted, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
         while not service.stopping.is_set() and number < config.get("count", 1 << 60):
             if service.alert({"n": number + 1, "from": self.info.name, "pad": pad}):
@@ -93,7 +97,9 @@ class Sink(Lasting):
     def serve(self, service: Service) -> None:
         folder = str(service.config["folder"])
         append(f"{folder}/sink.pids", f"{os.getpid()}\n")
-        taken = os.open(f"{folder}/taken", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        taken = os.open(f"{folder}/taken", os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
+        # The last process may have been killed in the middle of a line that it did not accept.
+        os.ftruncate(taken, os.pread(taken, os.fstat(taken).st_size, 0).rfind(b"\n") + 1)
         batches: list[int] = []
 
         def take(alerts: Sequence[Incoming]) -> None:

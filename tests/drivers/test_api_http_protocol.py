@@ -1,0 +1,61 @@
+"""What mig-api takes from a peer that never comes to the end of a head, or of the trailers behind a body."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+from typing import TYPE_CHECKING
+
+import pytest
+
+from mig_core.api.http_protocol import MAX_HEAD_BYTES
+
+if TYPE_CHECKING:
+    from mig_core.testing.api_site import ApiSite
+
+POST = b"POST /api/v1/login HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n"
+ENOUGH = 8 << 20
+"""Bytes that are far more than the socket's buffers and the bound together."""
+
+
+def talk(site: ApiSite, beginning: bytes, piece: bytes, *, sizes: int = ENOUGH) -> tuple[bytes, int]:
+    """Sends the beginning, then the piece again and again; gives the answer, and how many bytes could be sent."""
+    host, _, port = site.address.rpartition(":")
+    sent = 0
+    answer = b""
+    with socket.create_connection((host, int(port)), timeout=10) as connection:
+        with contextlib.suppress(ConnectionError):  # cut off, as it should be
+            connection.sendall(beginning)
+            while sent < sizes:
+                connection.sendall(piece)
+                sent += len(piece)
+        with contextlib.suppress(ConnectionError):  # what was still under way made the system drop the answer
+            answer = connection.recv(65536)
+    return answer, sent
+
+
+@pytest.mark.parametrize(
+    ("beginning", "piece"),
+    [
+        (b"GET /", b"a" * 8192),
+        (b"GET / HTTP/1.1\r\nX-Endless: ", b"a" * 8192),
+        (b"GET / HTTP/1.1\r\n", b"X-Another: one\r\n" * 512),
+        (POST + b"0\r\n", b"X-Trailer: one\r\n" * 512),
+        (POST + b"1;", b"a" * 8192),
+    ],
+    ids=["address", "one header", "many headers", "trailers", "a chunk's extension"],
+)
+def test_a_peer_that_never_comes_to_an_end_is_cut_off(api_site: ApiSite, beginning: bytes, piece: bytes) -> None:
+    answer, sent = talk(api_site, beginning, piece)
+
+    assert sent < ENOUGH
+    assert answer == b"" or answer.startswith(b"HTTP/1.1 400")
+    assert api_site.ask("GET", "/healthz").status == 200
+
+
+def test_a_head_that_is_large_but_ends_is_answered(api_site: ApiSite) -> None:
+    head = b"GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\nX-Large: "
+
+    answer, _ = talk(api_site, head, b"a" * (MAX_HEAD_BYTES // 2) + b"\r\n\r\n", sizes=1)
+
+    assert answer.startswith(b"HTTP/1.1 200")
