@@ -11,9 +11,9 @@ import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from mig_memory import MemoryModule
 
 from mig_core.plugin.module import Context
+from mig_memory import MemoryModule
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from mig_memory import MemoryModule
-
 from mig_core.testing.module_contract import ModuleContract
+from mig_memory import MemoryModule
 
 
 class TestMemoryContract(ModuleContract):

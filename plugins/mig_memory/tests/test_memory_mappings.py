@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from hypothesis import given
 from hypothesis import strategies as st
+
 from mig_memory import mappings
 from mig_memory.mappings import Mapping
 from mig_memory.search import Extent

@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from mig_memory import MemoryModule
 
 from mig_core.errors import ParameterError
 from mig_core.plugin.module import Context
 from mig_core.testing.services import service_missing
+from mig_memory import MemoryModule
 
 if TYPE_CHECKING:
     from mig_core.domain.result import ModuleResult

@@ -7,6 +7,7 @@ import re
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from mig_memory import bytesyntax, patterns
 
 
@@ -106,7 +107,7 @@ def test_a_large_expression_is_still_compiled_when_its_alternatives_are_too_many
 
 def test_many_patterns_stay_within_the_modules_memory() -> None:
     assert patterns.memory_for_each(1) == 8 << 20
-    assert patterns.memory_for_each(24) == 1 << 20
+    assert patterns.memory_for_each(16) == 1 << 20
 
 
 alphabet = st.text("ab.é\\^$[]()|?{}12wWdDxQE-iPs:", max_size=12)
@@ -146,6 +147,23 @@ def test_a_byte_string_is_found_exactly_where_it_is(needle: bytes, before: bytes
 
     assert find(whole, 0, len(whole))
     assert find(before + after, 0, len(before + after)) == (re.search(re.escape(needle), before + after) is not None)
+
+
+@settings(max_examples=300, deadline=None)
+@given(rest=st.binary(max_size=3), zeros=st.integers(0, 4), data=st.text("\x00\x01\x02", max_size=400))
+def test_a_byte_string_that_begins_with_zeros_is_found_among_zeros(rest: bytes, zeros: int, data: str) -> None:
+    needle, whole = bytes(zeros) + (rest or b"\1"), data.encode()
+
+    assert patterns.for_bytes(needle, memory=1 << 20).find(memoryview(whole), 0, len(whole)) == (needle in whole)
+
+
+@settings(max_examples=100, deadline=None)
+@given(end=st.integers(0, 300), start=st.integers(0, 300))
+def test_a_byte_string_that_begins_with_zeros_is_found_only_within_the_range(start: int, end: int) -> None:
+    whole = b"\0\1" * 150
+    start = min(start, end)
+
+    assert patterns.for_bytes(b"\0\1\0\1", memory=1 << 20).find(whole, start, end) == (b"\0\1\0\1" in whole[start:end])
 
 
 def test_the_longest_byte_string_is_searched() -> None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from mig_memory import patterns
 from mig_memory.patterns import Battery
 from mig_memory.window import Window
@@ -85,7 +86,7 @@ def windowed(battery: Battery, given_pieces: list[Piece], chunk: int) -> set[int
 
 def tight(pattern: patterns.Pattern, overlap: int) -> patterns.Pattern:
     """A pattern whose overlap is as small as its matches allow, so that borders are as cruel as they can be."""
-    return patterns.Pattern(pattern.find, min(pattern.overlap, overlap), pattern.source)
+    return patterns.Pattern(pattern.find, min(pattern.overlap, overlap), overlap + 1, pattern.source)
 
 
 ALL = [tight(patterns.for_contents(text, memory=1 << 20), MOST) for text in EXPRESSIONS] + [
@@ -94,7 +95,7 @@ ALL = [tight(patterns.for_contents(text, memory=1 << 20), MOST) for text in EXPR
 REFERENCE = [re.compile(source) for source in EXPRESSIONS.values()] + [
     re.compile(re.escape(bytes.fromhex(needle))) for needle in NEEDLES
 ]
-TOGETHER = Battery(ALL, memory=1 << 20)
+TOGETHER = Battery(ALL)
 
 
 @settings(max_examples=1500, deadline=None)
@@ -110,7 +111,7 @@ def test_nothing_is_missed_or_invented_wherever_the_borders_lie(given_pieces: li
 @settings(max_examples=200, deadline=None)
 @given(given_pieces=pieces, chunk=st.integers(2, 40), index=st.integers(0, len(ALL) - 1))
 def test_a_pattern_alone_gives_the_same_as_among_others(given_pieces: list[Piece], chunk: int, index: int) -> None:
-    alone = windowed(Battery([ALL[index]], memory=1 << 20), given_pieces, chunk)
+    alone = windowed(Battery([ALL[index]]), given_pieces, chunk)
 
     assert bool(alone) == (index in windowed(TOGETHER, given_pieces, chunk))
 
@@ -119,7 +120,7 @@ def test_a_pattern_alone_gives_the_same_as_among_others(given_pieces: list[Piece
 @given(before=st.integers(0, 3000), chunk=st.integers(1, 200), length=st.integers(2, 500))
 def test_a_byte_string_longer_than_the_reads_is_found_across_them(before: int, chunk: int, length: int) -> None:
     needle = bytes(1 + number % 250 for number in range(length))
-    battery = Battery([patterns.for_bytes(needle, memory=1 << 20)], memory=1 << 20)
+    battery = Battery([patterns.for_bytes(needle, memory=1 << 20)])
 
     assert windowed(battery, [Piece(data=b"x" * before + needle + b"y")], chunk) == {0}
     assert windowed(battery, [Piece(data=b"x" * before + needle[:-1] + b"y" + needle[-1:])], chunk) == set()
@@ -131,13 +132,33 @@ def test_an_expression_without_a_bound_is_found_across_borders_up_to_the_documen
     inside = patterns.LONGEST_UNBOUNDED - len("BEGINEND")
     text = b"x" * ((1 << 20) - 100) + b"BEGIN" + b"-" * inside + b"END" + b"x" * (1 << 20)
 
-    assert windowed(Battery([one], memory=1 << 20), [Piece(data=text)], 1 << 20) == {0}
+    assert windowed(Battery([one]), [Piece(data=text)], 1 << 20) == {0}
+
+
+UNBOUNDED = {"(?s)a.*b": rb"(?s)a.*b", r"a\x00+b": rb"a\x00+b", r"a\x00{20,}b": rb"a\x00{20,}b", "a[^c]*c": rb"a[^c]*c"}
+UNBOUNDED_TOGETHER = Battery([patterns.for_contents(one, memory=1 << 20) for one in UNBOUNDED])
+long_pieces = st.lists(
+    st.builds(Piece, data=st.text("abc\x00", min_size=1, max_size=30).map(lambda text: text.encode()))
+    | st.builds(Piece, zeros=st.integers(1, 10_000))
+    | st.just(Piece(gap=True)),
+    max_size=6,
+)
+
+
+@settings(max_examples=300, deadline=None)
+@given(given_pieces=long_pieces, chunk=st.integers(2, 5000))
+def test_runs_of_zeros_may_be_shortened_without_any_expression_noticing(given_pieces: list[Piece], chunk: int) -> None:
+    found = windowed(UNBOUNDED_TOGETHER, given_pieces, chunk)
+
+    texts = texts_of(given_pieces)
+    references = [re.compile(source) for source in UNBOUNDED.values()]
+    assert found == {index for index, one in enumerate(references) if any(one.search(text) for text in texts)}
 
 
 def test_the_pool_of_slow_patterns_finds_what_each_of_them_finds() -> None:
     expressions = ["[a-f]+1", "[g-k]+2", "(?i)needle", "[0-9]{3}-[0-9]{3}", "literal"]
-    battery = Battery([patterns.for_contents(one, memory=1 << 20) for one in expressions], memory=1 << 20)
-    assert {0, 1, 3} <= battery._pooled
+    battery = Battery([patterns.for_contents(one, memory=1 << 20) for one in expressions])
+    assert battery._pooled == {0, 1, 2, 3, 4}
 
     text = b"zz 555-123 zzz NeEdLe zzz hhh2 literal"
 

@@ -52,7 +52,7 @@ class _Verdict:
 class Evaluation:
     """The searches of one run, and what they have found so far."""
 
-    def __init__(self, searches: Sequence[Search], expired: Callable[[], bool]) -> None:
+    def __init__(self, searches: Sequence[Search], expired: Callable[[], bool], *, max_rows: int = MAX_ROWS) -> None:
         self.books = Tally()
         self.hits = 0
         self.slots = [
@@ -60,6 +60,7 @@ class Evaluation:
         ]
         self._searches = [one for one in searches if one.checks]
         self._expired = expired
+        self._max_rows = max_rows
         self._needs_libraries = any(one.of(CheckKind.LIBRARY) for one in self._searches)
         self._log_failures = any(one.logfailures for one in searches)
         wanted = dict.fromkeys(check for one in self._searches for check in one.checks)
@@ -71,7 +72,7 @@ class Evaluation:
         in_memory = [check for check in wanted if check.kind in IN_MEMORY]
         self._index = {check: index for index, check in enumerate(in_memory)}
         memory = patterns.memory_for_each(len(in_memory))
-        self._battery = patterns.Battery([_pattern(check, memory) for check in in_memory], memory=memory)
+        self._battery = patterns.Battery([_pattern(check, memory) for check in in_memory])
         self._thread = threading.local()
         self._privileged = processes.may_read_all()
         self._denied = tally.DENIED if self._privileged else tally.DENIED_UNPRIVILEGED
@@ -100,17 +101,14 @@ class Evaluation:
         self.books.add(verdict.books)
         for index in verdict.slots:
             self.hits += 1
-            if self.hits <= MAX_ROWS:
+            if self.hits <= self._max_rows:
                 self.slots[index].hits.append(verdict.described)
             else:
                 self.books.skip(tally.FULL)
 
     def _examine(self, pid: int, askers: Askers) -> _Verdict:
         books = Tally()
-        if not self._searches:
-            return _Verdict(books)
-        if pid == askers.own:
-            books.skip(tally.ITSELF)
+        if not self._searches or pid == askers.own:
             return _Verdict(books)
         example = f"process {pid}"
         if self._expired():
@@ -132,7 +130,6 @@ class Evaluation:
 
     def _judge(self, process: Process, books: Tally, *, asks: bool) -> _Verdict:
         if not process.has_memory():
-            books.skip(tally.KERNEL)
             return _Verdict(books)
         name = name_of(process)
         passed = self._by_path(process, name)

@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 _LINE = re.compile(rb"([0-9a-f]+)-([0-9a-f]+) (\S{4}) ([0-9a-f]+) \S+ (\d+) *(.*)")
 _KERNEL_DATA = (b"[vsyscall]", b"[vvar")
 _DELETED = b" (deleted)"
-_IN_MEMORY = (b"/dev/shm/", b"/dev/zero", b"/memfd:", b"/SYSV")
+_HUGE_PAGES = (b"/anon_hugepage", b"/dev/hugepages/")
+_IN_MEMORY = (b"/dev/shm/", b"/dev/zero", b"/memfd:", b"/SYSV", *_HUGE_PAGES)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +51,11 @@ class Mapping:
         if self.path.startswith(_IN_MEMORY):
             return False
         return self.path.startswith((b"/dev/", b"/sys/", b"/proc/", b"anon_inode:"))
+
+    @property
+    def has_huge_pages(self) -> bool:
+        """Whether it is of huge pages that the system keeps for programs: reading an unused one would use it up."""
+        return self.path.startswith(_HUGE_PAGES)
 
     @property
     def has_file(self) -> bool:

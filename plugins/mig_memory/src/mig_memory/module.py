@@ -39,6 +39,10 @@ class MemoryModule(Module[tuple[Search, ...]]):
     )
     parameters = declaration.PARAMETERS
 
+    def __init__(self, partial_interval: float = PARTIAL_INTERVAL) -> None:
+        """``partial_interval``: seconds between partial results, at least."""
+        self._partial_interval = partial_interval
+
     def parse_parameters(self, raw: object, *, strict: bool = True) -> tuple[Search, ...]:
         """The searches. ``strict`` also refuses a search without any check.
 
@@ -63,13 +67,13 @@ class MemoryModule(Module[tuple[Search, ...]]):
         def result(*, partial: bool) -> ModuleResult:
             return _result(parameters, evaluation, tuple(errors), time.monotonic_ns() - started, partial=partial)
 
-        due = time.monotonic() + PARTIAL_INTERVAL
+        due = time.monotonic() + self._partial_interval
         for _ in evaluation.look_at(processes.all_ids(), processes.find_askers(), context.threads):
             now = time.monotonic()
             if context.on_partial is not None and now >= due:
                 context.partial(result(partial=True))
                 took = time.monotonic() - now
-                due = now + took + max(PARTIAL_INTERVAL, PARTIAL_SHARE * took)
+                due = now + took + max(self._partial_interval, PARTIAL_SHARE * took)
         return result(partial=False)
 
     def failure(self, *errors: str) -> ModuleResult:

@@ -8,6 +8,7 @@ lock, so threads really search at the same time.
 from __future__ import annotations
 
 import hashlib
+import re
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -20,15 +21,24 @@ if TYPE_CHECKING:
     Buffer = bytes | bytearray | memoryview
     Find = Callable[[Buffer, int, int], bool]
     """Whether there is a match in ``buffer[start:end]``; anchors and ``\\b`` look at what surrounds it."""
+    _Group = tuple[frozenset[int], Find]
+    """Patterns by index, and whether any of them is there."""
+    Locate = Callable[[Buffer, int, int], int]
+    """Where the first match in ``buffer[start:end]`` begins; negative if there is none."""
 
 LONGEST_UNBOUNDED = 64 << 10
 """How long a match of an expression with ``*``, ``+`` or ``{n,}`` may be and still surely be found across a border."""
-_TOTAL_MEMORY = 24 << 20
+_TOTAL_MEMORY = 16 << 20
 _MOST_MEMORY = 8 << 20
 _LEAST_MEMORY = 256 << 10
+_POOL_MEMORY = 8 << 20
+_KEPT_POOLS = 2
 _SAMPLE = 64 << 10
-_FAST = 1.2e9
-"""Bytes a second that only patterns with a literal head reach."""
+_PAGE = 4096
+_MANY_CANDIDATES = 64
+_ZERO_FIRST = re.compile(r"(?:\(\?[a-zA-Z]+\))*(?:\\x00|\\x\{0+\}|\\0+|\x00)")
+_WALKING = 0.6e9
+"""Bytes a second that RE2 looks at one by one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +48,8 @@ class Pattern:
     find: Find
     overlap: int
     """The longest match that is surely found wherever a border between two reads lies, in bytes."""
+    zeros: int
+    """How many zeros stand for any longer run of them."""
     source: bytes = b""
     """Source for RE2's Latin-1 mode; empty if it cannot be said in that."""
 
@@ -80,36 +92,39 @@ def for_contents(text: str, *, memory: int) -> Pattern:
     for candidate in (source, text if text.isascii() and source is not None else None):
         if candidate is None:
             continue
+        if _ZERO_FIRST.match(candidate):
+            candidate = "(?:)" + candidate
         try:
             find, size = _compile(candidate.encode("ascii"), memory, latin=True, or_more=True)
         except ValueError:  # the alternatives that were added have made it too large
             continue
-        return Pattern(find, _overlap(text, size), candidate.encode("ascii"))
+        return _expression(text, find, size, candidate.encode("ascii"))
     find, size = _compile(text.encode(), memory, or_more=True)
-    return Pattern(find, _overlap(text, size))
+    return _expression(text, find, size)
 
 
 class Battery:
     """Several patterns that are looked for together.
 
-    RE2 jumps to the first byte of a literal much faster than it can walk, so patterns with a literal head are best
-    looked for one by one, and all others as one alternation: first whether any of them is there, then which.
-    Which is which is measured on a small sample.
+    RE2 walks at about 0.6 GB/s, but jumps to the head of a literal many times faster. So a few patterns with literal
+    heads are best looked for one by one, and others all at once as an alternation: first whether any of them is there,
+    then which. What is faster is measured on a small sample.
     """
 
-    def __init__(self, patterns: Sequence[Pattern], *, memory: int) -> None:
-        """``memory``: budget of an alternation, in bytes."""
+    def __init__(self, patterns: Sequence[Pattern]) -> None:
         self.patterns = tuple(patterns)
         self.overlap = max((one.overlap for one in patterns), default=0)
-        self._memory = memory
-        sample = hashlib.shake_128(b"mig memory").digest(_SAMPLE)
-        slow = [
-            index
-            for index, one in enumerate(self.patterns)
-            if len(self.patterns) > 1 and one.source and not _is_fast(one.find, sample)
-        ]
-        self._pooled = frozenset(slow) if len(slow) > 1 else frozenset[int]()
-        self._pools: dict[frozenset[int], Find | None] = {}
+        self.zeros = max((one.zeros for one in patterns), default=0)
+        self._pooled = frozenset[int]()
+        self._pools: dict[frozenset[int], list[_Group]] = {}
+        poolable = [index for index, one in enumerate(self.patterns) if one.source]
+        if len(poolable) > 1:
+            sample = hashlib.shake_128(b"mig memory").digest(_SAMPLE)
+            one_by_one = sum(_cost(self.patterns[index].find, sample) for index in poolable)
+            groups = self._compiled(poolable) if one_by_one > _SAMPLE / _WALKING else []
+            if groups and sum(_cost(find, sample) for _, find in groups) < one_by_one:
+                self._pooled = frozenset(poolable)
+                self._pools[self._pooled] = groups
 
     def search(self, buffer: Buffer, searched: int, first: int, end: int, wanted: set[int]) -> list[int]:
         """Which of the ``wanted`` patterns (by index) have a match that ends in ``buffer[searched:end]``.
@@ -122,54 +137,86 @@ class Battery:
             wanted: what is still to be found.
         """
         pool = self._pooled & wanted
-        if len(pool) > 1 and (anything := self._pool(pool)) is not None:
-            overlap = max(self.patterns[index].overlap for index in pool)
-            if not anything(buffer, max(first, searched - overlap), end):
-                wanted = wanted - pool
+        if len(pool) > 1:
+            for members, anything in self._groups(pool):
+                overlap = max(self.patterns[index].overlap for index in members)
+                if not anything(buffer, max(first, searched - overlap), end):
+                    wanted = wanted - members
         return [
             index
             for index in sorted(wanted)
             if self.patterns[index].find(buffer, max(first, searched - self.patterns[index].overlap), end)
         ]
 
-    def _pool(self, members: frozenset[int]) -> Find | None:
-        if members not in self._pools:
-            if len(self._pools) >= 4:
+    def _groups(self, pool: frozenset[int]) -> list[_Group]:
+        if pool not in self._pools:
+            if len(self._pools) >= _KEPT_POOLS:
                 # Parts of the whole come and go with what one process has; the whole comes again with the next.
                 self._pools = {key: value for key, value in self._pools.items() if key == self._pooled}
-            source = b"|".join(b"(?:%b)" % self.patterns[index].source for index in sorted(members))
-            try:
-                self._pools[members] = _compile(source, self._memory, latin=True)[0]
-            except ValueError:
-                self._pools[members] = None  # too large together: one by one
-        return self._pools[members]
+            self._pools[pool] = self._compiled(sorted(pool))
+        return self._pools[pool]
+
+    def _compiled(self, members: list[int]) -> list[_Group]:
+        """One alternation, or several where one would be too large; single patterns are left out."""
+        if len(members) < 2:
+            return []
+        source = b"|".join(b"(?:%b)" % self.patterns[index].source for index in members)
+        try:
+            return [(frozenset(members), _compile(source, _POOL_MEMORY, latin=True)[0])]
+        except ValueError:
+            half = len(members) // 2
+            return self._compiled(members[:half]) + self._compiled(members[half:])
 
 
 def for_bytes(needle: bytes, *, memory: int) -> Pattern:
     """A byte string."""
     source = "".join(f"\\x{byte:02x}" for byte in needle).encode("ascii")
-    if needle.startswith(b"\0"):
-        # Jumping from zero to zero is slow where all is zero, and much of memory is. The empty group stops RE2 from it.
-        source = b"(?:)" + source
-    find, _ = _compile(source, memory, latin=True, or_more=True)
-    return Pattern(find, len(needle), source)
+    rest = needle.lstrip(b"\0")
+    if not rest or rest == needle:
+        find, _ = _compile(source, memory, latin=True, or_more=True)
+        return Pattern(find, len(needle), len(needle) + 1, source)
+    # Much of memory is zero, and jumping from zero to zero is slow: jump to what follows them. The empty group keeps
+    # RE2 from jumping; it is for where even the rest is everywhere.
+    steadily, _ = _compile(b"(?:)" + source, memory, latin=True, or_more=True)
+    zeros = bytes(len(needle) - len(rest))
+    jump, _ = _compile_locate(source[4 * len(zeros) :], memory, latin=True, or_more=True)
+
+    def find_rest(buffer: Buffer, start: int, end: int) -> bool:
+        position = start + len(zeros)
+        for _ in range(_MANY_CANDIDATES):
+            if position > end:
+                return False
+            found = jump(buffer, position, end)
+            if found < 0:
+                return False
+            if buffer[found - len(zeros) : found] == zeros:
+                return True
+            position = found + 1
+        return steadily(buffer, position - len(zeros), end)
+
+    return Pattern(find_rest, len(needle), len(needle) + 1, source)
 
 
-def _overlap(text: str, program_size: int) -> int:
-    """In a program without loops a match takes each step at most once."""
+def _expression(text: str, find: Find, size: int, source: bytes = b"") -> Pattern:
+    """In a program of ``size`` steps without loops a match takes each step at most once, and that is its length.
+
+    With loops no run of zeros that is longer than the program can be told from a still longer one, but for those that
+    count modulo something; whole pages are added to be right for powers of two.
+    """
     if bytesyntax.is_bounded(text):
-        return program_size
-    return max(LONGEST_UNBOUNDED, program_size)
+        return Pattern(find, size, size + 1, source)
+    return Pattern(find, max(LONGEST_UNBOUNDED, size), -(-size // _PAGE) * _PAGE + _PAGE, source)
 
 
-def _is_fast(find: Find, sample: bytes) -> bool:
-    best = float("inf")
+def _cost(find: Find, sample: bytes) -> float:
+    """Seconds that searching the sample takes; a guess for what is found in it."""
+    best = len(sample) / _WALKING
     for _ in range(2):  # the first time it also builds its tables
         started = time.perf_counter()
         if find(sample, 0, len(sample)):
-            return False  # it has not seen all of the sample
+            return len(sample) / _WALKING
         best = min(best, time.perf_counter() - started)
-    return len(sample) / max(best, 1e-9) > _FAST
+    return best
 
 
 def _takes_any_character(token: str) -> bool:
@@ -179,6 +226,15 @@ def _takes_any_character(token: str) -> bool:
 
 def _compile(source: bytes, memory: int, *, latin: bool = False, or_more: bool = False) -> tuple[Find, int]:
     """The compiled form and its size. ``or_more``: a pattern too large for the budget gets the largest there is."""
+    locate, size = _compile_locate(source, memory, latin=latin, or_more=or_more)
+
+    def find(buffer: Buffer, start: int, end: int) -> bool:
+        return locate(buffer, start, end) >= 0
+
+    return find, size
+
+
+def _compile_locate(source: bytes, memory: int, *, latin: bool, or_more: bool) -> tuple[Locate, int]:
     import re2
 
     options = re2.Options()
@@ -191,13 +247,14 @@ def _compile(source: bytes, memory: int, *, latin: bool = False, or_more: bool =
         compiled = re2._Regexp(source, options)  # noqa: SLF001 - re2.compile would keep it in a cache for ever
     except re2.error as error:
         if or_more and memory < 2 * _MOST_MEMORY:
-            return _compile(source, 2 * _MOST_MEMORY, latin=latin)
+            return _compile_locate(source, 2 * _MOST_MEMORY, latin=latin, or_more=False)
         reason = error.args[0] if error.args else ""
         raise ValueError(reason.decode("utf-8", "replace") if isinstance(reason, bytes) else str(reason)) from None
     match = compiled._regexp.Match  # noqa: SLF001 - see the head of this file
     anywhere = re2._Anchor.UNANCHORED  # noqa: SLF001 - the same
 
-    def find(buffer: Buffer, start: int, end: int) -> bool:
-        return bool(match(anywhere, buffer, start, end)[0][0] >= 0)
+    def locate(buffer: Buffer, start: int, end: int) -> int:
+        found: int = match(anywhere, buffer, start, end)[0][0]
+        return found
 
-    return find, compiled.programsize
+    return locate, compiled.programsize

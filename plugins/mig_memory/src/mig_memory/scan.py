@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from mig_memory.search import Extent
     from mig_memory.window import Window
 
+_WORTH_A_LOOK = 64 << 10
+"""How many bytes must have been read to see whether they are all zero and need not be searched."""
 _MOST_FAILURES = 256
 """Unreadable pages in a row after which the rest of a range is given up."""
 
@@ -121,7 +123,8 @@ class Scan:
                 failures = 0
                 position += count
                 self.seen.bytes += count
-                if self._window.commit(count):
+                zeros = count >= _WORTH_A_LOOK and self._window.holds_zeros(count)
+                if self._window.fill(count) if zeros else self._window.commit(count):
                     return True
             elif count == 0:
                 self.seen.ended = True

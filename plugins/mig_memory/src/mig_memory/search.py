@@ -86,11 +86,7 @@ def read_searches(raw: object, *, strict: bool) -> tuple[Search, ...]:
 
 
 def _search(label: str, values: Values) -> Search:
-    checks = tuple(
-        Check(kind, text.lower() if kind is CheckKind.BYTES else text)
-        for kind, word in WORDS.items()
-        for text in values.texts(word)
-    )
+    checks = tuple(Check(kind, text) for kind, word in WORDS.items() for text in values.texts(word))
     return Search(
         label=label,
         description=values.text("description"),

@@ -21,13 +21,11 @@ FULL = "match not returned: the answer is full"
 HIDDEN = "proc is mounted with hidepid, so processes of others are not even listed"
 NO_CHECK = "search without any check"
 ENDED = "process that ended while being looked at"
-KERNEL = "kernel thread or ended process: has no memory"
 ASKER = "memory of a process that handles this question"
-ITSELF = "the searching process itself"
 DEVICE = "mapping of a device"
 ON_DISK = "KiB that are as in the file they were mapped from"
 
-_AS_ASKED = frozenset({ENDED, KERNEL, ASKER, ITSELF, DEVICE, ON_DISK})
+_AS_ASKED = frozenset({ENDED, ASKER, DEVICE, ON_DISK})
 """Skipping for these reasons leaves the answer complete: there was nothing to look at, or nobody asked for it."""
 
 

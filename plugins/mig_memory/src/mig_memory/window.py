@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 CHUNK = 1 << 20
 """Bytes read at a time: larger ones leave the processor's cache."""
 _SMALLEST_READ = 64 << 10
+_ZEROS = bytes(CHUNK)
 
 
 class Window:
@@ -35,8 +36,8 @@ class Window:
 
     @property
     def zeros(self) -> int:
-        """How many zeros stand for any longer run of them: no match that is surely found can tell the difference."""
-        return self._overlap + 1
+        """How many zeros stand for any longer run of them: no pattern can tell the difference."""
+        return self._battery.zeros
 
     def begin(self, wanted: set[int]) -> None:
         """Forgets everything; a new process is looked at."""
@@ -65,6 +66,13 @@ class Window:
             count -= step
             self.commit(step)
         return not self.wanted
+
+    def holds_zeros(self, count: int) -> bool:
+        """Whether the first ``count`` bytes in the room are all zero; cheap where they are not."""
+        room = self.room()
+        if count > len(_ZEROS) or room[0] or room[count - 1] or room[count // 2]:
+            return False
+        return bytes(room[:count]) == _ZEROS[:count]
 
     def end_text(self) -> bool:
         """The text ends here. Whether everything has been found."""
