@@ -286,6 +286,7 @@ def test_what_a_module_prints_is_in_the_log_and_breaks_nothing(site: Site, caplo
     [
         ("raises", "ended with status 1: RuntimeError: over board"),
         ("returns", "returned without being told to stop"),
+        ("ends", "returned without being told to stop"),
         ("hangs", "was killed: it did not answer 3 pings"),
         ("floods", "sent more alerts than it may"),
         ("long", "broke the protocol: message: is longer than"),

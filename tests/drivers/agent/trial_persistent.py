@@ -141,6 +141,9 @@ class Odd(Lasting):
     def returns(self, service: Service, folder: str) -> None:
         return
 
+    def ends(self, service: Service, folder: str) -> None:
+        service.stopping.set()
+
     def prints(self, service: Service, folder: str) -> None:
         print("printed \x1b[31mred")  # noqa: T201  it is what this module is for
         os.write(1, b'{"class":"nonsense"}\n')

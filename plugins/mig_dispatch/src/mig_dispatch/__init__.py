@@ -1,9 +1,10 @@
 """The `dispatch` module: forwards the alerts of all persistent modules to HTTP, syslog, SNS or a file.
 
-``module`` is what the entry point names; ``serving`` puts a running dispatch together. An alert's way: ``intake`` makes
+``module`` is what the entry point names; ``serving`` puts a running dispatch together. An alert's way: the intake makes
 it a ``record`` and puts it into the ``spool`` (``segments`` of checksummed ``framing``); one ``delivery`` thread for
-each of the ``sinks`` reads it from there, and its ``receipts`` say how far it came. ``deadletters`` keeps what a sink
-refused for good. ``declaration`` and ``settings`` are the configuration, ``question`` asks the running process.
+each of the ``sinks`` takes it from there (``reader``), and its ``receipts`` say how far it came. ``deadletters`` keeps
+what a sink refused for good. ``declaration`` and ``settings`` are the configuration, ``status`` is what the running
+process answers.
 """
 
 from mig_dispatch.module import DispatchModule

@@ -3,7 +3,8 @@
 The header is little-endian: ``MIGr``, length of the payload (u32), CRC-32 (u32) over everything but itself and the
 mark, number of the record (u64), number of the first record of its batch (u64). A batch is what one ``fsync`` made
 durable: any later batch proves that it was. That is how recovery tells a tail that never was promised to anyone from
-damage to what was.
+damage to what was. Payloads are JSON text, which holds no NUL; a length always does. So no alert can contain what looks
+like a record.
 """
 
 from __future__ import annotations

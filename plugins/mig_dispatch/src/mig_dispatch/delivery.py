@@ -1,0 +1,181 @@
+"""One sink's delivery: a thread that reads the spool, hands batches to the sink, and keeps the sink's receipt.
+
+A sink that is slow, hung or gone keeps its own thread busy and nobody else's. What it did not settle is tried again,
+in order, after a pause that doubles up to a limit and is never the same for two endpoints.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from mig_core.domain.times import format_time
+from mig_dispatch import record
+from mig_dispatch.deadletters import DeadLetter
+from mig_dispatch.sinks.base import Verdict, excerpt
+
+if TYPE_CHECKING:
+    import random
+    from collections.abc import Callable
+    from datetime import datetime
+
+    from mig_dispatch.deadletters import DeadLetters
+    from mig_dispatch.receipts import Receipts
+    from mig_dispatch.record import Alert
+    from mig_dispatch.settings import SinkSettings
+    from mig_dispatch.sinks.base import Sink
+    from mig_dispatch.spool import Spool
+
+logger = logging.getLogger(__name__)
+
+BATCH_BYTES = 1 << 20
+_IDLE_SECONDS = 1.0
+_REPEAT_LOG_SECONDS = 300.0
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """What the sink's latest attempts were like. Times are RFC 3339; empty: never since the module started."""
+
+    failures: int = 0
+    """Attempts that settled less than they should have, since the module started."""
+    last_error: str = ""
+    last_error_at: str = ""
+    last_success: str = ""
+
+
+class Delivery(threading.Thread):
+    """The thread.
+
+    Args:
+        chance: for the jitter.
+        now: the wall clock, for what people read.
+        log: for the agent's log.
+    """
+
+    def __init__(
+        self,
+        settings: SinkSettings,
+        sink: Sink,
+        spool: Spool,
+        receipts: Receipts,
+        dead_letters: DeadLetters,
+        *,
+        stopping: threading.Event,
+        chance: random.Random,
+        now: Callable[[], datetime],
+        log: Callable[[int, str], None],
+    ) -> None:
+        super().__init__(name=f"sink-{settings.name}", daemon=True)
+        self.settings = settings
+        self.sink = sink
+        self.progress = Progress()
+        self._spool = spool
+        self._receipts = receipts
+        self._dead_letters = dead_letters
+        self._stopping = stopping
+        self._chance = chance
+        self._now = now
+        self._log = log
+        self._attempt = 0
+        self._logged_at: float | None = None
+        self._reader = spool.reader(receipts.of(settings.name).next)
+        self._batch: list[Alert] = []
+
+    def run(self) -> None:
+        """Delivers until ``stopping``. No trouble ends it."""
+        try:
+            while not self._stopping.is_set():
+                try:
+                    self._step()
+                except Exception as error:  # whatever a sink or disk does, the alerts stay and are tried again
+                    logger.debug("sink %s", self.settings.name, exc_info=True)
+                    self._failed(excerpt(f"{type(error).__name__}: {error}"))
+        finally:
+            self.sink.close()
+            self._reader.close()
+
+    def _step(self) -> None:
+        if not self._batch:
+            frames = self._reader.read(self.settings.batch, BATCH_BYTES)
+            self._batch = [record.unpack(one.number, one.payload) for one in frames]
+        if not self._batch:
+            if self._reader.position > self._receipts.of(self.settings.name).next:
+                self._settle(0, 0)  # nothing but damage
+            else:
+                self._spool.wait_beyond(self._reader.position, _IDLE_SECONDS)
+            return
+        verdict = self.sink.deliver(self._batch)
+        if verdict.settled and not self._record(verdict):
+            return
+        if verdict.trouble:
+            if verdict.settled:
+                self._attempt = 0
+            self._failed(verdict.trouble, verdict.retry_after)
+        else:
+            self._succeeded()
+
+    def _record(self, verdict: Verdict) -> bool:
+        """Keeps what was refused, then the receipt, however often the disk must be asked; False when stopped."""
+        at = format_time(self._now())
+        letters = [DeadLetter(self._batch[place], reason, at) for place, reason in sorted(verdict.refused.items())]
+        while True:
+            try:
+                if letters:
+                    self._dead_letters.add(letters)
+                    self._refused(letters)
+                    letters = []
+                self._settle(verdict.settled, len(verdict.refused))
+                return True
+            except OSError as error:
+                if self._stopping.is_set():
+                    return False
+                self._failed(excerpt(f"receipt or dead letters: {error}"))
+
+    def _settle(self, settled: int, dead: int) -> None:
+        name = self.settings.name
+        whole = settled == len(self._batch)
+        following = self._reader.position if whole else self._batch[settled - 1].number + 1
+        damaged = following - self._receipts.of(name).next - settled
+        self._receipts.settle(name, following=following, dead=dead, damaged=damaged)
+        del self._batch[:settled]
+        if damaged:
+            self._log(logging.ERROR, f"sink {name}: {damaged} alerts could not be read from the spool and are lost")
+
+    def _succeeded(self) -> None:
+        self.progress = replace(self.progress, last_success=format_time(self._now()))
+        if self._logged_at is not None:
+            self._log(logging.INFO, f"sink {self.settings.name}: delivers again")
+        self._attempt, self._logged_at = 0, None
+
+    def _failed(self, trouble: str, retry_after: float = 0.0) -> None:
+        if self._stopping.is_set():
+            return  # we broke it off ourselves
+        self.progress = replace(
+            self.progress,
+            failures=self.progress.failures + 1,
+            last_error=trouble,
+            last_error_at=format_time(self._now()),
+        )
+        now = time.monotonic()
+        if self._logged_at is None or now - self._logged_at > _REPEAT_LOG_SECONDS:
+            self._logged_at = now
+            self._log(logging.WARNING, f"sink {self.settings.name}: {trouble}; the alerts wait in the spool")
+        self._stopping.wait(self.pause(self._attempt, retry_after))
+        self._attempt += 1
+
+    def pause(self, attempt: int, retry_after: float) -> float:
+        """Seconds to wait after failure number ``attempt`` (from 0): between half and all of the doubled pause."""
+        longest = self.settings.retry_max
+        doubled = min(longest, self.settings.retry_min * 2.0 ** min(attempt, 30))
+        return max(doubled * (0.5 + self._chance.random() / 2), min(retry_after, longest))
+
+    def _refused(self, letters: list[DeadLetter]) -> None:
+        self._log(
+            logging.WARNING,
+            f"sink {self.settings.name}: refused {len(letters)} alerts for good, kept in {self._dead_letters.path}: "
+            f"{letters[0].reason}",
+        )

@@ -1,0 +1,223 @@
+"""The configuration, checked and typed. Reading it is pure: no file is opened, nothing is connected."""
+
+from __future__ import annotations
+
+import ipaddress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from mig_core.domain.times import parse_duration
+from mig_core.errors import ConfigurationError, ParameterError
+from mig_dispatch import declaration
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from mig_core.domain.document import JSON
+    from mig_core.plugin.parameters import Values
+
+MAX_SINKS = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Tls:
+    """Files for TLS; empty: not given."""
+
+    ca_file: str = ""
+    cert_file: str = ""
+    key_file: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class WebTarget:
+    """An HTTP sink, also in MozDef's form. ``lines``: a request carries a batch, one record a line."""
+
+    url: str
+    gzip: bool = False
+    bearer_file: str = ""
+    proxy: str = ""
+    tls: Tls = Tls()
+    lines: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class SnsTarget:
+    """A topic of Amazon's Simple Notification Service."""
+
+    topic_arn: str
+    region: str
+    endpoint_url: str = ""
+    credentials_file: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class SyslogTarget:
+    """A syslog receiver. ``facility`` and ``severity`` are RFC 5424's numbers."""
+
+    address: str
+    port: int
+    secure: bool
+    facility: int
+    severity: int
+    app_name: str = "mig-agent"
+    max_message_bytes: int = 8192
+    tls: Tls = Tls()
+
+
+@dataclass(frozen=True, slots=True)
+class FileTarget:
+    """A file with rotation: at ``max_bytes``, ``keep`` older ones."""
+
+    path: str
+    max_bytes: int
+    keep: int
+
+
+Target = WebTarget | SnsTarget | SyslogTarget | FileTarget
+
+
+@dataclass(frozen=True, slots=True)
+class SinkSettings:
+    """One sink: what is the same for all kinds, and where it goes. Times are seconds."""
+
+    name: str
+    kind: str
+    target: Target
+    batch: int = 100
+    timeout: float = 10.0
+    retry_min: float = 1.0
+    retry_max: float = 300.0
+
+
+@dataclass(frozen=True, slots=True)
+class DispatchSettings:
+    """The whole table."""
+
+    spool_bytes: int
+    dead_letter_bytes: int
+    sinks: tuple[SinkSettings, ...]
+
+
+def read_settings(config: Mapping[str, JSON]) -> DispatchSettings:
+    """The settings in the module's table.
+
+    Raises:
+        ConfigurationError: names the key, like ``sinks[0].url``.
+    """
+    own = {key: value for key, value in config.items() if key != "sinks"}
+    try:
+        top = declaration.top().parse(own)
+    except ParameterError as error:
+        raise ConfigurationError("", error.path, error.problem, next_step=error.next_step) from None
+    tables = config.get("sinks")
+    if not isinstance(tables, list) or not 1 <= len(tables) <= MAX_SINKS:
+        raise ConfigurationError(
+            "",
+            "sinks",
+            f"must be 1 to {MAX_SINKS} tables",
+            next_step='add [[persistent.dispatch.sinks]] with name = "main", kind = "http" and url = "https://…"',
+        )
+    sinks = tuple(_read_sink(table, f"sinks[{index}]") for index, table in enumerate(tables))
+    names = [one.name for one in sinks]
+    for index, name in enumerate(names):
+        if name in names[:index]:
+            raise ConfigurationError("", f"sinks[{index}].name", f"{name} is the name of another sink already")
+    return DispatchSettings(top.integer("spool_mb") << 20, top.integer("dead_letter_mb") << 20, sinks)
+
+
+def _read_sink(table: JSON, path: str) -> SinkSettings:
+    if not isinstance(table, dict):
+        raise ConfigurationError("", path, "must be a table")
+    kind = table.get("kind")
+    if kind not in declaration.KINDS:
+        known = ", ".join(declaration.KINDS)
+        problem = "is missing" if kind is None else f"must be one of {known}, got {kind!r:.60}"
+        raise ConfigurationError("", f"{path}.kind", problem, next_step=f"kinds: {known}")
+    try:
+        values = declaration.of_kind(str(kind)).parse(table)
+    except ParameterError as error:
+        key = f"{path}.{error.path}" if error.path else path
+        raise ConfigurationError("", key, error.problem, next_step=error.next_step) from None
+    return _typed(values, path)
+
+
+def _typed(values: Values, path: str) -> SinkSettings:
+    kind = values.text("kind")
+    makers: dict[str, Callable[[Values, str], Target]] = {"http": _web, "sns": _sns, "syslog": _syslog, "file": _file}
+    settings = SinkSettings(
+        values.text("name"),
+        kind,
+        makers.get(kind, _web)(values, path),
+        values.integer("batch"),
+        _seconds(values, "timeout", path),
+        _seconds(values, "retry_min", path),
+        _seconds(values, "retry_max", path),
+    )
+    if settings.retry_max < settings.retry_min:
+        raise ConfigurationError("", f"{path}.retry_max", "must not be less than retry_min")
+    return settings
+
+
+def _web(values: Values, path: str) -> WebTarget:
+    url = values.text("url")
+    secure = url.startswith("https:")
+    if values.text("bearer_file") and not secure and not _is_loopback(url):
+        raise ConfigurationError("", f"{path}.bearer_file", "needs an https:// url: the token would be sent readable")
+    return WebTarget(
+        url,
+        values.boolean("gzip"),
+        values.text("bearer_file"),
+        values.text("proxy"),
+        _tls(values, path, secure=secure),
+        lines=values.text("kind") == "http" and values.text("format") == "lines",
+    )
+
+
+def _sns(values: Values, _path: str) -> SnsTarget:
+    topic = values.text("topic_arn")
+    region = values.text("region") or declaration.region_of(topic)
+    return SnsTarget(topic, region, values.text("endpoint_url"), values.text("credentials_file"))
+
+
+def _syslog(values: Values, path: str) -> SyslogTarget:
+    parts = urlsplit(values.text("url"))
+    secure = parts.scheme == "tls"
+    return SyslogTarget(
+        parts.hostname or "",
+        parts.port or (6514 if secure else 601),
+        secure,
+        declaration.FACILITIES.index(values.text("facility")),
+        declaration.SEVERITIES.index(values.text("severity")),
+        values.text("app_name"),
+        values.integer("max_message_bytes"),
+        _tls(values, path, secure=secure),
+    )
+
+
+def _file(values: Values, _path: str) -> FileTarget:
+    return FileTarget(values.text("path"), values.integer("max_mb") << 20, values.integer("keep"))
+
+
+def _tls(values: Values, path: str, *, secure: bool) -> Tls:
+    tls = Tls(values.text("ca_file"), values.text("cert_file"), values.text("key_file"))
+    if bool(tls.cert_file) != bool(tls.key_file):
+        raise ConfigurationError("", f"{path}.{'key_file' if tls.cert_file else 'cert_file'}", "is missing")
+    if tls != Tls() and not secure:
+        raise ConfigurationError("", f"{path}.url", "is not encrypted, but certificates are given")
+    return tls
+
+
+def _seconds(values: Values, key: str, path: str) -> float:
+    seconds = parse_duration(values.text(key)).total_seconds()
+    if not 0.01 <= seconds <= 86400:
+        raise ConfigurationError("", f"{path}.{key}", "must be from 10ms to 24h")
+    return seconds
+
+
+def _is_loopback(url: str) -> bool:
+    name = urlsplit(url).hostname or ""
+    try:
+        return ipaddress.ip_address(name).is_loopback
+    except ValueError:
+        return name == "localhost"

@@ -1,0 +1,33 @@
+"""TLS towards receivers: always verified, never with a choice not to."""
+
+from __future__ import annotations
+
+import ssl
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from mig_dispatch.settings import Tls
+
+
+def make_context(tls: Tls) -> ssl.SSLContext:
+    """A client's context: verifies certificate and name, TLS 1.2 or newer.
+
+    Raises:
+        OSError: a file cannot be read, or is not what it should be; the text names it.
+    """
+    try:
+        context = ssl.create_default_context(cafile=tls.ca_file or None)
+    except OSError as error:
+        raise OSError(f"ca_file {tls.ca_file}: {error}") from error
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    if tls.cert_file:
+        try:
+            context.load_cert_chain(tls.cert_file, tls.key_file, password=_no_passphrase)
+        except OSError as error:
+            raise OSError(f"cert_file {tls.cert_file} or key_file {tls.key_file}: {error}") from error
+    return context
+
+
+def _no_passphrase() -> str:
+    """Instead of asking on the terminal."""
+    return ""

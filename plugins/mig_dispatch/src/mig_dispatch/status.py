@@ -1,0 +1,111 @@
+"""The counters: what the heartbeat carries, what ``mig dispatch`` is answered, and how a person reads it."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from mig_core.domain.document import JSON
+    from mig_core.domain.result import ModuleResult
+    from mig_dispatch.delivery import Delivery
+    from mig_dispatch.receipts import Receipts
+    from mig_dispatch.spool import Spool
+
+_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+
+
+HEARTBEAT_ERROR = 100
+"""Characters of an error in the heartbeat, which has little room."""
+
+
+def counters(
+    spool: Spool, receipts: Receipts, deliveries: Sequence[Delivery], *, longest_error: int = 1000
+) -> dict[str, JSON]:
+    """All of them. For each sink, ``received`` = ``delivered`` + ``dead_lettered`` + ``damaged`` + ``spooled``."""
+    return {
+        "received": spool.next - 1,
+        "spool_bytes": spool.size,
+        "spool_max_bytes": spool.max_bytes,
+        "spool_full": spool.waiting,
+        "sinks": [_sink(spool, receipts, one, longest_error) for one in deliveries],
+    }
+
+
+def _sink(spool: Spool, receipts: Receipts, delivery: Delivery, longest_error: int) -> dict[str, JSON]:
+    receipt = receipts.of(delivery.settings.name)
+    end = spool.next
+    progress = delivery.progress
+    return {
+        "name": delivery.settings.name,
+        "kind": delivery.settings.kind,
+        "received": end - receipt.since,
+        "delivered": receipt.delivered,
+        "dead_lettered": receipt.dead,
+        "damaged": receipt.damaged,
+        "spooled": end - receipt.next,
+        "failures": progress.failures,
+        "last_success": progress.last_success,
+        "last_error": progress.last_error[:longest_error],
+        "last_error_at": progress.last_error_at,
+    }
+
+
+def lines(result: ModuleResult, *, found_only: bool) -> Iterator[str]:
+    """An answer as lines. It may come from a hostile endpoint: nothing in it is taken for granted."""
+    elements = result.elements if isinstance(result.elements, dict) else {}
+    if elements:
+        full = ", full: sources wait" if elements.get("spool_full") is True else ""
+        yield _printable(
+            f"dispatch: {_count(elements, 'received')} alerts received, spool "
+            f"{_megabytes(elements, 'spool_bytes')} of {_megabytes(elements, 'spool_max_bytes')} MB{full}"
+        )
+        sinks = elements.get("sinks")
+        for sink in sinks if isinstance(sinks, list) else []:
+            if isinstance(sink, dict):
+                yield _printable(_sink_line(sink))
+    if not found_only:
+        yield from (_printable(error) for error in result.errors)
+
+
+def _sink_line(sink: Mapping[str, JSON]) -> str:
+    damaged = f", {_count(sink, 'damaged')} damaged" if sink.get("damaged") else ""
+    line = (
+        f"sink {sink.get('name')} ({sink.get('kind')}): {_count(sink, 'delivered')} delivered, "
+        f"{_count(sink, 'dead_lettered')} dead-lettered, {_count(sink, 'spooled')} spooled{damaged}, "
+        f"last success {sink.get('last_success') or 'never'}"
+    )
+    if sink.get("last_error"):
+        line += f", {_count(sink, 'failures')} failures, the last at {sink.get('last_error_at')}: {sink['last_error']}"
+    return line
+
+
+def masked(elements: JSON) -> JSON:
+    """The counters without names and words of receivers."""
+    if not isinstance(elements, dict) or not isinstance(elements.get("sinks"), list):
+        return None
+    sinks = elements["sinks"]
+    assert isinstance(sinks, list)
+    hidden: list[JSON] = [
+        {**one, "name": f"sink {place}", "last_error": "masked" if one.get("last_error") else ""}
+        for place, one in enumerate(sinks, start=1)
+        if isinstance(one, dict)
+    ]
+    return {**elements, "sinks": hidden}
+
+
+def _count(values: Mapping[str, JSON], key: str) -> str:
+    value = values.get(key)
+    return str(value) if isinstance(value, int) else "?"
+
+
+def _megabytes(values: Mapping[str, JSON], key: str) -> str:
+    value = values.get(key)
+    return f"{value / (1 << 20):.1f}" if isinstance(value, int) else "?"
+
+
+def _printable(line: str) -> str:
+    """Without control characters: a receiver's words must not forge another line or drive the terminal."""
+    return _CONTROL.sub(lambda found: f"\\x{ord(found.group()):02x}", line)
