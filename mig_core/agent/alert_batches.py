@@ -11,11 +11,12 @@ import threading
 from collections import deque
 from typing import TYPE_CHECKING
 
-from mig_core.plugin.persistent import Incoming
 from mig_core.relay.backoff import Backoff
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+
+    from mig_core.plugin.persistent import Incoming
 
 log = logging.getLogger(__name__)
 
@@ -72,6 +73,8 @@ class AlertBatches:
             try:
                 handler(batch)
             except Exception as error:  # documented: they come again, whatever it was
+                if self._stopping.is_set():
+                    return
                 log.error(
                     "%d alerts could not be stored, trying again: %s: %s", len(batch), type(error).__name__, error
                 )

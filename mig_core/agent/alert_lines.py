@@ -39,7 +39,7 @@ def read_source(line: bytes) -> tuple[int, bytes] | None:
     """Id and alert of a source's line (without its end); None when it is no alert, or one in another spelling."""
     if not line.startswith(_HEAD) or not line.endswith(b"}}"):
         return None
-    end = line.find(_ALERT, 22, 48)
+    end = line.find(_ALERT, 22, 56)
     digits = line[22:end]
     if end < 0 or not digits.isdigit() or line[end + 9 : end + 10] != b"{":
         return None
@@ -50,7 +50,7 @@ def read_sink(line: bytes) -> tuple[int, str, bytes] | None:
     """Number, module and alert of a line to the sink; None as above."""
     if not line.startswith(_HEAD) or not line.endswith(b"}"):
         return None
-    end = line.find(_MODULE, 22, 48)
+    end = line.find(_MODULE, 22, 56)
     digits = line[22:end]
     behind = line.find(b'"' + _ALERT, end + 11, end + 11 + 256)
     if end < 0 or behind < 0 or not digits.isdigit():

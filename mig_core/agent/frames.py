@@ -35,14 +35,15 @@ class FrameKind(Enum):
     """The module raised something, or broke its contract; the text says what."""
 
 
-def send_frame(connection: socket.socket, kind: FrameKind, body: bytes) -> None:
-    """Sends one frame.
+def send_frame(connection: socket.socket, kind: FrameKind, *body: bytes) -> None:
+    """Sends one frame; its body may come in parts, so that a large one need not be copied.
 
     Raises:
         OSError: the other side is gone.
     """
-    connection.sendall(_HEAD.pack(kind.value, len(body)))
-    connection.sendall(body)
+    connection.sendall(_HEAD.pack(kind.value, sum(map(len, body))))
+    for part in body:
+        connection.sendall(part)
 
 
 def receive_frame(connection: socket.socket, *, max_bytes: int) -> tuple[FrameKind, bytes] | None:

@@ -20,19 +20,15 @@ _SUFFIX = ".alerts"
 
 
 class HeldAlerts:
-    """A folder with one file for each module that left some.
-
-    Raises:
-        OSError: it cannot be made.
-    """
+    """A folder with one file for each module that left some; made when there is a first one."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
 
     def keep(self, module: str, alerts: Iterable[bytes]) -> None:
         """Replaces what is kept of a module."""
         try:
+            self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             replace_file(self._folder / (module + _SUFFIX), b"".join(raw + b"\n" for raw in alerts))
         except OSError as error:
             log.error("alerts of the module %s are in memory only until the sink takes them: %s", module, error)

@@ -119,8 +119,6 @@ def _run(connection: socket.socket, module: Module[Any], parsed: object, request
     result: object = module.run(parsed, context)
     if not isinstance(result, ModuleResult):
         raise TypeError(f"run() returned {type(result).__name__}, not a ModuleResult")
-    late = time.monotonic() >= request["deadline"]
-    send_frame(
-        connection, FrameKind.FINAL, b'{"late":%b,"result":%b}' % (b"true" if late else b"false", encode(result))
-    )
+    late = b"true" if time.monotonic() >= request["deadline"] else b"false"
+    send_frame(connection, FrameKind.FINAL, b'{"late":%b,"result":' % late, encode(result), b"}")
     return result

@@ -40,10 +40,7 @@ def run_persistent(name: str) -> NoReturn:
     try:
         channel, woken = _take_pipes()
         first, rest = _first_message(channel.reading)
-        if first is not None:
-            status = _serve(name, channel, woken, first, rest)
-        else:
-            status = EXIT_OK
+        status = _serve(name, channel, woken, first, rest) if first is not None else EXIT_OK
     except BaseException:  # the outermost frame of the process
         traceback.print_exc()
     finally:
@@ -87,7 +84,7 @@ def _serve(name: str, channel: Channel, woken: int, first: dict[str, Any], rest:
     state = Path(first["state"])
     service = ChildService(channel, first, state, woken)
     service.listen(rest)
-    logging.basicConfig(level=logging.INFO, handlers=[_ToAgent(service.log)])
+    logging.basicConfig(level=logging.INFO, format="%(message)s", handlers=[_ToAgent(service.log)])
     log = logging.getLogger(__name__)
     limit_memory(first["memory_bytes"])
     try:
@@ -101,7 +98,7 @@ def _serve(name: str, channel: Channel, woken: int, first: dict[str, Any], rest:
             module.serve(service)
         finally:
             service.finish(_FINISH_SECONDS)
-        if service.stopping.is_set():
+        if service.told_to_stop:
             return EXIT_OK
         log.error("it returned without being told to stop")
     except MigError as error:

@@ -60,11 +60,6 @@ class ModuleRecord:
         self._pings = 0
         self._silent_since = 0.0
 
-    @staticmethod
-    def stray_log(name: str) -> ModuleLog:
-        """For lines of a module that is not run any more."""
-        return ModuleLog(name, time.monotonic)
-
     def health(self) -> dict[str, JSON]:
         """As the heartbeat reports it."""
         process = self.process

@@ -33,6 +33,8 @@ log = logging.getLogger(__name__)
 
 END_SECONDS = 5.0
 """From the stop, or the agent's end, to the kernel's end of this process."""
+HUNG_SECONDS = 60.0
+"""From the last ping to the kernel's end of this process: for one that hangs and whose agent is dead."""
 _MAX_LOG_CHARACTERS = 4000
 
 
@@ -77,6 +79,8 @@ class ChildService:
         self.tags: Mapping[str, str] = configuration["tags"]
         self.state = state
         self.stopping = threading.Event()
+        self.told_to_stop = False
+        """Whether the agent wants the end, or is gone; the module itself may set ``stopping``, too."""
         self.window = AlertWindow(channel.write, state / "alerts.unsent")
         self._socket: str = configuration["socket"]
         self._channel = channel
@@ -116,6 +120,8 @@ class ChildService:
 
     def finish(self, seconds: float) -> None:
         """After ``serve``: what is under way arrives, or is kept."""
+        self.stopping.set()
+        self._batches.wake()
         self.window.close(gone=False)
         self._batches.finish(seconds)
         kept = self.window.finish(seconds)
@@ -151,8 +157,12 @@ class ChildService:
         match message.get("class"):
             case "ping":
                 self._channel.write(line + b"\n")
+                if not self.stopping.is_set():
+                    signal.setitimer(signal.ITIMER_REAL, HUNG_SECONDS)
             case "accepted":
                 self.window.accepted(message["through"])
+            case "alert":
+                self._batches.put(Incoming(message["id"], message["module"], dump(message["alert"])))
             case "stop":
                 self._stop(gone=False)
 
@@ -160,5 +170,6 @@ class ChildService:
         # The kernel ends us even if the module holds the interpreter and nothing here runs again.
         signal.setitimer(signal.ITIMER_REAL, END_SECONDS)
         self.window.close(gone=gone)
+        self.told_to_stop = True
         self.stopping.set()
         self._batches.wake()

@@ -53,10 +53,10 @@ def run_module(name: str, *, as_lines: bool, source: BinaryIO, sink: TextIO, mas
                 print(line, file=out)
             return
         try:
-            text = dump(result.to_json()).decode("utf-8")
+            text = dump(result.to_json())
         except (TypeError, ValueError, RecursionError) as error:
-            text = dump(module.failure(f"the module's result is not JSON: {error}").to_json()).decode("utf-8")
-        out.write(text)
+            text = dump(module.failure(f"the module's result is not JSON: {error}").to_json())
+        out.buffer.write(text)
 
 
 def _load(name: str) -> Module[Any]:

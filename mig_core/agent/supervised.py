@@ -162,13 +162,12 @@ class Supervised:
     def ending(self, status: int) -> str:
         """How it ended, for a person."""
         if self.killed_for:
-            words = f"was killed: it {self.killed_for}"
-        elif status == -signal.SIGALRM:
-            words = "did not end in time"
-        elif status < 0:
+            return f"was killed: it {self.killed_for}"
+        if status == -signal.SIGALRM:
+            return "did not end in time, or heard no ping for a minute"
+        if status < 0:
             with contextlib.suppress(ValueError):
                 return f"was ended by {signal.Signals(-status).name}"
-            words = f"was ended by signal {-status}"
-        else:
-            words = f"ended with status {status}"
+            return f"was ended by signal {-status}"
+        words = f"ended with status {status}"
         return f"{words}: {self.complaint}" if self.complaint else words

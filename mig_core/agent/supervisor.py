@@ -11,6 +11,7 @@ from __future__ import annotations
 import logging
 import os
 import selectors
+import shutil
 import sys
 import tempfile
 import threading
@@ -20,7 +21,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from mig_core.agent import alert_lines
-from mig_core.agent.alert_queue import AlertQueue, Lane
+from mig_core.agent.alert_route import AlertRoute
 from mig_core.agent.held_alerts import HeldAlerts
 from mig_core.agent.persistent_record import ModuleRecord, State
 from mig_core.agent.supervised import Pipe, Supervised
@@ -75,7 +76,7 @@ class Supervisor:
         timing: how patient it is.
 
     Raises:
-        OSError: the folders in the state directory cannot be made.
+        OSError: the folder of the sockets cannot be made.
     """
 
     def __init__(
@@ -96,9 +97,11 @@ class Supervisor:
         self._timing = timing or Timing()
         self._plan = plan
         self._state = state / "persistent"
-        self._sockets = _socket_folder(state / "sockets", plan.modules)
-        self._held = HeldAlerts(state / "held")
-        self._queue = AlertQueue(int(clock().timestamp() * 1_000_000))
+        self._own_sockets = state / "sockets"
+        self._sockets = _socket_folder(self._own_sockets, plan.modules)
+        self._route = AlertRoute(
+            HeldAlerts(state / "held"), has_sink=bool(plan.sink), first=int(clock().timestamp() * 1_000_000)
+        )
         self._modules = {
             name: ModuleRecord(name, name == plan.sink, self._timing, clock) for name in sorted(plan.modules)
         }
@@ -157,34 +160,30 @@ class Supervisor:
                 for one in self._modules.values():
                     self._attend(one, now)
                 self._pass_on()
-                for key, events in self._selector.select(self._patience(time.monotonic())):
+                for key, _ in self._selector.select(self._patience(time.monotonic())):
                     if key.data is None:
                         os.read(self._woken, 4096)
                     else:
-                        self._serve(*key.data, events)
+                        one, process, pipe = key.data
+                        self._serve(one, process, pipe)
         finally:
             for one in self._modules.values():
                 if one.process is not None:
                     one.process.kill("outlived its supervisor")
+            if self._sockets != self._own_sockets:
+                shutil.rmtree(self._sockets, ignore_errors=True)
 
     def _recover(self) -> None:
-        for name, alerts in self._held.load():
-            lane = Lane(name.encode("ascii", "replace"), orphaned=True)
-            for identifier, raw in enumerate(filter(None, alerts), 1):
-                self._take_alert(lane, identifier, raw)
-            if lane.held:
-                log.info("%d alerts of the module %s are left from before", lane.held, name)
-                if name in self._modules:
-                    self._modules[name].lanes.append(lane)
-            else:
-                self._held.forget(name)
+        for name, lane in self._route.recover():
+            if name in self._modules:
+                self._modules[name].lanes.append(lane)
 
     def _socket(self, name: str) -> str:
         return str(self._sockets / name)
 
     def _patience(self, now: float) -> float:
         """Seconds until something is due; at most one, for a process may end without closing its pipes."""
-        due = [now + 1.0, *(one.due(now) for one in self._modules.values())]
+        due = [now + (1.0 if self._modules else 3600.0), *(one.due(now) for one in self._modules.values())]
         if self._stopped_at:
             due.append(now + 0.05)
         return max(0.0, min(due) - now)
@@ -247,10 +246,8 @@ class Supervisor:
         self._forget(process.input)
         process.close()
         if one is self._sink:
-            self._queue.again()
-        if process.lane.held and not process.kept:
-            process.lane.orphaned = True
-            self._held.keep(one.name, self._queue.orphans(process.lane.module))
+            self._route.queue.again()
+        self._route.source_ended(process.lane, kept=process.kept)
         expected = process.told_to_stop and status == 0
         one.ended("" if expected else process.ending(status), now)
         if expected:
@@ -269,14 +266,14 @@ class Supervisor:
                 process.kill("did not stop in time")
         sink = self._sink.process if self._sink is not None else None
         if sink is not None:
-            if since > self._timing.drained or not (sources or len(self._queue)):
+            if since > self._timing.drained or not (sources or len(self._route.queue)):
                 sink.stop()
             if since > self._timing.all_end:
                 sink.kill("did not stop in time")
 
     # -- pipes --------------------------------------------------------------------------------------------------------
 
-    def _serve(self, one: ModuleRecord, process: Supervised, pipe: Pipe | None, events: int) -> None:
+    def _serve(self, one: ModuleRecord, process: Supervised, pipe: Pipe | None) -> None:
         if process is not one.process:
             return
         if pipe is None:
@@ -303,12 +300,12 @@ class Supervisor:
             process = one.process
             if process is None:
                 continue
-            if process.lane.accepted > process.told_accepted:
+            if process.lane.accepted > process.told_accepted and len(process.outbox) < _OUTBOX_BYTES:
                 process.told_accepted = process.lane.accepted
                 process.send({"class": "accepted", "through": process.told_accepted})
             process.flush()
             if one is self._sink:
-                while len(process.outbox) < _OUTBOX_BYTES and (lines := self._queue.take()):
+                while len(process.outbox) < _OUTBOX_BYTES and (lines := self._route.queue.take()):
                     process.outbox += lines
                     process.flush()
             self._want_writing(one, process)
@@ -336,7 +333,7 @@ class Supervisor:
             if alert[0] != process.last_alert:
                 raise InvalidDocument("alert", f"has the id {alert[0]}, expected {process.last_alert}")
             one.alerts += 1
-            self._take_alert(process.lane, *alert)
+            self._route.take(process.lane, *alert)
         except (InvalidDocument, KeyError, TypeError, ValueError) as error:
             process.kill(f"broke the protocol: {type(error).__name__}: {error}")
 
@@ -360,9 +357,7 @@ class Supervisor:
             case "status":
                 raise InvalidDocument("status", f"is longer than {MAX_STATUS_BYTES} bytes")
             case "accepted" if one is self._sink:
-                for lane in self._queue.accepted(int(said["through"])):
-                    if lane.orphaned and not lane.held:
-                        self._forget_orphans(lane)
+                self._route.accepted(int(said["through"]))
             case "alert":
                 self._heard(one, process, alert_lines.from_source(int(said["id"]), dump(dict(said["alert"])))[:-1])
             case "kept":
@@ -376,23 +371,12 @@ class Supervisor:
             process.complaint = text.strip()[:500]
             one.log.say(logging.WARNING, text)
 
-    def _take_alert(self, lane: Lane, identifier: int, raw: bytes) -> None:
-        if self._sink is not None:
-            self._queue.put(lane, identifier, raw)
-            return
-        name = lane.module.decode("ascii", "replace")
-        (self._modules[name].log if name in self._modules else ModuleRecord.stray_log(name)).alert(raw)
-        lane.accepted = identifier
-
-    def _forget_orphans(self, lane: Lane) -> None:
-        name = lane.module.decode("ascii", "replace")
-        if not any(True for _ in self._queue.orphans(lane.module)):
-            self._held.forget(name)
-
 
 def _socket_folder(wanted: Path, names: Mapping[str, object]) -> Path:
     """A private folder whose paths are short enough for sockets."""
-    longest = max((len(name) for name in names), default=0)
+    if not names:
+        return wanted
+    longest = max(len(name) for name in names)
     if len(os.fsencode(wanted)) + 1 + longest <= _MAX_SOCKET_PATH:
         wanted.mkdir(mode=0o700, parents=True, exist_ok=True)
         return wanted

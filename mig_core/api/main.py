@@ -26,6 +26,7 @@ import uvicorn
 
 from mig_core.api.app import create_app
 from mig_core.api.bootstrap import BootstrapSecret
+from mig_core.api.http_protocol import BoundedHttpProtocol
 from mig_core.api.keys import InvestigatorKeys
 from mig_core.api.polls import Waiters
 from mig_core.config.loader import load_settings
@@ -225,6 +226,7 @@ def _uvicorn_config(app: object, settings: ApiSettings) -> uvicorn.Config:
     tls = settings.tls
     config = uvicorn.Config(
         app,  # type: ignore[arg-type]  # falcon's App is an ASGI application; uvicorn's alias is narrower
+        http=BoundedHttpProtocol,
         lifespan="off",
         log_config=None,
         access_log=False,

@@ -14,7 +14,7 @@ from mig_core.api.exchange import Access, Bound, Call, Reply, Route
 from mig_core.api.middleware import digest_of
 from mig_core.domain.ids import check_agent_id
 from mig_core.errors import InvalidDocument
-from mig_core.relay.topology import may, may_enter, may_topic
+from mig_core.relay.topology import may, may_enter
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -42,7 +42,7 @@ class RabbitmqResources:
             ("user", "May this agent log in?", self.user),
             ("vhost", "May it open this virtual host?", self.virtual_host),
             ("resource", "May it touch this queue or exchange?", self.resource),
-            ("topic", "May it publish under this routing key?", self.topic),
+            ("topic", "May it use a topic exchange? Never.", self.topic),
         ):
             yield Bound(
                 Route(
@@ -84,12 +84,8 @@ class RabbitmqResources:
 
     async def topic(self, call: Call) -> Reply:
         """POST /relay/rabbitmq/topic"""
-        form = _form(call)
-        agent = form.get("username", "")
-        allowed = may_enter(agent, form.get("vhost", "")) and may_topic(
-            agent, form.get("name", ""), form.get("routing_key", ""), form.get("permission", "")
-        )
-        return await self._known_and(form, allowed)
+        _form(call)
+        return _answer(False)
 
     async def _known_and(self, form: dict[str, str], allowed: bool) -> Reply:
         """Also asks whether the agent is still approved: a connection may outlive that."""

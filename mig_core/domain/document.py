@@ -6,6 +6,8 @@ are refused in one place. Callers verify signatures first and parse after.
 
 from __future__ import annotations
 
+import io
+import itertools
 import json
 import math
 import re
@@ -22,6 +24,9 @@ JSON = dict[str, "JSON"] | list["JSON"] | str | int | float | bool | None
 """Any JSON value."""
 
 MAX_DEPTH = 40
+_STREAMED_LEVELS = 3
+"""In how many levels of objects long lists are looked for: the rows of a result lie two or three deep."""
+_ENTRIES_AT_ONCE = 256
 
 _SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
 
@@ -61,9 +66,51 @@ def load(raw: bytes, *, subject: str, max_bytes: int, max_depth: int = MAX_DEPTH
 
 
 def dump(value: JSON) -> bytes:
-    """Compact UTF-8 JSON, key order kept. Lone surrogates (undecodable file names) become U+FFFD."""
+    """Compact UTF-8 JSON, key order kept. Lone surrogates (undecodable file names) become U+FFFD.
+
+    A long list in the upper levels is written some entries at a time, so that beside the answer itself only those are
+    in memory; it may be one that makes its entries while it is gone through.
+    """
+    if not _has_long_list(value, _STREAMED_LEVELS):
+        return _encoded(value)
+    sink = io.BytesIO()
+    _write(value, _STREAMED_LEVELS, sink)
+    return sink.getvalue()
+
+
+def _encoded(value: JSON) -> bytes:
     text = json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
-    return text.encode("utf-8", "surrogatepass").decode("utf-8", "replace").encode("utf-8")
+    try:
+        return text.encode("utf-8")
+    except UnicodeEncodeError:
+        return text.encode("utf-8", "surrogatepass").decode("utf-8", "replace").encode("utf-8")
+
+
+def _has_long_list(value: JSON, levels: int) -> bool:
+    if isinstance(value, list):
+        return len(value) > _ENTRIES_AT_ONCE
+    return levels > 0 and isinstance(value, dict) and any(_has_long_list(one, levels - 1) for one in value.values())
+
+
+def _write(value: JSON, levels: int, sink: io.BytesIO) -> None:
+    if isinstance(value, list) and len(value) > _ENTRIES_AT_ONCE:
+        entries = iter(value)
+        mark = b"["
+        while some := list(itertools.islice(entries, _ENTRIES_AT_ONCE)):
+            sink.write(mark)
+            sink.write(_encoded(some)[1:-1])
+            mark = b","
+        sink.write(b"]")
+    elif isinstance(value, dict) and value and levels > 0:
+        mark = b"{"
+        for key, one in value.items():
+            sink.write(mark)
+            sink.write(_encoded({key: None})[1 : -len("null}")])
+            _write(one, levels - 1, sink)
+            mark = b","
+        sink.write(b"}")
+    else:
+        sink.write(_encoded(value))
 
 
 def members(value: JSON, *, subject: str, path: str = "") -> Members:

@@ -30,7 +30,10 @@ class Outgoing:
 
 @dataclass(frozen=True, slots=True)
 class Inbound:
-    """A message from an agent. ``agent`` is who was logged in to the relay: good for counting, proof of nothing."""
+    """A message from an agent.
+
+    ``agent`` is who was logged in to the relay, empty when it cannot tell: good for counting, proof of nothing.
+    """
 
     kind: Kind
     agent: str

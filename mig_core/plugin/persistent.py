@@ -24,8 +24,9 @@ source.
 A question comes over the socket as one line, ``{"class": "parameters", "parameters": …}`` (or the bare parameters), one
 to a connection; the answer is one line. :func:`mig_core.plugin.question.ask` asks so.
 
-The process may use the name ``alerts.unsent`` and ``lock`` in the state folder for itself; everything else there is the
-module's. There is never more than one process on a state folder, even if the agent was killed and has come back.
+The process uses SIGALRM and SIGTERM for itself, and the names ``alerts.unsent`` and ``lock`` in the state folder;
+everything else there is the module's. There is never more than one process on a state folder, even if the agent was
+killed and has come back.
 """
 
 from __future__ import annotations

@@ -19,7 +19,7 @@ from mig_core.errors import RelayDenied, RelayError, RelayUnavailable
 from mig_core.relay.amqp_connection import NOT_FOUND, AmqpConnection, Broker, Channel, Outcome
 from mig_core.relay.backoff import Backoff
 from mig_core.relay.base import Delivery
-from mig_core.relay.topology import INBOUND, agent_queue, inbound_key
+from mig_core.relay.topology import INBOUND, agent_queue
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -220,7 +220,7 @@ class AmqpAgentRelay:
                 log.warning("not sending: %s", reason)
                 await asyncio.sleep(backoff.next())
 
-    def _arrived(self, channel: Channel, tag: int, _routing_key: str, _user_id: str, body: bytes) -> None:
+    def _arrived(self, channel: Channel, tag: int, _user_id: str, body: bytes) -> None:
         acknowledge = functools.partial(self._call, functools.partial(channel.ack, tag))
         try:
             self._handle(Delivery(body, acknowledge))
@@ -236,10 +236,8 @@ class AmqpAgentRelay:
             self._hand_over(message, self._publisher)
 
     def _hand_over(self, message: _Publication, channel: Channel) -> None:
-        key = inbound_key(message.kind, self._agent)
-        channel.publish(
-            INBOUND, key, message.body, functools.partial(self._published, message), user_id=str(self._agent)
-        )
+        done = functools.partial(self._published, message)
+        channel.publish(INBOUND, message.kind, message.body, done, user_id=self._agent)
 
     def _published(self, message: _Publication, outcome: Outcome) -> None:
         if outcome is Outcome.TAKEN:

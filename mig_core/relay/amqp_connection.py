@@ -215,11 +215,11 @@ class Channel:
         """From now on the broker says what became of every message; raises as :meth:`call`."""
         await self.call("confirm_delivery", ack_nack_callback=self._on_confirm)
 
-    async def consume(self, queue: str, arrived: Callable[[int, str, str, bytes], None]) -> None:
-        """Calls ``arrived(tag, routing_key, user_id, body)`` for each message; raises as :meth:`call`."""
+    async def consume(self, queue: str, arrived: Callable[[int, str, bytes], None]) -> None:
+        """Calls ``arrived(tag, user_id, body)`` for each message; raises as :meth:`call`."""
 
         def deliver(_channel: object, method: Any, properties: Any, body: bytes) -> None:
-            arrived(method.delivery_tag, method.routing_key, properties.user_id or "", body)
+            arrived(method.delivery_tag, properties.user_id or "", body)
 
         await self.call("basic_consume", queue=queue, on_message_callback=deliver)
 

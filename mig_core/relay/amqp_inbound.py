@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING
 
 from mig_core.domain.envelope import MAX_RESULT_BYTES
 from mig_core.domain.messages import Inbound
-from mig_core.relay.topology import kind_and_agent
+from mig_core.relay.topology import sender
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from mig_core.domain.messages import Kind
     from mig_core.relay.amqp_connection import Channel
 
 _BATCH_BYTES = 32 << 20
@@ -47,17 +48,15 @@ class Arrivals:
         self._ended = True
         self._something.set()
 
-    def arrived(self, tag: int, routing_key: str, user_id: str, body: bytes) -> None:
-        """Takes in one delivery. ``user_id`` is the login the broker vouches for."""
-        known = kind_and_agent(routing_key)
+    def arrived(self, kind: Kind, tag: int, user_id: str, body: bytes) -> None:
+        """Takes in one delivery. ``kind``: what its queue holds; ``user_id``: the login the broker vouches for."""
         if self._channel is None:
             return
-        if known is None or len(body) > MAX_RESULT_BYTES:
-            log.warning("dropped %d bytes with routing key %.80r: not from an agent", len(body), routing_key)
+        if len(body) > MAX_RESULT_BYTES:
+            log.warning("dropped a %s of %d bytes by %.80r: too large", kind, len(body), user_id)
             self._channel.nack(tag, requeue=False)
             return
-        kind, agent = known
-        self._waiting.append((tag, Inbound(kind, user_id or agent, body)))
+        self._waiting.append((tag, Inbound(kind, sender(user_id), body)))
         self._something.set()
 
     async def take(self, limit: int) -> AmqpBatch | None:

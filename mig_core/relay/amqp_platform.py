@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import logging
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
@@ -197,8 +198,8 @@ class AmqpPlatformRelay:
             channel = await session.connection.channel(prefetch=self._prefetch)
             session.watch(channel)
             self._arrivals.follow(channel)
-            for queue in topology.SHARED_QUEUES:
-                await channel.consume(queue, self._arrivals.arrived)
+            for queue, kind in topology.SHARED_QUEUES.items():
+                await channel.consume(queue, functools.partial(self._arrivals.arrived, kind))
         except RelayError as error:  # the keeper comes again
             log.warning("not receiving: %s", error)
             await session.connection.close()
@@ -260,11 +261,11 @@ class _Session:
 
 async def _make_shared(connection: AmqpConnection) -> None:
     """Exchanges and shared queues, unless they exist (perhaps of another type, by an operator's choice)."""
-    for exchange, kind in ((topology.COMMANDS, "direct"), (topology.INBOUND, "topic")):
+    for exchange in (topology.COMMANDS, topology.INBOUND):
         channel = await connection.channel()
-        await channel.call("exchange_declare", exchange=exchange, exchange_type=kind, durable=True)
+        await channel.call("exchange_declare", exchange=exchange, exchange_type="direct", durable=True)
         channel.close()
-    for queue, binding in topology.SHARED_QUEUES.items():
+    for queue, kind in topology.SHARED_QUEUES.items():
         channel = await connection.channel()
         try:
             await channel.call("queue_declare", queue=queue, passive=True)
@@ -273,5 +274,5 @@ async def _make_shared(connection: AmqpConnection) -> None:
                 raise
             channel = await connection.channel()
             await channel.call("queue_declare", queue=queue, durable=True, arguments=_CLASSIC)
-        await channel.call("queue_bind", queue=queue, exchange=topology.INBOUND, routing_key=binding)
+        await channel.call("queue_bind", queue=queue, exchange=topology.INBOUND, routing_key=kind)
         channel.close()

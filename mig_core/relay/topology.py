@@ -3,8 +3,12 @@
 ::
 
     scheduler --> exchange mig.commands (direct) --[agent id]--> queue mig.agent.<id> --> agent
-    agent --> exchange mig.inbound (topic) --[result.<id>]-----> queue mig.results ----> scheduler
-                                           --[heartbeat.<id>]--> queue mig.heartbeats -> scheduler
+    agent --> exchange mig.from-agents (direct) --[result]-----> queue mig.results ----> scheduler
+                                                --[heartbeat]--> queue mig.heartbeats -> scheduler
+
+Who sent a message is its ``user_id``: RabbitMQ takes only the sender's own login there, without asking anybody. (If the
+routing key named the sender, the exchange would have to be a topic exchange, and RabbitMQ would ask the API about each
+key an agent uses.)
 
 RabbitMQ asks ``mig-api`` (plugin ``rabbitmq_auth_backend_http``) about every login that is not its own; the API asks
 the functions here. Whatever they do not name is refused. An agent declares nothing: its queue is made by a scheduler.
@@ -23,12 +27,12 @@ if TYPE_CHECKING:
 VIRTUAL_HOST: Final = "mig"
 COMMANDS: Final = "mig.commands"
 """Durable direct exchange; the routing key is the agent's id."""
-INBOUND: Final = "mig.inbound"
-"""Durable topic exchange; the routing key is ``result.<id>`` or ``heartbeat.<id>``."""
+INBOUND: Final = "mig.from-agents"
+"""Durable direct exchange; the routing key is the message's :class:`Kind`."""
 RESULTS: Final = "mig.results"
 HEARTBEATS: Final = "mig.heartbeats"
-SHARED_QUEUES: Final = {RESULTS: f"{Kind.RESULT}.#", HEARTBEATS: f"{Kind.HEARTBEAT}.#"}
-"""Queues all schedulers share, and what binds them to :data:`INBOUND`."""
+SHARED_QUEUES: Final = {RESULTS: Kind.RESULT, HEARTBEATS: Kind.HEARTBEAT}
+"""Queues all schedulers share, and what each of them holds: that is also what binds it to :data:`INBOUND`."""
 
 _LOGIN = re.compile(r"[a-z2-7]{32}")
 
@@ -38,15 +42,9 @@ def agent_queue(agent: AgentId | str) -> str:
     return f"mig.agent.{agent}"
 
 
-def inbound_key(kind: Kind, agent: AgentId | str) -> str:
-    """The routing key under which an agent sends."""
-    return f"{kind}.{agent}"
-
-
-def kind_and_agent(routing_key: str) -> tuple[Kind, str] | None:
-    """The inverse of :func:`inbound_key`; None for keys no agent may use."""
-    kind, _, agent = routing_key.partition(".")
-    return (Kind(kind), agent) if kind in set(Kind) and _LOGIN.fullmatch(agent) else None
+def sender(user_id: str) -> str:
+    """The agent that RabbitMQ vouches for, by a message's ``user_id``; empty: nobody, or a login that is no agent's."""
+    return user_id if _LOGIN.fullmatch(user_id) else ""
 
 
 def may_enter(agent_id: str, virtual_host: str) -> bool:
@@ -69,10 +67,3 @@ def may(agent_id: str, resource: str, name: str, permission: str) -> bool:
         ("queue", agent_queue(agent_id), "read"),
         ("exchange", INBOUND, "write"),
     )
-
-
-def may_topic(agent_id: str, name: str, routing_key: str, permission: str) -> bool:
-    """Whether an agent's login may publish under this routing key. Asked after :func:`may` said yes to the exchange."""
-    if permission != "write" or name != INBOUND or not _LOGIN.fullmatch(agent_id):
-        return False
-    return any(routing_key == inbound_key(kind, agent_id) for kind in Kind)

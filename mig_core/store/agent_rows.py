@@ -22,8 +22,7 @@ if TYPE_CHECKING:
 
 COLUMNS = (
     "id, name, public_key, status, relay, version, mode, pid, environment, tags, modules, failures, statistics,"
-    " persistent,"
-    " started_at, heartbeat_at, enrolled_at"
+    " persistent, started_at, heartbeat_at, enrolled_at"
 )
 APPROVED = "('online', 'idle', 'offline')"
 """SQL's list of the states in which an agent may receive and answer; actions reach these."""

@@ -46,8 +46,8 @@ _REFRESH = f"""
      WHERE id = %(id)s RETURNING {COLUMNS}
 """  # noqa: S608 - constants
 _BEAT = f"""
-    UPDATE agents SET {SET_FACTS}, status = 'online', statistics = %(statistics)s::jsonb, persistent = %(persistent)s::jsonb, heartbeat_at = %(now)s,
-           heartbeat_sequence = %(sequence)s
+    UPDATE agents SET {SET_FACTS}, status = 'online', statistics = %(statistics)s::jsonb,
+           persistent = %(persistent)s::jsonb, heartbeat_at = %(now)s, heartbeat_sequence = %(sequence)s
      WHERE id = %(id)s AND status IN {APPROVED} AND heartbeat_sequence < %(sequence)s
     RETURNING id
 """  # noqa: S608 - constants

@@ -68,7 +68,7 @@ def enrolment(name: str, *, sent: datetime = NOW, relay: str = "https", of: Agen
 
 def heartbeat(name: str, sequence: int, *, of: AgentFacts | None = None) -> Heartbeat:
     """A sign of life of agent ``name``."""
-    return Heartbeat(of or facts(name), sequence, NOW, {"commands": sequence})
+    return Heartbeat(of or facts(name), sequence, NOW, {"commands": sequence}, {"audit": {"restarts": sequence}})
 
 
 def action(name: str = "sample", *, target: str = "all", begins: float = -60, ends: float = 600) -> Action:

@@ -142,6 +142,7 @@ class AgentsContract:
             assert (first, replayed, both) == ([web1], [], [web1])
             row = await store.agents.get(web1)
             assert (row.heartbeat_at, row.statistics, row.state) == (later(99), {"commands": 9}, AgentState.ONLINE)
+            assert row.persistent == {"audit": {"restarts": 9}}
             assert (await store.agents.get(sample_agent_id("new"))).state is AgentState.PENDING
 
         store_runner.run(scenario())
