@@ -147,6 +147,7 @@ def _report(
                 "end": one.median_end,
                 "fastest": min(one.end),
                 "slowest": max(one.end),
+                "cpu": one.median_cpu,
             }
             for name, one in times.items()
         },
@@ -161,17 +162,17 @@ def _report(
 
 def _print(report: Mapping[str, Any]) -> None:
     processes = report["processes"]
-    python, gpg = processes["python -c pass"]["end"], processes["gpg --detach-sign"]["end"]
+    python, gpg = processes["python -c pass"], processes["gpg --detach-sign"]
     rows = [
         [
             name,
-            *(f"{1000 * one[key]:.0f}" for key in ("last_line", "end", "fastest", "slowest")),
-            f"{one['end'] / python:.1f}",
-            f"{one['end'] / gpg:.1f}",
+            *(f"{1000 * one[key]:.0f}" for key in ("last_line", "end", "fastest", "slowest", "cpu")),
+            f"{one['end'] / python['end']:.1f}",
+            f"{one['end'] / gpg['end']:.1f}",
         ]
         for name, one in processes.items()
     ]
-    head = ["whole process (ms)", "to last line", "to end", "fastest", "slowest", "/ python", "/ gpg"]
+    head = ["whole process (ms)", "to last line", "to end", "fastest", "slowest", "CPU", "/ python", "/ gpg"]
     print_table(f"{len(ENDPOINTS)} agents over {report['relay']}", head, rows)
     before = 0.0
     rows = []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import statistics
 import subprocess
 import time
@@ -24,12 +25,19 @@ class Timings:
     """Seconds from the start to the last line on standard output; 0 when there was none."""
     end: list[float] = field(default_factory=list)
     """Seconds from the start until the process had ended."""
+    cpu: list[float] = field(default_factory=list)
+    """Seconds of processor, user and system, of the process and the children it has waited for."""
     lines: list[int] = field(default_factory=list)
 
     @property
     def median_end(self) -> float:
         """Seconds."""
         return statistics.median(self.end)
+
+    @property
+    def median_cpu(self) -> float:
+        """Seconds. Other programs on the machine change it little, unlike the time that passes."""
+        return statistics.median(self.cpu)
 
     @property
     def median_last_line(self) -> float:
@@ -57,15 +65,16 @@ def time_program(
     timings = Timings()
     for number in range(runs + 1):
         before()
-        last_line, end, lines = _once(argv, environment, text)
+        last_line, end, cpu, lines = _once(argv, environment, text)
         if number:
             timings.last_line.append(last_line)
             timings.end.append(end)
+            timings.cpu.append(cpu)
             timings.lines.append(lines)
     return timings
 
 
-def _once(argv: Sequence[str], environment: Mapping[str, str], text: bytes) -> tuple[float, float, int]:
+def _once(argv: Sequence[str], environment: Mapping[str, str], text: bytes) -> tuple[float, float, float, int]:
     began = time.monotonic()
     with subprocess.Popen(
         argv,
@@ -86,10 +95,11 @@ def _once(argv: Sequence[str], environment: Mapping[str, str], text: bytes) -> t
             last_line = time.monotonic() - began
             lines += 1
         errors = process.stderr.read()
-        status = process.wait(60)
+        _, status, usage = os.wait4(process.pid, 0)
         end = time.monotonic() - began
-    if status:
+        process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode:
         raise ProgramFailed(
-            f"{' '.join(argv[:3])} ended with status {status}: {errors.decode(errors='replace')[-800:]}"
+            f"{' '.join(argv[:3])} ended with status {process.returncode}: {errors.decode(errors='replace')[-800:]}"
         )
-    return last_line, end, lines
+    return last_line, end, usage.ru_utime + usage.ru_stime, lines

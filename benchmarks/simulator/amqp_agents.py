@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from mig_core.domain.messages import Kind
 from mig_core.errors import RelayError
 from mig_core.relay.amqp_connection import NOT_FOUND, AmqpConnection, Broker, Channel, Outcome
-from mig_core.relay.topology import INBOUND, agent_queue, inbound_key
+from mig_core.relay.topology import INBOUND, agent_queue
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -103,7 +103,7 @@ class AmqpAgent:
             else:
                 return channel
 
-    def _arrived(self, channel: Channel, tag: int, _routing_key: str, _sender: str, body: bytes) -> None:
+    def _arrived(self, channel: Channel, tag: int, _user_id: str, body: bytes) -> None:
         self._tally.received += 1
         answer = self._agent.answer(body, datetime.now(UTC))
         if answer is not None:
@@ -123,8 +123,7 @@ class AmqpAgent:
         self._unconfirmed[self._number] = (kind, body)
         if self._publisher is not None:
             done = functools.partial(self._published, self._number, kind)
-            key = inbound_key(kind, self._agent.id)
-            self._publisher.publish(INBOUND, key, body, done, user_id=str(self._agent.id))
+            self._publisher.publish(INBOUND, kind, body, done, user_id=str(self._agent.id))
 
     def _published(self, number: int, kind: Kind, outcome: Outcome) -> None:
         if outcome is not Outcome.TAKEN:

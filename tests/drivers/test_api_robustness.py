@@ -25,7 +25,10 @@ from mig_core.store.rows import Permission
 from mig_core.testing.api_site import ApiSite, SampleAgent
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
+
+    from mig_core.domain.document import JSON
 
 
 class BrokenStore(SimpleNamespace):
@@ -63,7 +66,12 @@ def broken_app(error: Exception, tmp_path: Path) -> MigApp:
         waiters=Waiters(),
         clock=lambda: datetime.now(UTC),
         new_token=lambda: "token",
+        plugins=[{"sample": _sample}],
     )
+
+
+async def _sample(query: Mapping[str, str]) -> JSON:
+    return dict(query)
 
 
 def test_an_unexpected_error_tells_the_client_a_request_id_and_nothing_else(

@@ -88,10 +88,10 @@ class Platform:
         """Starts a mig-scheduler; there may be several, under names of their own."""
         self._start_program(name, "mig-scheduler", "scheduler.toml")
 
-    def start_agent(self, name: str) -> subprocess.Popen[bytes]:
-        """Starts one agent; does not wait for it."""
+    def start_agent(self, name: str, more: str = "") -> subprocess.Popen[bytes]:
+        """Starts one agent, with further tables of settings in TOML; does not wait for it."""
         relay = f"amqp://127.0.0.1:{self.rabbitmq.port}/mig" if self.rabbitmq else ""
-        settings = self.site.write_agent_settings(name, relay)
+        settings = self.site.write_agent_settings(name, relay, more)
         argv = [program("mig-agent"), "--config", str(settings)]
         return self.processes.start(name, argv, cwd=self.site.endpoint_folder(name))
 

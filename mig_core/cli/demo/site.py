@@ -114,8 +114,8 @@ gnupg_home = {_quoted(self.gnupg_home)}
         }
         _write(self.root / "acl.json", json.dumps(acl, indent=2))
 
-    def write_agent_settings(self, name: str, amqp_url: str) -> Path:
-        """Settings of one agent; returns the file."""
+    def write_agent_settings(self, name: str, amqp_url: str, more: str = "") -> Path:
+        """Settings of one agent, with further tables in TOML; returns the file."""
         path = self.folder("agents") / f"{name}.toml"
         relay = f"relay = {_quoted(amqp_url)}\n" if amqp_url else ""
         _write(
@@ -133,7 +133,8 @@ api = {_quoted(self.api_url)}
 [trust]
 keys = {_quoted(self.folder("keys"))}
 acl = {_quoted(self.root / "acl.json")}
-""",
+
+{more}""",
         )
         return path
 
