@@ -26,15 +26,14 @@ HEADERS = {
 DUMPED = ("arm", "ppc64le", "s390x")
 RISCV = {258: "riscv_hwprobe", 259: "riscv_flush_icache"}
 """riscv64 has the generic table, as aarch64 has it, and these (``asm/unistd.h`` of riscv)."""
-SAME_EVERYWHERE = {
-    number: name
-    for number, name in enumerate(
-        "cachestat fchmodat2 map_shadow_stack futex_wake futex_wait futex_requeue statmount listmount lsm_get_self_attr "
-        "lsm_set_self_attr lsm_list_modules mseal setxattrat getxattrat listxattrat removexattrat open_tree_attr "
-        "file_getattr file_setattr".split(),
+SAME_EVERYWHERE = dict(
+    enumerate(
+        ["cachestat", "fchmodat2", "map_shadow_stack", "futex_wake", "futex_wait", "futex_requeue", "statmount",
+         "listmount", "lsm_get_self_attr", "lsm_set_self_attr", "lsm_list_modules", "mseal", "setxattrat", "getxattrat",
+         "listxattrat", "removexattrat", "open_tree_attr", "file_getattr", "file_setattr"],
         451,
     )
-}
+)  # fmt: skip
 """System calls since Linux 6.5 have one number on all architectures."""
 NEWER_TYPES = {
     1336: "URINGOP",
@@ -46,7 +45,6 @@ NEWER_TYPES = {
     1423: "LANDLOCK_ACCESS",
     1424: "LANDLOCK_DOMAIN",
 }
-NOT_TYPES = {"FIRST_USER_MSG", "LAST_USER_MSG", "FIRST_USER_MSG2", "LAST_USER_MSG2"}
 
 
 def main() -> None:
@@ -73,7 +71,8 @@ def main() -> None:
 def _types() -> dict[int, str]:
     header = Path("/usr/include/linux/audit.h").read_text(encoding="ascii")
     kernel = {
-        int(number): name for name, number in re.findall(r"^#define AUDIT_([A-Z0-9_]+)\s+([12]\d{3})\b", header, re.M)
+        int(number): name
+        for name, number in re.findall(r"^#define AUDIT_([A-Z0-9_]+)\s+([12]\d{3})\b", header, re.MULTILINE)
     }
     library = ctypes.CDLL("libaudit.so.1")
     library.audit_msg_type_to_name.restype = ctypes.c_char_p

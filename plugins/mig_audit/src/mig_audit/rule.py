@@ -38,8 +38,8 @@ KEY_SEPARATOR = "\x01"
 """Between several keys of one rule."""
 
 _FIXED = struct.Struct(f"=3I{WORDS}I{MAX_FIELDS}I{MAX_FIELDS}I{MAX_FIELDS}II")
-ALL = (0xFFFFFFFF,) * (WORDS - 1) + (0,)
-"""Every system call; the last word belongs to the kernel's classes."""
+ALL = (0xFFFFFFFF,) * (WORDS - 1) + (0xFFFF,)
+"""Every system call; the last 16 bits belong to the kernel's classes of calls."""
 NONE = (0,) * WORDS
 
 

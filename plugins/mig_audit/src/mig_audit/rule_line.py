@@ -179,4 +179,6 @@ def _finish(draft: _Draft, text: str) -> rule.Rule:
         raise ValueError("has a key and nothing that it could be the key of")
     filter_, action, prepend = draft.where
     mask = rule.mask_of(draft.calls) if draft.calls and not draft.all_calls else rule.ALL
+    if filter_ == rule.FILTERS["task"]:
+        mask = rule.NONE
     return rule.Rule(text, filter_, action, tuple(fields), mask, prepend, watched=draft.watched)

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from mig_audit import rule_json, rule_line
-from mig_audit.rule_fields import Accounts
 from mig_core.domain.document import load, members
 from mig_core.errors import ConfigurationError, InvalidDocument
 
@@ -14,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from mig_audit.rule import Rule
+    from mig_audit.rule_fields import Accounts
 
 MAX_FILE = 4 << 20
 

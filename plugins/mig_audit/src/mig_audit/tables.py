@@ -88,6 +88,7 @@ def type_numbers() -> dict[str, int]:
     return {name: number for number, name in types().items()}
 
 
+@functools.cache
 def type_name(number: int) -> str:
     """The name of a record type, ``UNKNOWN[n]`` as audit's own tools write for those without one."""
     return types().get(number) or f"UNKNOWN[{number}]"

@@ -1,0 +1,253 @@
+"""A running watch: session, reader, assembly, events and losses put together. The composition root of ``serve``.
+
+Two threads: the reader (see there) and this one, which makes events and hands them to the agent. While the agent takes
+none, this one waits and the queue between them fills; what does not fit is counted.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import time
+from typing import TYPE_CHECKING
+
+from mig_audit import settings as settings_
+from mig_audit.accounts import Accounts
+from mig_audit.assembly import Assembly
+from mig_audit.container import Groups
+from mig_audit.event import SCHEMA, Events
+from mig_audit.losses import Losses
+from mig_audit.netlink import unpack
+from mig_audit.note import Notebook, Position
+from mig_audit.reader import Queue, Reader
+from mig_audit.rule_fields import Accounts as RuleAccounts
+from mig_audit.session import Session
+from mig_core.domain.result import ModuleResult
+from mig_core.errors import MigError
+
+if TYPE_CHECKING:
+    from mig_core.domain.document import JSON
+    from mig_core.plugin.persistent import Service
+
+TICK = 1.0
+"""Seconds between looks at the kernel's counters."""
+REFRESH = 10
+"""Ticks between looks at the kernel's rules."""
+PRIORITY = 4
+"""How much more than others it may have of a busy processor (nice value, negative)."""
+LAST_RECORDS = 0.1
+"""Seconds for the records of our own leaving to arrive."""
+
+
+class Watch:
+    """One run of the module."""
+
+    def __init__(self, service: Service) -> None:
+        """Reads the configuration.
+
+        Raises:
+            ConfigurationError: names the key's path, or the rule file and the place in it.
+        """
+        self._service = service
+        self._settings = settings_.read(service.config)
+        rules = settings_.rules_of(self._settings, RuleAccounts(), with_file=True)
+        for note in rules.notes:
+            service.log(logging.INFO, f"rules: {note}")
+        self._rules = rules.rules
+        self._notebook = Notebook(service.state)
+        self._losses = Losses()
+        self._queue = Queue(self._settings.queue_records)
+        groups = Groups(time.monotonic) if self._settings.containers else None
+        self._events = Events(Accounts(time.monotonic), groups, include_raw=self._settings.include_raw)
+        self._assembly = Assembly(self._emit, self._see)
+        self._session: Session
+        self._position: Position
+        self._counted = {"events": 0, "records": 0}
+        self._ticks = 0
+        self._next_tick = 0.0
+        self._reported: dict[str, JSON] = {}
+        self._since_absence = 0
+        self._answering = False
+
+    def run(self) -> None:
+        """Watches until the service is stopping.
+
+        Raises:
+            MigError: the kernel does not let us, or the socket failed.
+        """
+        with contextlib.suppress(OSError):  # as auditd does by default: this thread, and the reader it starts
+            os.setpriority(os.PRIO_PROCESS, 0, -PRIORITY)
+        self._position = Position(self._service.state)
+        self._since_absence = self._position.found
+        try:
+            again = True
+            while again and not self._service.stopping.is_set():
+                again = self._watch()
+        finally:
+            self._position.close()
+
+    def status(self) -> dict[str, JSON]:
+        """The counters, for the heartbeat and for questions."""
+        session, kernel = self._session, self._session.status
+        return {
+            "mode": session.mode,
+            "enabled": None if kernel is None else kernel.enabled,
+            "rules_wanted": session.count.wanted,
+            "rules_loaded": session.count.loaded,
+            "rules_refused": session.count.refused,
+            "rules_foreign": session.count.foreign,
+            "events": self._counted["events"],
+            "records": self._counted["records"],
+            "lost": self._losses.total.to_json(),
+            "backlog": None if kernel is None else kernel.backlog,
+            "backlog_limit": None if kernel is None else kernel.backlog_limit,
+            "queued_records": self._queue.size(),
+            "open_events": self._assembly.waiting(),
+        }
+
+    def _watch(self) -> bool:
+        """One session; whether to begin another."""
+        session = self._session = Session(self._settings, self._rules, self._notebook, self._service.log)
+        try:
+            session.open()
+        except BaseException:
+            session.end()
+            raise
+        self._service.log(
+            logging.INFO,
+            f"watching: {session.mode}, {session.count.loaded} of {session.count.wanted} rules loaded, "
+            f"{session.count.foreign} rules of others",
+        )
+        if not self._answering:
+            self._answering = True
+            self._service.answer_with(lambda _raw: self._answer())
+        reader = Reader(session.events, self._queue)
+        self._hand_over(session)
+        reader.start()
+        try:
+            while True:
+                if self._service.stopping.is_set():
+                    return False
+                if self._queue.failure:
+                    raise MigError(self._queue.failure)
+                self._work()
+                if time.monotonic() < self._next_tick:
+                    continue
+                verdict = self._tick()
+                if verdict == "dropped":
+                    self._losses.total.ownership += 1
+                    self._service.log(logging.WARNING, "the kernel had dropped this module as its audit daemon")
+                    reader.stop()
+                    reader = Reader(session.events, self._queue)
+                    verdict = "" if session.reclaim() else "changed"
+                    self._hand_over(session)
+                    reader.start()
+                if verdict == "changed":
+                    self._service.log(logging.WARNING, "another audit daemon came or went: opening anew")
+                    return True
+        finally:
+            session.close()
+            time.sleep(LAST_RECORDS)
+            reader.stop()
+            self._work()
+            self._assembly.flush()
+            self._keep(ending=True)
+            self._tell(report=True)
+            session.end()
+
+    def _hand_over(self, session: Session) -> None:
+        """Events that came while the session spoke with the kernel on their socket."""
+        messages = [unpack(one) for one in session.early]
+        session.early.clear()
+        batch = [(one.type, one.payload.decode("utf-8", "backslashreplace")) for one in messages if one is not None]
+        self._queue.put(batch)
+
+    def _work(self) -> None:
+        batches = self._queue.take(0.25 if self._assembly.waiting() else TICK)
+        for batch in batches:
+            self._counted["records"] += len(batch)
+            self._assembly.add(batch, time.monotonic())
+        if not batches:
+            self._assembly.settle(time.monotonic())
+        self._keep()
+
+    def _keep(self, *, ending: bool = False) -> None:
+        if self._since_absence or (not self._losses.gaps.highest and not ending):
+            return  # nothing has come yet: what the last module left still counts
+        oldest = self._assembly.oldest()
+        serial = _serial(oldest) - 1 if oldest is not None else self._losses.gaps.highest
+        if awaited := self._losses.gaps.earliest():
+            serial = min(serial, awaited - 1)
+        peace = ending and self._service.stopping.is_set() and not self._losses.total.unsent_events
+        self._position.keep(0 if peace else max(serial, 0))
+
+    def _see(self, stamp: str, now: float) -> None:
+        serial = _serial(stamp)
+        if self._since_absence and serial:
+            if serial > self._since_absence + 1:
+                self._losses.absence(self._since_absence + 1, serial - 1)
+                self._tell(report=False)  # before the position moves on: another kill must not hide this one
+            self._since_absence = 0
+        if serial and not self._losses.gaps.highest:
+            self._position.keep(serial - 1)  # from here on a kill leaves a place to count from
+        if serial:
+            self._losses.gaps.see(serial, now)
+
+    def _emit(self, stamp: str, records: list[tuple[int, str]], complete: bool) -> None:
+        if self._send(self._events.make(stamp, records, complete=complete)):
+            self._counted["events"] += 1
+        else:
+            self._losses.total.unsent_events += 1
+
+    def _send(self, event: dict[str, JSON]) -> bool:
+        while not self._service.alert(event, timeout=TICK):
+            if self._service.stopping.is_set():
+                return False
+            self._session.check()  # what it says is said again at the next tick; here only the counters matter
+            self._count()
+            self._report()
+        return True
+
+    def _tick(self) -> str:
+        self._next_tick = time.monotonic() + TICK
+        self._ticks += 1
+        if self._ticks % REFRESH == 0:
+            loaded = self._session.count.loaded
+            self._session.refresh()
+            if self._session.count.loaded < loaded:
+                self._service.log(logging.WARNING, "someone else has removed rules of ours")
+        verdict = self._session.check()
+        self._tell(report=True)
+        return verdict
+
+    def _tell(self, *, report: bool) -> None:
+        losses = self._losses
+        self._count()
+        losses.settle(time.monotonic())
+        event = losses.event(time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()), SCHEMA)
+        if event is not None:
+            self._service.log(logging.WARNING, f"audit events were lost: {event['lost']}")
+            self._send(event)
+        if report:
+            self._report()
+
+    def _count(self) -> None:
+        losses = self._losses
+        if self._session.status is not None:
+            losses.kernel(self._session.status.lost)
+        losses.total.queue_records, losses.total.overruns = self._queue.dropped, self._queue.overruns
+
+    def _report(self) -> None:
+        status = self.status()
+        if status != self._reported:
+            self._reported = status
+            self._service.status(status)
+
+    def _answer(self) -> ModuleResult:
+        return ModuleResult(True, True, self.status())
+
+
+def _serial(stamp: str) -> int:
+    text = stamp[stamp.find(":") + 1 :]
+    return int(text) if text.isascii() and text.isdecimal() and len(text) < 12 else 0

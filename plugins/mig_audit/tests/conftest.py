@@ -1,0 +1,178 @@
+"""What the tests of this plugin share: recorded records, a service that collects, the kernel's audit subsystem."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import subprocess
+import threading
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from mig_audit import kernel, netlink, tables
+from mig_audit.assembly import Assembly
+from mig_audit.event import Events
+from mig_core.testing.services import service_missing
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+
+    from mig_core.domain.result import ModuleResult
+    from mig_core.plugin.persistent import Incoming
+
+DATA = Path(__file__).parent / "data"
+
+
+class NoAccounts:
+    """Names that are the same on every machine."""
+
+    def user(self, uid: int) -> str | None:
+        return "root" if uid == 0 else None
+
+    group = user
+
+    def combined(self, ids: tuple[str, ...]) -> dict[str, Any]:
+        return {"auid": int(ids[0]), "uid": int(ids[1]), "euid": int(ids[2])}
+
+    def put(self, into: dict[str, Any], key: str, number: int) -> None:
+        into[key] = number
+
+
+class CollectingService:
+    """The agent's side of a persistent module, in memory: keeps alerts as they would travel."""
+
+    def __init__(self, config: Mapping[str, Any], state: Path) -> None:
+        self.config = config
+        self.hostname = "endpoint"
+        self.environment: Mapping[str, Any] = {}
+        self.tags: Mapping[str, str] = {}
+        self.state = state
+        self.stopping = threading.Event()
+        self.logged: list[tuple[int, str]] = []
+        self.last_status: Mapping[str, Any] = {}
+        self.handler: Callable[[object], ModuleResult] | None = None
+        self.full = threading.Event()
+        """While set, alerts are not taken, as when the window is full."""
+        self.arrived = threading.Condition()
+        self.alerts: list[dict[str, Any]] = []
+
+    def log(self, level: int, message: str) -> None:
+        self.logged.append((level, message))
+
+    def status(self, status: Mapping[str, Any]) -> None:
+        self.last_status = dict(status)
+
+    def alert(self, alert: Mapping[str, Any], *, timeout: float | None = None) -> bool:
+        if self.full.is_set():
+            self.stopping.wait(timeout)
+            return False
+        line = json.dumps(alert, ensure_ascii=False)
+        line.encode("utf-8")
+        with self.arrived:
+            self.alerts.append(json.loads(line))
+            self.arrived.notify_all()
+        return True
+
+    def answer_with(self, handler: Callable[[object], ModuleResult]) -> None:
+        self.handler = handler
+        with self.arrived:
+            self.arrived.notify_all()
+
+    def take_alerts(self, handler: Callable[[Sequence[Incoming]], None]) -> None:
+        raise NotImplementedError
+
+    def wait_for(self, happened: Callable[[], bool], seconds: float = 20.0) -> None:
+        """Waits until something holds, looking again at each alert."""
+        deadline = time.monotonic() + seconds
+        with self.arrived:
+            while not happened():
+                if time.monotonic() > deadline:
+                    raise AssertionError(f"did not happen; {len(self.alerts)} alerts, log {self.logged[-3:]}")
+                self.arrived.wait(0.1)
+
+    def of_type(self, name: str) -> list[dict[str, Any]]:
+        return [one for one in self.alerts if one["type"] == name]
+
+
+@pytest.fixture
+def make_service(tmp_path: Path) -> Callable[..., CollectingService]:
+    def make(config: Mapping[str, Any], state: Path | None = None) -> CollectingService:
+        folder = state or tmp_path / "state"
+        folder.mkdir(mode=0o700, exist_ok=True)
+        return CollectingService(config, folder)
+
+    return make
+
+
+@pytest.fixture
+def recorded() -> Callable[[str], list[tuple[int, str]]]:
+    def read(name: str) -> list[tuple[int, str]]:
+        records = []
+        for line in (DATA / f"{name}.log").read_text(encoding="utf-8").split("\n")[:-1]:
+            kind, _msg, text = line.partition(" msg=")
+            records.append((tables.type_numbers()[kind.removeprefix("type=")], text))
+        return records
+
+    return read
+
+
+@pytest.fixture
+def decode(recorded: Callable[[str], list[tuple[int, str]]]) -> Callable[[str], list[dict[str, Any]]]:
+    """The events of a recorded stream."""
+
+    def events(name: str) -> list[dict[str, Any]]:
+        made: list[dict[str, Any]] = []
+        factory = Events(NoAccounts(), None)  # type: ignore[arg-type]  # a fake with the same methods
+        assembly = Assembly(
+            lambda stamp, records, complete: made.append(factory.make(stamp, records, complete=complete)),
+            lambda _stamp, _now: None,
+        )
+        assembly.add(recorded(name), 0.0)
+        assembly.flush()
+        return made
+
+    return events
+
+
+@pytest.fixture
+def audit_kernel() -> Iterator[kernel.Kernel]:
+    """The kernel's audit subsystem, free and with nothing loaded; left as it was found."""
+    if os.geteuid() != 0 or not hasattr(socket, "AF_NETLINK"):
+        service_missing("needs root on Linux, to use the kernel's audit subsystem")
+    try:
+        asked = kernel.Kernel()
+        before = asked.status()
+        rules = asked.rules()
+    except kernel.KernelRefused as error:
+        service_missing(f"needs the kernel's audit subsystem: {error}")
+    # The kernel forgets a daemon that was killed when it next has something to say to it.
+    if (before.pid and os.path.exists(f"/proc/{before.pid}")) or rules or before.enabled != 0:
+        asked.close()
+        service_missing("needs the kernel's audit subsystem unused: another daemon is registered, or rules are loaded")
+    try:
+        yield asked
+    finally:
+        for one in asked.rules():
+            asked.delete(one, "clean up")
+        asked.change(
+            netlink.Status(
+                mask=netlink.ENABLED | netlink.BACKLOG_LIMIT | netlink.BACKLOG_WAIT_TIME,
+                backlog_limit=before.backlog_limit,
+                backlog_wait_time=before.backlog_wait_time,
+            ),
+            "clean up",
+        )
+        asked.close()
+
+
+@pytest.fixture
+def auditctl(audit_kernel: kernel.Kernel) -> Callable[..., str]:
+    def run(*words: str) -> str:
+        done = subprocess.run(["auditctl", *words], capture_output=True, text=True, check=False)
+        return done.stdout + done.stderr
+
+    return run

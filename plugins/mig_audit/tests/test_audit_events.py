@@ -1,0 +1,310 @@
+"""Recorded records in, events out: what is in them, and that they agree with audit's own ausearch."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import subprocess
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mig_audit import address, execve, record
+from mig_audit.accounts import Accounts
+from mig_audit.event import Events
+from mig_core.testing.services import service_missing
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    Decode = Callable[[str], list[dict[str, Any]]]
+
+DATA = Path(__file__).parent / "data"
+STREAMS = ["connections", "execve", "files", "login", "messages", "odd_calls"]
+
+
+def launched(events: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    return [one for one in events if one["type"] == "SYSCALL" and one["result"] and "arguments" in one["process"]]
+
+
+def test_arguments_are_joined_and_decoded_however_long(decode: Decode) -> None:
+    arguments = [one["process"]["arguments"] for one in launched(decode("execve"))]
+
+    assert arguments[0] == ["true", "a b", "", "it's", "gr\u00fcn", "line\nbreak", 'say "x"', "a=b", "a1=c"]
+    assert arguments[1] == ["true", "x" * 20_000, "\u00e4" * 9_000, "end"]
+    assert arguments[2] == ["true", *map(str, range(900))]
+
+
+def test_a_shell_would_read_the_command_as_the_same_arguments(decode: Decode) -> None:
+    import shlex
+
+    for one in launched(decode("execve")):
+        assert shlex.split(one["process"]["command"]) == one["process"]["arguments"]
+
+
+def test_an_execve_is_whole(decode: Decode) -> None:
+    event = launched(decode("execve"))[0]
+
+    assert event["schema"] == 1
+    assert event["type"] == "SYSCALL"
+    assert event["complete"] is True
+    assert event["record_types"] == ["SYSCALL", "BPRM_FCAPS", "EXECVE", "CWD", "PATH", "PATH", "PROCTITLE"]
+    assert re.fullmatch(r"20\d\d-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", event["time"])
+    assert event["keys"] == ["exec", "second"]
+    assert event["syscall"] | {"args": 4} == {
+        "name": "execve", "number": 59, "arch": "x86_64", "args": 4, "exit": 0,
+    }  # fmt: skip
+    assert event["process"]["exe"] == "/usr/bin/true"
+    assert event["process"]["cwd"] == "/"
+    assert event["process"]["title"] == "/usr/bin/python3 tools/record_streams.py tests/data"  # a vfork's, still
+    assert [path["name"] for path in event["paths"]] == ["/usr/bin/true", "/lib64/ld-linux-x86-64.so.2"]
+    assert event["paths"][0]["kind"] == "file"
+    assert event["user"]["uid"] == 0
+
+
+def test_a_failed_call_names_its_error(decode: Decode) -> None:
+    denied = [one for one in decode("odd_calls") if one.get("keys") == ["denied"] and one["type"] == "SYSCALL"]
+
+    assert [(one["result"], one["syscall"]["error"]) for one in denied] == [(False, "EACCES")]
+    assert denied[0]["paths"][0]["name"] == "/etc/shadow"
+
+
+def test_addresses_of_all_families_are_read(decode: Decode) -> None:
+    found = [one["address"] for one in decode("connections") if "address" in one]
+
+    assert {"family": "inet", "address": "192.0.2.1", "port": 80} in found
+    assert {"family": "inet6", "address": "2001:db8::1", "port": 443} in found
+    assert {"family": "unix", "path": "/run/no such socket"} in found
+    assert {"family": "unix", "abstract": "abstract"} in found
+    assert {"family": "netlink", "port": 0, "groups": 1} in found
+
+
+def test_calls_of_other_conventions_and_new_ones_have_names(decode: Decode) -> None:
+    calls = [(one["syscall"]["arch"], one["syscall"]["name"]) for one in decode("odd_calls") if "syscall" in one]
+
+    assert {("i386", "getpid"), ("x86_64", "openat2"), ("x86_64", "cachestat"), ("x86_64", "mmap")} <= set(calls)
+
+
+def test_records_of_every_other_type_are_kept_with_their_fields(decode: Decode) -> None:
+    others = {other["type"]: other["fields"] for one in decode("odd_calls") for other in one.get("records", [])}
+
+    assert others["FD_PAIR"].keys() == {"fd0", "fd1"}
+    assert others["MMAP"]["flags"] == "0x1"
+    assert others["OBJ_PID"]["ocomm"] == "python3"
+    assert others["OPENAT2"]["resolve"] == "0x0"
+    assert others["SECCOMP"]["sig"] == "9"
+
+
+def test_a_record_without_end_is_an_event_of_its_real_type(decode: Decode) -> None:
+    seccomp = [one for one in decode("odd_calls") if one["type"] == "SECCOMP"]
+
+    assert len(seccomp) == 1
+    assert seccomp[0]["complete"] is True
+    assert seccomp[0]["process"]["name"] == "python3"
+    assert seccomp[0]["syscall"] == {"name": "getppid", "number": 110, "arch": "x86_64"}
+
+
+def test_every_path_of_a_rename_is_kept(decode: Decode) -> None:
+    renames = [one for one in decode("files") if one.get("syscall", {}).get("name", "").startswith("rename")]
+
+    assert [path["type"] for path in renames[0]["paths"]] == ["PARENT", "PARENT", "DELETE", "CREATE"]
+    assert [path["name"] for path in renames[0]["paths"]][2:] == ["a b", "c"]
+
+
+def test_a_login_comes_with_its_system_call(decode: Decode) -> None:
+    login = decode("login")[0]
+
+    assert (login["type"], login["record_types"]) == ("LOGIN", ["LOGIN", "SYSCALL", "PROCTITLE"])
+    assert login["result"] is True
+    assert login["user"]["auid"] == 65534
+
+
+def test_messages_of_programs_are_opened(decode: Decode) -> None:
+    events = {one["type"]: one for one in decode("messages")}
+
+    assert events["USER_LOGIN"]["result"] is False
+    assert events["USER_LOGIN"]["records"][0]["fields"]["addr"] == "192.0.2.7"
+    assert events["USER_START"]["result"] is True
+    assert events["USER_CMD"]["records"][0]["fields"]["cmd"] == "cat a b "
+    assert events["USER_ERR"]["records"][0]["fields"]["acct"] == "(unknown)"
+
+
+@pytest.mark.parametrize(
+    ("kind", "body", "checks"),
+    [
+        (
+            1400,
+            'avc:  denied  { read write } for  pid=7 comm="cat" name="x" dev="dm-0" ino=3 scontext=a:b:c '
+            "tcontext=d:e:f tclass=file permissive=0",
+            {"result": False, "type": "AVC"},
+        ),
+        (
+            1400,
+            'apparmor="DENIED" operation="open" profile="/usr/bin/x" name="/etc/a" pid=7 comm="x" requested_mask="r" '
+            'denied_mask="r" fsuid=0 ouid=0',
+            {"result": False, "type": "AVC"},
+        ),
+        (1701, 'auid=1000 uid=0 gid=0 ses=1 pid=4 comm="x" exe="/x" sig=11 res=1', {"result": True}),
+        (1334, "prog-id=41 op=LOAD", {"type": "BPF", "complete": True}),
+        (1999, "anything at all", {"type": "UNKNOWN[1999]"}),
+    ],
+)
+def test_other_kernel_records_keep_verdict_and_type(kind: int, body: str, checks: dict[str, Any]) -> None:
+    event = Events(Accounts(time.monotonic), None).make("1.000:5", [(kind, f"audit(1.000:5): {body}")])
+
+    assert event | checks == event
+
+
+def test_names_of_fields_that_come_twice_are_both_kept() -> None:
+    assert record.pairs("op=x uid=1 msg='op=y uid=2 res=1'") == {
+        "op": "x", "uid": "1", "op_2": "y", "uid_2": "2", "res": "1",
+    }  # fmt: skip
+
+
+def test_raw_text_comes_when_asked_for() -> None:
+    records = [(1334, "audit(1.000:5): prog-id=41 op=LOAD")]
+
+    event = Events(Accounts(time.monotonic), None, include_raw=True).make("1.000:5", records)
+
+    assert event["raw"] == ["type=BPF msg=audit(1.000:5): prog-id=41 op=LOAD"]
+
+
+def test_what_is_too_long_is_cut_and_said() -> None:
+    stamp = "1.000:5"
+    many = [(1302, f'audit({stamp}): item={number} name="/{"x" * 4000}" nametype=NORMAL') for number in range(500)]
+    words = [(1309, f"audit({stamp}): " + " ".join(f'a{word}="{"y" * 1000}"' for word in range(7))) for _ in range(60)]
+
+    event: dict[str, Any] = dict(Events(Accounts(time.monotonic), None, include_raw=True).make(stamp, words + many))
+
+    assert len(json.dumps(event)) < 1 << 20
+    assert event["cut"].keys() == {"PATH", "arguments", "raw"}
+    assert len(event["paths"]) + event["cut"]["PATH"] == 500
+
+
+# --- audit's own interpretation of the same records
+
+
+def interpreted(name: str) -> list[tuple[str, str, str]]:
+    """What ausearch says: serial, type and fields of each record."""
+    if shutil.which("ausearch") is None:
+        service_missing("needs ausearch (package auditd), to compare with")
+    shown = subprocess.run(
+        ["ausearch", "--input", str(DATA / f"{name}.log"), "-i"],
+        capture_output=True,
+        encoding="utf-8",
+        errors="replace",  # it cuts long arguments in the middle of a character
+        check=True,
+    ).stdout
+    return re.findall(r"^type=(\S+) msg=audit\([^)]*:(\d+)\) : (.*?) ?$", shown, re.MULTILINE)
+
+
+def field(text: str, key: str) -> str:
+    found = re.search(rf"(?:^| ){key}=(.*?)(?= [a-z0-9_-]+=|$)", text)
+    assert found is not None, (key, text)
+    return found[1]
+
+
+@pytest.mark.parametrize("name", STREAMS)
+def test_events_say_what_ausearch_says(name: str, decode: Decode) -> None:
+    events = {str(one["serial"]): one for one in decode(name)}
+
+    compared = 0
+    for kind, serial, text in interpreted(name):
+        event = events[serial]
+        if kind == "SYSCALL":
+            compared += _same_call(event, text)
+        elif kind == "PATH":
+            path = next(one for one in event["paths"] if str(one["item"]) == field(text, "item"))
+            assert field(text, "name").strip() == (path["name"] or "(null)").strip()
+            assert field(text, "nametype") == path["type"]
+            if "inode" in path:
+                assert field(text, "inode") == str(path["inode"])
+                assert field(text, "dev") == path["device"]
+                assert field(text, "mode").split(",")[-1] == f"{int(path['mode'], 8) & 0o7777:03o}"
+            compared += 1
+        elif kind == "CWD":
+            assert field(text, "cwd") == event["process"]["cwd"]
+        elif kind == "PROCTITLE":
+            title = event["process"]["title"]
+            assert text.removeprefix("proctitle=").split("\\")[0][:40].strip() in title.replace("  ", " ") or (
+                text.removeprefix("proctitle=").split() == title.split()[: len(text.split())]
+            )
+        elif kind == "SOCKADDR":
+            compared += _same_address(event["address"], text)
+    assert compared or name == "messages"
+
+
+def _same_call(event: dict[str, Any], text: str) -> int:
+    call, process = event["syscall"], event["process"]
+    assert field(text, "arch") == call["arch"]
+    # The release of ausearch may be older than a system call.
+    assert field(text, "syscall") in (call["name"], f"unknown-syscall({call['number']})")
+    assert field(text, "success") == ("yes" if event["result"] else "no")
+    assert field(text, "exit").split("(")[0] == (call.get("error") or str(call["exit"]))
+    assert (field(text, "pid"), field(text, "ppid")) == (str(process["pid"]), str(process["ppid"]))
+    assert (field(text, "comm"), field(text, "exe")) == (process["name"], process["exe"])
+    assert re.findall(r" key=(\S+)", text) == event.get("keys", ["(null)"])
+    return 1
+
+
+def _same_address(ours: dict[str, Any], text: str) -> int:
+    if ours["family"] in ("inet", "inet6"):
+        assert f"laddr={ours['address']} lport={ours['port']} " in text
+    elif ours["family"] == "unix":
+        assert f"path={ours.get('path') or ours.get('abstract')} " in text
+    else:
+        assert "saddr_fam=netlink" in text
+    return 1
+
+
+# --- anything at all
+
+
+BODIES = st.text(max_size=300) | st.lists(
+    st.sampled_from(
+        [
+            "arch=c000003e", "arch=zz", "syscall=59", "syscall=-1", "syscall=x", "success=yes", "exit=0", "exit=--1",
+            "a0=1", "a1=", "items=2", "pid=1", "ppid=2", "pid=", "uid=4294967295", "uid=99999999999999", "auid=0",
+            'comm="x', "comm=", "comm=41", "exe=(null)", "key=(null)", 'key="a"', "key=61016", "argc=2", 'a0="x"',
+            "a1[0]=6", "a1[1]=41", "a1_len=9", "saddr=02", "saddr=0A00", "saddr=0100", "name=zz", "mode=xyz",
+            "inode=\u0663", "ouid=-5", "msg='x=1", "msg=''", "avc:  denied  { x", "=", "item=99999999999999999999999",
+            "\x00", "proctitle=4", "proctitle=(null)", "cwd=", "tty=", "ses=", "gid=1", "euid=1", "suid=1", "fsuid=1",
+        ]
+    ),
+    max_size=40,
+).map(" ".join)  # fmt: skip
+KINDS = st.sampled_from([1006, 1112, 1300, 1302, 1305, 1306, 1307, 1309, 1327, 1326, 1400, 1999, 2100])
+
+
+@given(st.lists(st.tuples(KINDS, BODIES), min_size=1, max_size=8), st.booleans())
+def test_any_records_make_an_event_that_is_json(records: list[tuple[int, str]], include_raw: bool) -> None:
+    factory = Events(Accounts(time.monotonic), None, include_raw=include_raw)
+    stamped = [(kind, f"audit(1700000000.123:7): {body}") for kind, body in records]
+
+    event = factory.make("1700000000.123:7", stamped)
+
+    json.dumps(event, ensure_ascii=False).encode("utf-8", "surrogatepass")
+    assert len(event["record_types"]) == len(records)  # type: ignore[arg-type]  # a list, as documented
+
+
+@given(st.text(max_size=100))
+def test_any_address_is_read(text: str) -> None:
+    assert "family" in address.read(text)
+
+
+@given(st.lists(st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=30), max_size=20))
+def test_arguments_survive_the_kernels_way_of_writing(words: list[str]) -> None:
+    body = f"argc={len(words)} " + " ".join(f"a{index}={_as_kernel(word)}" for index, word in enumerate(words))
+
+    assert execve.arguments([body]) == (words, False)
+
+
+def _as_kernel(word: str) -> str:
+    data = word.encode("utf-8")
+    plain = all(0x21 <= byte < 0x7F and byte != 0x22 for byte in data)
+    return f'"{word}"' if plain else data.hex().upper()
