@@ -120,7 +120,7 @@ def test_a_program_that_was_started_arrives_as_a_whole_event(watching: Fleet, re
     (event,) = eventually(lambda: runs_of(receiver, "/true"))
     record = next(one for one in receiver.records if one["event"] is event)
     assert event["result"] is True
-    assert event["arguments"] == ["/bin/true", "one argument", "three\n"]
+    assert event["process"]["arguments"] == ["/bin/true", "one argument", "three\n"]
     assert record["hostname"] == WATCHER
     assert record["tags"] == {"environment": "demo"}
 
