@@ -29,6 +29,9 @@ if TYPE_CHECKING:
 
 LARGE = 1 << 20
 """Files of at least this many bytes are worth another thread."""
+SMALL_IN_A_ROW = 200
+"""After so many small files only one of ``SAMPLE`` is asked for its size, until one is large: asking costs a fifth."""
+SAMPLE = 8
 LOOK_AHEAD = 256
 """How many names further on to look for large files."""
 
@@ -47,6 +50,7 @@ class ReadAhead:
             self._readers.put(one)
         self._at_once = 2 * threads
         self._large = large
+        self._small = 0
         self._rest: deque[str] = deque()
         self._batch: Batch | None = None
         self._plans: Mapping[str, Plan] = {}
@@ -98,11 +102,15 @@ class ReadAhead:
             plan = self._plans[name]
             if not plan.may_read_ahead or name in batch.links:
                 continue
+            self._small += 1
+            if self._small > SMALL_IN_A_ROW and self._small % SAMPLE:
+                continue
             try:
                 status = batch.status(name)
             except OSError:
                 continue  # whoever looks at it next will find out
             if stat.S_ISREG(status.st_mode) and self._large <= status.st_size < ENDLESS_SIZE:
+                self._small = 0
                 self._reading[name] = self._pool.submit(self._read, batch.fd, name, plan.groups[0])
 
     def _read(self, directory: int, name: str, group: Group) -> Read:

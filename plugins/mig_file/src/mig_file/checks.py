@@ -7,10 +7,11 @@ through slots; the hits a slot collects become rows.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from mig_file import digests, expressions
 from mig_file.content import Question
+from mig_file.hits import Hits
 from mig_file.patterns import Pattern
 from mig_file.search import FILTERS, WORDS
 
@@ -20,16 +21,6 @@ if TYPE_CHECKING:
 
     from mig_file.reader import Reading
     from mig_file.search import Search
-
-
-class Hit(NamedTuple):
-    """A file that passed, with what its row says."""
-
-    path: str
-    size: int
-    mode: int
-    modified: int
-    sha256: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +111,7 @@ class Slot:
     reading: list[ContentCheck | HashCheck] = field(default_factory=list)
     questions: list[Question] = field(default_factory=list)
     algorithms: list[str] = field(default_factory=list)
-    hits: list[Hit] = field(default_factory=list)
+    hits: Hits = field(default_factory=Hits)
     seen: set[str] | None = None
     """Paths that are hits already, where the search's paths may overlap."""
     row_bytes: int = 0

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from mig_file import rows
 from mig_file import tally as reasons
 from mig_file.ahead import LARGE, ReadAhead
-from mig_file.checks import Hit, slots_of
+from mig_file.checks import slots_of
 from mig_file.content import Questions
 from mig_file.interruptions import DeadlinePassed
 from mig_file.names import NameBatch
@@ -156,7 +156,7 @@ class Evaluation:
             return
         names = NameBatch(batch.names)
         everywhere: list[Pair] = []
-        chosen: dict[str, list[Pair]] = {}
+        chosen: list[tuple[Pair, list[str]]] = []
         for run in self._active:
             if batch.depth > run.maxdepth:
                 continue
@@ -165,14 +165,19 @@ class Evaluation:
                 continue
             for slot in run.slots:
                 if slot.names:
-                    for name in _candidates(slot, names):
-                        chosen.setdefault(name, []).append((run, slot))
+                    if candidates := _candidates(slot, names):
+                        chosen.append(((run, slot), candidates))
                 elif not slot.is_empty:
                     everywhere.append((run, slot))
         if everywhere or chosen:
-            # in the directory's order, whichever search a file is for
-            order = batch.names if everywhere else [name for name in batch.names if name in chosen]
             plans = self._plans_for(everywhere, chosen)
+            # in the directory's order, whichever search a file is for
+            if everywhere:
+                order = batch.names
+            elif len(chosen) == 1:
+                order = chosen[0][1]
+            else:
+                order = [name for name in batch.names if name in plans]
             if self._ahead is not None and batch.regular:
                 self._ahead.begin(batch, order, plans)
             try:
@@ -188,11 +193,19 @@ class Evaluation:
             self.on_progress()
         return self._expired()
 
-    def _plans_for(self, everywhere: list[Pair], chosen: dict[str, list[Pair]]) -> Mapping[str, Plan]:
+    def _plans_for(self, everywhere: list[Pair], chosen: list[tuple[Pair, list[str]]]) -> Mapping[str, Plan]:
         """A plan for each name: some slots want every file, some chose by name."""
         every = tuple(everywhere)
         plans = _Plans(self._plan_for(every))
-        plans.update({name: self._plan_for(every + tuple(pairs)) for name, pairs in chosen.items()})
+        if len(chosen) == 1:
+            ((pair, names),) = chosen
+            plans.update(dict.fromkeys(names, self._plan_for((*every, pair))))
+            return plans
+        wanted: dict[str, list[Pair]] = {}
+        for pair, names in chosen:
+            for name in names:
+                wanted.setdefault(name, []).append(pair)
+        plans.update({name: self._plan_for(every + tuple(pairs)) for name, pairs in wanted.items()})
         return plans
 
     def _plan_for(self, pairs: tuple[Pair, ...]) -> Plan:
@@ -310,7 +323,7 @@ class Evaluation:
             return
         run.matches += 1
         self._any_full |= run.is_full
-        slot.hits.append(Hit(native, status.st_size, status.st_mode, status.st_mtime_ns, sha256))
+        slot.hits.add(native, status, sha256)
         self._room -= slot.row_bytes + len(native)
 
 

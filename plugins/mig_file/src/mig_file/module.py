@@ -36,7 +36,7 @@ class FileModule(Module[tuple[Search, ...]]):
         summary="find files by name, size, mode, age, content and hash",
         discloses="paths, sizes, modes and times of matching files, and their SHA-256 when asked for",
         # What a run imports costs each run's process 15 ms unless the agent's zygote has it already.
-        preload=("re2", "hashlib", "mig_file.evaluation", "mig_file.roots"),
+        preload=("re2", "hashlib", "mig_file.evaluation", "mig_file.roots", "concurrent.futures.thread"),
     )
     parameters = declaration.PARAMETERS
 
@@ -130,9 +130,7 @@ def _max_errors(searches: tuple[Search, ...]) -> int:
 
 
 def _result(evaluation: Evaluation, tally: Tally, started: int, *, partial: bool) -> ModuleResult:
-    elements: dict[str, JSON] = {
-        run.search.label: rows.elements(run.slots, final=not partial) for run in evaluation.runs
-    }
+    elements: dict[str, JSON] = {run.search.label: rows.Rows(run.slots) for run in evaluation.runs}
     matches = sum(run.matches for run in evaluation.runs)
     statistics: dict[str, JSON] = {
         "filescount": tally.files,

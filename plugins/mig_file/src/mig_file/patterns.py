@@ -11,6 +11,7 @@ import re
 from typing import TYPE_CHECKING, Protocol
 
 from mig_file import syntax
+from mig_file.required import required_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 
 DEFAULT_MEMORY = 8 << 20
 """RE2's own default budget for one pattern, in bytes."""
+FEW_LINES = 16
+"""How many lines of a block are looked at one by one."""
 MANY_RETURNS = 200
 """From this many pairs in one block on, ``bytes.replace`` is the faster way."""
 _RETURN = ord("\r")
@@ -76,6 +79,10 @@ class Pattern:
                 self._filter = _compile(syntax.filter_for_lines(text, _is_wildcard), never_nl=True, memory=memory)
             except ValueError:
                 self._filter = None  # too large with the alternatives added: every line is then looked at
+        self._required: Find | None = None
+        required = required_text(text)
+        if required is not None and (self._wildcards or not required.leads):
+            self._required = _compile(required.source(), never_nl=True)
 
     def matches(self, subject: bytes) -> bool:
         """Whether it is found in one string: a name, a mode, a single line."""
@@ -90,9 +97,32 @@ class Pattern:
 
     def is_in(self, lines: Lines) -> bool:
         """Whether it is found in any of the lines."""
+        if self._required is not None:
+            return self._is_around_required(lines, self._required)
+        return self._is_in(lines)
+
+    def _is_in(self, lines: Lines) -> bool:
         if self._wildcards and not lines.is_utf8():
             return self._is_in_undecodable(lines)
         return self.find_in_lines(lines.data, lines.start, lines.end)[0] >= 0
+
+    def _is_around_required(self, lines: Lines, required: Find) -> bool:
+        """Looks at the lines with the text that every match contains, as long as these are few."""
+        data, position = lines.data, lines.start
+        for _ in range(FEW_LINES):
+            found = required(data, position, lines.end)[0]
+            if found < 0:
+                return False
+            raw = data if isinstance(data, bytes | bytearray) else lines.raw()
+            first = raw.rfind(b"\n", lines.start, found) + 1 or lines.start
+            last = raw.find(b"\n", found, lines.end)
+            last = lines.end if last < 0 else last
+            if self._wildcards or first == lines.start or last == lines.end:
+                break  # neighbours of a window and undecodable bytes need a closer look
+            if self.find_in_lines(raw, first, last)[0] >= 0:
+                return True
+            position = last + 1
+        return self._is_in(lines)
 
     def _is_in_undecodable(self, lines: Lines) -> bool:
         """Looks closely at the lines that might match once bytes that are not UTF-8 count as U+FFFD."""

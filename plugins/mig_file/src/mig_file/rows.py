@@ -9,7 +9,7 @@ from __future__ import annotations
 import functools
 import json
 import os.path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from mig_file import expressions, naming
 from mig_file.search import FILTERS
@@ -19,35 +19,68 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from mig_core.domain.document import JSON
-    from mig_file.checks import Hit, Slot
+    from mig_file.checks import Slot
+    from mig_file.hits import Hit
     from mig_file.search import Search
 
 
-def elements(slots: Iterable[Slot], *, final: bool) -> list[JSON]:
-    """The rows of one search: at least one for each slot, an empty one where nothing was found.
+class Rows(list["JSON"]):
+    """The rows of one search, each made when somebody looks at it: a large answer is never held as Python objects.
 
-    ``final`` takes the hits out of their slots while it makes their rows, so that a large answer is not held twice.
+    At least one for each slot, an empty one where nothing was found. It is a list, for ``json`` and for whoever reads
+    a result, that keeps nothing in its own storage; not to be changed. Hits found after it was made are not in it.
     """
-    found: list[JSON] = []
-    for slot in slots:
-        if not slot.hits:
-            found.append({"file": "", "search": _echo(slot, slot.search.paths), "fileinfo": _NOTHING.copy()})
-            continue
-        whole = _echo(slot, slot.search.paths) if not slot.key else None
-        for hit in _taken(slot.hits) if final else slot.hits:
-            text = naming.shown(hit.path)
-            echo = whole if whole is not None else _echo(slot, (os.path.dirname(text),))
-            row: dict[str, JSON] = {"file": text, "search": echo, "fileinfo": _fileinfo(hit)}
-            if not hit.path.isascii() and (uri := naming.exact_uri(hit.path)):
-                row["uri"] = uri
-            found.append(row)
-    return found
+
+    def __init__(self, slots: Iterable[Slot], *, masked: bool = False) -> None:
+        """``masked``: without names of files, and of the directories they lie in."""
+        super().__init__()
+        self._slots = tuple((slot, len(slot.hits)) for slot in slots)
+        self._masked = masked
+
+    def masked(self) -> Rows:
+        """The same rows without names."""
+        rows = Rows(())
+        rows._slots, rows._masked = self._slots, True
+        return rows
+
+    def __len__(self) -> int:
+        return sum(max(1, count) for _, count in self._slots)
+
+    def __iter__(self) -> Iterator[JSON]:
+        for slot, count in self._slots:
+            rows = _rows(slot, count)
+            yield from map(_masked_row, rows) if self._masked else rows
+
+    def __getitem__(self, place: Any) -> Any:  # the two forms of list.__getitem__, an index and a slice
+        return list(self)[place]
+
+    def __contains__(self, row: object) -> bool:
+        return any(one == row for one in self)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, list) and list(self) == list(other)
+
+    def __ne__(self, other: object) -> bool:
+        return not self == other
+
+    __hash__ = None
+
+    def __repr__(self) -> str:
+        return repr(list(self))
 
 
-def _taken(hits: list[Hit]) -> Iterator[Hit]:
-    hits.reverse()
-    while hits:
-        yield hits.pop()
+def _rows(slot: Slot, count: int) -> Iterator[JSON]:
+    if not count:
+        yield {"file": "", "search": _echo(slot, slot.search.paths), "fileinfo": _NOTHING.copy()}
+        return
+    whole = _echo(slot, slot.search.paths) if not slot.key else None
+    for hit in slot.hits.first(count):
+        text = naming.shown(hit.path)
+        echo = whole if whole is not None else _echo(slot, (os.path.dirname(text),))
+        row: dict[str, JSON] = {"file": text, "search": echo, "fileinfo": _fileinfo(hit)}
+        if not hit.path.isascii() and (uri := naming.exact_uri(hit.path)):
+            row["uri"] = uri
+        yield row
 
 
 def row_bytes(slot: Slot) -> int:
@@ -104,7 +137,13 @@ def masked(found: JSON) -> JSON:
     """The rows without names: of files, and of the directories they lie in."""
     if not isinstance(found, dict):
         return found
-    return {label: [_masked_row(row) for row in one] if isinstance(one, list) else one for label, one in found.items()}
+    return {label: _masked_rows(one) for label, one in found.items()}
+
+
+def _masked_rows(found: JSON) -> JSON:
+    if isinstance(found, Rows):
+        return found.masked()
+    return [_masked_row(row) for row in found] if isinstance(found, list) else found
 
 
 def _masked_row(row: JSON) -> JSON:

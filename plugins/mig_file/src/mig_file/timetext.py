@@ -5,9 +5,11 @@ Used by ``rows``.
 
 from __future__ import annotations
 
+import functools
 import time
 
 _NS = 1_000_000_000
+_DAY = 86_400
 
 
 def time_text(nanoseconds: int) -> str:
@@ -17,16 +19,26 @@ def time_text(nanoseconds: int) -> str:
     ``@seconds``.
     """
     seconds, fraction = divmod(nanoseconds, _NS)
-    try:
-        moment = time.gmtime(seconds)
-    except (OverflowError, ValueError, OSError):
+    days, second = divmod(seconds, _DAY)
+    date = _date_text(days)
+    if not date:
         return f"@{seconds}"
-    if not 1 <= moment.tm_year <= 9999:
-        return f"@{seconds}"
-    text = "{:04d}-{:02d}-{:02d} {:02d}:{:02d}:{:02d}".format(*moment[:6])
+    minutes, second = divmod(second, 60)
+    hour, minute = divmod(minutes, 60)
+    text = f"{date} {hour:02d}:{minute:02d}:{second:02d}"
     if fraction:
         text += f".{fraction:09d}".rstrip("0")
     return text + " +0000 UTC"
+
+
+@functools.lru_cache(maxsize=1024)
+def _date_text(days: int) -> str:
+    """The date so many days after 1970 began; empty outside the years 1 to 9999."""
+    try:
+        year, month, day = time.gmtime(days * _DAY)[:3]
+    except (OverflowError, ValueError, OSError):
+        return ""
+    return f"{year:04d}-{month:02d}-{day:02d}" if 1 <= year <= 9999 else ""
 
 
 def duration_text(nanoseconds: int) -> str:
