@@ -77,7 +77,7 @@ def ask(endpoint: Endpoint, platform: Platform, module: str) -> Any:
 
 def test_modules_run_beside_the_agent_are_asked_and_reported(endpoint: Endpoint, platform: Platform) -> None:
     folder = str(endpoint.folder)
-    set_up(endpoint, source={"folder": folder, "count": 500}, sink={"folder": folder}, odd={"does": "asks"}, file={})
+    set_up(endpoint, source={"folder": folder, "count": 500}, sink={"folder": folder}, odd={"does": "asks"}, nosuch={})
     endpoint.start()
     platform.wait_for(lambda: any(one.persistent["source"].get("alerts") == 500 for one in platform.heartbeats))
     eventually(lambda: complete(endpoint, 500))
@@ -97,7 +97,7 @@ def test_modules_run_beside_the_agent_are_asked_and_reported(endpoint: Endpoint,
     assert health["pid"] == pids(endpoint, "source")[0]
     assert heartbeat.persistent["odd"]["state"] == "misconfigured"
     assert heartbeat.facts.failures["persistent.odd"].startswith("agent.toml: persistent.odd.folder: must be a path")
-    assert "is not installed, or not allowed" in heartbeat.facts.failures["persistent.file"]
+    assert "is not installed, or not allowed" in heartbeat.facts.failures["persistent.nosuch"]
     assert "a persistent module is not started: agent.toml: persistent.odd.folder: must be a path" in endpoint.log
 
 
