@@ -185,7 +185,8 @@ def introduce(
 
 def make_launcher(settings: AgentSettings) -> Launcher:
     """The launcher of the modules that local policy allows."""
-    return Launcher(allow=settings.modules.allow, deny=settings.modules.deny)
+    modules = settings.modules
+    return Launcher(allow=modules.allow, deny=modules.deny, rest_after=modules.rest_after.total_seconds())
 
 
 def make_supervisor(settings: AgentSettings, plan: Plan, identity: Identity) -> Supervisor:

@@ -66,6 +66,8 @@ class Launcher:
         allow: names of modules that may be loaded; empty: all.
         deny: names that may not.
         preload: further imports worth having ready.
+        rest_after: seconds without any operation after which the zygote ends; 0: never. The next operation starts it
+            again.
         program: the command line that starts a zygote; the descriptor is added.
     """
 
@@ -75,9 +77,11 @@ class Launcher:
         allow: Sequence[str] = (),
         deny: Sequence[str] = (),
         preload: Sequence[str] = ("hashlib", "json"),
+        rest_after: float = 0.0,
         program: Sequence[str] = (sys.executable, "-P", "-m", "mig_core.agent.zygote"),
     ) -> None:
         self._configuration = {"allow": list(allow), "deny": list(deny), "preload": list(preload)}
+        self._rest_after = rest_after
         self._program = tuple(program)
         self._lock = threading.Lock()
         self._starting = threading.Lock()
@@ -124,7 +128,7 @@ class Launcher:
                 raise PluginError(
                     "zygote", f"did not become ready: {error}", next_step="see the lines before this one"
                 ) from error
-            ours.settimeout(None)
+            ours.settimeout(self._rest_after or None)
             with self._lock:
                 self._generation += 1
                 self._control, self._process = ours, process
@@ -144,15 +148,22 @@ class Launcher:
         Raises:
             PluginError: no process can be had.
         """
+        while (launched := self._launch()) is None:
+            pass  # it went to rest, or died, at this very moment: once more
+        return launched
+
+    def _launch(self) -> Launched | None:
         self.start()
         ours, theirs = socket.socketpair()
         with theirs, self._lock:
-            launched = Launched(self._next, ours, self._generation)
-            self._next += 1
             control = self._control
             if control is None:
                 ours.close()
-                raise PluginError("zygote", "is not running")
+                if self._closing.is_set():
+                    raise PluginError("zygote", "is not running")
+                return None
+            launched = Launched(self._next, ours, self._generation)
+            self._next += 1
             self._running[launched.number] = launched
             try:
                 message = {"do": "start", "number": launched.number}
@@ -192,15 +203,20 @@ class Launcher:
 
     def _read(self, control: socket.socket, process: subprocess.Popen[bytes], generation: int) -> None:
         with contextlib.suppress(OSError, ValueError):
-            while raw := control.recv(MAX_MESSAGE_BYTES):
+            while raw := self._next_message(control):
                 self._heard(cast("dict[str, Any]", json.loads(raw)))
         with self._lock:
+            resting = self._control is not control
             closing = self._closing.is_set()
-            self._control = None
+            if not resting:
+                self._control = None
             orphans = [one for one in self._running.values() if one.generation == generation]
             self._running = {key: one for key, one in self._running.items() if one.generation != generation}
         control.close()
-        if not closing:
+        if resting:
+            process.wait()  # it ends by itself, because the socket is closed
+            log.debug("zygote %d rests", process.pid)
+        elif not closing:
             process.kill()
             status = process.wait()
             log.error("the process that launches modules ended with status %s; it will be started again", status)
@@ -212,6 +228,18 @@ class Launcher:
             launched.problem = "the process that launches modules died"
             launched.started.set()
             launched.ended.set()
+
+    def _next_message(self, control: socket.socket) -> bytes:
+        """What the zygote says next; nothing when it is gone, or has been idle for so long that it may rest."""
+        while True:
+            try:
+                return control.recv(MAX_MESSAGE_BYTES)
+            except TimeoutError:
+                with self._lock:
+                    if self._running or self._closing.is_set():
+                        continue
+                    self._control = self._process = None
+                return b""
 
     def _heard(self, message: dict[str, Any]) -> None:
         with self._lock:

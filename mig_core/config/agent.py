@@ -68,6 +68,8 @@ class ModuleSettings:
     """Threads one run may keep busy."""
     niceness: int = 10
     """Added to the agent's own (0 to 19)."""
+    rest_after: timedelta = timedelta(seconds=30)
+    """After so long without work the process that launches modules ends, to give its memory back; ``0s``: it stays."""
     concurrency: int = 2
     """Commands run at the same time."""
     extra_privacy: bool = False

@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from mig_core.agent.executor import Executor, Interruption, Outcome
+from mig_core.agent.launcher import Launcher
+from mig_core.config.agent import ModuleSettings
 from mig_core.domain.command import CommandState
 from mig_core.errors import ModuleUnknown, ParameterError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
-
-    from mig_core.agent.launcher import Launcher
 
 
 def run(
@@ -233,3 +233,50 @@ def test_the_facts_are_gathered_in_a_child(executor: Executor) -> None:
     assert gathered["name"]
     assert gathered["environment"]["os"] == "linux"
     assert {"arch", "ident", "init", "addresses"} <= set(gathered["environment"])
+
+
+def test_after_a_while_without_work_the_zygote_rests_and_the_next_operation_wakes_it(
+    zygote_program: tuple[str, ...], caplog: pytest.LogCaptureFixture
+) -> None:
+    launcher = Launcher(program=zygote_program, rest_after=0.2)
+    executor = Executor(launcher, ModuleSettings(memory_mb=96))
+    run(executor, "echo", word="first")
+    first = launcher.pid
+    assert first
+
+    assert eventually(lambda: launcher.pid == 0 and gone(first))
+    outcome = run(executor, "echo", word="second")
+
+    assert outcome.state is CommandState.SUCCESS
+    assert launcher.pid not in (0, first)
+    assert "will be started again" not in caplog.text
+    launcher.close()
+
+
+def test_an_operation_that_takes_longer_than_the_rest_is_not_disturbed(
+    zygote_program: tuple[str, ...], tmp_path: Path
+) -> None:
+    launcher = Launcher(program=zygote_program, rest_after=0.1)
+    executor = Executor(launcher, ModuleSettings(memory_mb=96))
+    interruption = Interruption()
+    timer = threading.Timer(1.0, interruption.interrupt, ["enough"])
+    timer.start()
+
+    outcome = run(executor, "stubborn", interruption=interruption, seconds=60, word=str(tmp_path / "pid"))
+
+    assert (outcome.state, interruption.why) == (CommandState.CANCELLED, "enough")
+    timer.join()
+    launcher.close()
+
+
+def test_operations_that_begin_just_as_it_goes_to_rest_all_run(zygote_program: tuple[str, ...]) -> None:
+    launcher = Launcher(program=zygote_program, rest_after=0.05)
+    executor = Executor(launcher, ModuleSettings(memory_mb=96))
+
+    states = []
+    for number in range(12):
+        time.sleep(0.045 + 0.001 * number)
+        states.append(run(executor, "echo", word="again").state)
+
+    assert set(states) == {CommandState.SUCCESS}
+    launcher.close()
