@@ -8,10 +8,10 @@ SOURCES := conftest.py mig_core benchmarks tests $(wildcard plugins/*/src plugin
 # Where the demonstration lives between starts; empty: a new folder that is removed at the end.
 DEMO ?=
 
-.PHONY: help dev fix check test demo package clean
+.PHONY: help dev fix check test compose-test demo package clean
 
 help: ## what can be made
-	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
 
 dev: $(VENV)/.ready ## the virtual environment .venv with core, plugins and tools, editable
 
@@ -36,6 +36,9 @@ check: dev ## format, lint, types, import rules, unit tests, drivers, documentat
 
 test: check ## everything, end to end and packaging too
 	$(BIN)/pytest -q tests/end_to_end tests/packaging
+
+compose-test: ## the compose environment in real containers (needs Docker)
+	./tools/compose-test
 
 demo: dev ## platform, four agents, the walk-through's questions, real answers
 	$(BIN)/mig demo $(if $(DEMO),--state $(DEMO))
