@@ -22,6 +22,7 @@ import fcntl
 import json
 import logging
 import os
+import random
 import secrets
 import shutil
 import signal
@@ -54,6 +55,7 @@ START_TIMEOUT = 90.0
 """Seconds until a broker that does not answer counts as failed. 4 to 8 s are usual."""
 
 STOP_STEPS = ((signal.SIGTERM, 30.0), (signal.SIGKILL, 5.0))
+_PORTS = range(20_000, 32_000)
 """Signals and the seconds they get."""
 
 
@@ -225,7 +227,7 @@ class PrivateRabbitMQ:
         ports: dict[str, int] = {}
         for use in ("amqp", "distribution", "epmd"):
             wanted = last.get(use) if isinstance(last, dict) else None
-            ports[use] = _free_port(wanted if isinstance(wanted, int) else 0)
+            ports[use] = free_port(wanted if isinstance(wanted, int) else 0)
         write_private(path, json.dumps(ports))
         return ports
 
@@ -282,10 +284,19 @@ def speaks_amqp(port: int, *, timeout: float = 2.0) -> bool:
     return frame[:3] == b"\x01\x00\x00" and frame[7:11] == b"\x00\x0a\x00\x0a"
 
 
-def _free_port(wanted: int) -> int:
-    for port in (wanted, 0):
+def free_port(wanted: int = 0) -> int:
+    """A free TCP port of 127.0.0.1: the wanted one if it can be had.
+
+    Others lie below the range from which the kernel takes ports by itself (ip(7): from 32768), so that between now and
+    the moment a server listens there no connection of anybody gets it.
+
+    Raises:
+        RelayUnavailable: none was found.
+    """
+    for port in (wanted, *random.sample(_PORTS, 100)):
         with socket.socket() as probe, contextlib.suppress(OSError, OverflowError):
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            probe.bind(("127.0.0.1", port))
-            return int(probe.getsockname()[1])
+            if port:
+                probe.bind(("127.0.0.1", port))
+                return port
     raise RelayUnavailable("no free TCP port on 127.0.0.1")

@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 import os
 import secrets
-import socket
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from mig_core.relay.private_rabbitmq import free_port
 
 if TYPE_CHECKING:
     from mig_core.domain.ids import Fingerprint
@@ -33,9 +34,7 @@ class Site:
         """``127.0.0.1:PORT``; the port is chosen once and kept."""
         kept = self.root / "api-address"
         if not kept.exists():
-            with socket.socket() as probe:
-                probe.bind(("127.0.0.1", 0))
-                kept.write_text(f"127.0.0.1:{probe.getsockname()[1]}", encoding="ascii")
+            kept.write_text(f"127.0.0.1:{free_port()}", encoding="ascii")
         return kept.read_text(encoding="ascii")
 
     @property
