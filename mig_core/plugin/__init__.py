@@ -1,4 +1,5 @@
-"""Everything a plugin may import: the module contract, declared parameters, hook specifications.
+"""Everything a plugin may import: the module contract, declared parameters, hook specifications, and what
+answers are printed with.
 
 ``module`` is the manual: its docstring begins with a whole plugin. ``manager`` finds and loads what is installed;
 plugins do not import it.

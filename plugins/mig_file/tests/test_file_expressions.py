@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mig_file.expressions import mode_text, parse_age, parse_size
-from mig_file.timetext import duration_text, time_text
+from mig_file.timetext import time_text
 
 
 @pytest.mark.parametrize(
@@ -71,23 +71,6 @@ def test_what_is_not_an_age_is_refused(text: str) -> None:
 )
 def test_modes_are_written_as_go_writes_them(mode: int, text: str) -> None:
     assert mode_text(mode) == text
-
-
-@pytest.mark.parametrize(
-    ("nanoseconds", "text"),
-    [
-        (0, "0s"),
-        (7, "7ns"),
-        (119_457, "119.457µs"),
-        (1_634_247, "1.634247ms"),
-        (2_165_011_816, "2.165011816s"),
-        (60_000_000_000, "1m0s"),
-        (3_600_500_000_000, "1h0m0.5s"),
-        (1_000_000_000, "1s"),
-    ],
-)
-def test_durations_are_written_as_go_writes_them(nanoseconds: int, text: str) -> None:
-    assert duration_text(nanoseconds) == text
 
 
 def test_times_have_no_trailing_zeros() -> None:

@@ -20,7 +20,6 @@ from mig_core.errors import ParameterError
 from mig_core.plugin.module import Context
 from mig_memory import MemoryModule, evaluation, facts, processes, tally
 from mig_memory.tally import Tally
-from mig_memory.timetext import duration_text
 
 ID = "0123456789abcdef" * 4
 RESULT = ModuleResult(
@@ -129,22 +128,6 @@ def test_what_nobody_asked_for_leaves_an_answer_complete() -> None:
         books.skip(reason)
 
     assert books.coverage().complete
-
-
-@pytest.mark.parametrize(
-    ("nanoseconds", "text"),
-    [
-        (0, "0s"),
-        (17, "17ns"),
-        (119_457, "119.457µs"),
-        (1_634_247, "1.634247ms"),
-        (2_165_011_816, "2.165011816s"),
-        (3_600_500_000_000, "1h0m0.5s"),
-        (60_000_000_000, "1m0s"),
-    ],
-)
-def test_durations_are_written_as_the_original_does(nanoseconds: int, text: str) -> None:
-    assert duration_text(nanoseconds) == text
 
 
 def test_whoever_handles_the_question_is_known() -> None:

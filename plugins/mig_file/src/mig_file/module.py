@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, cast
 
 from mig_core.domain.result import Coverage, ModuleResult, Skipped
 from mig_core.plugin.module import Context, Module, ModuleInfo
+from mig_core.plugin.printing import duration_text
 from mig_file import declaration, lines, rows
 from mig_file import tally as reasons
 from mig_file.search import Search, read_searches
-from mig_file.timetext import duration_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

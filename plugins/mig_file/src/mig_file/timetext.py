@@ -1,7 +1,4 @@
-"""Times and durations as text, in the forms the original's results have (Go's).
-
-Used by ``rows``.
-"""
+"""Times as text, in the form the original's results have (Go's). Used by ``rows``."""
 
 from __future__ import annotations
 
@@ -39,24 +36,3 @@ def _date_text(days: int) -> str:
     except (OverflowError, ValueError, OSError):
         return ""
     return f"{year:04d}-{month:02d}-{day:02d}" if 1 <= year <= 9999 else ""
-
-
-def duration_text(nanoseconds: int) -> str:
-    """A duration: ``119.457µs``, ``1.634247ms``, ``2.165011816s``, ``1h0m0.5s``."""
-    if nanoseconds == 0:
-        return "0s"
-    if nanoseconds < 1_000:
-        return f"{nanoseconds}ns"
-    if nanoseconds < 1_000_000:
-        return _decimal(nanoseconds, 1_000, 3) + "µs"
-    if nanoseconds < _NS:
-        return _decimal(nanoseconds, 1_000_000, 6) + "ms"
-    minutes, rest = divmod(nanoseconds, 60 * _NS)
-    hours, minutes = divmod(minutes, 60)
-    text = f"{hours}h{minutes}m" if hours else f"{minutes}m" if minutes else ""
-    return text + _decimal(rest, _NS, 9) + "s"
-
-
-def _decimal(value: int, unit: int, digits: int) -> str:
-    whole, fraction = divmod(value, unit)
-    return f"{whole}.{fraction:0{digits}d}".rstrip("0").rstrip(".") if fraction else str(whole)

@@ -5,8 +5,9 @@ The form is the original's, so that scripts that read it go on working; what it 
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING
+
+from mig_core.plugin.printing import coverage_lines, entries, mapping, printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -14,42 +15,37 @@ if TYPE_CHECKING:
     from mig_core.domain.document import JSON
     from mig_core.domain.result import ModuleResult
 
-_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 _WORDS = (("names", "name"), ("libraries", "library"), ("contents", "content"), ("bytes", "byte"))
 
 
 def lines(result: ModuleResult, *, found_only: bool) -> Iterator[str]:
     """The lines. ``found_only`` leaves out what was not found, failures, statistics and what was skipped."""
-    for label, found in _mapping(result.elements).items():
-        for row in _list(found):
-            line = _row(label, _mapping(row), found_only=found_only)
+    for label, found in mapping(result.elements).items():
+        for row in entries(found):
+            line = _row(label, mapping(row), found_only=found_only)
             if line:
-                yield _printable(line)
+                yield printable(line)
     if found_only:
         return
     for error in result.errors:
-        yield _printable(error)
-    statistics = _mapping(result.statistics)
-    failures = _list(statistics.get("failures"))
+        yield printable(error)
+    statistics = mapping(result.statistics)
+    failures = entries(statistics.get("failures"))
     for failure in failures:
-        yield _printable(f"Failure: {failure}")
-    for skipped in result.coverage.skipped:
-        examples = f" ({', '.join(skipped.examples)})" if skipped.examples else ""
-        yield _printable(f"Not looked at: {skipped.count} {skipped.reason}{examples}")
-    if not result.coverage.complete:
-        yield "The answer is not complete."
+        yield printable(f"Failure: {failure}")
+    yield from coverage_lines(result.coverage)
     if statistics:
-        yield _printable(
+        yield printable(
             f"Statistics: {statistics.get('processcount')} processes checked, {statistics.get('totalhits')} matched, "
             f"{len(failures)} failures, ran in {statistics.get('exectime')}."
         )
 
 
 def _row(label: str, row: Mapping[str, JSON], *, found_only: bool) -> str:
-    search, process = _mapping(row.get("search")), _mapping(row.get("process"))
+    search, process = mapping(row.get("search")), mapping(row.get("process"))
     checks = ""
-    if not _mapping(search.get("options")).get("matchall"):
-        parts = [f"{word}='{value}'" for key, word in _WORDS for value in _list(search.get(key))]
+    if not mapping(search.get("options")).get("matchall"):
+        parts = [f"{word}='{value}'" for key, word in _WORDS for value in entries(search.get(key))]
         checks = f" on checks {' '.join(parts)}" if parts else ""
     if not process.get("name"):
         return "" if found_only else f"0 match found in search '{label}'{checks}"
@@ -68,16 +64,3 @@ def _beyond(process: Mapping[str, JSON]) -> str:
     if notes and process.get("user"):
         notes.append(f"user {process['user']}")
     return f" ({', '.join(notes)})" if notes else ""
-
-
-def _printable(line: str) -> str:
-    """Without control characters: a process's name must not forge another line or drive the terminal."""
-    return _CONTROL.sub(lambda found: f"\\x{ord(found.group()):02x}", line)
-
-
-def _mapping(value: object) -> Mapping[str, JSON]:
-    return value if isinstance(value, dict) else {}
-
-
-def _list(value: object) -> list[JSON]:
-    return value if isinstance(value, list) else []

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 
 from mig_core.domain.result import Coverage, ModuleResult, Skipped
 from mig_core.plugin.module import Context, Module, ModuleInfo
+from mig_core.plugin.printing import duration_text
 from mig_memory import declaration, lines, rows
 from mig_memory.search import Search, read_searches
-from mig_memory.timetext import duration_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

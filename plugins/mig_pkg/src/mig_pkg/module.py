@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 
 from mig_core.domain.result import Coverage, ModuleResult, Skipped
 from mig_core.plugin.module import Context, Module, ModuleInfo
+from mig_core.plugin.printing import duration_text
 from mig_pkg import declaration, lines
-from mig_pkg.durations import duration_text
 from mig_pkg.request import Request, read_request
 
 if TYPE_CHECKING:

@@ -1,0 +1,73 @@
+"""What a module's ``lines`` are made with: hostile JSON taken apart, text without control characters, Go's durations.
+
+For plugin authors; the core does not use it. It imports the standard library only, because it is loaded in each
+operation's process. ``mig_core.cli.terminal`` escapes more, whatever a module has done here: this is about one row
+staying one line wherever it goes, in the form that the original's readers expect, that about what a terminal obeys.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from mig_core.domain.document import JSON
+    from mig_core.domain.result import Coverage
+
+_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+_NS = 1_000_000_000
+
+
+def printable(line: str) -> str:
+    """``line`` with control characters and line breaks as ``\\x0a``.
+
+    A name from an endpoint must not forge another line or drive the terminal.
+    """
+    return _CONTROL.sub(lambda found: f"\\x{ord(found.group()):02x}", line)
+
+
+def mapping(value: object) -> Mapping[str, JSON]:
+    """``value`` if it is a JSON object, else an empty one."""
+    return value if isinstance(value, dict) else {}
+
+
+def entries(value: object) -> Sequence[JSON]:
+    """``value`` if it is a JSON array, else an empty one."""
+    return value if isinstance(value, list) else []
+
+
+def coverage_lines(coverage: Coverage) -> Iterator[str]:
+    """A printable line for each reason why something was not looked at, and one more if the answer is not complete."""
+    for skipped in coverage.skipped:
+        examples = f" ({', '.join(skipped.examples)})" if skipped.examples else ""
+        yield printable(f"Not looked at: {skipped.count} {skipped.reason}{examples}")
+    if not coverage.complete:
+        yield "The answer is not complete."
+
+
+def duration_text(nanoseconds: int) -> str:
+    """A duration as Go and the original's statistics write it: ``119.457µs``, ``1.634247ms``, ``1h0m0.5s``, ``0s``.
+
+    For settings, which are rounded to milliseconds and read back, there is
+    :func:`mig_core.domain.times.format_duration`.
+
+    Args:
+        nanoseconds: not negative.
+    """
+    if nanoseconds == 0:
+        return "0s"
+    for limit, unit, digits in ((1_000, "ns", 0), (1_000_000, "µs", 3), (_NS, "ms", 6)):
+        if nanoseconds < limit:
+            return _decimal(nanoseconds, digits) + unit
+    minutes, rest = divmod(nanoseconds, 60 * _NS)
+    hours, minutes = divmod(minutes, 60)
+    before = f"{hours}h{minutes}m" if hours else f"{minutes}m" if minutes else ""
+    return before + _decimal(rest, 9) + "s"
+
+
+def _decimal(value: int, digits: int) -> str:
+    """``value / 10**digits``, without trailing zeros."""
+    whole, fraction = divmod(value, 10**digits)
+    return f"{whole}.{fraction:0{digits}d}".rstrip("0") if fraction else str(whole)
