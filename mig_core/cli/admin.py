@@ -9,11 +9,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from typer.exceptions import TyperException
 
-from mig_core.cli import exit_codes
-from mig_core.cli.terminal import RED, data, note, printable_block
-from mig_core.errors import ConfigurationError, MigError
+from mig_core.cli.program import run
+from mig_core.cli.terminal import data, note
+from mig_core.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -60,18 +59,7 @@ def create_login(
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs one command line; returns its exit status."""
-    words = list(sys.argv[1:] if arguments is None else arguments)
-    try:
-        status = typer.main.get_command(app)(words, prog_name="mig-admin", standalone_mode=False)
-    except MigError as error:
-        note(f"mig-admin: {printable_block(str(error.diagnostics()))}", RED)
-        return exit_codes.ERROR
-    except TyperException as error:
-        error.show()  # type: ignore[attr-defined]  # every usage error has it; typer does not declare it
-        return exit_codes.USAGE
-    except (KeyboardInterrupt, typer.Abort):
-        return exit_codes.INTERRUPTED
-    return status if isinstance(status, int) else exit_codes.ALL_ANSWERED
+    return run(app, sys.argv[1:] if arguments is None else arguments, name="mig-admin")
 
 
 def _owner(url: str) -> str:

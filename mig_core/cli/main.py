@@ -14,11 +14,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from typer.core import TyperGroup
-from typer.exceptions import TyperException
 
 from mig_core.cli import exit_codes
-from mig_core.cli.terminal import RED, note, printable_block
-from mig_core.errors import MigError, Refused, RelayDenied
+from mig_core.cli.program import run
+from mig_core.errors import MigError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -104,20 +103,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     words = list(sys.argv[1:] if arguments is None else arguments)
     if words[:1] == ["-i"]:  # the original's spelling of: mig ask FILE
         words[0] = "ask"
-    try:
-        status = typer.main.get_command(app)(words, prog_name="mig", standalone_mode=False)
-    except MigError as error:
-        note(f"mig: {printable_block(str(error.diagnostics()))}", RED)
-        return exit_codes.REFUSED if isinstance(error, Refused | RelayDenied) else exit_codes.ERROR
-    except TyperException as error:
-        error.show()  # type: ignore[attr-defined]  # every usage error has it; typer does not declare it
-        return exit_codes.USAGE
-    except (KeyboardInterrupt, typer.Abort):
-        return exit_codes.INTERRUPTED
-    except BrokenPipeError:
-        sys.stdout = None  # nobody reads any more; the interpreter must not try to flush
-        return exit_codes.ERROR
-    return status if isinstance(status, int) else exit_codes.ALL_ANSWERED
+    return run(app, words, name="mig")
 
 
 @cache

@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from typer.exceptions import TyperException
 
 from mig_core.cli import exit_codes
 from mig_core.cli.connection import connect
 from mig_core.cli.console.session import COMMANDS, ConsoleSession
+from mig_core.cli.program import run
 from mig_core.cli.terminal import RED, note, printable_block
 from mig_core.errors import MigError
 
@@ -87,15 +87,4 @@ def _obey(session: ConsoleSession, line: str) -> int:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the program; returns its exit status."""
-    words = list(sys.argv[1:] if arguments is None else arguments)
-    try:
-        status = typer.main.get_command(app)(words, prog_name="mig-console", standalone_mode=False)
-    except MigError as error:
-        note(f"mig-console: {printable_block(str(error.diagnostics()))}", RED)
-        return exit_codes.ERROR
-    except TyperException as error:
-        error.show()  # type: ignore[attr-defined]  # every usage error has it; typer does not declare it
-        return exit_codes.USAGE
-    except (KeyboardInterrupt, typer.Abort):
-        return exit_codes.INTERRUPTED
-    return status if isinstance(status, int) else exit_codes.ALL_ANSWERED
+    return run(app, sys.argv[1:] if arguments is None else arguments, name="mig-console")
