@@ -13,8 +13,8 @@ from functools import lru_cache
 from operator import itemgetter
 from typing import TYPE_CHECKING, cast
 
-from mig_audit import accounts, address, execve, process, tables
-from mig_audit.record import decoded, number, pairs, text
+from mig_audit import accounts, address, execve, process, size, tables
+from mig_audit.record import REMEMBERED, decoded, number, pairs, text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -87,12 +87,13 @@ class Events:
                 continue
             room -= len(body)
             if room < 0:
-                _cut(event, tables.type_name(kind), 1)
+                size.count(event, tables.type_name(kind), 1)
                 continue
             if kind == _SYSCALL and "syscall" not in event:
                 self._syscall(event, body)
             elif kind == _PATH:
-                paths.append(cast("JSON", self._path(body)))
+                read = self._path if len(body) <= REMEMBERED else self._read_path
+                paths.append(cast("JSON", read(body)))
             elif kind == _CWD:
                 late["cwd"] = _after(body, "cwd=")
             elif kind == _PROCTITLE:
@@ -105,8 +106,9 @@ class Events:
             words, cut = execve.arguments(launched)
             late["arguments"] = cast("JSON", words)
             late["command"] = execve.command(words)
+            room -= sum(map(len, launched))
             if cut:
-                _cut(event, "arguments", sum(len(body) for body in launched))
+                size.count(event, "arguments", sum(map(len, launched)))
         if late:
             cast("dict[str, JSON]", event.setdefault("process", {})).update(late)
         if paths:
@@ -115,6 +117,8 @@ class Events:
             event["records"] = others
         if self._include_raw:
             self._raw(event, records)
+        if MAX_TEXT - room > size.SMALL or len(records) > size.FEW:
+            size.fit(event)
         return event
 
     def _raw(self, event: dict[str, JSON], records: Sequence[tuple[int, str]]) -> None:
@@ -123,7 +127,7 @@ class Events:
         for kind, whole in records:
             total += len(whole)
             if total > MAX_TEXT:
-                _cut(event, "raw", len(whole))
+                size.count(event, "raw", len(whole))
                 continue
             kept.append(f"type={tables.type_name(kind)} msg={whole}")
         event["raw"] = kept
@@ -198,7 +202,7 @@ class Events:
             if kind == _SECCOMP and "syscall" in fields:
                 self._seccomp(event, fields)
         else:
-            shown = self._fields(body)
+            shown = self._fields(body) if len(body) <= REMEMBERED else _read_fields(body)
         if first and "result" not in event:
             verdict = process.result(shown)
             if verdict is not None:
@@ -233,15 +237,10 @@ class Events:
         return made
 
 
-@lru_cache(maxsize=1024)
+@lru_cache(maxsize=256)
 def _type_names(kinds: tuple[int, ...]) -> list[JSON]:
     """The names of all records; shared between events: not to be changed."""
     return [tables.type_name(kind) for kind in kinds]
-
-
-def _cut(event: dict[str, JSON], what: str, size: int) -> None:
-    cut = cast("dict[str, int]", event.setdefault("cut", {}))
-    cut[what] = cut.get(what, 0) + size
 
 
 def _keys(event: dict[str, JSON], written: str) -> None:

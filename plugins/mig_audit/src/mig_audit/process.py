@@ -104,5 +104,5 @@ def file_kind(mode: str) -> str:
     """``file``, ``directory`` and so on, of a mode in octal."""
     try:
         return _KINDS.get(stat.S_IFMT(int(mode, 8)), "other")
-    except ValueError:
+    except (ValueError, OverflowError):
         return "other"

@@ -11,9 +11,12 @@ import re
 from functools import lru_cache
 
 MAX_FIELDS = 2000
+REMEMBERED = 1000
+"""Characters of the longest text whose reading is remembered: long ones would make the memory large."""
 
-_PAIR = re.compile(r"""([^\s=,'"{}]+)=("[^"]*"|'[^']*'|\S*(?: +(?![^\s=]+=)[^\s']+)*)""")
-_AVC = re.compile(r"avc:\s+(denied|granted)\s+\{\s*([^}]*?)\s*\}")
+# The first condition says that a key begins where a word does: without it, a long word would be read from each letter.
+_PAIR = re.compile(r"""(?<![^\s=,'"{}])([^\s=,'"{}]++)=("[^"]*"|'[^']*'|\S*(?: +(?![^\s=]+=)[^\s']+)*)""")
+_AVC = re.compile(r"avc:\s+(denied|granted)\s+\{([^}]*)\}")
 _HEX = re.compile(r"(?:[0-9A-F]{2})+")
 
 ENCODED = frozenset(
@@ -35,12 +38,9 @@ def text(value: str) -> str | None:
     return unhex(value)
 
 
-@lru_cache(maxsize=4096)
 def unhex(value: str) -> str:
     """A value in hexadecimal as text: UTF-8, with ``\\xNN`` for other bytes; what is not hexadecimal stays."""
-    if _HEX.fullmatch(value) is None:
-        return value
-    return bytes.fromhex(value).decode("utf-8", "backslashreplace")
+    return _known(value) if len(value) <= REMEMBERED else _unhex(value)
 
 
 def raw(value: str) -> bytes:
@@ -86,6 +86,15 @@ def number(value: str) -> int | str:
         return int(value) if value.isascii() and len(value) < 21 else value
     except ValueError:
         return value
+
+
+def _unhex(value: str) -> str:
+    if _HEX.fullmatch(value) is None:
+        return value
+    return bytes.fromhex(value).decode("utf-8", "backslashreplace")
+
+
+_known = lru_cache(maxsize=4096)(_unhex)
 
 
 def _collect(body: str, found: dict[str, str]) -> None:

@@ -67,7 +67,7 @@ def syscall_numbers(arch: str) -> dict[str, int]:
     return {name: number for number, name in syscalls(arch).items()}
 
 
-@functools.cache
+@functools.lru_cache(maxsize=4096)  # bounded: a process can make calls of any number, and seccomp reports them
 def syscall(arch: int, number: int) -> tuple[str, str]:
     """The architecture's name and the call's; a number as text where there is no name."""
     name = ARCHITECTURES.get(arch, f"{arch:#x}")
