@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PLUGINS := $(patsubst %/pyproject.toml,%,$(wildcard plugins/*/pyproject.toml))
-SOURCES := conftest.py mig_core benchmarks tests $(wildcard plugins/*/src plugins/*/tests plugins/*/benchmarks plugins/*/tools)
+SOURCES := conftest.py mig_core benchmarks tests $(wildcard plugins/*/src plugins/*/tests plugins/*/benchmarks plugins/*/tools plugins/*/fuzz)
 # Where the demonstration lives between starts; empty: a new folder that is removed at the end.
 DEMO ?=
 
