@@ -1,0 +1,51 @@
+"""What API and scheduler need of the store, by noun. Everything is asyncio; every method is one transaction.
+
+Lists come in pages: a method that takes ``cursor`` ("" for the first page) returns rows and the next cursor ("" after
+the last page); a cursor that the list did not give out raises InvalidDocument. All methods may raise StoreUnavailable,
+those that take a target TargetError when the database cannot evaluate it in time; what else they raise is said.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+from mig_core.store.base.actions import Actions
+from mig_core.store.base.agents import Agents
+from mig_core.store.base.commands import Commands
+from mig_core.store.base.investigators import Investigators
+from mig_core.store.base.numbers import Numbers
+from mig_core.store.base.wakeups import Wakeups, Watch
+
+if TYPE_CHECKING:
+    from mig_core.relay.base import RelayQueue
+
+__all__ = ["Actions", "Agents", "Commands", "Investigators", "Numbers", "Store", "Wakeups", "Watch"]
+
+
+class Store(Protocol):
+    """All of it."""
+
+    investigators: Investigators
+    agents: Agents
+    actions: Actions
+    commands: Commands
+    numbers: Numbers
+    relay_queue: RelayQueue
+    wakeups: Wakeups
+
+    async def open(self) -> None:
+        """Connects; waits for the database up to 30 s.
+
+        Raises:
+            StoreUnavailable
+            ConfigurationError: the schema's version is not the one this program needs.
+        """
+        ...
+
+    async def ready(self) -> bool:
+        """Whether the database answers now (for /healthz)."""
+        ...
+
+    async def close(self) -> None:
+        """Gives everything back."""
+        ...

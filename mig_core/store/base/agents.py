@@ -1,0 +1,99 @@
+"""What is kept about agents: enrolment, identity, signs of life."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from datetime import datetime, timedelta
+
+    from mig_core.domain.agent import AgentState, Enrolment, Heartbeat
+    from mig_core.domain.ids import AgentId
+    from mig_core.domain.target import Target
+    from mig_core.store.rows import AgentRow
+
+
+class Agents(Protocol):
+    """Endpoints that enrolled."""
+
+    async def enrol(self, enrolment: Enrolment, *, approved: bool, token_digest: bytes, now: datetime) -> AgentRow:
+        """Adds an agent (PENDING, or ONLINE when approved), or refreshes a known one and its relay token.
+
+        The token's digest is stored only for an agent that is (now) approved. A pending agent that enrols again with
+        ``approved`` becomes approved. A known agent must enrol with the pinned key and a later ``sent`` than before.
+        Enrolling is a sign of life: an approved agent is ONLINE after it.
+
+        Raises:
+            Conflict: another key, an older enrolment (replay), or a retired agent.
+        """
+        ...
+
+    async def approve(self, agent: AgentId, now: datetime) -> AgentRow:
+        """PENDING -> OFFLINE (until its first heartbeat); harmless to repeat.
+
+        Raises:
+            NotFound
+            Conflict: it is retired.
+        """
+        ...
+
+    async def retire(self, agent: AgentId, now: datetime) -> AgentRow:
+        """Takes an agent out for good: key and token refused, its open commands expire at once with the reason.
+
+        Raises:
+            NotFound
+        """
+        ...
+
+    async def get(self, agent: AgentId) -> AgentRow:
+        """One agent.
+
+        Raises:
+            NotFound
+        """
+        ...
+
+    async def list(
+        self,
+        *,
+        target: Target | None = None,
+        states: Sequence[AgentState] = (),
+        now: datetime,
+        cursor: str = "",
+        limit: int = 100,
+    ) -> tuple[Sequence[AgentRow], str]:
+        """Agents by name. The target is evaluated by a role that can read agents and commands and nothing else."""
+        ...
+
+    async def count(self, target: Target, *, now: datetime) -> int:
+        """How many agents a new action with this target would reach (PENDING and RETIRED ones never)."""
+        ...
+
+    async def token_matches(self, agent: AgentId, digest: bytes) -> bool:
+        """Whether this is the relay token (SHA-256, constant time) of an agent that is approved and not retired."""
+        ...
+
+    async def public_keys(self, agents: Sequence[AgentId]) -> Mapping[AgentId, bytes]:
+        """Pinned keys of those agents that are approved and not retired."""
+        ...
+
+    async def beat(self, heartbeats: Sequence[Heartbeat], now: datetime) -> Sequence[AgentId]:
+        """Records verified heartbeats of approved agents: state ONLINE, facts, counters.
+
+        Returns the agents whose heartbeat changed something; a sequence number that is not larger than the last one
+        changes nothing.
+        """
+        ...
+
+    async def age(self, *, now: datetime, idle_after: timedelta, offline_after: timedelta) -> Mapping[AgentState, int]:
+        """Moves silent agents to IDLE and OFFLINE; returns how many went to each."""
+        ...
+
+    async def not_admitted(self, relay: str, *, limit: int) -> Sequence[AgentId]:
+        """Approved agents of a relay whose place to receive is not made yet."""
+        ...
+
+    async def mark_admitted(self, agents: Sequence[AgentId]) -> None:
+        """Their place is made."""
+        ...

@@ -1,0 +1,76 @@
+"""What is kept about commands: the way out to the relay, answers, and following them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import datetime, timedelta
+
+    from mig_core.domain.command import CommandState
+    from mig_core.domain.ids import ActionId, AgentId, CommandId
+    from mig_core.domain.result import Answer
+    from mig_core.store.rows import CommandRow, Recording, Unsent, UnsentCancel
+
+
+class Commands(Protocol):
+    """The lines of the books."""
+
+    async def claim_unsent(
+        self, relays: Sequence[str], *, limit: int, lease: timedelta, now: datetime
+    ) -> Sequence[Unsent]:
+        """Leases QUEUED commands to one scheduler; unless they are marked sent in time another one may claim them."""
+        ...
+
+    async def mark_sent(self, commands: Sequence[CommandId], now: datetime) -> None:
+        """The relay has them. A command that was answered in the meantime stays as it is."""
+        ...
+
+    async def claim_unsent_cancels(
+        self, relays: Sequence[str], *, limit: int, lease: timedelta, now: datetime
+    ) -> Sequence[UnsentCancel]:
+        """Leases cancels that are to be handed to agents."""
+        ...
+
+    async def mark_cancels_sent(self, cancels: Sequence[tuple[ActionId, AgentId]]) -> None:
+        """The relay has them."""
+        ...
+
+    async def record(self, answers: Sequence[Answer], now: datetime) -> Sequence[Recording]:
+        """Closes the books for verified answers, in one transaction; says for each what became of it.
+
+        NUL characters, which jsonb cannot hold, are stored as U+FFFD.
+        """
+        ...
+
+    async def get(self, action: ActionId, agent: AgentId) -> CommandRow:
+        """One command.
+
+        Raises:
+            NotFound
+        """
+        ...
+
+    async def list(
+        self,
+        action: ActionId,
+        *,
+        states: Sequence[CommandState] = (),
+        found: bool | None = None,
+        cursor: str = "",
+        limit: int = 100,
+    ) -> tuple[Sequence[CommandRow], str]:
+        """Commands of an action, by agent name."""
+        ...
+
+    async def finished_since(self, action: ActionId, *, position: str, limit: int = 500) -> Sequence[CommandRow]:
+        """Commands that became final after ``position`` ("" for the beginning), in that order.
+
+        Each row carries the next position. Follows commits: a row is never passed over, whichever transaction commits
+        first. A page may be shorter than ``limit`` although there is more (large results); the last one is empty.
+
+        Raises:
+            InvalidDocument: the position was not given out by this method.
+        """
+        ...

@@ -1,0 +1,28 @@
+"""Counters and sums, for the dashboard and for metrics."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from datetime import datetime
+
+
+class Numbers(Protocol):
+    """Counters and sums."""
+
+    async def count(self, increments: Mapping[str, int]) -> None:
+        """Adds to named counters that outlive processes, like ``result.forged``."""
+        ...
+
+    async def counters(self) -> Mapping[str, int]:
+        """All counters."""
+        ...
+
+    async def dashboard(self, now: datetime) -> Mapping[str, Mapping[str, int]]:
+        """Sums by name: ``agents`` and ``actions`` by state, ``commands`` of the last 24 hours by state, ``versions``.
+
+        The last are those of agents online.
+        """
+        ...
