@@ -18,7 +18,6 @@ Layout of the state directory (this class owns all of it; every file is private)
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import json
 import logging
 import os
@@ -34,6 +33,7 @@ from typing import TYPE_CHECKING, Self
 from urllib.parse import quote
 
 from mig_core.errors import ConfigurationError, RelayUnavailable
+from mig_core.private_server import end, lock_folder
 from mig_core.relay.private_rabbitmq_files import (
     SCHEDULER,
     VIRTUAL_HOST,
@@ -55,8 +55,9 @@ START_TIMEOUT = 90.0
 """Seconds until a broker that does not answer counts as failed. 4 to 8 s are usual."""
 
 STOP_STEPS = ((signal.SIGTERM, 30.0), (signal.SIGKILL, 5.0))
-_PORTS = range(20_000, 32_000)
 """Signals and the seconds they get."""
+
+_PORTS = range(20_000, 32_000)
 
 
 class PrivateRabbitMQ:
@@ -166,12 +167,8 @@ class PrivateRabbitMQ:
         broker, self._broker = self._broker, None
         epmd, self._epmd = self._epmd, None
         for process, steps in ((broker, STOP_STEPS), (epmd, STOP_STEPS[1:])):
-            for number, grace in steps if process is not None else ():
-                if process is None or process.poll() is not None:
-                    break
-                process.send_signal(number)
-                with contextlib.suppress(subprocess.TimeoutExpired):
-                    process.wait(grace)
+            if process is not None:
+                end(process, steps)
         self._port = None
         if self._lock is not None:
             os.close(self._lock)
@@ -187,22 +184,13 @@ class PrivateRabbitMQ:
         self.stop()
 
     def _take_lock(self) -> int:
-        """Lock the state directory. The broker inherits the descriptor: the lock lasts until its last process ends."""
-        descriptor = os.open(self.state_dir / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
-        deadline = time.monotonic() + self._lock_wait
-        while True:
-            try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                if time.monotonic() > deadline:
-                    os.close(descriptor)
-                    raise RelayUnavailable(
-                        f"{self.state_dir} is in use by another private RabbitMQ",
-                        next_step="stop what started it, or choose another state directory",
-                    ) from None
-                time.sleep(0.1)
-            else:
-                return descriptor
+        lock = lock_folder(self.state_dir, wait=self._lock_wait)
+        if lock is None:
+            raise RelayUnavailable(
+                f"{self.state_dir} is in use by another private RabbitMQ",
+                next_step="stop what started it, or choose another state directory",
+            )
+        return lock
 
     def _kept_password(self) -> str:
         path = self.state_dir / "credentials.json"

@@ -15,8 +15,6 @@ Layout of the state directory (this class owns all of it)::
 
 from __future__ import annotations
 
-import contextlib
-import fcntl
 import logging
 import os
 import signal
@@ -27,6 +25,7 @@ from typing import TYPE_CHECKING, Self
 from urllib.parse import quote
 
 from mig_core.errors import StoreError, StoreUnavailable
+from mig_core.private_server import end, lock_folder
 from mig_core.store.cluster import SUPERUSER, Cluster, in_use
 from mig_core.store.postgres_programs import find_postgres
 from mig_core.store.socket_folder import PORT, SocketFolder
@@ -136,12 +135,7 @@ class EmbeddedPostgres:
         """Stop the server: orderly first, by force at last. Does nothing if it does not run."""
         process, self._process = self._process, None
         if process is not None:
-            for number, grace in STOP_STEPS:
-                if process.poll() is not None:
-                    break
-                process.send_signal(number)
-                with contextlib.suppress(subprocess.TimeoutExpired):
-                    process.wait(grace)
+            end(process, STOP_STEPS)
             self._socket_folder.forget()
         if self._lock is not None:
             os.close(self._lock)
@@ -165,19 +159,10 @@ class EmbeddedPostgres:
         self.stop()
 
     def _take_lock(self) -> int:
-        """Lock the state directory. The server inherits the descriptor: the lock lasts until its last process ends."""
-        descriptor = os.open(self.state_dir / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
-        deadline = time.monotonic() + self._lock_wait
-        while True:
-            try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                if time.monotonic() > deadline:
-                    os.close(descriptor)
-                    raise in_use(self.state_dir, self._cluster.recorded_pid()) from None
-                time.sleep(0.05)
-            else:
-                return descriptor
+        lock = lock_folder(self.state_dir, wait=self._lock_wait)
+        if lock is None:
+            raise in_use(self.state_dir, self._cluster.recorded_pid())
+        return lock
 
     def _launch(self, programs: PostgresPrograms, identity: Identity, socket_folder: Path) -> subprocess.Popen[bytes]:
         assert self._lock is not None

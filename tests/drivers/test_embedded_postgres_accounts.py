@@ -88,7 +88,8 @@ def test_an_ordinary_user_starts_stops_and_restarts_it(ordinary_user: OrdinaryUs
 
 
 NEEDED_FILES = [
-    f"store/{name}.py" for name in ("embedded", "cluster", "postgres_programs", "socket_folder", "unprivileged")
+    "private_server.py",
+    *(f"store/{name}.py" for name in ("embedded", "cluster", "postgres_programs", "socket_folder", "unprivileged")),
 ]
 
 AS_ORDINARY_USER = """

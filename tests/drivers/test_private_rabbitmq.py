@@ -265,7 +265,7 @@ def test_a_second_broker_on_the_same_state_directory_is_refused(broker: PrivateR
     assert speaks_amqp(broker.port)
 
 
-NEEDED_FILES = ["relay/private_rabbitmq.py", "relay/private_rabbitmq_files.py"]
+NEEDED_FILES = ["private_server.py", "relay/private_rabbitmq.py", "relay/private_rabbitmq_files.py"]
 
 START_AND_WAIT = """
 import sys
