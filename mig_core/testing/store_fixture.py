@@ -24,6 +24,7 @@ import pytest
 from mig_core.store.migrate import upgrade
 from mig_core.store.postgres import PostgresStore
 from mig_core.store.roles import API, SCHEDULER, create_login
+from mig_core.testing.postgres import COPY
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -55,7 +56,7 @@ def store_template(postgres_server: PostgresServer) -> Iterator[str]:
 def store_database(postgres_server: PostgresServer, store_template: str) -> Iterator[str]:
     """Name of a database of this test alone, with the schema in it; dropped afterwards."""
     name = f"mig_store_{os.getpid()}_{next(_numbers)}"
-    postgres_server.run_sql(f'CREATE DATABASE "{name}" TEMPLATE "{store_template}"', database="postgres")
+    postgres_server.run_sql(f'CREATE DATABASE "{name}" TEMPLATE "{store_template}" {COPY}', database="postgres")
     try:
         yield name
     finally:
