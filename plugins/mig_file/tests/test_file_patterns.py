@@ -8,7 +8,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from mig_file import syntax
-from mig_file.content import Block, block_of
+from mig_file.content import Block
 from mig_file.names import NameBatch
 from mig_file.patterns import Pattern, any_of, check_pattern, with_replacement_characters
 
@@ -88,8 +88,7 @@ def test_a_search_over_the_whole_buffer_is_a_search_in_each_line(pattern: str, r
     lines = _go_lines(raw)
     expected = any(_go_match(pattern, line) for line in lines)
 
-    view = memoryview(raw.removesuffix(b"\n"))
-    block = block_of(view, has_returns=b"\r" in raw)
+    block = Block(raw, 0, len(raw.removesuffix(b"\n")))
     found = bool(lines) and Pattern(pattern).is_in(block)
 
     assert found == expected
@@ -123,7 +122,8 @@ def test_one_search_for_many_patterns_finds_something_if_one_of_them_does(patter
     together = any_of(patterns)
 
     assert together is not None
-    assert (together(raw, 0, len(raw))[0] >= 0) == any(Pattern(one).is_in(block) for one in patterns)
+    plain = block.plain()
+    assert (together(plain.data, plain.start, plain.end)[0] >= 0) == any(Pattern(one).is_in(block) for one in patterns)
 
 
 @pytest.mark.parametrize(
@@ -154,3 +154,28 @@ def test_the_private_call_of_google_re2_is_still_there_and_sees_what_surrounds_a
     assert match(re2._Anchor.UNANCHORED, b"a\nb\nc", 2, 3) == [(2, 3)]
     assert match(re2._Anchor.UNANCHORED, b"abc", 1, 2) == [(-1, -1)]
     assert match(re2._Anchor.UNANCHORED, memoryview(bytearray(b"b")), 0, 1) == [(0, 1)]
+
+
+NEAR = [
+    r"[a-z ]needle\d", r"(x|é)needle", r".needle", r"[a-z]?needle7$", r"^ ?xneedle", r"(?i)[x ]NEEDLE\d",
+    r"(?i)(needle|thread)\s*[:=]", r"needle$", r"[:=]$",
+]  # fmt: skip
+
+
+@given(
+    st.lists(
+        st.sampled_from(["x", "needle", "nedle", "Thread:", "=", "\n", "\r\n", "\r", " ", "é", "needle7", "\udcff"]),
+        max_size=60,
+    ).map("".join),
+    st.sampled_from(NEAR),
+    st.sampled_from([1, 100, 3000]),
+)
+@settings(max_examples=400, deadline=None)
+def test_lines_near_a_required_text_are_judged_as_all_lines_are(text: str, regex: str, times: int) -> None:
+    raw = text.encode("utf-8", "surrogateescape") * times
+    pattern = Pattern(regex)
+
+    found = pattern.is_in(Block(bytearray(raw + b"\n"), 0, len(raw)))
+
+    assert pattern.finders
+    assert found == any(_go_match(regex, line.removesuffix(b"\r")) for line in dict.fromkeys(raw.split(b"\n")))

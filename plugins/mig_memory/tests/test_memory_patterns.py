@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mig_memory import bytesyntax, patterns
+from mig_memory import patterns
 
 
 def finds(expression: str, data: bytes) -> bool:
@@ -130,15 +130,6 @@ def test_what_the_plain_expression_finds_in_text_is_found(expression: str, data:
         assert found
 
 
-@settings(max_examples=500, deadline=None)
-@given(pattern=st.text(max_size=20))
-def test_the_pieces_of_a_pattern_are_the_pattern(pattern: str) -> None:
-    pieces = "".join(bytesyntax.tokens(pattern))
-
-    if "\\Q" not in pattern:
-        assert pieces == pattern
-
-
 @settings(max_examples=300, deadline=None)
 @given(needle=st.binary(min_size=1, max_size=40), before=st.binary(max_size=40), after=st.binary(max_size=40))
 def test_a_byte_string_is_found_exactly_where_it_is(needle: bytes, before: bytes, after: bytes) -> None:
@@ -170,3 +161,15 @@ def test_the_longest_byte_string_is_searched() -> None:
     needle = bytes(range(256)) * 256
 
     assert patterns.for_bytes(needle, memory=256 << 10).find(b"x" + needle, 0, len(needle) + 1)
+
+
+@given(
+    st.sampled_from(["(?i)(password|secret)=", r"[a-z]+@[a-z]+\.net", r"\x01needle", "(?i)needle[0-9]", "a{2}[:=]b"]),
+    st.lists(st.sampled_from([b"PassWord", b"secret", b"=", b"\x01", b"needle", b"1", b"ab@cd.net", b"aa:b", b"\xff"])),
+    st.integers(0, 3000),
+)
+@settings(max_examples=300, deadline=None)
+def test_looking_for_required_texts_first_changes_no_answer(expression: str, pieces: list[bytes], gap: int) -> None:
+    data = b"".join(pieces) + bytes(gap) + b"".join(reversed(pieces))
+
+    assert finds(expression, data) == (re.search(expression.encode(), data) is not None)

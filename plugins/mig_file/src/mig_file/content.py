@@ -13,10 +13,12 @@ from mig_file import patterns, syntax
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from mig_file.patterns import Buffer, Find
+    from mig_file.patterns import Find
 
 FILTER_FROM = 3
 """From this many undecided expressions on, one search for all of them goes before the single ones."""
+QUICK_FILTER_FROM = 12
+"""The same where all of them can be ruled out quickly, each by itself."""
 MEMORY = 24 << 20
 """What all expressions of a run may use together, in bytes; each gets a share, and at least ``MIN_MEMORY``."""
 MIN_MEMORY = 1 << 20
@@ -30,21 +32,40 @@ class Question(NamedTuple):
 
 
 class Block:
-    """A run of lines: ``data[start:end]``, without the newline of the last one, each ``\\r\\n`` already ``\\n``.
+    """A run of lines: ``data[start:end]``, without the newline of the last one.
 
-    A window of a longer line has its neighbouring bytes in ``data`` outside the range.
+    A window of a longer line has its neighbouring bytes in ``data`` outside the range. After any other block there is a
+    newline or nothing.
     """
 
-    __slots__ = ("_raw", "_valid", "data", "end", "start", "window")
+    __slots__ = ("_is_plain", "_plain", "_valid", "data", "end", "start", "window")
 
-    def __init__(self, data: Buffer, start: int, end: int, *, window: bool = False) -> None:
+    def __init__(
+        self, data: bytes | bytearray, start: int, end: int, *, window: bool = False, plain: bool = False
+    ) -> None:
         self.data = data
         self.start = start
         self.end = end
         self.window = window
-        """Whether it is only a part of a line."""
+        """Whether it is only a part of a line; its ``\\r\\n`` are newlines already."""
         self._valid: bool | None = None
-        self._raw: bytes | None = None
+        self._is_plain = plain or window
+        self._plain: Block | None = None
+
+    def part(self, start: int, end: int) -> Block:
+        """Some whole lines of it."""
+        return self if (start, end) == (self.start, self.end) else Block(self.data, start, end)
+
+    def plain(self) -> Block:
+        """The same lines, of each ``\\r\\n`` only the newline, no ``\\r`` at the end; itself if it has none."""
+        if self._plain is None and not self._is_plain:
+            view = memoryview(self.data)[self.start : self.end]
+            data = patterns.without_returns(view)
+            if data is view:
+                self._is_plain = True
+            else:
+                self._plain = Block(bytes(data), 0, len(data), plain=True)
+        return self._plain or self  # no reference to itself: it must go as soon as nobody needs it
 
     def is_utf8(self) -> bool:
         """Whether the range is valid UTF-8."""
@@ -57,28 +78,17 @@ class Block:
                 self._valid = True
         return self._valid
 
-    def raw(self) -> bytes:
-        """``data`` as bytes; after the range only the neighbours of a window, or nothing."""
-        if self._raw is None:
-            self._raw = bytes(self.data if self.window else memoryview(self.data)[: self.end])
-        return self._raw
-
     def lines(self) -> Iterable[bytes]:
-        """Each line."""
-        data, position = self.raw(), self.start
+        """Each line, without ``\\r`` at its end."""
+        plain = self.plain()
+        data, position = plain.data, plain.start
         while True:
-            end = data.find(b"\n", position, self.end)
+            end = data.find(b"\n", position, plain.end)
             if end < 0:
-                yield data[position : self.end]
+                yield bytes(data[position : plain.end])
                 return
-            yield data[position:end]
+            yield bytes(data[position:end])
             position = end + 1
-
-
-def block_of(view: memoryview, *, has_returns: bool) -> Block:
-    """The block for whole lines. ``has_returns``: whether there is any carriage return in ``view``."""
-    data = patterns.without_returns(view) if has_returns else view
-    return Block(data, 0, len(data))
 
 
 class Questions:
@@ -96,6 +106,9 @@ class Questions:
     def filter_for(self, open_questions: Sequence[Question]) -> Find | None:
         """One search that finds something in valid UTF-8 if any of them would; kept for the commonest sets."""
         if len(open_questions) < FILTER_FROM:
+            return None
+        slow = sum(1 for one in open_questions if not self.patterns[one].finders)
+        if slow < FILTER_FROM and len(open_questions) < QUICK_FILTER_FROM:
             return None
         key = frozenset(open_questions)
         if key not in self._filters:
@@ -155,8 +168,10 @@ class ContentScan:
 
     def _look_for_any(self, block: Block) -> None:
         together = self._questions.filter_for(self._any)
-        if together is not None and together(block.data, block.start, block.end)[0] < 0 and block.is_utf8():
-            return
+        if together is not None:
+            plain = block.plain()
+            if together(plain.data, plain.start, plain.end)[0] < 0 and block.is_utf8():
+                return
         for one in tuple(self._any):
             if self._questions.patterns[one].is_in(block):
                 self.found.add(one)

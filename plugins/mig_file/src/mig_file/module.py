@@ -36,7 +36,15 @@ class FileModule(Module[tuple[Search, ...]]):
         summary="find files by name, size, mode, age, content and hash",
         discloses="paths, sizes, modes and times of matching files, and their SHA-256 when asked for",
         # What a run imports costs each run's process 15 ms unless the agent's zygote has it already.
-        preload=("re2", "hashlib", "mig_file.evaluation", "mig_file.roots", "concurrent.futures.thread"),
+        preload=(
+            "re2",
+            "hashlib",
+            "mig_core.plugin.regex.finder",
+            "ahocorasick_rs",
+            "mig_file.evaluation",
+            "mig_file.roots",
+            "concurrent.futures.thread",
+        ),
     )
     parameters = declaration.PARAMETERS
 

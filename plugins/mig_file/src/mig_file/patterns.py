@@ -10,11 +10,14 @@ import functools
 import re
 from typing import TYPE_CHECKING, Protocol
 
+from mig_core.plugin.regex.literals import required_choices, worth
+from mig_core.plugin.regex.tokens import Kind, Token, tokens
 from mig_file import syntax
-from mig_file.required import required_text
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
+
+    from mig_core.plugin.regex.finder import Finder
 
     Buffer = bytes | bytearray | memoryview
     Find = Callable[[Buffer, int, int], tuple[int, int]]
@@ -22,8 +25,14 @@ if TYPE_CHECKING:
 
 DEFAULT_MEMORY = 8 << 20
 """RE2's own default budget for one pattern, in bytes."""
-FEW_LINES = 16
-"""How many lines of a block are looked at one by one."""
+SLICE = 128 << 10
+"""How much is looked through for required texts at a time, in bytes."""
+BYTES_FOR_A_LINE = 4 << 10
+"""Looking at a single line takes about as long as RE2 needs for so much."""
+FAILURES = 8
+"""After so many slices in a row with required texts everywhere, nobody looks for them in the next ``REST``."""
+REST = 64
+MOST_FINDERS = 2
 MANY_RETURNS = 200
 """From this many pairs in one block on, ``bytes.replace`` is the faster way."""
 _RETURN = ord("\r")
@@ -31,20 +40,24 @@ _ESCAPED = re.compile("[\udc80-\udcff]")
 
 
 class Lines(Protocol):
-    """A run of lines to search: ``data[start:end]``, its last newline removed, ``\\r\\n`` already ``\\n``.
+    """A run of lines: ``data[start:end]``, without the newline of the last one, which may or may not follow.
 
-    Bytes of ``data`` outside the range are neighbours on the same line, there only to be looked at by anchors.
+    A window of a longer line has its neighbouring bytes in ``data`` outside the range, there for anchors to look at.
     """
 
-    data: Buffer
+    data: bytes | bytearray
     start: int
     end: int
+    window: bool
 
     def is_utf8(self) -> bool:
         """Whether the range is valid UTF-8."""
 
-    def raw(self) -> bytes:
-        """``data`` as bytes; after the range only neighbours on the same line, if there are any."""
+    def plain(self) -> Lines:
+        """The same lines, of each ``\\r\\n`` only the newline."""
+
+    def part(self, start: int, end: int) -> Lines:
+        """Some whole lines of it."""
 
 
 def check_pattern(text: str) -> None:
@@ -70,63 +83,105 @@ class Pattern:
         """Compiles ``text``, which :func:`check_pattern` has accepted, within about ``memory`` bytes."""
         self.text = text
         self._memory = memory
-        self.find_in_lines = _compile_within(memory, syntax.for_lines(text), never_nl=True)
+        source, as_read = syntax.for_lines(text), syntax.for_lines_as_read(text)
+        self.find_in_lines = _compile_within(memory, source, never_nl=True)
+        self._find_as_read: Find | None = self.find_in_lines
+        if as_read != source:
+            self._find_as_read = _compile_within(memory, as_read, never_nl=True) if as_read is not None else None
         self._single: Find | None = None
-        self._wildcards = any(_is_wildcard(token) for token in syntax.tokens(text))
+        self._wildcards = any(_is_wildcard(token) for token in tokens(text))
         self._filter: Find | None = None
         if self._wildcards:
             try:
                 self._filter = _compile(syntax.filter_for_lines(text, _is_wildcard), never_nl=True, memory=memory)
             except ValueError:
                 self._filter = None  # too large with the alternatives added: every line is then looked at
-        self._required: Find | None = None
-        required = required_text(text)
-        if required is not None and (self._wildcards or not required.leads):
-            self._required = _compile(required.source(), never_nl=True)
+        # What the finders were worth lately: it makes no difference to an answer, only to how soon it comes.
+        self._failures = 0
+        self._rest = 0
+
+    @functools.cached_property
+    def finders(self) -> list[Finder]:
+        """For texts of which every match contains one of each finder's; what served last comes first."""
+        from mig_core.plugin.regex.finder import finder_for
+
+        choices = sorted(required_choices(self.text), key=worth, reverse=True)
+        found = (finder_for(one) for one in choices)
+        return [one for one in found if one is not None][:MOST_FINDERS]
 
     def matches(self, subject: bytes) -> bool:
         """Whether it is found in one string: a name, a mode, a single line."""
         if self._single is None:
             self._single = _compile_within(self._memory, self.text)
-        if self._single(subject, 0, len(subject))[0] >= 0:
-            return True
-        if not self._wildcards or subject.isascii():
-            return False
-        text = with_replacement_characters(subject)
-        return self._single(text, 0, len(text))[0] >= 0
+        return self._is_in_text(self._single, subject)
 
     def is_in(self, lines: Lines) -> bool:
         """Whether it is found in any of the lines."""
-        if self._required is not None:
-            return self._is_around_required(lines, self._required)
-        return self._is_in(lines)
+        if lines.window or not self.finders:
+            return self._is_in(lines)
+        for start, end in _slices(lines):
+            verdict = self._is_near_texts(lines, start, end)
+            if verdict is None:
+                verdict = self._is_in(lines.part(start, end))
+            if verdict:
+                return True
+        return False
+
+    def _is_near_texts(self, lines: Lines, start: int, end: int) -> bool | None:
+        """Looks only at lines with a text that every match contains; None if these are too many to be quick."""
+        if self._rest > 0:
+            self._rest -= 1
+            return None
+        view = memoryview(lines.data)[start:end]
+        most = 1 + (end - start) // BYTES_FOR_A_LINE
+        for finder in self.finders:
+            positions = finder.positions(view)
+            if len(positions) <= most:
+                self._failures = 0
+                if finder is not self.finders[0]:
+                    self.finders = [finder, *(one for one in self.finders if one is not finder)]
+                return self._is_in_lines_at(lines.data, start, end, positions)
+        self._failures += 1
+        if self._failures >= FAILURES:
+            self._failures, self._rest = FAILURES - 1, REST
+        return None
+
+    def _is_in_lines_at(self, data: bytes | bytearray, start: int, end: int, positions: Sequence[int]) -> bool:
+        last = start - 1
+        for position in positions:
+            if start + position <= last:
+                continue  # on the line before
+            first = data.rfind(b"\n", start, start + position) + 1 or start
+            last = data.find(b"\n", start + position, end)
+            last = end if last < 0 else last
+            if self._is_in_text(self.find_in_lines, bytes(data[first:last]).removesuffix(b"\r")):
+                return True
+        return False
+
+    def _is_in_text(self, find: Find, text: bytes) -> bool:
+        if find(text, 0, len(text))[0] >= 0:
+            return True
+        if not self._wildcards or text.isascii():
+            return False
+        text = with_replacement_characters(text)
+        return find(text, 0, len(text))[0] >= 0
 
     def _is_in(self, lines: Lines) -> bool:
+        """Looks at all of the lines."""
         if self._wildcards and not lines.is_utf8():
-            return self._is_in_undecodable(lines)
-        return self.find_in_lines(lines.data, lines.start, lines.end)[0] >= 0
-
-    def _is_around_required(self, lines: Lines, required: Find) -> bool:
-        """Looks at the lines with the text that every match contains, as long as these are few."""
-        data, position = lines.data, lines.start
-        for _ in range(FEW_LINES):
-            found = required(data, position, lines.end)[0]
-            if found < 0:
+            return self._is_in_undecodable(lines.plain())
+        find = self.find_in_lines
+        if self._find_as_read is not None and not lines.window:
+            if self._find_as_read(lines.data, lines.start, lines.end)[0] < 0:
                 return False
-            raw = data if isinstance(data, bytes | bytearray) else lines.raw()
-            first = raw.rfind(b"\n", lines.start, found) + 1 or lines.start
-            last = raw.find(b"\n", found, lines.end)
-            last = lines.end if last < 0 else last
-            if self._wildcards or first == lines.start or last == lines.end:
-                break  # neighbours of a window and undecodable bytes need a closer look
-            if self.find_in_lines(raw, first, last)[0] >= 0:
+            if lines.plain() is lines:
                 return True
-            position = last + 1
-        return self._is_in(lines)
+        lines = lines.plain()
+        return find(lines.data, lines.start, lines.end)[0] >= 0
 
     def _is_in_undecodable(self, lines: Lines) -> bool:
         """Looks closely at the lines that might match once bytes that are not UTF-8 count as U+FFFD."""
-        data, position = lines.raw(), lines.start
+        data, position = lines.data, lines.start
         while position <= lines.end:
             # what matches as it is also passes the filter, so one search for both is enough
             found = self._filter(data, position, lines.end)[0] if self._filter else position
@@ -135,13 +190,29 @@ class Pattern:
             first = data.rfind(b"\n", lines.start, found) + 1 or lines.start
             last = data.find(b"\n", found, lines.end)
             last = lines.end if last < 0 else last
-            before = with_replacement_characters(data[: lines.start]) if first == lines.start else b""
-            after = with_replacement_characters(data[lines.end :]) if last == lines.end else b""
-            text = before + with_replacement_characters(data[first:last]) + after
+            before = after = b""
+            if lines.window:
+                before = with_replacement_characters(bytes(data[: lines.start])) if first == lines.start else b""
+                after = with_replacement_characters(bytes(data[lines.end :])) if last == lines.end else b""
+            text = before + with_replacement_characters(bytes(data[first:last])) + after
             if self.find_in_lines(text, len(before), len(text) - len(after))[0] >= 0:
                 return True
             position = last + 1
         return False
+
+
+def _slices(lines: Lines) -> Iterator[tuple[int, int]]:
+    """Whole lines, about ``SLICE`` bytes at a time: where each slice begins, and where its last newline is."""
+    data, start, end = lines.data, lines.start, lines.end
+    while end - start > SLICE:
+        stop = data.rfind(b"\n", start, start + SLICE)
+        if stop < 0:
+            stop = data.find(b"\n", start + SLICE, end)
+        if stop < 0:
+            break
+        yield start, stop
+        start = stop + 1
+    yield start, end
 
 
 def any_of(patterns: Sequence[str], *, memory: int = DEFAULT_MEMORY) -> Find | None:
@@ -194,9 +265,9 @@ def text_of(raw: bytes) -> str:
 
 
 @functools.lru_cache(maxsize=1024)
-def _is_wildcard(token: syntax.Token) -> bool:
+def _is_wildcard(token: Token) -> bool:
     """Whether the token can match U+FFFD."""
-    if token.kind is syntax.Kind.GROUP or (token.kind is syntax.Kind.CHARACTER and token.text.isascii()):
+    if token.kind is Kind.GROUP or (token.kind is Kind.CHARACTER and token.text.isascii()):
         return False
     return _compile(f"^{token.text}$")("\ufffd".encode(), 0, 3)[0] >= 0
 

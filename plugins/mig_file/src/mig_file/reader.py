@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from mig_file import digests, tally
-from mig_file.content import Block, ContentScan, block_of
+from mig_file.content import Block, ContentScan
 from mig_file.decompression import MIN_EXPANDED_BOUND, Expanded
 from mig_file.interruptions import DeadlinePassed, Unreadable
 from mig_file.patterns import without_returns
@@ -165,11 +165,8 @@ class Reader:
             return Reading(digests=values)
         buffer = self._buffer
         last = count - 1 if buffer[count - 1] == 10 else count
-        if buffer.find(b"\r", 0, last) >= 0:
-            block = block_of(self._view[:last], has_returns=True)
-        else:
-            buffer[last] = 10  # what follows the lines must look like their end
-            block = Block(buffer, 0, last)
+        buffer[last] = 10  # what follows the lines must look like their end
+        block = Block(buffer, 0, last)
         found = set()
         for question in asked:
             pattern = self._questions.patterns[question]
@@ -212,8 +209,8 @@ class Reader:
         kept = 0  # bytes of an unfinished line at the beginning of the buffer
         inside = 0  # 1 if the first of them is only there as neighbour: the middle of a long line
         while hashes or not scan.is_decided():
-            if len(self._buffer) < kept + self._read_size:
-                self._grow(kept + self._read_size)
+            if len(self._buffer) <= kept + self._read_size:
+                self._grow(kept + self._read_size + 1)
             count = source.fill(self._view[kept : kept + self._read_size])
             if plain:
                 self.bytes += count
@@ -249,13 +246,12 @@ class Reader:
 
     def _show(self, scan: ContentScan, start: int, end: int, *, inside: int) -> None:
         """Shows lines that end at ``end``; with ``inside`` the first of them began in an earlier window."""
-        has_returns = self._buffer.find(b"\r", 0, end) >= 0
         if not inside:
-            scan.look_at(block_of(self._view[:end], has_returns=has_returns))
+            self._buffer[end] = 10  # what follows the lines must look like their end
+            scan.look_at(Block(self._buffer, 0, end))
             return
         data = bytes(self._view[:end])
-        if has_returns:
-            data = data[:start] + bytes(without_returns(data[start:]))
+        data = data[:start] + bytes(without_returns(memoryview(data)[start:]))
         scan.look_at(Block(data, start, len(data), window=True))
 
     def _keep(self, start: int, end: int) -> int:

@@ -1,68 +1,22 @@
-r"""RE2 patterns as tokens, just enough to move them from lines to whole buffers.
+r"""RE2 patterns moved from lines to whole buffers.
 
 The original matches each line on its own. One search over a whole buffer gives the same verdict if ``^ $ \A \z`` stand
-for line ends, so :func:`for_lines` rewrites a pattern to that. :func:`wildcards` finds the parts that an undecodable
-byte can satisfy, because Go reads such a byte as one U+FFFD and RE2 does not. Only for patterns RE2 has accepted.
+for line ends, so :func:`for_lines` rewrites a pattern to that. :func:`filter_for_lines` lets the parts match that an
+undecodable byte can satisfy, because Go reads such a byte as one U+FFFD and RE2 does not. Only for patterns RE2 has
+accepted.
 """
 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
-from enum import Enum, auto
 from typing import TYPE_CHECKING
 
+from mig_core.plugin.regex.tokens import Kind, Token, flags_of, tokens
+
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
-_ESCAPE = re.compile(r"\\(?:[pP]\{[^}]*\}|[pP].|x\{[^}]*\}|x..|[0-7]{1,3}|.)", re.DOTALL)
-_GROUP = re.compile(r"\(\?(?:P?<[^>]*>|[a-zA-Z]*(?:-[a-zA-Z]*)?[:)])")
-
-
-class Kind(Enum):
-    """What a token is."""
-
-    CHARACTER = auto()
-    """Any single character: a literal, or an operator such as ``*`` or ``(``."""
-    ESCAPE = auto()
-    CLASS = auto()
-    DOT = auto()
-    GROUP = auto()
-    """The opening of a group with flags or a name: ``(?i:``, ``(?s)``, ``(?P<n>``."""
-
-
-@dataclass(frozen=True, slots=True)
-class Token:
-    """A piece of a pattern."""
-
-    kind: Kind
-    text: str
-
-
-def tokens(pattern: str) -> Iterator[Token]:
-    r"""The pattern in pieces. ``\Q…\E`` comes as escaped characters."""
-    position = 0
-    while position < len(pattern):
-        character = pattern[position]
-        if pattern.startswith("\\Q", position):
-            end = pattern.find("\\E", position + 2)
-            end = len(pattern) if end < 0 else end
-            for literal in pattern[position + 2 : end]:
-                yield _literal(literal)
-            position = end + 2
-            continue
-        if character == "\\" and (found := _ESCAPE.match(pattern, position)):
-            token = Token(Kind.ESCAPE, found.group())
-        elif character == "[":
-            token = Token(Kind.CLASS, pattern[position : _end_of_class(pattern, position)])
-        elif character == ".":
-            token = Token(Kind.DOT, character)
-        elif character == "(" and (found := _GROUP.match(pattern, position)):
-            token = Token(Kind.GROUP, found.group())
-        else:
-            token = Token(Kind.CHARACTER, character)
-        yield token
-        position += len(token.text)
+_LINE_ENDS = frozenset({"$", "\\z"})
 
 
 def refused_by_go(pattern: str) -> str:
@@ -81,6 +35,20 @@ def for_lines(pattern: str) -> str:
     It is found there exactly if the given pattern is found in one of the lines.
     """
     return "(?m)" + "".join(_in_lines(token) for token in tokens(pattern))
+
+
+def for_lines_as_read(pattern: str) -> str | None:
+    r"""Like :func:`for_lines`, for lines that may still end in ``\r\n``: found wherever the pattern is found without.
+
+    It may be found elsewhere too, because of the ``\r``. None where that cannot be said: ``$`` in the middle.
+    """
+    parts = list(tokens(pattern))
+    places = [place for place, token in enumerate(parts) if token.kind is not Kind.CLASS and token.text in _LINE_ENDS]
+    if not places:
+        return for_lines(pattern)
+    if places != [len(parts) - 1]:
+        return None
+    return "(?m)" + "".join(map(_in_lines, parts[:-1])) + r"\r?$"
 
 
 def filter_for_lines(pattern: str, is_wildcard: Callable[[Token], bool]) -> str:
@@ -103,35 +71,7 @@ def _in_lines(token: Token) -> str:
     if token.kind is Kind.ESCAPE:
         return {"\\A": "^", "\\z": "$"}.get(token.text, token.text)
     if token.kind is Kind.GROUP and not token.text.startswith(("(?P<", "(?<")):
-        added, dash, removed = token.text[2:-1].partition("-")
-        removed = removed.replace("m", "")
-        flags = added.replace("m", "") + (dash + removed if removed else "")
+        added, removed = (flags.replace("m", "") for flags in flags_of(token))
         # without flags left this is "(?)" or "(?:", and RE2 takes both
-        return f"(?{flags}{token.text[-1]}"
+        return f"(?{added}{'-' + removed if removed else ''}{token.text[-1]}"
     return token.text
-
-
-def _literal(character: str) -> Token:
-    if character == "\0":
-        return Token(Kind.ESCAPE, r"\x00")
-    if character.isascii() and not character.isalnum() and character != "_":
-        return Token(Kind.ESCAPE, "\\" + character)
-    return Token(Kind.CHARACTER, character)
-
-
-def _end_of_class(pattern: str, start: int) -> int:
-    position = start + 1
-    if pattern.startswith("^", position):
-        position += 1
-    if pattern.startswith("]", position):
-        position += 1
-    while position < len(pattern):
-        if pattern.startswith("[:", position) and (end := pattern.find(":]", position)) > 0:
-            position = end + 2
-        elif pattern[position] == "\\" and (found := _ESCAPE.match(pattern, position)):
-            position = found.end()
-        elif pattern[position] == "]":
-            return position + 1
-        else:
-            position += 1
-    return len(pattern)

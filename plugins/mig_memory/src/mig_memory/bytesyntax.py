@@ -16,49 +16,23 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from mig_core.plugin.regex.tokens import tokens
+
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
 _SEQUENCE = r"[\xc2-\xdf][\x80-\xbf]|[\xe0-\xef][\x80-\xbf]{2}|[\xf0-\xf4][\x80-\xbf]{3}"
-_ESCAPE = re.compile(r"\\(?:[pP]\{[^}]*\}|[pP].|x\{([0-9a-fA-F]+)\}|x([0-9a-fA-F]{2})|[0-7]{1,3}|.)", re.DOTALL)
-_GROUP = re.compile(r"\(\?(?:P?<[^>]*>|[a-zA-Z]*(?:-[a-zA-Z]*)?[:)])")
+_CODE = re.compile(r"\\x(?:\{([0-9a-fA-F]+)\}|([0-9a-fA-F]{2}))")
 _MANY = re.compile(r"[*+]|\{[0-9]+,\}")
 _FOLDING = re.compile(r"\(\?[a-zA-Z]*i")
-_SPECIAL = frozenset(r"\.+*?()|[]{}^$")
-
-
-def tokens(pattern: str) -> Iterator[str]:
-    r"""The pattern in pieces: a character, an escape, a class, or the opening of a group with flags or a name.
-
-    ``\Q…\E`` comes as single characters, escaped where they need it.
-    """
-    position = 0
-    while position < len(pattern):
-        if pattern.startswith("\\Q", position):
-            end = pattern.find("\\E", position + 2)
-            end = len(pattern) if end < 0 else end
-            yield from (f"\\{one}" if one in _SPECIAL else one for one in pattern[position + 2 : end])
-            position = end + 2
-            continue
-        character = pattern[position]
-        found = None
-        if character == "\\":
-            found = _ESCAPE.match(pattern, position)
-        elif character == "(":
-            found = _GROUP.match(pattern, position)
-        end = found.end() if found else position + 1
-        if character == "[":
-            end = _end_of_class(pattern, position)
-        yield pattern[position:end]
-        position = end
 
 
 def refused_by_go(pattern: str) -> str:
     r"""What RE2 takes and the original's language does not (``\C``, ``(?<name>``); empty if nothing."""
-    for piece in tokens(pattern):
-        if piece == "\\C":
+    for token in tokens(pattern):
+        if token.text == "\\C":
             return r"\C is not supported: write (?s). for any byte"
-        if piece.startswith("(?<"):
+        if token.text.startswith("(?<"):
             return "(?<name>…) is not supported: write (?P<name>…)"
     return ""
 
@@ -79,7 +53,7 @@ def for_bytes(pattern: str, takes_any_character: Callable[[str], bool]) -> str |
         takes_any_character: whether a token (a class or an escape) accepts characters beyond ASCII in general.
     """
     folding = _FOLDING.search(pattern) is not None
-    pieces = list(tokens(pattern))
+    pieces = [token.text for token in tokens(pattern)]
     built = []
     for index, piece in enumerate(pieces):
         if piece == ".":
@@ -114,24 +88,6 @@ def _without_high_bytes(token: str) -> str:
 def _code_point(token: str) -> int | None:
     if len(token) == 1:
         return ord(token)
-    found = _ESCAPE.fullmatch(token)
+    found = _CODE.fullmatch(token)
     digits = (found.group(1) or found.group(2)) if found else None
     return int(digits, 16) if digits else None
-
-
-def _end_of_class(pattern: str, start: int) -> int:
-    position = start + 1
-    if pattern.startswith("^", position):
-        position += 1
-    if pattern.startswith("]", position):
-        position += 1
-    while position < len(pattern):
-        if pattern.startswith("[:", position) and (end := pattern.find(":]", position)) > 0:
-            position = end + 2
-        elif pattern[position] == "\\" and (found := _ESCAPE.match(pattern, position)):
-            position = found.end()
-        elif pattern[position] == "]":
-            return position + 1
-        else:
-            position += 1
-    return len(pattern)

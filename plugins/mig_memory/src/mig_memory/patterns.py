@@ -13,10 +13,13 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from mig_core.plugin.regex.literals import required_choices, worth
 from mig_memory import bytesyntax
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+
+    from mig_core.plugin.regex.finder import Finder
 
     Buffer = bytes | bytearray | memoryview
     Find = Callable[[Buffer, int, int], bool]
@@ -33,6 +36,7 @@ _MOST_MEMORY = 8 << 20
 _LEAST_MEMORY = 256 << 10
 _POOL_MEMORY = 8 << 20
 _KEPT_POOLS = 2
+_MOST_FINDERS = 2
 _SAMPLE = 64 << 10
 _PAGE = 4096
 _MANY_CANDIDATES = 64
@@ -197,12 +201,26 @@ def for_bytes(needle: bytes, *, memory: int) -> Pattern:
     return Pattern(find_rest, len(needle), len(needle) + 1, source)
 
 
-def _expression(text: str, find: Find, size: int, source: bytes = b"") -> Pattern:
+def _finders(text: str) -> list[Finder]:
+    """For texts of which every match contains one of each finder's; the most telling first."""
+    from mig_core.plugin.regex.finder import finder_for
+
+    choices = sorted(required_choices(text), key=worth, reverse=True)
+    return [one for one in map(finder_for, choices) if one is not None][:_MOST_FINDERS]
+
+
+def _expression(text: str, find_match: Find, size: int, source: bytes = b"") -> Pattern:
     """In a program of ``size`` steps without loops a match takes each step at most once, and that is its length.
 
     With loops no run of zeros that is longer than the program can be told from a still longer one, but for those that
     count modulo something; whole pages are added to be right for powers of two.
     """
+    finders = _finders(text)
+
+    def find(buffer: Buffer, start: int, end: int) -> bool:
+        view = memoryview(buffer)[start:end]
+        return all(one.is_in(view) for one in finders) and find_match(buffer, start, end)
+
     if bytesyntax.is_bounded(text):
         return Pattern(find, size, size + 1, source)
     return Pattern(find, max(LONGEST_UNBOUNDED, size), -(-size // _PAGE) * _PAGE + _PAGE, source)
