@@ -148,6 +148,30 @@ def test_a_receiver_that_reads_nothing_is_given_up_and_gets_the_batch_again(aler
     assert time.monotonic() - started < 5
 
 
+def test_a_receiver_that_dies_with_the_batch_half_taken_is_noticed_at_once(alerts: Any, maker: RecordMaker) -> None:
+    listener = socket.socket()
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    listener.bind(("127.0.0.1", 0))
+    listener.listen()
+
+    def die() -> None:
+        connection, _ = listener.accept()
+        time.sleep(0.3)  # by then all is sent, and what the small buffer does not hold waits with the sender
+        connection.close()
+
+    thread = threading.Thread(target=die)
+    thread.start()
+    sink = SyslogSink(SyslogTarget("127.0.0.1", listener.getsockname()[1], False, 16, 6), 10, maker)
+    started = time.monotonic()
+
+    verdict = sink.deliver(alerts(*[b'{"n":"' + b"x" * 2000 + b'"}'] * 30))
+
+    thread.join()
+    listener.close()
+    assert (verdict.settled, verdict.trouble) == (0, "the receiver went away before it had taken all")
+    assert time.monotonic() - started < 5
+
+
 def test_a_connection_the_receiver_closed_is_made_anew(alerts: Any, maker: RecordMaker, eventually: Any) -> None:
     server = _Receiver(connections=2, close_after=1)
     sink = SyslogSink(SyslogTarget("127.0.0.1", server.port, False, 16, 6), 5, maker)

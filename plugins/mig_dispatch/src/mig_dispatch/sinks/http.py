@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from mig_dispatch.settings import WebTarget
 
 IDENTITY_HEADER = "Idempotency-Key"
-"""Names the alerts of a request, the same each time they are sent: receivers can tell repetitions."""
+"""Names the alerts of a request, so that receivers can tell repetitions: the same for one alert each time it is sent.
+Lines may come in other groups the next time, under their own first and last numbers."""
 
 
 class HttpSink:

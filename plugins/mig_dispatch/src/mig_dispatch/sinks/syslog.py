@@ -96,6 +96,8 @@ class SyslogSink:
             connection.settimeout(self._timeout)
             connection.sendall(content)
             while _unacknowledged(connection) > 0:
+                if _state(connection) is _Peer.GONE:  # then nothing more is acknowledged, and the count stays
+                    return "the receiver went away before it had taken all"
                 if time.monotonic() > until:
                     return f"the receiver did not take all within {self._timeout:g} s"
                 time.sleep(_POLL_SECONDS)
