@@ -160,6 +160,20 @@ def test_other_kernel_records_keep_verdict_and_type(kind: int, body: str, checks
     assert event | checks == event
 
 
+def test_members_that_a_system_call_has_only_now_and_then_are_kept() -> None:
+    body = (
+        "arch=40000003 syscall=20 per=8 a0=1 a1=2 a2=3 a3=4 items=0 ppid=1 pid=2 auid=0 uid=0 gid=0 euid=0 suid=0 "
+        'fsuid=0 egid=0 sgid=0 fsgid=0 tty=(none) ses=1 comm="x" exe="/x" key=(null)'
+    )
+
+    event: dict[str, Any] = dict(
+        Events(Accounts(time.monotonic), None).make("1.000:5", [(1300, f"audit(1.000:5): {body}")])
+    )
+
+    assert event["syscall"]["per"] == "8"
+    assert event["result"] is None
+
+
 def test_names_of_fields_that_come_twice_are_both_kept() -> None:
     assert record.pairs("op=x uid=1 msg='op=y uid=2 res=1'") == {
         "op": "x", "uid": "1", "op_2": "y", "uid_2": "2", "res": "1",

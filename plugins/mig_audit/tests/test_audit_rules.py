@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mig_audit import rule, rule_fields, rule_line, ruleset, tables
+from mig_audit.kernel import KernelRefused
 from mig_core.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -64,6 +65,13 @@ def test_a_rule_reaches_the_kernel_as_auditctl_would_have_sent_it(
     audit_kernel.add(ours.pack(directory=line == "-w /etc/ssh -k whole-folder"), line)
 
     assert [rule.normal(one) for one in audit_kernel.rules()] == [rule.normal(one) for one in theirs]
+
+
+def test_a_rule_that_is_too_long_for_the_kernel_is_refused_and_not_a_crash(audit_kernel: Kernel) -> None:
+    with pytest.raises(KernelRefused, match="too long: Message too long"):
+        audit_kernel.add(b"\0" * (1 << 20), "too long")
+
+    assert audit_kernel.rules() == []
 
 
 def test_what_the_kernel_lists_is_what_was_packed(audit_kernel: Kernel) -> None:
@@ -171,6 +179,20 @@ def test_the_originals_json_means_the_same_rules() -> None:
             {"audit_rules": [{"actions": ["always", "exit"], "fields": [{"name": "uid", "op": "is", "value": 0}]}]},
             "audit_rules[0]",
             "unknown operator 'is'",
+        ),
+        (
+            {
+                "audit_rules": [
+                    {
+                        "actions": ["always", "exit"],
+                        "syscalls": ["execve"],
+                        "key": "one too many",
+                        "fields": [{"name": "a0", "op": "eq", "value": value} for value in range(64)],
+                    }
+                ]
+            },
+            "audit_rules[0]",
+            "has 65 conditions",
         ),
         ({"audit_rules": [{"path": "/x", "permission": "w", "colour": 1}]}, "audit_rules[0].colour", "not a known key"),
         ({"audit_rules": [], "more": 1}, "more", "not a known key"),

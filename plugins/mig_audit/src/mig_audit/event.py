@@ -168,7 +168,7 @@ class Events:
                 call["error"] = tables.error_name(value)
         pid, ppid = int(fields["pid"]), int(fields["ppid"])
         made = process.of_call(pid, ppid, fields)
-        if len(fields) > len(_TAKEN):
+        if not fields.keys() <= _TAKEN:
             call.update({key: text(value) for key, value in fields.items() if key not in _TAKEN})
         if self._groups is not None:
             made.update(self._groups.of(pid, ppid))

@@ -119,7 +119,10 @@ class Kernel:
         self, kind: int, payload: bytes, what: str = "audit request", *, acknowledge: bool = True
     ) -> Iterator[netlink.Message]:
         self._sequence += 1
-        self.socket.send(netlink.pack(kind, self._sequence, payload, acknowledge=acknowledge))
+        try:
+            self.socket.send(netlink.pack(kind, self._sequence, payload, acknowledge=acknowledge))
+        except OSError as error:  # a rule that is too long for the socket
+            raise KernelRefused(what, error.errno or 0) from error
         yield from answers(self.socket, self._sequence, what, lambda _datagram: None)
 
 

@@ -103,8 +103,8 @@ class Reader:
                 if stop.poll(PAUSE_MS):
                     self._gulp()
                     return
-        except OSError as error:
-            self._queue.failure = f"audit socket: {error.strerror}"
+        except Exception as error:  # whatever it is, the module must not go on blind
+            self._queue.failure = f"audit socket: {error}"
             self._queue.wake()
 
     def _gulp(self) -> None:

@@ -108,7 +108,7 @@ def read(name: str, operator: str, text: str, accounts: Accounts, *, filter_: in
         raise ValueError(f"has the unknown operator {operator!r:.20}")
     if name in EQUALITY and operator not in ("=", "!="):
         raise ValueError(f"cannot be compared with {operator}")
-    if name in ("perm", "key", "dir", "arch") and operator != "=" and not (name == "arch"):
+    if name in ("perm", "key", "dir") and operator != "=":
         raise ValueError("can only be compared with =")
     if name in EXIT_ONLY and filter_ not in (rule.FILTERS["exit"], rule.FILTERS["io_uring"]):
         raise ValueError("belongs in the exit list only")

@@ -88,6 +88,8 @@ def _syscall_rule(one: Members, accounts: rule_fields.Accounts) -> rule.Rule:
     if key:
         fields.append(rule.Field(rule.KEY, rule.EQUAL, rule_fields.key(key)))
         shown.append(f"-k {key}")
+    if len(fields) > rule.MAX_FIELDS:
+        raise ValueError(f"has {len(fields)} conditions, the kernel takes {rule.MAX_FIELDS}")
     mask = rule.NONE if filter_ == rule.FILTERS["task"] else _mask(names, arch)
     return rule.Rule(" ".join(shown), filter_, action, tuple(fields), mask)
 
