@@ -47,6 +47,11 @@ MANUAL = Path(__file__).parents[3] / "docs" / "modules" / "dispatch.md"
         ({"sinks": [{**GOOD, "cert_file": "/etc/c.pem"}]}, "sinks[0].key_file", "is missing"),
         ({"sinks": [{**GOOD, "bearer_file": "token"}]}, "sinks[0].bearer_file", "absolute path"),
         (
+            {"sinks": [{**GOOD, "url": "http://[::1]/", "bearer_file": "/t", "proxy": "http://proxy.example:3128"}]},
+            "sinks[0].bearer_file",
+            "needs an https:// url",
+        ),
+        (
             {"sinks": [{**GOOD, "url": "http://x.example/", "bearer_file": "/etc/token"}]},
             "sinks[0].bearer_file",
             "needs an https:// url",

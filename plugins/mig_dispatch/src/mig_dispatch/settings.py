@@ -162,7 +162,7 @@ def _typed(values: Values, path: str) -> SinkSettings:
 def _web(values: Values, path: str) -> WebTarget:
     url = values.text("url")
     secure = url.startswith("https:")
-    if values.text("bearer_file") and not secure and not _is_loopback(url):
+    if values.text("bearer_file") and not secure and (values.text("proxy") or not _is_loopback(url)):
         raise ConfigurationError("", f"{path}.bearer_file", "needs an https:// url: the token would be sent readable")
     return WebTarget(
         url,
