@@ -344,3 +344,14 @@ def test_a_walk_stays_on_its_file_system_when_asked() -> None:
     )
 
     assert _skipped(result)[tally.OTHER_FILE_SYSTEM] >= 1
+
+
+def test_a_relative_path_is_relative_to_the_agent_and_reported_so(
+    ten_files: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(ten_files)
+
+    result = _run({"s1": {"paths": ["file1"], "names": ["."], "options": {"matchall": True}}})
+
+    elements: Any = result.elements
+    assert [row["file"] for row in elements["s1"]] == ["file1"]

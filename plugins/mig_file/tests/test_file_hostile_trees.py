@@ -89,6 +89,19 @@ def test_names_with_newlines_are_matched_whole_and_cannot_forge_lines(tmp_path: 
     assert r"a\x0ab.conf" in printed[0]
 
 
+@pytest.mark.parametrize("options", [{"returnsha256": True}, {"matchall": False}])
+def test_rows_written_as_json_are_the_rows(tmp_path: Path, options: dict[str, bool]) -> None:
+    names = ['quote"', "back\\slash", "line\nfeed", "tab\t", "\x1b[31m", "\x7f", "café", "\u2028", "caf\udce9", "plain"]
+    for number, name in enumerate([*names, *map(str, range(300))]):
+        (tmp_path / name).write_text("x" * number)
+        os.utime(tmp_path / name, ns=(0, number * 1_000_000_007))
+
+    result = _ask([tmp_path], names=[".", "a"], contents=["x"], options=options)
+
+    assert len(_rows(result)) > 2
+    assert json.loads(dump(result.to_json()))["elements"] == result.elements
+
+
 def test_a_name_that_is_not_utf8_is_shown_readably_and_given_exactly(tmp_path: Path) -> None:
     raw = os.fsencode(tmp_path) + b"/caf\xe9 \xff.txt"
     with open(raw, "w"):

@@ -16,7 +16,7 @@ from mig_file.checks import slots_of
 from mig_file.content import Questions
 from mig_file.interruptions import DeadlinePassed
 from mig_file.names import NameBatch
-from mig_file.naming import PathText
+from mig_file.naming import join
 from mig_file.openfile import OpenFile, groups_of
 from mig_file.reader import ENDLESS_SIZE, NOTHING_FOUND, Reader, open_file
 
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from mig_file.checks import Slot
+    from mig_file.naming import PathText
     from mig_file.reader import Reading
     from mig_file.search import Search
     from mig_file.tally import Tally
@@ -104,6 +105,8 @@ class Evaluation:
         """
         self.runs = [SearchRun(one) for one in searches]
         self._active: list[SearchRun] = []
+        self._open_to = 0
+        """How deep a search that wants more goes."""
         self._tally = tally
         self._expired = expired
         self._now = now
@@ -121,6 +124,10 @@ class Evaluation:
         """Says which searches the next walk is for."""
         wanted = set(map(id, searches))
         self._active = [run for run in self.runs if id(run.search) in wanted]
+        self._note_depth()
+
+    def _note_depth(self) -> None:
+        self._open_to = max((run.maxdepth for run in self._active if not run.is_full), default=0)
 
     @property
     def bytes_read(self) -> int:
@@ -133,8 +140,8 @@ class Evaluation:
             self._ahead.close()
 
     def stopped(self) -> bool:
-        """Whether the whole run is over."""
-        if not self._out_of_time and self._expired():
+        """Whether the whole run is over; looks at the clock."""
+        if self._expired_after_progress() and not self._out_of_time:
             self._out_of_time = True
             self._tally.skip(reasons.TIME, count=0)
         return self._out_of_time or self._room <= 0
@@ -143,17 +150,16 @@ class Evaluation:
         """Why not to go on at this depth; empty: go."""
         if self._out_of_time or self._room <= 0:
             return reasons.TIME if self._out_of_time else reasons.FULL
+        if depth <= self._open_to:
+            return ""
         deep = [run for run in self._active if depth <= run.maxdepth]
         if not deep:
             return reasons.DEPTH
-        return "" if any(not run.is_full for run in deep) else reasons.LIMIT
+        return reasons.LIMIT
 
     def visit(self, batch: Batch) -> None:
         """Looks at some files of a directory."""
         self._tally.files += len(batch.names)
-        if self._expired_after_progress():
-            self._stop_for_time(PathText(batch.path), len(batch.names))
-            return
         names = NameBatch(batch.names)
         everywhere: list[Pair] = []
         chosen: list[tuple[Pair, list[str]]] = []
@@ -161,7 +167,7 @@ class Evaluation:
             if batch.depth > run.maxdepth:
                 continue
             if run.is_full:
-                self._tally.skip(reasons.LIMIT, PathText(batch.path), count=len(batch.names))
+                self._tally.skip(reasons.LIMIT, batch.path_of(""), count=len(batch.names))
                 continue
             for slot in run.slots:
                 if slot.names:
@@ -196,11 +202,9 @@ class Evaluation:
     def _plans_for(self, everywhere: list[Pair], chosen: list[tuple[Pair, list[str]]]) -> Mapping[str, Plan]:
         """A plan for each name: some slots want every file, some chose by name."""
         every = tuple(everywhere)
+        if len(chosen) == 1 and not every:
+            return _Plans(self._plan_for((chosen[0][0],)))
         plans = _Plans(self._plan_for(every))
-        if len(chosen) == 1:
-            ((pair, names),) = chosen
-            plans.update(dict.fromkeys(names, self._plan_for((*every, pair))))
-            return plans
         wanted: dict[str, list[Pair]] = {}
         for pair, names in chosen:
             for name in names:
@@ -267,7 +271,7 @@ class Evaluation:
         if plan.ready:
             status = status or batch.status(name)
             for pair in plan.ready:
-                self._record(pair, batch.path_of(name), status, "")
+                self._record(pair, batch, name, status, "")
 
     def _look_inside(self, batch: Batch, name: str, plan: Plan) -> None:
         if self._ahead is not None and plan.may_read_ahead:
@@ -281,7 +285,7 @@ class Evaluation:
             path = batch.path_of(name)
             self._tally.failed(path, failure)
             for pair in plan.ready:  # they lack only the SHA-256
-                self._record(pair, path, batch.status(name), "")
+                self._record(pair, batch, name, batch.status(name), "")
             return
         try:
             status = os.fstat(fd)
@@ -309,20 +313,22 @@ class Evaluation:
             return
         for pair in plan.pairs:
             if not pair[1].reading or pair[1] in right:
-                self._record(pair, path, status, content.sha256(pair[1]))
+                self._record(pair, batch, name, status, content.sha256(pair[1]))
 
-    def _record(self, pair: Pair, path: PathText, status: os.stat_result, sha256: str) -> None:
+    def _record(self, pair: Pair, batch: Batch, name: str, status: os.stat_result, sha256: str) -> None:
         run, slot = pair
-        native = path.native
+        native = join(batch.path, name)
         if slot.seen is not None:
             if native in slot.seen:
                 return
             slot.seen.add(native)
         if run.is_full:
-            self._tally.skip(reasons.LIMIT, path)
+            self._tally.skip(reasons.LIMIT, batch.path_of(name))
             return
         run.matches += 1
-        self._any_full |= run.is_full
+        if run.matches >= run.limit:
+            self._any_full = True
+            self._note_depth()
         slot.hits.add(native, status, sha256)
         self._room -= slot.row_bytes + len(native)
 

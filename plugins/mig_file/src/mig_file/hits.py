@@ -40,10 +40,9 @@ class Hits:
 
     def add(self, path: str, status: os.stat_result, sha256: str) -> None:
         """Takes a file in."""
-        raw, digest = os.fsencode(path), bytes.fromhex(sha256)
-        self._data += _HEAD.pack(status.st_size, status.st_mtime_ns, status.st_mode, len(raw), len(digest))
-        self._data += raw
-        self._data += digest
+        raw, digest = os.fsencode(path), bytes.fromhex(sha256) if sha256 else b""
+        head = _HEAD.pack(status.st_size, status.st_mtime_ns, status.st_mode, len(raw), len(digest))
+        self._data += head + raw + digest
         self._count += 1
 
     def __len__(self) -> int:

@@ -25,15 +25,15 @@ class PathText:
     @property
     def native(self) -> str:
         """As :func:`os.fsdecode` gives it."""
-        return join(self._parent, self._name) if self._name else self._parent
+        return join(self._parent, self._name)
 
     def __str__(self) -> str:
         return shown(self.native)
 
 
 def join(parent: str, name: str) -> str:
-    """``name`` in the directory ``parent``."""
-    return parent + name if parent.endswith("/") else f"{parent}/{name}"
+    """``name`` in the directory ``parent``, which is the process's own when empty; the directory without a name."""
+    return f"{parent}/{name}" if parent and name and parent[-1] != "/" else parent + name
 
 
 def shown(native: str) -> str:

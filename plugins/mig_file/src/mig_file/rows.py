@@ -7,10 +7,13 @@ is not its exact name. ``search`` echoes what was asked: all of it with ``matcha
 from __future__ import annotations
 
 import functools
+import itertools
 import json
 import os.path
+from json.encoder import encode_basestring
 from typing import TYPE_CHECKING, Any
 
+from mig_core.domain.document import Stream
 from mig_file import expressions, naming
 from mig_file.search import FILTERS
 from mig_file.timetext import time_text
@@ -24,11 +27,14 @@ if TYPE_CHECKING:
     from mig_file.search import Search
 
 
-class Rows(list["JSON"]):
+ROWS_AT_ONCE = 256
+
+
+class Rows(Stream):
     """The rows of one search, each made when somebody looks at it: a large answer is never held as Python objects.
 
-    At least one for each slot, an empty one where nothing was found. It is a list, for ``json`` and for whoever reads
-    a result, that keeps nothing in its own storage; not to be changed. Hits found after it was made are not in it.
+    At least one for each slot, an empty one where nothing was found. Not to be changed. Hits found after it was made
+    are not in it.
     """
 
     def __init__(self, slots: Iterable[Slot], *, masked: bool = False) -> None:
@@ -51,6 +57,15 @@ class Rows(list["JSON"]):
             rows = _rows(slot, count)
             yield from map(_masked_row, rows) if self._masked else rows
 
+    def pieces(self) -> Iterator[str]:
+        """The rows as JSON. What all of them repeat is made into text once: that is most of a row."""
+        if self._masked:
+            yield from super().pieces()
+            return
+        texts = itertools.chain.from_iterable(_texts(slot, count) for slot, count in self._slots)
+        while some := list(itertools.islice(texts, ROWS_AT_ONCE)):
+            yield ",".join(some)
+
     def __getitem__(self, place: Any) -> Any:  # the two forms of list.__getitem__, an index and a slice
         return list(self)[place]
 
@@ -63,7 +78,7 @@ class Rows(list["JSON"]):
     def __ne__(self, other: object) -> bool:
         return not self == other
 
-    __hash__ = None
+    __hash__ = None  # type: ignore[assignment]  # as every list; mypy looks at object
 
     def __repr__(self) -> str:
         return repr(list(self))
@@ -75,12 +90,37 @@ def _rows(slot: Slot, count: int) -> Iterator[JSON]:
         return
     whole = _echo(slot, slot.search.paths) if not slot.key else None
     for hit in slot.hits.first(count):
-        text = naming.shown(hit.path)
-        echo = whole if whole is not None else _echo(slot, (os.path.dirname(text),))
-        row: dict[str, JSON] = {"file": text, "search": echo, "fileinfo": _fileinfo(hit)}
-        if not hit.path.isascii() and (uri := naming.exact_uri(hit.path)):
-            row["uri"] = uri
-        yield row
+        yield _row(slot, hit, whole)
+
+
+def _row(slot: Slot, hit: Hit, whole: JSON) -> JSON:
+    """The row of a hit. ``whole``: the whole search, where that is what the rows echo."""
+    text = naming.shown(hit.path)
+    echo = whole if whole is not None else _echo(slot, (os.path.dirname(text),))
+    row: dict[str, JSON] = {"file": text, "search": echo, "fileinfo": _fileinfo(hit)}
+    if not hit.path.isascii() and (uri := naming.exact_uri(hit.path)):
+        row["uri"] = uri
+    return row
+
+
+def _texts(slot: Slot, count: int) -> Iterator[str]:
+    """The same rows as JSON."""
+    if not count or slot.key:
+        yield from map(_text, _rows(slot, count))
+        return
+    whole = _echo(slot, slot.search.paths)
+    echo = f',"search":{_text(whole)},"fileinfo":'
+    for hit in slot.hits.first(count):
+        if hit.path.isascii():
+            info = f'{{"size":{hit.size},"mode":"{_mode_text(hit.mode)}","lastmodified":"{time_text(hit.modified)}"'
+            digest = f',"sha256":"{hit.sha256}"' if hit.sha256 else ""
+            yield f'{{"file":{encode_basestring(hit.path)}{echo}{info}{digest}}}}}'
+        else:
+            yield _text(_row(slot, hit, whole))
+
+
+def _text(value: JSON) -> str:
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
 
 
 def row_bytes(slot: Slot) -> int:
