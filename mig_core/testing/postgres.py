@@ -1,19 +1,23 @@
 """pytest plugin: a real PostgreSQL for tests.
 
 Name it in a conftest (``pytest_plugins = ["mig_core.testing.postgres"]``). Tests run against what the machine has, in a
-temporary folder, without any safety against power loss; the header of the report says which one it is. The environment
-variable ``MIG_TEST_PG`` (a libpq URL whose role may create databases) makes them use a running server instead.
+temporary folder, in memory where there is room, without any safety against power loss; the header of the report says
+which one it is. The environment variable ``MIG_TEST_PG`` (a libpq URL whose role may create databases) makes them use a
+running server instead.
 """
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import os
+import shutil
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 from urllib.parse import quote, urlsplit, urlunsplit
 
+import psutil
 import pytest
 
 from mig_core.errors import MigError
@@ -27,6 +31,10 @@ if TYPE_CHECKING:
 SERVER_VARIABLE = "MIG_TEST_PG"
 COPY = "STRATEGY FILE_COPY"
 """How databases of single tests are made: without durability half as long as through the log, PostgreSQL's default."""
+
+MEMORY = Path("/dev/shm")  # noqa: S108 - only folders with names of their own are made in it
+ROOM = 4 << 30
+"""Bytes that must be free in memory before a server lives there; in a whole run it takes about a quarter of that."""
 
 _numbers = itertools.count(1)
 
@@ -70,6 +78,17 @@ def pytest_report_header() -> str:
         return f"database: none ({error})"
 
 
+@contextlib.contextmanager
+def quick_folder() -> Iterator[Path]:
+    """A folder for a server that need not survive anything: a disk takes several times as long for a new database.
+
+    It is not below pytest's own: as root in a container the server runs as another account, which cannot enter that.
+    """
+    room = MEMORY.is_dir() and min(shutil.disk_usage(MEMORY).free, psutil.virtual_memory().available) > ROOM
+    with tempfile.TemporaryDirectory(prefix="mig-test-pg-", dir=MEMORY if room else None) as folder:
+        yield Path(folder)
+
+
 @pytest.fixture(scope="session")
 def postgres_server() -> Iterator[PostgresServer]:
     """One PostgreSQL for the whole run. Databases come from ``empty_database_url``."""
@@ -80,11 +99,7 @@ def postgres_server() -> Iterator[PostgresServer]:
         find_postgres()
     except MigError as error:
         service_missing(str(error))
-    # Not below pytest's own folder: as root in a container the server runs as another account, which cannot enter that.
-    with (
-        tempfile.TemporaryDirectory(prefix="mig-test-pg-") as folder,
-        EmbeddedPostgres(Path(folder), durable=False) as server,
-    ):
+    with quick_folder() as folder, EmbeddedPostgres(folder, durable=False) as server:
         yield server
 
 

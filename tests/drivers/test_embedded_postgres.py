@@ -18,6 +18,7 @@ from mig_core.errors import Conflict, MigError, StoreError, StoreUnavailable
 from mig_core.store.embedded import EmbeddedPostgres
 from mig_core.store.postgres_programs import find_postgres
 from mig_core.testing.ordinary_user import let_everybody_pass
+from mig_core.testing.postgres import quick_folder
 from mig_core.testing.services import service_missing
 
 if TYPE_CHECKING:
@@ -40,10 +41,12 @@ def folders_that_everybody_may_pass(tmp_path: Path) -> None:
 
 
 @pytest.fixture
-def server(tmp_path: Path) -> Iterator[EmbeddedPostgres]:
-    made = EmbeddedPostgres(tmp_path / "pg", durable=False)
-    yield made
-    made.stop()
+def server() -> Iterator[EmbeddedPostgres]:
+    with quick_folder() as folder:
+        let_everybody_pass(folder)
+        made = EmbeddedPostgres(folder / "pg", durable=False)
+        yield made
+        made.stop()
 
 
 def alive(pid: int) -> bool:
@@ -140,14 +143,13 @@ def test_a_thread_that_lives_may_start_it(server: EmbeddedPostgres) -> None:
     assert seen == ["1"]
 
 
-def test_two_servers_run_at_once(tmp_path: Path) -> None:
-    with (
-        EmbeddedPostgres(tmp_path / "a", durable=False) as first,
-        EmbeddedPostgres(tmp_path / "b", durable=False) as second,
-    ):
-        first.run_sql("CREATE TABLE only_here (n int)")
+def test_two_servers_run_at_once(server: EmbeddedPostgres) -> None:
+    server.start()
 
-        assert first.pid != second.pid
+    with EmbeddedPostgres(server.state_dir.with_name("second"), durable=False) as second:
+        server.run_sql("CREATE TABLE only_here (n int)")
+
+        assert server.pid != second.pid
         assert second.run_sql("SELECT to_regclass('only_here') IS NULL") == "t"
 
 
