@@ -5,11 +5,13 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import random
 import shutil
 import signal
+import socket
 import subprocess
-import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+import sys
+import time
 from typing import TYPE_CHECKING, Any
 
 import psutil
@@ -37,41 +39,82 @@ url = "{url}"
 """
 
 
-class Receiver(ThreadingHTTPServer):
-    """The workstation's endpoint: keeps every record that is posted to it."""
+PROGRAM = """
+import os, sys
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
-    def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), _Handler)
-        self.records: list[dict[str, Any]] = []
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.server_address[1]}/"
-
-
-class _Handler(BaseHTTPRequestHandler):
+class Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
 
-    def do_POST(self) -> None:
-        body = self.rfile.read(int(self.headers["Content-Length"]))
-        assert isinstance(self.server, Receiver)
-        self.server.records.append(json.loads(body))
+    def do_POST(self):
+        os.write(book, self.rfile.read(int(self.headers["Content-Length"])) + b"\\n")
+        os.fsync(book)
         self.send_response(200)
         self.send_header("Content-Length", "0")
         self.end_headers()
 
-    def log_message(self, format: str, *args: object) -> None:  # noqa: A002  the name is http.server's
+    def log_message(self, *_):
         pass
+
+class Server(ThreadingHTTPServer):
+    allow_reuse_port = True
+
+port, path = int(sys.argv[1]), sys.argv[2]
+book = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
+os.ftruncate(book, os.read(book, os.fstat(book).st_size).rfind(b"\\n") + 1)  # half a record was promised to nobody
+with Server(("127.0.0.1", port), Handler) as server:
+    print("ready", flush=True)
+    server.serve_forever()
+"""
+
+
+class Receiver:
+    """The workstation's endpoint, a program of its own: a record is on its disk before it says so."""
+
+    def __init__(self, folder: Path) -> None:
+        self._reserved = socket.socket()  # so that the port is still ours when the program was killed
+        self._reserved.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        self._reserved.bind(("127.0.0.1", 0))
+        self._port = int(self._reserved.getsockname()[1])
+        self._book = folder / "book"
+        self._read = 0
+        self._records: list[dict[str, Any]] = []
+        self.start()
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self._port}/"
+
+    @property
+    def records(self) -> list[dict[str, Any]]:
+        with open(self._book, "rb") as file:
+            file.seek(self._read)
+            whole = file.read().rpartition(b"\n")[0]
+        self._records += [json.loads(line) for line in whole.splitlines()]
+        self._read += len(whole) + 1 if whole else 0
+        return self._records
+
+    def start(self) -> None:
+        words = [sys.executable, "-c", PROGRAM, str(self._port), str(self._book)]
+        self._process = subprocess.Popen(words, stdout=subprocess.PIPE)
+        assert self._process.stdout is not None
+        assert self._process.stdout.readline() == b"ready\n"
+
+    def kill(self) -> None:
+        assert self._process.stdout is not None
+        self._process.kill()
+        self._process.wait()
+        self._process.stdout.close()
+
+    def close(self) -> None:
+        self.kill()
+        self._reserved.close()
 
 
 @pytest.fixture(scope="module")
-def receiver() -> Iterator[Receiver]:
-    with Receiver() as server:
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        yield server
-        server.shutdown()
-        thread.join()
+def receiver(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Receiver]:
+    with contextlib.closing(Receiver(tmp_path_factory.mktemp("workstation"))) as started:
+        yield started
 
 
 @pytest.fixture(scope="module")
@@ -87,18 +130,29 @@ def watching(receiver: Receiver, watched: Path, tmp_path_factory: pytest.TempPat
     auditctl = shutil.which("auditctl")
     if os.geteuid() != 0 or auditctl is None:
         service_missing("kernel audit needs root and auditctl (package auditd)")
-    if "pid 0" not in subprocess.run([auditctl, "-s"], capture_output=True, text=True, check=False).stdout:
+    status = subprocess.run([auditctl, "-s"], capture_output=True, text=True, check=False).stdout
+    if "pid 0" not in status:
         service_missing("another program owns the kernel's audit trail, or the kernel has none")
+    before = dict(line.split(" ", 1) for line in status.splitlines())
     try:
-        with Platform(Site(tmp_path_factory.mktemp("site"), "https")) as platform:
+        with (
+            pytest.MonkeyPatch.context() as patch,
+            Platform(Site(tmp_path_factory.mktemp("site"), "https")) as platform,
+        ):
+            patch.setenv("MIG_AGENT_HEARTBEAT_INTERVAL", "2s")  # the first one comes before the modules run
             platform.start_agent(WATCHER, SETTINGS.format(watched=watched, url=receiver.url))
             platform.processes.wait_for("the agent", lambda: platform.online() == 1, seconds=60)
             fleet = Fleet(platform)
             eventually(lambda: _loaded(fleet))
             yield fleet
     finally:
-        subprocess.run([auditctl, "-D"], capture_output=True, check=False)
-        subprocess.run([auditctl, "-e", "0"], capture_output=True, check=False)
+        for words in (
+            ["-D"],
+            ["-e", "0"],
+            ["-b", before["backlog_limit"]],
+            ["--backlog_wait_time", before["backlog_wait_time"]],
+        ):
+            subprocess.run([auditctl, *words], capture_output=True, check=False)
 
 
 def _loaded(fleet: Fleet) -> bool:
@@ -145,25 +199,71 @@ def test_the_counters_of_audit_and_dispatch_can_be_asked_for(watching: Fleet) ->
 
 
 def test_health_of_both_is_in_the_heartbeat(watching: Fleet) -> None:
-    shown = json.loads(watching.mig("agent", "show", WATCHER, "--json").stdout)
+    def states() -> dict[str, str]:
+        shown = json.loads(watching.mig("agent", "show", WATCHER, "--json").stdout)
+        return {name: one["state"] for name, one in shown["persistent"].items()}
 
-    assert {name: one["state"] for name, one in shown["persistent"].items()} == {
-        "audit": "running",
-        "dispatch": "running",
-    }
+    eventually(lambda: states() == {"audit": "running", "dispatch": "running"}, seconds=60)
 
 
 def test_every_run_is_accounted_for_when_dispatch_is_killed_in_the_middle(watching: Fleet, receiver: Receiver) -> None:
-    before = len(runs_of(receiver, "/false"))
+    before = len(_serials(receiver, "/false"))
 
     for number in range(200):
         subprocess.run(["/bin/false"], check=False)
         if number == 100:
             _kill_module("dispatch")
 
-    eventually(lambda: len(runs_of(receiver, "/false")) - before >= 200, seconds=60)
-    serials = {one["serial"] for one in runs_of(receiver, "/false")}
-    assert len(serials) >= 200
+    eventually(lambda: len(_serials(receiver, "/false")) == before + 200, seconds=60)
+
+
+def test_every_event_arrives_or_is_told_as_lost_when_audit_dispatch_and_the_endpoint_are_killed(
+    watching: Fleet, receiver: Receiver
+) -> None:
+    chance = random.Random(int(os.environ.get("MIG_TEST_SEED", "1")))
+    victims = ["dispatch", "endpoint", "audit", "endpoint", "dispatch"]
+
+    while victims:
+        for _ in range(chance.randint(20, 60)):
+            subprocess.run(["/bin/false"], check=False)
+        victim = victims.pop()
+        if victim == "endpoint":
+            receiver.kill()
+            time.sleep(chance.random())
+            receiver.start()
+        else:
+            _kill_module(victim)
+    eventually(lambda: _running(watching))
+    subprocess.run(["/bin/true", "the last"], check=True)
+
+    eventually(lambda: any("the last" in one["process"]["arguments"] for one in runs_of(receiver, "/true")), seconds=60)
+    eventually(lambda: not _unaccounted(receiver), seconds=60)
+    assert len(runs_of(receiver, "/false")) >= 20
+    sink = eventually(lambda: _settled(watching))
+    assert sink["received"] == sink["delivered"] <= len(receiver.records)
+
+
+def _running(fleet: Fleet) -> bool:
+    shown = json.loads(fleet.mig("agent", "show", WATCHER, "--json").stdout)
+    return _loaded(fleet) and {one["state"] for one in shown["persistent"].values()} == {"running"}
+
+
+def _settled(fleet: Fleet) -> dict[str, Any] | None:
+    """The sink's books when nothing waits; asking makes new events."""
+    sink: dict[str, Any] = fleet.ask("dispatch", "-t", "all")[WATCHER]["results"][0]["elements"]["sinks"][0]
+    return sink if sink["spooled"] == 0 else None
+
+
+def _serials(receiver: Receiver, program: str) -> set[int]:
+    return {one["serial"] for one in runs_of(receiver, program)}
+
+
+def _unaccounted(receiver: Receiver) -> set[int]:
+    """The kernel's numbers of events that neither arrived nor were told as lost."""
+    happened = [one["event"] for one in list(receiver.records)]
+    arrived = {one["serial"] for one in happened if "serial" in one}
+    told = {serial for one in happened for first, last in one.get("serials", ()) for serial in range(first, last + 1)}
+    return set(range(min(arrived), max(arrived) + 1)) - arrived - told
 
 
 def test_the_kernel_is_left_as_it_was_found(watching: Fleet) -> None:
@@ -176,10 +276,13 @@ def test_the_kernel_is_left_as_it_was_found(watching: Fleet) -> None:
 
 
 def _kill_module(name: str) -> None:
+    eventually(lambda: _process_of(name)).kill()
+
+
+def _process_of(module: str) -> psutil.Process | None:
+    """The module's process; one that was killed before comes back after a pause."""
     for process in psutil.process_iter(["cmdline"]):
         words = process.info["cmdline"] or []
-        if "-P" in words and name in words:
-            with contextlib.suppress(psutil.NoSuchProcess):
-                process.kill()
-            return
-    raise AssertionError(f"no process of module {name}")
+        if "-P" in words and module in words:
+            return process
+    return None
