@@ -88,20 +88,14 @@ class Session:
         self.refresh()
 
     def close(self) -> None:
-        """Gives back: our rules go, settings become what they were. Events still come until the socket is closed."""
+        """Gives back: our rules go, settings become what they were. Events still come until the socket is closed.
+
+        Where another daemon has taken over meanwhile, the settings are its own.
+        """
         if self.mode == UNICAST and self._note is not None:
-            before, now = self._note.before, self.status or Status()
             self._remove(self._note.rules)
-            changed = Status(
-                mask=netlink.BACKLOG_LIMIT | netlink.BACKLOG_WAIT_TIME | netlink.RATE_LIMIT,
-                backlog_limit=before.backlog_limit,
-                backlog_wait_time=before.backlog_wait_time,
-                rate_limit=before.rate_limit,
-            )
-            if now.enabled != LOCKED:
-                changed = replace(changed, mask=changed.mask | netlink.ENABLED, enabled=min(before.enabled, 1))
-            self._try(lambda: self._kernel.change(changed, "restore audit settings"))
-            self._try(lambda: self._kernel.change(Status(mask=netlink.PID), "deregister"))
+            if not self._taken_over():
+                self._restore(self._note.before)
             self._notebook.remove()
             self._note = None
         self.mode = "stopped"
@@ -237,6 +231,24 @@ class Session:
         if found is not None:
             self._remove(found.rules)
             self._notebook.remove()
+
+    def _taken_over(self) -> bool:
+        try:
+            return self._kernel.status().pid not in (0, os.getpid())
+        except KernelRefused:
+            return False
+
+    def _restore(self, before: Status) -> None:
+        changed = Status(
+            mask=netlink.BACKLOG_LIMIT | netlink.BACKLOG_WAIT_TIME | netlink.RATE_LIMIT,
+            backlog_limit=before.backlog_limit,
+            backlog_wait_time=before.backlog_wait_time,
+            rate_limit=before.rate_limit,
+        )
+        if self.status is None or self.status.enabled != LOCKED:
+            changed = replace(changed, mask=changed.mask | netlink.ENABLED, enabled=min(before.enabled, 1))
+        self._try(lambda: self._kernel.change(changed, "restore audit settings"))
+        self._try(lambda: self._kernel.change(Status(mask=netlink.PID), "deregister"))
 
     def _listen(self) -> None:
         self.events = open_socket(1 << (netlink.GROUP_READLOG - 1))
