@@ -30,7 +30,11 @@ _LONGEST = 20
 
 
 def fit(event: dict[str, JSON]) -> None:
-    """Cuts what is too much, and counts it in ``cut``: characters of arguments and raw text, records by their type."""
+    """Cuts what is too much, and says so in ``cut``.
+
+    ``arguments`` is how many characters they had in all, ``raw`` how many are left out, and a type's name how many of
+    its records are.
+    """
     excess = _bytes(event) - MOST
     if excess <= 0:
         return
@@ -78,7 +82,8 @@ def _arguments(event: dict[str, JSON], excess: int) -> int:
             break
         kept.append(word)
         room -= cost
-    count(event, "arguments", sum(map(len, words)) - sum(map(len, kept)))
+    if "arguments" not in cast("dict[str, JSON]", event.get("cut", {})):  # else they were cut before, and counted
+        count(event, "arguments", sum(map(len, words)))
     process["arguments"], process["command"] = cast("JSON", kept), command(kept)
     return before - _cost(kept)
 
