@@ -95,7 +95,8 @@ class ApiSite:
                 self._failure.append(error)
                 ready.set()
 
-        self._thread = threading.Thread(target=run, name="mig-api")
+        # A daemon: a test run that is interrupted while this starts must end all the same.
+        self._thread = threading.Thread(target=run, name="mig-api", daemon=True)
         self._thread.start()
         if not ready.wait(START_SECONDS) or self._failure:
             raise RuntimeError(f"mig-api did not start: {self._failure}")
