@@ -153,7 +153,7 @@ def _with_one_thread(searches: tuple[Search, ...]) -> Evaluation:
 
 def _with_two_threads(searches: tuple[Search, ...]) -> list[list[str]]:
     tally = Tally(0)
-    evaluation = Evaluation(searches, tally, lambda: False, time.time_ns(), threads=2, large=1)
+    evaluation = Evaluation(searches, tally, lambda: False, time.time_ns(), processes=2, large=1)
     try:
         roots.explore(searches, evaluation, tally)
     finally:

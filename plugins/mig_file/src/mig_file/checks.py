@@ -116,6 +116,8 @@ class Slot:
     """Paths that are hits already, where the search's paths may overlap."""
     row_bytes: int = 0
     """About how much of the answer one of its rows takes."""
+    number: int = 0
+    """Among all slots of the run."""
 
     def add(self, check: Check) -> None:
         """Takes a check in."""

@@ -52,10 +52,6 @@ class Block:
         self._is_plain = plain or window
         self._plain: Block | None = None
 
-    def part(self, start: int, end: int) -> Block:
-        """Some whole lines of it."""
-        return self if (start, end) == (self.start, self.end) else Block(self.data, start, end)
-
     def plain(self) -> Block:
         """The same lines, of each ``\\r\\n`` only the newline, no ``\\r`` at the end; itself if it has none."""
         if self._plain is None and not self._is_plain:

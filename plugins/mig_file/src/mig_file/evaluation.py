@@ -9,77 +9,33 @@ import os
 import stat
 from typing import TYPE_CHECKING
 
-from mig_file import rows
 from mig_file import tally as reasons
-from mig_file.ahead import LARGE, ReadAhead
-from mig_file.checks import slots_of
+from mig_file.bundle import LARGE, Bundle
 from mig_file.content import Questions
+from mig_file.crew import Crew
 from mig_file.interruptions import DeadlinePassed
 from mig_file.names import NameBatch
 from mig_file.naming import join
-from mig_file.openfile import OpenFile, groups_of
-from mig_file.reader import ENDLESS_SIZE, NOTHING_FOUND, Reader, open_file
+from mig_file.openfile import OpenFile
+from mig_file.plans import Plans, SearchRun
+from mig_file.reader import Reader, is_file, open_file
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
+    from mig_file.bundle import Known
     from mig_file.checks import Slot
     from mig_file.naming import PathText
+    from mig_file.plans import Pair, Plan
     from mig_file.reader import Reading
     from mig_file.search import Search
+    from mig_file.shares import Status
     from mig_file.tally import Tally
     from mig_file.walk import Batch
 
 MAX_ANSWER_BYTES = 24 << 20
 """About how large the rows may become as JSON: what the platform accepts, with room for the rest."""
 FILES_BETWEEN_LOOKS_AT_THE_CLOCK = 16
-MAX_PLANS = 500
-"""How many plans are kept; each is for one combination of slots."""
-
-
-class SearchRun:
-    """A search with its slots and how far it has come."""
-
-    __slots__ = ("limit", "matches", "maxdepth", "search", "slots")
-
-    def __init__(self, search: Search) -> None:
-        """Compiles its filters."""
-        self.search = search
-        self.slots = slots_of(search)
-        for slot in self.slots:
-            slot.row_bytes = rows.row_bytes(slot)
-        self.maxdepth = search.options.maxdepth or (1 << 62)
-        self.limit = search.options.matchlimit or (1 << 62)
-        self.matches = 0
-
-    @property
-    def is_full(self) -> bool:
-        """Whether it has as many matches as it wants."""
-        return self.matches >= self.limit
-
-
-Pair = tuple[SearchRun, "Slot"]
-
-
-class Plan:
-    """What has to be done with a file for a set of slots; most files of a run share one."""
-
-    __slots__ = ("groups", "has_metadata", "is_plain", "may_read_ahead", "opens", "pairs", "ready")
-
-    def __init__(self, pairs: tuple[Pair, ...]) -> None:
-        """Works it out."""
-        self.pairs = pairs
-        self.has_metadata = any(slot.metadata for _, slot in pairs)
-        self.groups = groups_of(slot for _, slot in pairs if slot.reading)
-        self.ready = tuple(pair for pair in pairs if not pair[1].reading)
-        """Those that need not know the content to match."""
-        self.is_plain = len(self.groups) == 1 and not self.groups[0].expand and not self.ready
-        returns = any(slot.search.options.returnsha256 for _, slot in pairs)
-        self.may_read_ahead = (
-            self.is_plain and not self.has_metadata and (not returns or bool(self.groups[0].algorithms))
-        )
-        """Whether one plain read gives all there is to know, with nothing that might make it unnecessary."""
-        self.opens = bool(self.groups) or any(slot.search.options.returnsha256 for _, slot in self.ready)
 
 
 class Evaluation:
@@ -92,14 +48,14 @@ class Evaluation:
         expired: Callable[[], bool],
         now: int,
         *,
-        threads: int = 1,
+        processes: int = 1,
         large: int = LARGE,
     ) -> None:
         """Makes them ready.
 
         Args:
-            threads: how many may read large files at once; with 1 everything happens in the caller's.
-            large: from how many bytes on a file is large; for tests.
+            processes: how many may read files at once, this one included.
+            large: from how many bytes on a file is one process's work for a while; for tests.
             expired: whether time is over; asked for every file looked at.
             now: what ages are counted from, in nanoseconds since 1970.
         """
@@ -112,9 +68,14 @@ class Evaluation:
         self._now = now
         questions = Questions(question for run in self.runs for slot in run.slots for question in slot.questions)
         self._reader = Reader(questions, self._expired_after_progress)
-        self._plans: dict[tuple[int, ...], Plan] = {}
+        self._plans = Plans(self.runs)
         self._any_full = False
-        self._ahead = ReadAhead(threads, questions, expired, large=large) if threads > 1 else None
+        self._crew: Crew | None = None
+        if processes > 1 and hasattr(os, "fork"):
+            self._crew = Crew(processes, questions, expired, self._plans.group_of)
+        self._bundle = Bundle(large=large)
+        self._known: Known | None = None
+        """What the crew saw of the batch at hand; None when it did not look."""
         self._out_of_time = False
         self._room = MAX_ANSWER_BYTES
         self.on_progress: Callable[[], None] | None = None
@@ -132,12 +93,12 @@ class Evaluation:
     @property
     def bytes_read(self) -> int:
         """Bytes of content read from disk so far."""
-        return self._reader.bytes + (self._ahead.bytes_read if self._ahead is not None else 0)
+        return self._reader.bytes + (self._crew.bytes_read if self._crew is not None else 0)
 
     def close(self) -> None:
-        """Ends the threads, if there are any."""
-        if self._ahead is not None:
-            self._ahead.close()
+        """Ends other processes, if there are any."""
+        if self._crew is not None:
+            self._crew.close()
 
     def stopped(self) -> bool:
         """Whether the whole run is over; looks at the clock."""
@@ -176,7 +137,7 @@ class Evaluation:
                 elif not slot.is_empty:
                     everywhere.append((run, slot))
         if everywhere or chosen:
-            plans = self._plans_for(everywhere, chosen)
+            plans = self._plans.of_batch(everywhere, chosen)
             # in the directory's order, whichever search a file is for
             if everywhere:
                 order = batch.names
@@ -184,42 +145,38 @@ class Evaluation:
                 order = chosen[0][1]
             else:
                 order = [name for name in batch.names if name in plans]
-            if self._ahead is not None and batch.regular:
-                self._ahead.begin(batch, order, plans)
-            try:
-                self._look_at_all(batch, order, plans)
-            finally:
-                if self._ahead is not None:
-                    self._ahead.end()
+            if self._crew is not None and batch.regular and plans.may_read_ahead:
+                try:
+                    self._bundle.add(batch, order, plans)
+                except OSError:  # too many open files; this one is looked at now
+                    pass
+                else:
+                    if self._bundle.is_full():
+                        self.catch_up()
+                    return
+            self.catch_up()
+            self._look_at_all(batch, order, plans)
         elif all(run.is_full for run in self._active):
             self._tally.unexamined += len(batch.names)
+
+    def catch_up(self) -> None:
+        """Looks at what was collected for the crew; to be called after each walk."""
+        if not self._bundle or self._crew is None:
+            return
+        for (batch, order, plans), known in self._bundle.read(self._crew, self._expired_after_progress):
+            self._known = known
+            if self._out_of_time:
+                self._stop_for_time(batch.path_of(""), len(order))
+            elif self._room <= 0:
+                self._tally.skip(reasons.FULL, batch.path_of(""), count=len(order))
+            else:
+                self._look_at_all(batch, order, plans)
+        self._known = None
 
     def _expired_after_progress(self) -> bool:
         if self.on_progress is not None:
             self.on_progress()
         return self._expired()
-
-    def _plans_for(self, everywhere: list[Pair], chosen: list[tuple[Pair, list[str]]]) -> Mapping[str, Plan]:
-        """A plan for each name: some slots want every file, some chose by name."""
-        every = tuple(everywhere)
-        if len(chosen) == 1 and not every:
-            return _Plans(self._plan_for((chosen[0][0],)))
-        plans = _Plans(self._plan_for(every))
-        wanted: dict[str, list[Pair]] = {}
-        for pair, names in chosen:
-            for name in names:
-                wanted.setdefault(name, []).append(pair)
-        plans.update({name: self._plan_for(every + tuple(pairs)) for name, pairs in wanted.items()})
-        return plans
-
-    def _plan_for(self, pairs: tuple[Pair, ...]) -> Plan:
-        key = tuple([id(slot) for _, slot in pairs])
-        plan = self._plans.get(key)
-        if plan is None:
-            if len(self._plans) >= MAX_PLANS:
-                self._plans.clear()
-            plan = self._plans[key] = Plan(pairs)
-        return plan
 
     def _look_at_all(self, batch: Batch, order: list[str], plans: Mapping[str, Plan]) -> None:
         for place, name in enumerate(order):
@@ -247,7 +204,7 @@ class Evaluation:
         left = tuple(pair for pair in plan.pairs if not pair[0].is_full)
         if len(left) < len(plan.pairs):
             self._tally.skip(reasons.LIMIT, batch.path_of(name))
-        return self._plan_for(left)
+        return self._plans.of(left)
 
     def _stop_for_time(self, path: PathText, unexamined: int) -> None:
         self._out_of_time = True
@@ -262,7 +219,7 @@ class Evaluation:
             if not passing:
                 return
             if len(passing) < len(plan.pairs):
-                plan = self._plan_for(passing)
+                plan = self._plans.of(passing)
         if plan.opens and batch.regular:
             self._look_inside(batch, name, plan)
             return
@@ -274,37 +231,38 @@ class Evaluation:
                 self._record(pair, batch, name, status, "")
 
     def _look_inside(self, batch: Batch, name: str, plan: Plan) -> None:
-        if self._ahead is not None and plan.may_read_ahead:
-            ahead = self._ahead.take(name)
-            if ahead is not None:
-                self._conclude(batch, name, plan, *ahead, -1)
-                return
+        if self._known is not None and name not in batch.links:
+            known = self._known.get(name)
+            if isinstance(known, Exception):
+                raise known
+            if known is not None:
+                self._conclude(batch, name, plan, *known, -1)
+            return
         try:
             fd = open_file(name, batch.fd, follow=name in batch.links)
         except OSError as failure:
-            path = batch.path_of(name)
-            self._tally.failed(path, failure)
+            self._tally.failed(batch.path_of(name), failure)
             for pair in plan.ready:  # they lack only the SHA-256
                 self._record(pair, batch, name, batch.status(name), "")
             return
         try:
             status = os.fstat(fd)
             first = None
-            if plan.is_plain and _is_file(status):
+            if plan.is_plain and is_file(status):
                 group = plan.groups[0]
                 first = self._reader.read(fd, status.st_size, group.questions, group.algorithms)
-                if first is NOTHING_FOUND and group.fails_on_nothing:  # most files of most runs end here
+                if group.is_moot(first):
                     return
             self._conclude(batch, name, plan, status, first, fd)
         finally:
             os.close(fd)
 
     def _conclude(
-        self, batch: Batch, name: str, plan: Plan, status: os.stat_result, first: Reading | None, fd: int
+        self, batch: Batch, name: str, plan: Plan, status: os.stat_result | Status, first: Reading | None, fd: int
     ) -> None:
         """Judges an open file by its content. ``first`` is its first reading, if it has been read."""
         path = batch.path_of(name)
-        if not _is_file(status):
+        if not is_file(status):
             self._tally.skip(reasons.ENDLESS if stat.S_ISREG(status.st_mode) else reasons.CHANGED, path)
             return
         content = OpenFile(fd, status.st_size, path, self._reader, self._tally)
@@ -315,7 +273,7 @@ class Evaluation:
             if not pair[1].reading or pair[1] in right:
                 self._record(pair, batch, name, status, content.sha256(pair[1]))
 
-    def _record(self, pair: Pair, batch: Batch, name: str, status: os.stat_result, sha256: str) -> None:
+    def _record(self, pair: Pair, batch: Batch, name: str, status: os.stat_result | Status, sha256: str) -> None:
         run, slot = pair
         native = join(batch.path, name)
         if slot.seen is not None:
@@ -331,21 +289,6 @@ class Evaluation:
             self._note_depth()
         slot.hits.add(native, status, sha256)
         self._room -= slot.row_bytes + len(native)
-
-
-class _Plans(dict[str, "Plan"]):
-    """Plans by name, and one for every other name."""
-
-    def __init__(self, other: Plan) -> None:
-        super().__init__()
-        self._other = other
-
-    def __missing__(self, name: str) -> Plan:
-        return self._other
-
-
-def _is_file(status: os.stat_result) -> bool:
-    return stat.S_ISREG(status.st_mode) and status.st_size < ENDLESS_SIZE
 
 
 def _candidates(slot: Slot, names: NameBatch) -> list[str]:

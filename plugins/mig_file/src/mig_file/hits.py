@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, NamedTuple
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from mig_file.shares import Status
+
 _HEAD = struct.Struct("<qqIIB")
 """Size, time, mode, length of the path, length of the digest."""
 
@@ -38,7 +40,7 @@ class Hits:
         self._data = bytearray()
         self._count = 0
 
-    def add(self, path: str, status: os.stat_result, sha256: str) -> None:
+    def add(self, path: str, status: os.stat_result | Status, sha256: str) -> None:
         """Takes a file in."""
         raw, digest = os.fsencode(path), bytes.fromhex(sha256) if sha256 else b""
         head = _HEAD.pack(status.st_size, status.st_mtime_ns, status.st_mode, len(raw), len(digest))

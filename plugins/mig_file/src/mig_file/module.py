@@ -43,7 +43,6 @@ class FileModule(Module[tuple[Search, ...]]):
             "ahocorasick_rs",
             "mig_file.evaluation",
             "mig_file.roots",
-            "concurrent.futures.thread",
         ),
     )
     parameters = declaration.PARAMETERS
@@ -74,7 +73,7 @@ class FileModule(Module[tuple[Search, ...]]):
 
         started = time.monotonic_ns()
         tally = Tally(_max_errors(parameters))
-        evaluation = Evaluation(parameters, tally, context.expired, self._clock(), threads=context.threads)
+        evaluation = Evaluation(parameters, tally, context.expired, self._clock(), processes=context.threads)
         for one in parameters:
             if not one.has_filters:
                 tally.skip(reasons.NO_FILTER)

@@ -40,6 +40,14 @@ class Group:
     fails_on_nothing: bool
     """Whether no slot can pass when not one line answers any question."""
 
+    def is_moot(self, reading: Reading) -> bool:
+        """Whether no slot can pass, and there is nothing to book either: the end of most files of most runs."""
+        if reading is NOTHING_FOUND:
+            return self.fails_on_nothing
+        if self.others or reading.digests is None:
+            return False
+        return not any(digest in self.by_digest for digest in reading.digests.items())
+
 
 def groups_of(slots: Iterable[Slot]) -> tuple[Group, ...]:
     """The reads needed for ``slots``, of which each has something to be read."""

@@ -15,7 +15,7 @@ from mig_core.plugin.regex.tokens import Kind, Token, tokens
 from mig_file import syntax
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Sequence
 
     from mig_core.plugin.regex.finder import Finder
 
@@ -25,12 +25,10 @@ if TYPE_CHECKING:
 
 DEFAULT_MEMORY = 8 << 20
 """RE2's own default budget for one pattern, in bytes."""
-SLICE = 128 << 10
-"""How much is looked through for required texts at a time, in bytes."""
 BYTES_FOR_A_LINE = 4 << 10
 """Looking at a single line takes about as long as RE2 needs for so much."""
-FAILURES = 8
-"""After so many slices in a row with required texts everywhere, nobody looks for them in the next ``REST``."""
+FAILURES = 3
+"""After so many blocks in a row with required texts everywhere, nobody looks for them in the next ``REST``."""
 REST = 64
 MOST_FINDERS = 2
 MANY_RETURNS = 200
@@ -55,9 +53,6 @@ class Lines(Protocol):
 
     def plain(self) -> Lines:
         """The same lines, of each ``\\r\\n`` only the newline."""
-
-    def part(self, start: int, end: int) -> Lines:
-        """Some whole lines of it."""
 
 
 def check_pattern(text: str) -> None:
@@ -117,36 +112,30 @@ class Pattern:
 
     def is_in(self, lines: Lines) -> bool:
         """Whether it is found in any of the lines."""
-        if lines.window or not self.finders:
-            return self._is_in(lines)
-        for start, end in _slices(lines):
-            verdict = self._is_near_texts(lines, start, end)
-            if verdict is None:
-                verdict = self._is_in(lines.part(start, end))
-            if verdict:
-                return True
-        return False
+        verdict = self._is_near_texts(lines) if self.finders and not lines.window else None
+        return self._is_in(lines) if verdict is None else verdict
 
-    def _is_near_texts(self, lines: Lines, start: int, end: int) -> bool | None:
+    def _is_near_texts(self, lines: Lines) -> bool | None:
         """Looks only at lines with a text that every match contains; None if these are too many to be quick."""
         if self._rest > 0:
             self._rest -= 1
             return None
-        view = memoryview(lines.data)[start:end]
-        most = 1 + (end - start) // BYTES_FOR_A_LINE
+        view = memoryview(lines.data)[lines.start : lines.end]
+        most = 1 + len(view) // BYTES_FOR_A_LINE
         for finder in self.finders:
             positions = finder.positions(view)
             if len(positions) <= most:
                 self._failures = 0
                 if finder is not self.finders[0]:
                     self.finders = [finder, *(one for one in self.finders if one is not finder)]
-                return self._is_in_lines_at(lines.data, start, end, positions)
+                return self._is_in_lines_at(lines, positions)
         self._failures += 1
         if self._failures >= FAILURES:
             self._failures, self._rest = FAILURES - 1, REST
         return None
 
-    def _is_in_lines_at(self, data: bytes | bytearray, start: int, end: int, positions: Sequence[int]) -> bool:
+    def _is_in_lines_at(self, lines: Lines, positions: Sequence[int]) -> bool:
+        data, start, end = lines.data, lines.start, lines.end
         last = start - 1
         for position in positions:
             if start + position <= last:
@@ -199,20 +188,6 @@ class Pattern:
                 return True
             position = last + 1
         return False
-
-
-def _slices(lines: Lines) -> Iterator[tuple[int, int]]:
-    """Whole lines, about ``SLICE`` bytes at a time: where each slice begins, and where its last newline is."""
-    data, start, end = lines.data, lines.start, lines.end
-    while end - start > SLICE:
-        stop = data.rfind(b"\n", start, start + SLICE)
-        if stop < 0:
-            stop = data.find(b"\n", start + SLICE, end)
-        if stop < 0:
-            break
-        yield start, stop
-        start = stop + 1
-    yield start, end
 
 
 def any_of(patterns: Sequence[str], *, memory: int = DEFAULT_MEMORY) -> Find | None:

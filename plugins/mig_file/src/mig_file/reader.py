@@ -8,6 +8,7 @@ their edges; expressions with ``*`` or ``+`` that found nothing in such a line a
 from __future__ import annotations
 
 import os
+import stat
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection
 
     from mig_file.content import Question, Questions
+    from mig_file.shares import Status
 
 READ_SIZE = 1 << 20
 MAX_LINE = 2 << 20
@@ -47,6 +49,11 @@ def open_file(name: str, directory: int | None, *, follow: bool) -> int:
         return os.open(name, flags | _NOATIME, dir_fd=directory)
     except PermissionError:
         return os.open(name, flags, dir_fd=directory)
+
+
+def is_file(status: os.stat_result | Status) -> bool:
+    """Whether there is a content that ends."""
+    return stat.S_ISREG(status.st_mode) and status.st_size < ENDLESS_SIZE
 
 
 @dataclass(slots=True)

@@ -42,6 +42,7 @@ def explore(searches: Sequence[Search], evaluation: Evaluation, tally: Tally) ->
         if one_file_system or local_only:
             file_systems = FileSystems(one=one_file_system, local=local_only)
         _explore(path, evaluation, tally, file_systems)
+        evaluation.catch_up()
 
 
 def _explore(path: str, evaluation: Evaluation, tally: Tally, file_systems: FileSystems | None) -> None:

@@ -1,0 +1,128 @@
+"""Batches of the walk, collected until there is enough in them for several processes to read.
+
+``evaluation`` fills a bundle and has it read by its ``crew``; then it judges the batches one after the other.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from dataclasses import replace
+from typing import TYPE_CHECKING, NamedTuple
+
+from mig_file import shares
+from mig_file.interruptions import DeadlinePassed
+from mig_file.reader import ENDLESS_SIZE
+from mig_file.shares import Part
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from mig_file.crew import Crew
+    from mig_file.plans import Planned
+    from mig_file.reader import Reading
+    from mig_file.shares import Status
+    from mig_file.walk import Batch
+
+    Known = dict[str, tuple[Status, Reading] | Exception]
+    """What was seen of a batch's files, by name: status and reading, or why there are none. Others cannot pass."""
+
+ENOUGH_FILES = 1024
+ENOUGH_DIRECTORIES = 128
+LARGE = 1 << 20
+"""Files of at least this many bytes are a share of their own."""
+SMALL_IN_A_ROW = 200
+"""After so many small files only one of ``SAMPLE`` is asked for its size, until one is large."""
+SAMPLE = 8
+
+
+class Collected(NamedTuple):
+    """A batch, its files to be looked at in their order, and what is to be found out about each."""
+
+    batch: Batch
+    order: list[str]
+    plans: Planned
+
+
+class Bundle:
+    """Collects."""
+
+    def __init__(self, *, large: int = LARGE) -> None:
+        """``large`` is for tests."""
+        self._large = large
+        self._small = 0
+        self._collected: list[Collected] = []
+        self._files = 0
+        self._work: list[list[Part]] = []
+        self._origin: list[list[int]] = []
+        """Of each part of each share: which batch it is of."""
+        self._room = (0, 0)
+        """Files and bytes of names that the last share still takes."""
+
+    def __len__(self) -> int:
+        return len(self._collected)
+
+    def is_full(self) -> bool:
+        """Whether it is time to read."""
+        return self._files >= ENOUGH_FILES or len(self._collected) >= ENOUGH_DIRECTORIES
+
+    def add(self, batch: Batch, order: list[str], plans: Planned) -> None:
+        """Takes a batch in; its directory stays open until :meth:`read` is over.
+
+        Raises:
+            OSError: too many files are open.
+        """
+        batch = replace(batch, fd=os.dup(batch.fd))
+        self._collected.append(Collected(batch, order, plans))
+        self._files += len(order)
+        part: Part | None = None
+        for name in order:
+            if name in batch.links:
+                continue
+            slots = plans[name].slots
+            large = self._is_large(batch, name)
+            files, room = self._room
+            if large or not files or len(name) > room:
+                self._work.append([])
+                self._origin.append([])
+                files, room = shares.MOST_FILES, shares.MOST_BYTES
+                part = None
+            if part is None or part.slots != slots:
+                part = Part(batch.fd, slots, [])
+                self._work[-1].append(part)
+                self._origin[-1].append(len(self._collected) - 1)
+            part.names.append(name)
+            self._room = (0, 0) if large else (files - 1, room - len(name))
+
+    def read(self, crew: Crew, progress: Callable[[], object]) -> Iterator[tuple[Collected, Known]]:
+        """Has all files read, and gives the batches back with what was seen; afterwards it is empty."""
+        try:
+            known: list[Known] = [{} for _ in self._collected]
+            reports = crew.read(self._work, progress)
+            for share, origin, report in zip(self._work, self._origin, reports, strict=True):
+                for (first, second), status, reading in report.seen:
+                    known[origin[first]][share[first].names[second]] = (status, reading)
+                for (first, second), number in report.failed:
+                    known[origin[first]][share[first].names[second]] = OSError(number, os.strerror(number))
+                if report.late is not None:
+                    first, second = report.late
+                    known[origin[first]][share[first].names[second]] = DeadlinePassed()
+            yield from zip(self._collected, known, strict=True)
+        finally:
+            for one in self._collected:
+                os.close(one.batch.fd)
+            self._collected, self._work, self._origin = [], [], []
+            self._files, self._room = 0, (0, 0)
+
+    def _is_large(self, batch: Batch, name: str) -> bool:
+        self._small += 1
+        if self._small > SMALL_IN_A_ROW and self._small % SAMPLE:
+            return False
+        try:
+            status = batch.status(name)
+        except OSError:
+            return False  # whoever reads it will find out
+        large = stat.S_ISREG(status.st_mode) and self._large <= status.st_size < ENDLESS_SIZE
+        if large:
+            self._small = 0
+        return large

@@ -1,0 +1,205 @@
+"""Files read by several processes, where the agent allows a run more than one processor.
+
+Threads would be in each other's way: most of the time of a small file is Python's own. So the run's process forks
+workers, and reads as they do: whoever is free takes the next share of the files collected. What was seen is then judged
+in the order of the walk by the run's process alone, so answers do not depend on the number of workers. A worker that
+dies is missed by nobody: its files are read again.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import select
+import signal
+import socket
+from collections import deque
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from mig_file import shares
+from mig_file.interruptions import DeadlinePassed
+from mig_file.reader import Reader, Reading, is_file, open_file
+from mig_file.shares import Part, Report, Seen, Status
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+    from mig_file.content import Question, Questions
+    from mig_file.openfile import Group
+
+    Share = list[Part]
+
+AHEAD = 2
+"""How many shares a worker has: the next one waits for it, not the other way round."""
+WAIT_MS = 200
+"""How often the clock is looked at while workers are waited for."""
+
+
+def look_at(reader: Reader, directory: int, name: str, group: Group) -> tuple[Status | os.stat_result, Reading] | None:
+    """What one read of a file gives; None if no slot of the group can pass.
+
+    Raises:
+        OSError: it cannot be opened.
+        DeadlinePassed: time ran out while it was read.
+    """
+    fd = open_file(name, directory, follow=False)
+    try:
+        status = os.fstat(fd)
+        if not is_file(status):
+            return status, Reading()
+        reading = reader.read(fd, status.st_size, group.questions, group.algorithms)
+        return None if group.is_moot(reading) else (status, reading)
+    finally:
+        os.close(fd)
+
+
+@dataclass(slots=True, eq=False)
+class _Worker:
+    pid: int
+    connection: socket.socket
+    shares: deque[int] = field(default_factory=deque)
+    """Numbers of those it has, the eldest first."""
+
+
+class Crew:
+    """The run's process and its workers."""
+
+    def __init__(
+        self,
+        processes: int,
+        questions: Questions,
+        expired: Callable[[], bool],
+        group_of: Callable[[tuple[int, ...]], Group],
+    ) -> None:
+        """Forks nobody before there is something to read.
+
+        Args:
+            processes: how many, this one included.
+            questions: all of the run.
+            expired: whether time is over.
+            group_of: what has to be read for slots, by their numbers; the same in every process.
+        """
+        self._processes = processes
+        self._questions = questions
+        self._by_number: Sequence[Question] = list(questions.patterns)
+        self._expired = expired
+        self._group_of = group_of
+        self._reader = Reader(questions, expired)
+        self._workers: list[_Worker] | None = None
+        self._worker_bytes = 0
+
+    @property
+    def bytes_read(self) -> int:
+        """Bytes of content read from disk so far."""
+        return self._reader.bytes + self._worker_bytes
+
+    def read(self, work: Sequence[Share], progress: Callable[[], object]) -> list[Report]:
+        """Reads the files of all shares. ``progress`` is called now and then."""
+        if self._workers is None and len(work) > 1:
+            self._workers = []
+            while len(self._workers) < self._processes - 1:
+                self._workers.append(self._fork())
+        reports: dict[int, Report] = {}
+        left = deque(range(len(work)))
+        while left or any(worker.shares for worker in self._workers or ()):
+            for worker in tuple(self._workers or ()):
+                while left and len(worker.shares) < AHEAD and self._give(worker, left[0], work):
+                    left.popleft()
+            if left:
+                own = left.popleft()
+                reports[own] = self._report(work[own], self._reader)
+            for worker in self._ready(0 if left else WAIT_MS):
+                report = shares.receive_report(worker.connection, self._by_number)
+                if report is None:
+                    left.extendleft(reversed(worker.shares))
+                    self._dismiss(worker)
+                else:
+                    reports[worker.shares.popleft()] = report
+                    self._worker_bytes += report.bytes
+            progress()
+        return [reports[number] for number in range(len(work))]
+
+    def close(self) -> None:
+        """Ends the workers."""
+        for worker in tuple(self._workers or ()):
+            self._dismiss(worker)
+
+    def _give(self, worker: _Worker, number: int, work: Sequence[Share]) -> bool:
+        try:
+            shares.send_share(worker.connection, work[number])
+        except OSError:
+            return False  # it is gone; its end of the socket says so too
+        worker.shares.append(number)
+        return True
+
+    def _ready(self, wait: int) -> Iterable[_Worker]:
+        poll = select.poll()
+        busy = {worker.connection.fileno(): worker for worker in self._workers or () if worker.shares}
+        if not busy:
+            return ()
+        for descriptor in busy:
+            poll.register(descriptor, select.POLLIN)
+        return [busy[descriptor] for descriptor, _ in poll.poll(wait)]
+
+    def _dismiss(self, worker: _Worker) -> None:
+        assert self._workers is not None
+        self._workers.remove(worker)
+        worker.connection.close()
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(worker.pid, signal.SIGKILL)
+        os.waitpid(worker.pid, 0)
+
+    def _fork(self) -> _Worker:
+        ours, theirs = socket.socketpair()
+        pid = os.fork()
+        if pid:
+            theirs.close()
+            return _Worker(pid, ours)
+        status = 1
+        try:
+            ours.close()
+            for other in self._workers or ():
+                other.connection.close()
+            self._work(theirs)
+            status = 0
+        finally:
+            os._exit(status)
+
+    def _work(self, connection: socket.socket) -> None:
+        """A worker's life."""
+        reader = Reader(self._questions, self._expired)
+        numbers = {question: number for number, question in enumerate(self._by_number)}
+        while (share := shares.receive_share(connection)) is not None:
+            try:
+                report = self._report(share, reader)
+            finally:
+                for part in share:
+                    os.close(part.directory)
+            shares.send_report(connection, report, numbers)
+
+    def _report(self, share: Share, reader: Reader) -> Report:
+        before = reader.bytes
+        seen, failed = [], []
+        late = None
+        for first, part in enumerate(share):
+            group = self._group_of(part.slots)
+            for second, name in enumerate(part.names):
+                place = (first, second)
+                try:
+                    if self._expired():
+                        raise DeadlinePassed
+                    found = look_at(reader, part.directory, name, group)
+                except OSError as failure:
+                    failed.append((place, failure.errno or 0))
+                except DeadlinePassed:
+                    late = place
+                    break
+                else:
+                    if found is not None:
+                        status, reading = found
+                        facts = Status(status.st_mode, status.st_size, status.st_mtime_ns)
+                        seen.append(Seen(place, facts, reading))
+            if late is not None:
+                break
+        return Report(reader.bytes - before, seen, failed, late)

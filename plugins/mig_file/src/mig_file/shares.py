@@ -1,0 +1,149 @@
+"""What the processes of a crew say to each other: a share of files goes to a worker, what it saw comes back.
+
+A message is four bytes for its length (big endian), then JSON; a share also carries the descriptors of its directories.
+Both ends are this program, one forked from the other. A share is so small that it always fits into the socket's buffer:
+its sender never waits for a worker that waits for it. Used by ``crew``.
+"""
+
+from __future__ import annotations
+
+import json
+import socket
+import struct
+from typing import TYPE_CHECKING, NamedTuple
+
+from mig_file.reader import Reading
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from mig_file.content import Question
+
+MOST_FILES = 48
+MOST_BYTES = 4 << 10
+"""Of names in a share; a byte may take six in JSON."""
+MOST_DIRECTORIES = 48
+"""The kernel passes at most 253 descriptors at once (SCM_MAX_FD)."""
+_LENGTH = struct.Struct(">I")
+
+
+class Part(NamedTuple):
+    """Files of one directory that are read for the same slots."""
+
+    directory: int
+    """Its descriptor."""
+    slots: tuple[int, ...]
+    """Their numbers."""
+    names: list[str]
+
+
+class Status(NamedTuple):
+    """What a row says of a file, under the names that :class:`os.stat_result` has."""
+
+    st_mode: int
+    st_size: int
+    st_mtime_ns: int
+
+
+class Seen(NamedTuple):
+    """A file that has to be judged: the others of a share were read and cannot pass."""
+
+    place: tuple[int, int]
+    """Of the part in its share, and of the name in the part."""
+    status: Status
+    reading: Reading
+
+
+class Report(NamedTuple):
+    """What became of a share."""
+
+    bytes: int = 0
+    """Read from disk."""
+    seen: Sequence[Seen] = ()
+    failed: Sequence[tuple[tuple[int, int], int]] = ()
+    """Files that could not be opened: place and errno."""
+    late: tuple[int, int] | None = None
+    """The file at which time ran out; the files after it were not looked at."""
+
+
+def send_share(connection: socket.socket, share: Sequence[Part]) -> None:
+    """Gives a share to a worker.
+
+    Raises:
+        OSError: it is gone.
+    """
+    body = json.dumps([(part.slots, part.names) for part in share]).encode()
+    socket.send_fds(connection, [_LENGTH.pack(len(body))], [part.directory for part in share])
+    connection.sendall(body)
+
+
+def receive_share(connection: socket.socket) -> list[Part] | None:
+    """Takes a share, whose descriptors are then the caller's to close; None when there will be no more."""
+    head, directories, _, _ = socket.recv_fds(connection, _LENGTH.size, MOST_DIRECTORIES)
+    body = _receive(connection, head)
+    if body is None:
+        return None
+    parts = zip(directories, json.loads(body), strict=True)
+    return [Part(directory, tuple(slots), names) for directory, (slots, names) in parts]
+
+
+def send_report(connection: socket.socket, report: Report, numbers: dict[Question, int]) -> None:
+    """Says what became of a share. ``numbers``: the questions', the same on both sides."""
+    seen = [
+        (
+            one.place,
+            one.status,
+            [numbers[question] for question in one.reading.found],
+            [numbers[question] for question in one.reading.doubtful],
+            one.reading.digests,
+            one.reading.problem,
+        )
+        for one in report.seen
+    ]
+    body = json.dumps((report.bytes, seen, report.failed, report.late)).encode()
+    connection.sendall(_LENGTH.pack(len(body)) + body)
+
+
+def receive_report(connection: socket.socket, questions: Sequence[Question]) -> Report | None:
+    """What became of the eldest share; None when the worker is gone. ``questions``: by their numbers."""
+    body = _receive(connection, b"")
+    if body is None:
+        return None
+    count, seen, failed, late = json.loads(body)
+    return Report(
+        count,
+        [
+            Seen(
+                tuple(place),
+                Status(*status),
+                Reading(
+                    {questions[number] for number in found},
+                    {questions[number] for number in doubtful},
+                    digests,
+                    tuple(problem) if problem else None,
+                ),
+            )
+            for place, status, found, doubtful, digests, problem in seen
+        ],
+        [(tuple(place), number) for place, number in failed],
+        tuple(late) if late else None,
+    )
+
+
+def _receive(connection: socket.socket, head: bytes) -> bytes | None:
+    """The body of a message of whose length ``head`` is what has been read; None at the end."""
+    rest = _exactly(connection, _LENGTH.size - len(head))
+    if rest is None:
+        return None
+    return _exactly(connection, *_LENGTH.unpack(head + rest))
+
+
+def _exactly(connection: socket.socket, length: int) -> bytes | None:
+    parts = []
+    while length:
+        part = connection.recv(length)
+        if not part:
+            return None
+        parts.append(part)
+        length -= len(part)
+    return b"".join(parts)
