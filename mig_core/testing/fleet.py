@@ -1,11 +1,13 @@
 """Whole platforms with real parts: PostgreSQL, both relays, gpg, and our programs as processes of their own.
 
-Fixtures: ``fleet_relay`` (``https``, then ``amqp``) and ``fleet`` (a platform with the demonstration's four agents);
-both live as long as a test file.
+Fixtures: ``fleet_relay`` (``https``, then ``amqp``) and ``fleet``, a platform with the demonstration's four agents. A
+fleet takes its time to start, so there is one a relay for the whole run: tests leave it as they found it, actions in
+its books aside. Tests that break parts of one put it together themselves, with :func:`running_fleet`.
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import subprocess
@@ -23,6 +25,7 @@ from mig_core.testing.services import service_missing
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from pathlib import Path
 
 
 @dataclass
@@ -87,7 +90,19 @@ def eventually(look: Callable[[], T | None], *, seconds: float = 30) -> T:
         time.sleep(0.1)
 
 
-@pytest.fixture(scope="module", params=["https", "amqp"])
+@contextlib.contextmanager
+def running_fleet(folder: Path, relay: str) -> Iterator[Fleet]:
+    """A platform and the demonstration's four agents, online, with their files in ``folder``."""
+    # Durable: some tests kill parts of it, and what was committed must still be there.
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MIG_SCHEDULER_PERIODIC_INTERVAL", "1s")  # what expires is not to be waited for
+        patch.setenv("MIG_SCHEDULER_EXPIRY_GRACE", "2s")
+        with Platform(Site(folder, relay)) as platform:
+            platform.start_agents(ENDPOINTS)
+            yield Fleet(platform)
+
+
+@pytest.fixture(scope="session", params=["https", "amqp"])
 def fleet_relay(request: pytest.FixtureRequest) -> str:
     """Both relays, one after the other."""
     if request.param == "amqp" and not PrivateRabbitMQ.available():
@@ -95,14 +110,8 @@ def fleet_relay(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def fleet(fleet_relay: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
-    """A platform and the demonstration's four agents."""
-    site = Site(tmp_path_factory.mktemp("site"), fleet_relay)
-    # Durable: some tests kill parts of it, and what was committed must still be there.
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("MIG_SCHEDULER_PERIODIC_INTERVAL", "1s")  # what expires is not to be waited for
-        patch.setenv("MIG_SCHEDULER_EXPIRY_GRACE", "2s")
-        with Platform(site) as platform:
-            platform.start_agents(ENDPOINTS)
-            yield Fleet(platform)
+    """A platform and the demonstration's four agents, for all tests."""
+    with running_fleet(tmp_path_factory.mktemp("site"), fleet_relay) as running:
+        yield running

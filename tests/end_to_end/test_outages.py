@@ -5,15 +5,24 @@ from __future__ import annotations
 import signal
 from typing import TYPE_CHECKING, Any
 
+import pytest
+
 from mig_core.cli.demo.site import ENDPOINTS, HOLDER
-from mig_core.testing.fleet import eventually
+from mig_core.testing.fleet import Fleet, eventually, running_fleet
 
 if TYPE_CHECKING:
-    from mig_core.testing.fleet import Fleet
+    from collections.abc import Iterator
 
 SMALL = ("file", "-t", "all", "-path", "etc", "-name", "^hostname$")
 # Takes its time on any machine: hashes of everything below /usr; one agent only, to be kind to the machine.
 LONG = ("file", "-t", f"name = '{HOLDER}'", "-path", "/usr", "-sha3", "0" * 128, "-sha2", "0" * 128, "-matchany")
+
+
+@pytest.fixture(scope="module")
+def fleet(fleet_relay: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
+    """One for this file alone: what fails here must not fail elsewhere, too."""
+    with running_fleet(tmp_path_factory.mktemp("site"), fleet_relay) as running:
+        yield running
 
 
 def accounted(action: dict[str, Any]) -> bool:
