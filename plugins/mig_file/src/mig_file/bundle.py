@@ -53,7 +53,8 @@ class Bundle:
         self._small = 0
         self._collected: list[Collected] = []
         self._files = 0
-        self._work: list[list[Part]] = []
+        self.work: list[list[Part]] = []
+        """The shares."""
         self._origin: list[list[int]] = []
         """Of each part of each share: which batch it is of."""
         self._room = (0, 0)
@@ -83,13 +84,13 @@ class Bundle:
             large = self._is_large(batch, name)
             files, room = self._room
             if large or not files or len(name) > room:
-                self._work.append([])
+                self.work.append([])
                 self._origin.append([])
                 files, room = shares.MOST_FILES, shares.MOST_BYTES
                 part = None
             if part is None or part.slots != slots:
                 part = Part(batch.fd, slots, [])
-                self._work[-1].append(part)
+                self.work[-1].append(part)
                 self._origin[-1].append(len(self._collected) - 1)
             part.names.append(name)
             self._room = (0, 0) if large else (files - 1, room - len(name))
@@ -98,8 +99,8 @@ class Bundle:
         """Has all files read, and gives the batches back with what was seen; afterwards it is empty."""
         try:
             known: list[Known] = [{} for _ in self._collected]
-            reports = crew.read(self._work, progress)
-            for share, origin, report in zip(self._work, self._origin, reports, strict=True):
+            reports = crew.read(self.work, progress)
+            for share, origin, report in zip(self.work, self._origin, reports, strict=True):
                 for (first, second), status, reading in report.seen:
                     known[origin[first]][share[first].names[second]] = (status, reading)
                 for (first, second), number in report.failed:
@@ -111,7 +112,7 @@ class Bundle:
         finally:
             for one in self._collected:
                 os.close(one.batch.fd)
-            self._collected, self._work, self._origin = [], [], []
+            self._collected, self.work, self._origin = [], [], []
             self._files, self._room = 0, (0, 0)
 
     def _is_large(self, batch: Batch, name: str) -> bool:

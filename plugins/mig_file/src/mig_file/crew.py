@@ -90,6 +90,11 @@ class Crew:
         self._worker_bytes = 0
 
     @property
+    def pids(self) -> list[int]:
+        """The workers' process ids."""
+        return [worker.pid for worker in self._workers or ()]
+
+    @property
     def bytes_read(self) -> int:
         """Bytes of content read from disk so far."""
         return self._reader.bytes + self._worker_bytes

@@ -106,7 +106,10 @@ def send_report(connection: socket.socket, report: Report, numbers: dict[Questio
 
 def receive_report(connection: socket.socket, questions: Sequence[Question]) -> Report | None:
     """What became of the eldest share; None when the worker is gone. ``questions``: by their numbers."""
-    body = _receive(connection, b"")
+    try:
+        body = _receive(connection, b"")
+    except ConnectionError:  # it died with a share unread
+        return None
     if body is None:
         return None
     count, seen, failed, late = json.loads(body)

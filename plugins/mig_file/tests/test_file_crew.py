@@ -1,0 +1,145 @@
+"""Several processes that read for one run: the same answers as one, whatever happens to them."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from mig_core.plugin.module import Context
+from mig_file import FileModule, shares
+from mig_file.bundle import Bundle
+from mig_file.checks import slots_of
+from mig_file.content import Question, Questions
+from mig_file.crew import Crew
+from mig_file.openfile import Group, groups_of
+from mig_file.plans import Plan, Planned, SearchRun
+from mig_file.search import read_searches
+from mig_file.walk import Batch
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from mig_core.domain.result import ModuleResult
+
+MODULE = FileModule()
+
+
+def _run(processes: int, *searches: dict[str, Any]) -> ModuleResult:
+    raw = {"searches": {f"s{number}": search for number, search in enumerate(searches)}}
+    context = Context(deadline=time.monotonic() + 60, threads=processes)
+    return MODULE.run(MODULE.parse_parameters(raw), context)
+
+
+def _needle_group() -> tuple[Questions, Group]:
+    (search,) = read_searches(
+        {"searches": {"s1": {"paths": ["/"], "contents": ["needle"], "options": {"matchall": True}}}}, strict=True
+    )
+    (slot,) = slots_of(search)
+    (group,) = groups_of([slot])
+    return Questions([Question("needle", every_line=False)]), group
+
+
+@pytest.fixture
+def many(tmp_path: Path) -> Path:
+    """2,000 small files in 40 directories, a needle in each seventh, and what cannot be read among them."""
+    for number in range(2000):
+        directory = tmp_path / f"d{number % 40:02}"
+        directory.mkdir(exist_ok=True)
+        (directory / f"{number}.txt").write_bytes(b"hay\r\n" * (number % 50) + (b"needle" if number % 7 == 0 else b""))
+    (tmp_path / "d00" / "link").symlink_to("280.txt")
+    (tmp_path / "d00" / "nowhere").symlink_to("gone")
+    os.mkfifo(tmp_path / "d01" / "fifo")
+    (tmp_path / "d02" / os.fsdecode(b"caf\xe9 needle")).write_text("needle")
+    (tmp_path / "d03" / ("x" * 255)).write_text("needle")
+    return tmp_path
+
+
+@pytest.mark.parametrize("processes", [2, 3])
+@pytest.mark.parametrize(
+    "search",
+    [
+        {"contents": ["needle"]},
+        {"contents": ["!needle"]},
+        {"contents": ["needle", "^hay$"], "options": {"matchall": False}},
+        {"contents": ["needle"], "sha2": ["0" * 64], "options": {"mismatch": ["sha2"], "returnsha256": True}},
+        {"md5": ["0" * 32], "options": {"mismatch": ["md5"], "matchlimit": 0}},
+        {"names": ["[02468]\\.txt$"], "contents": ["needle"]},
+        {"contents": ["needle"], "sizes": [">100"]},
+        {"contents": ["needle"], "options": {"matchlimit": 20}},
+    ],
+)
+def test_more_processes_find_the_same_in_the_same_order(many: Path, search: dict[str, Any], processes: int) -> None:
+    search = {"paths": [str(many)], **search}
+    search["options"] = {"matchall": True} | search.get("options", {})
+    other = {"paths": [str(many / "d02")], "contents": ["n.edle"], "options": {"matchall": True}}
+
+    alone = _run(1, search, other)
+    together = _run(processes, search, other)
+
+    assert together.elements == alone.elements
+    if not search["options"].get("matchlimit"):  # the walk may be further on before the limit is noticed
+        assert together.errors == alone.errors
+        assert together.coverage == alone.coverage
+
+
+def test_a_worker_that_is_killed_is_missed_by_nobody(many: Path) -> None:
+    questions, group = _needle_group()
+    crew = Crew(3, questions, lambda: False, lambda numbers: group)
+    directory = os.open(many / "d00", os.O_RDONLY)
+    names = [name for name in sorted(os.listdir(directory)) if name.endswith(".txt")]
+    work = [[shares.Part(directory, (0,), [name])] for name in names]
+    killed: list[int] = []
+
+    def kill_one() -> None:
+        if not killed:
+            killed.append(crew.pids[0])
+            os.kill(killed[0], signal.SIGKILL)
+
+    try:
+        reports = crew.read(work, kill_one)
+    finally:
+        crew.close()
+        os.close(directory)
+
+    found = [name for name, report in zip(names, reports, strict=True) for one in report.seen if one.reading.found]
+    assert killed
+    assert found == [name for name in names if int(name.removesuffix(".txt")) % 7 == 0]
+    assert crew.pids == []
+
+
+def test_no_process_is_left_behind(many: Path) -> None:
+    before = os.listdir("/proc/self/fd")
+
+    _run(3, {"paths": [str(many)], "contents": ["needle"]})
+
+    with pytest.raises(ChildProcessError):
+        os.waitpid(-1, os.WNOHANG)
+    assert len(os.listdir("/proc/self/fd")) == len(before)
+
+
+def test_a_share_fits_into_the_buffer_of_a_socket_whatever_the_names(tmp_path: Path) -> None:
+    (search,) = read_searches({"searches": {"s1": {"paths": ["/"], "md5": ["0" * 32]}}}, strict=True)
+    run = SearchRun(search)
+    plans = Planned(Plan(((run, run.slots[0]),)))
+    names = [os.fsdecode(bytes([0xE9]) * 250 + b"%05d" % number) for number in range(300)]
+    directory = os.open(tmp_path, os.O_RDONLY)
+    bundle = Bundle()
+    try:
+        bundle.add(Batch(str(tmp_path), directory, 1, names, ()), names, plans)
+        sizes = [sum(map(len, part.names)) for share in bundle.work for part in share]
+        _ = list(bundle.read(Crew(1, Questions([]), lambda: False, lambda numbers: run_group(run)), lambda: None))
+    finally:
+        os.close(directory)
+
+    assert sum(sizes) == 300 * 255
+    assert max(sizes) <= shares.MOST_BYTES
+    assert len(bundle) == 0
+
+
+def run_group(run: SearchRun) -> Group:
+    """The one read of a run."""
+    return groups_of(run.slots)[0]
