@@ -88,7 +88,7 @@ class Context:
     deadline: float
     """``time.monotonic()`` at which to stop and return what was found, marked incomplete."""
     threads: int = 1
-    """How many threads the run may keep busy."""
+    """How many processors the run may keep busy, with threads or with processes."""
     environment: Mapping[str, JSON] = field(default_factory=dict)
     """The agent's environment facts."""
     tags: Mapping[str, str] = field(default_factory=dict)
