@@ -96,7 +96,20 @@ def test_a_text_is_found_wherever_it_lies(offset: int, texts: list[bytes]) -> No
     buffer = memoryview(bytearray(b"-" * offset + texts[-1] + b"-" * 100))
 
     assert Finder([texts]).is_in(buffer)
+    assert Finder([texts]).few(buffer, 1) == [offset]
     assert not Finder([texts]).is_in(buffer[: offset + len(texts[-1]) - 1])
+
+
+@given(st.lists(st.integers(0, 100_000), max_size=20, unique=True).map(sorted), st.integers(0, 20))
+def test_few_texts_are_all_named_and_more_are_not(places: list[int], most: int) -> None:
+    buffer = bytearray(b"-" * 100_010)
+    for place in places:
+        buffer[place : place + 4] = b"\x01\x02ab"
+    expected = [place for place in range(len(buffer)) if buffer[place : place + 4] == b"\x01\x02ab"]
+
+    found = Finder([[b"\x01\x02ab"]]).few(memoryview(buffer), most)
+
+    assert found == (expected if len(expected) <= most else None)
 
 
 def test_too_many_texts_are_not_looked_for() -> None:

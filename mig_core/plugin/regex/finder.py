@@ -48,16 +48,24 @@ class Finder:
             return self._passes[0](buffer)
         return sorted(itertools.chain.from_iterable(one(buffer) for one in self._passes))
 
-    def is_in(self, buffer: memoryview) -> bool:
-        """Whether there is any; soon answered where they are frequent."""
+    def few(self, buffer: memoryview, most: int) -> list[int] | None:
+        """The same, or None where there are more than ``most``; that is soon known where they are frequent."""
+        found: list[int] = []
         start, step = 0, FIRST_PROBE
         while start < len(buffer):
             # a text across the border between two probes is seen by the second, which begins a little earlier
-            if self.positions(buffer[max(0, start - MAX_LENGTH) : start + step]):
-                return True
+            first = max(0, start - MAX_LENGTH)
+            after = found[-1] if found else -1
+            found += [first + place for place in self.positions(buffer[first : start + step]) if first + place > after]
+            if len(found) > most:
+                return None
             start += step
             step *= PROBES_GROW
-        return False
+        return found
+
+    def is_in(self, buffer: memoryview) -> bool:
+        """Whether there is any."""
+        return self.few(buffer, 0) is None
 
 
 def finder_for(choice: Choice) -> Finder | None:

@@ -37,6 +37,8 @@ _LEAST_MEMORY = 256 << 10
 _POOL_MEMORY = 8 << 20
 _KEPT_POOLS = 2
 _MOST_FINDERS = 2
+_CANDIDATE_BYTES = 2048
+"""Looking around one required text takes about as long as RE2 needs for so much."""
 _SAMPLE = 64 << 10
 _PAGE = 4096
 _MANY_CANDIDATES = 64
@@ -216,14 +218,29 @@ def _expression(text: str, find_match: Find, size: int, source: bytes = b"") -> 
     count modulo something; whole pages are added to be right for powers of two.
     """
     finders = _finders(text)
+    if bytesyntax.is_bounded(text):
+        return Pattern(_around_texts(finders, size, find_match), size, size + 1, source)
 
     def find(buffer: Buffer, start: int, end: int) -> bool:
         view = memoryview(buffer)[start:end]
         return all(one.is_in(view) for one in finders) and find_match(buffer, start, end)
 
-    if bytesyntax.is_bounded(text):
-        return Pattern(find, size, size + 1, source)
     return Pattern(find, max(LONGEST_UNBOUNDED, size), -(-size // _PAGE) * _PAGE + _PAGE, source)
+
+
+def _around_texts(finders: Sequence[Finder], longest: int, find_match: Find) -> Find:
+    """The same search, done only around texts that a match must contain, where these are few."""
+
+    def find(buffer: Buffer, start: int, end: int) -> bool:
+        view = memoryview(buffer)[start:end]
+        for finder in finders:
+            places = finder.few(view, len(view) // _CANDIDATE_BYTES)
+            if places is not None:
+                around = ((start + place - longest, start + place + longest) for place in places)
+                return any(find_match(buffer, max(start, first), min(end, last)) for first, last in around)
+        return find_match(buffer, start, end)
+
+    return find
 
 
 def _cost(find: Find, sample: bytes) -> float:
