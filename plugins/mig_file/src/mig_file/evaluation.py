@@ -113,10 +113,7 @@ class Evaluation:
             return reasons.TIME if self._out_of_time else reasons.FULL
         if depth <= self._open_to:
             return ""
-        deep = [run for run in self._active if depth <= run.maxdepth]
-        if not deep:
-            return reasons.DEPTH
-        return reasons.LIMIT
+        return reasons.LIMIT if any(depth <= run.maxdepth for run in self._active) else reasons.DEPTH
 
     def visit(self, batch: Batch) -> None:
         """Looks at some files of a directory."""
@@ -192,7 +189,8 @@ class Evaluation:
                 return
             except OSError as failure:  # it went away, or was made unreadable, since it was listed
                 self._tally.failed(batch.path_of(name), failure)
-            if place % FILES_BETWEEN_LOOKS_AT_THE_CLOCK == 0 and self._expired_after_progress():
+            look_at_clock = self._known is None and place % FILES_BETWEEN_LOOKS_AT_THE_CLOCK == 0
+            if look_at_clock and self._expired_after_progress():  # what is known was read in time
                 self._stop_for_time(batch.path_of(name), len(order) - place - 1)
                 return
             if self._room <= 0:
