@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 PAUSE_MS = 50
 """Milliseconds between gulps."""
+AT_ONCE = 16
+"""Batches that leave the queue together: what has left it does not count against its maximum any more."""
 
 
 class Queue:
@@ -55,13 +57,12 @@ class Queue:
             self._changed.notify()
 
     def take(self, timeout: float) -> list[Batch]:
-        """All there is; waits for it at most ``timeout`` seconds."""
+        """The oldest batches, at most ``AT_ONCE``; when there are none, waits for some at most ``timeout`` seconds."""
         with self._changed:
             if not self._batches:
                 self._changed.wait(timeout)
-            taken = list(self._batches)
-            self._batches.clear()
-            self._size = 0
+            taken = [self._batches.popleft() for _ in range(min(AT_ONCE, len(self._batches)))]
+            self._size -= sum(map(len, taken))
             return taken
 
     def size(self) -> int:

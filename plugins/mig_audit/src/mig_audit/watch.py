@@ -150,7 +150,8 @@ class Watch:
             session.close()
             time.sleep(LAST_RECORDS)
             reader.stop()
-            self._work()
+            while self._queue.size():
+                self._work()
             self._assembly.flush()
             self._keep(ending=True)
             self._tell(report=True)
