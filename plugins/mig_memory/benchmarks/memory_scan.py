@@ -46,8 +46,8 @@ print("ready", flush=True)
 time.sleep(3600)
 """
 READ_ONLY = """
-import os, sys
-buffer = memoryview(bytearray(1 << 20))
+import mmap, os, sys
+buffer = memoryview(mmap.mmap(-1, 1 << 20))
 for pid in sys.argv[1:]:
     memory = os.open(f"/proc/{pid}/mem", os.O_RDONLY)
     for line in open(f"/proc/{pid}/maps"):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ctypes
+import mmap
 import re
 from dataclasses import dataclass
 
@@ -123,7 +125,7 @@ def test_a_byte_string_longer_than_the_reads_is_found_across_them(before: int, c
     battery = Battery([patterns.for_bytes(needle, memory=1 << 20)])
 
     assert windowed(battery, [Piece(data=b"x" * before + needle + b"y")], chunk) == {0}
-    assert windowed(battery, [Piece(data=b"x" * before + needle[:-1] + b"y" + needle[-1:])], chunk) == set()
+    assert windowed(battery, [Piece(data=b"x" * before + needle[:-1] + b"\xff" + needle[-1:])], chunk) == set()
 
 
 def test_an_expression_without_a_bound_is_found_across_borders_up_to_the_documented_length() -> None:
@@ -163,3 +165,27 @@ def test_the_pool_of_slow_patterns_finds_what_each_of_them_finds() -> None:
     text = b"zz 555-123 zzz NeEdLe zzz hhh2 literal"
 
     assert windowed(battery, [Piece(data=text)], 8) == {1, 2, 3, 4}
+
+
+@given(
+    counts=st.lists(st.integers(1, 40).map(lambda pages: pages * 4096), min_size=1, max_size=12),
+    needle=st.binary(min_size=1, max_size=90),
+    zeros=st.integers(1, 20_000),
+)
+@settings(max_examples=100, deadline=None)
+def test_whatever_is_read_is_read_to_an_aligned_place(counts: list[int], needle: bytes, zeros: int) -> None:
+    window = Window(Battery([patterns.for_bytes(needle + b"\xff" * 9, memory=1 << 20)]), chunk=32 << 10)
+    window.begin({0})
+    start = ctypes.addressof(ctypes.c_char.from_buffer(window.room()))
+    assert start % mmap.PAGESIZE == 0
+
+    for number, count in enumerate(counts):
+        while count:
+            room = window.room()
+            assert ctypes.addressof(ctypes.c_char.from_buffer(room)) % 64 == 0
+            read = min(count, len(room) // 4096 * 4096 or len(room))
+            room[:read] = b"x" * read
+            window.commit(read)
+            count -= read
+        if number % 3 == 2:
+            window.fill(-zeros % 4096 + zeros)

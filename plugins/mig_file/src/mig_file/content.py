@@ -12,6 +12,7 @@ from mig_file import patterns, syntax
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
+    from mmap import mmap
 
     from mig_file.patterns import Find
 
@@ -41,7 +42,7 @@ class Block:
     __slots__ = ("_is_plain", "_plain", "_valid", "data", "end", "start", "window")
 
     def __init__(
-        self, data: bytes | bytearray, start: int, end: int, *, window: bool = False, plain: bool = False
+        self, data: bytes | bytearray | mmap, start: int, end: int, *, window: bool = False, plain: bool = False
     ) -> None:
         self.data = data
         self.start = start

@@ -16,10 +16,11 @@ from mig_file import syntax
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from mmap import mmap
 
     from mig_core.plugin.regex.finder import Finder
 
-    Buffer = bytes | bytearray | memoryview
+    Buffer = bytes | bytearray | memoryview | mmap
     Find = Callable[[Buffer, int, int], tuple[int, int]]
     """Where the first match in ``buffer[start:end]`` lies, looking at what surrounds it; (-1, -1) if nowhere."""
 
@@ -43,7 +44,7 @@ class Lines(Protocol):
     A window of a longer line has its neighbouring bytes in ``data`` outside the range, there for anchors to look at.
     """
 
-    data: bytes | bytearray
+    data: bytes | bytearray | mmap
     start: int
     end: int
     window: bool

@@ -12,6 +12,7 @@ import stat
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
+from mig_core.plugin.buffers import ALIGNMENT, page_aligned
 from mig_file import digests, tally
 from mig_file.content import Block, ContentScan
 from mig_file.decompression import MIN_EXPANDED_BOUND, Expanded
@@ -20,6 +21,7 @@ from mig_file.patterns import without_returns
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
+    from mmap import mmap
 
     from mig_file.content import Question, Questions
     from mig_file.shares import Status
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
 READ_SIZE = 1 << 20
 MAX_LINE = 2 << 20
 OVERLAP = 512 << 10
+NEWLINE = ord("\n")
 ENDLESS_SIZE = 1 << 46
 """Regular files said to be larger are no files: /proc/kcore is 128 TiB."""
 ENDLESS_READ = 64 << 20
@@ -119,7 +122,7 @@ class Reader:
         self._max_line = max_line
         self._overlap = overlap
         self._expanded_bound = expanded_bound
-        self._buffer = bytearray(read_size + 1)
+        self._buffer = page_aligned(read_size + 1)
         self._view = memoryview(self._buffer)
         self._whole = [self._view[:read_size]]
         self.bytes = 0
@@ -171,8 +174,8 @@ class Reader:
         if not asked:
             return Reading(digests=values)
         buffer = self._buffer
-        last = count - 1 if buffer[count - 1] == 10 else count
-        buffer[last] = 10  # what follows the lines must look like their end
+        last = count - 1 if buffer[count - 1] == NEWLINE else count
+        buffer[last] = NEWLINE  # what follows the lines must look like their end
         block = Block(buffer, 0, last)
         found = set()
         for question in asked:
@@ -213,65 +216,72 @@ class Reader:
     def _pump(self, source: _Source, scan: ContentScan, hashes: list[digests.Running]) -> bool:
         """Moves the content through the buffer; whether it was read to its end."""
         plain = isinstance(source, _Plain)
-        kept = 0  # bytes of an unfinished line at the beginning of the buffer
-        inside = 0  # 1 if the first of them is only there as neighbour: the middle of a long line
+        begin = end = 0  # an unfinished line that has been read
+        inside = 0  # 1 if its first byte is only there as neighbour: it is the middle of a long line
         while hashes or not scan.is_decided():
-            if len(self._buffer) <= kept + self._read_size:
-                self._grow(kept + self._read_size + 1)
-            count = source.fill(self._view[kept : kept + self._read_size])
+            fresh = end
+            if len(self._buffer) <= fresh + self._read_size:
+                self._grow(fresh + self._read_size + 1)
+            count = source.fill(self._view[fresh : fresh + self._read_size])
             if plain:
                 self.bytes += count
+            end += count
             for one in hashes:
-                one.update(self._view[kept : kept + count])
-            end = kept + count
+                one.update(self._view[fresh:end])
             if scan.is_decided():
-                kept = 0
+                begin = end = 0
             elif not count:
-                if end > inside:
-                    self._show(scan, inside, end, inside=inside)
+                if end > begin + inside:
+                    self._show(scan, begin, end, inside)
                 return True
             else:
-                kept, inside = self._look(scan, end, kept, inside)
+                begin, end, inside = self._look(scan, begin, end, fresh, inside)
             if not count:
                 return True
             if self._expired():
                 raise DeadlinePassed
         return False
 
-    def _look(self, scan: ContentScan, end: int, fresh: int, inside: int) -> tuple[int, int]:
-        """Shows the whole lines in ``buffer[:end]``; returns what to keep. A newline can only lie after ``fresh``."""
+    def _look(self, scan: ContentScan, begin: int, end: int, fresh: int, inside: int) -> tuple[int, int, int]:
+        """Shows whole lines in ``buffer[begin:end]``; what to keep. A newline can only lie after ``fresh``."""
         last = self._buffer.rfind(b"\n", fresh, end)
         if last >= 0:
-            self._show(scan, inside, last, inside=inside)
-            return self._keep(last + 1, end), 0
-        if end < self._max_line:
-            return end, inside
+            self._show(scan, begin, last, inside)
+            return *self._keep(last + 1, end), 0
+        if end - begin < self._max_line:
+            return begin, end, inside
         edge = _whole_characters(self._buffer, end - 1)  # one byte stays back as neighbour
-        scan.look_at(Block(bytes(self._view[:end]), inside, edge, window=True))
-        start = _next_character(self._buffer, max(1, edge - self._overlap))
-        return self._keep(start - 1, end), 1
+        scan.look_at(Block(bytes(self._view[begin:end]), inside, edge - begin, window=True))
+        start = _next_character(self._buffer, max(begin + 1, edge - self._overlap))
+        return *self._keep(start - 1, end), 1
 
-    def _show(self, scan: ContentScan, start: int, end: int, *, inside: int) -> None:
+    def _show(self, scan: ContentScan, begin: int, end: int, inside: int) -> None:
         """Shows lines that end at ``end``; with ``inside`` the first of them began in an earlier window."""
         if not inside:
-            self._buffer[end] = 10  # what follows the lines must look like their end
-            scan.look_at(Block(self._buffer, 0, end))
+            self._buffer[end] = NEWLINE  # what surrounds the lines must look like their ends
+            if begin:
+                self._buffer[begin - 1] = NEWLINE
+            scan.look_at(Block(self._buffer, begin, end))
             return
-        data = bytes(self._view[:end])
-        data = data[:start] + bytes(without_returns(memoryview(data)[start:]))
-        scan.look_at(Block(data, start, len(data), window=True))
+        data = bytes(self._view[begin:end])
+        data = data[:inside] + bytes(without_returns(memoryview(data)[inside:]))
+        scan.look_at(Block(data, inside, len(data), window=True))
 
-    def _keep(self, start: int, end: int) -> int:
-        """Moves the rest to the front of the buffer."""
+    def _keep(self, start: int, end: int) -> tuple[int, int]:
+        """Moves the rest to the front of the buffer, so that what is read next is aligned; where it lies then."""
         rest = bytes(self._view[start:end])
-        self._view[: len(rest)] = rest
-        return len(rest)
+        begin = -len(rest) % ALIGNMENT
+        end = begin + len(rest)
+        if end >= len(self._buffer):
+            self._grow(end + 1)
+        self._view[begin:end] = rest
+        return begin, end
 
     def _grow(self, size: int) -> None:
-        self._whole[0].release()
-        self._view.release()
-        self._buffer.extend(bytes(size - len(self._buffer)))
+        content = self._buffer[:]
+        self._buffer = page_aligned(size)
         self._view = memoryview(self._buffer)
+        self._view[: len(content)] = content
         self._whole = [self._view[: self._read_size]]
 
 
@@ -282,7 +292,7 @@ def _problem(failure: OSError) -> tuple[str, str]:
     return reason, os.strerror(failure.errno or 0).lower()
 
 
-def _next_character(buffer: bytearray, start: int) -> int:
+def _next_character(buffer: mmap, start: int) -> int:
     """``start``, moved on so that it is not in the middle of a UTF-8 sequence."""
     for position in range(start, start + 4):
         if not 0x80 <= buffer[position] < 0xC0:
@@ -290,7 +300,7 @@ def _next_character(buffer: bytearray, start: int) -> int:
     return start
 
 
-def _whole_characters(buffer: bytearray, end: int) -> int:
+def _whole_characters(buffer: mmap, end: int) -> int:
     """``end``, moved back so that no UTF-8 sequence is cut there."""
     for back in range(1, 4):
         byte = buffer[end - back]

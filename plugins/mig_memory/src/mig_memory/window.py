@@ -10,6 +10,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from mig_core.plugin.buffers import ALIGNMENT, page_aligned
+
 if TYPE_CHECKING:
     from mig_memory.patterns import Battery
 
@@ -27,7 +29,7 @@ class Window:
         self._battery = battery
         self._overlap = battery.overlap
         self._smallest = min(smallest_read, chunk)
-        self._buffer = memoryview(bytearray(self._overlap + 2 + chunk))
+        self._buffer = memoryview(page_aligned(self._overlap + 2 + ALIGNMENT + chunk))
         self._filled = 0
         self._searched = 0
         self._first = 0
@@ -37,7 +39,7 @@ class Window:
     @property
     def zeros(self) -> int:
         """How many zeros stand for any longer run of them: no pattern can tell the difference."""
-        return self._battery.zeros
+        return self._battery.zeros + -self._battery.zeros % ALIGNMENT
 
     def begin(self, wanted: set[int]) -> None:
         """Forgets everything; a new process is looked at."""
@@ -87,8 +89,12 @@ class Window:
         self._searched = end
 
     def _slide(self) -> None:
-        """Moves what may still be part of a match to the front, with one byte before it for anchors to look at."""
+        """Moves what may still be part of a match to the front, with one byte before it for anchors to look at.
+
+        A few bytes more, so that what is read next is aligned.
+        """
         drop = self._searched - self._overlap - 1
+        drop -= (drop - self._filled) % ALIGNMENT
         if drop <= 0:
             return
         kept = self._filled - drop
