@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING
+
+from mig_core.plugin.printing import entries, mapping, printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -13,9 +14,6 @@ if TYPE_CHECKING:
     from mig_dispatch.delivery import Delivery
     from mig_dispatch.receipts import Receipts
     from mig_dispatch.spool import Spool
-
-_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
-
 
 HEARTBEAT_ERROR = 100
 """Characters of an error in the heartbeat, which has little room."""
@@ -55,19 +53,18 @@ def _sink(spool: Spool, receipts: Receipts, delivery: Delivery, longest_error: i
 
 def lines(result: ModuleResult, *, found_only: bool) -> Iterator[str]:
     """An answer as lines. It may come from a hostile endpoint: nothing in it is taken for granted."""
-    elements = result.elements if isinstance(result.elements, dict) else {}
+    elements = mapping(result.elements)
     if elements:
         full = ", full: sources wait" if elements.get("spool_full") is True else ""
-        yield _printable(
+        yield printable(
             f"dispatch: {_count(elements, 'received')} alerts received, spool "
             f"{_megabytes(elements, 'spool_bytes')} of {_megabytes(elements, 'spool_max_bytes')} MB{full}"
         )
-        sinks = elements.get("sinks")
-        for sink in sinks if isinstance(sinks, list) else []:
+        for sink in entries(elements.get("sinks")):
             if isinstance(sink, dict):
-                yield _printable(_sink_line(sink))
+                yield printable(_sink_line(sink))
     if not found_only:
-        yield from (_printable(error) for error in result.errors)
+        yield from (printable(error) for error in result.errors)
 
 
 def _sink_line(sink: Mapping[str, JSON]) -> str:
@@ -104,8 +101,3 @@ def _count(values: Mapping[str, JSON], key: str) -> str:
 def _megabytes(values: Mapping[str, JSON], key: str) -> str:
     value = values.get(key)
     return f"{value / (1 << 20):.1f}" if isinstance(value, int) else "?"
-
-
-def _printable(line: str) -> str:
-    """Without control characters: a receiver's words must not forge another line or drive the terminal."""
-    return _CONTROL.sub(lambda found: f"\\x{ord(found.group()):02x}", line)
