@@ -111,6 +111,23 @@ def test_a_worker_that_is_killed_is_missed_by_nobody(many: Path) -> None:
     assert crew.pids == []
 
 
+def test_workers_do_their_part(many: Path) -> None:
+    questions, group = _needle_group()
+    crew = Crew(3, questions, lambda: False, lambda numbers: group)
+    directory = os.open(many / "d01", os.O_RDONLY)
+    names = [name for name in os.listdir(directory) if name.endswith(".txt")]
+
+    try:
+        crew.read([[shares.Part(directory, (0,), names)] for _ in range(50)], lambda: None)
+        alive, by_workers = len(crew.pids), crew.bytes_read - crew.own_bytes
+    finally:
+        crew.close()
+        os.close(directory)
+
+    assert alive == 2
+    assert by_workers > 0
+
+
 def test_no_process_is_left_behind(many: Path) -> None:
     before = os.listdir("/proc/self/fd")
 

@@ -85,8 +85,12 @@ class Crew:
         self._by_number: Sequence[Question] = list(questions.patterns)
         self._expired = expired
         self._group_of = group_of
-        self._reader = Reader(questions, expired)
+        self._reader = Reader(questions, self._expired_here)
         self._workers: list[_Worker] | None = None
+        self._shares: Sequence[Share] = ()
+        self._left: deque[int] = deque()
+        """Numbers of the shares that nobody has."""
+        self._reports: dict[int, Report] = {}
         self._worker_bytes = 0
 
     @property
@@ -96,8 +100,13 @@ class Crew:
 
     @property
     def bytes_read(self) -> int:
-        """Bytes of content read from disk so far."""
-        return self._reader.bytes + self._worker_bytes
+        """Bytes of content read from disk so far, by all."""
+        return self.own_bytes + self._worker_bytes
+
+    @property
+    def own_bytes(self) -> int:
+        """Those that this process has read."""
+        return self._reader.bytes
 
     def read(self, work: Sequence[Share], progress: Callable[[], object]) -> list[Report]:
         """Reads the files of all shares. ``progress`` is called now and then."""
@@ -105,38 +114,52 @@ class Crew:
             self._workers = []
             while len(self._workers) < self._processes - 1:
                 self._workers.append(self._fork())
-        reports: dict[int, Report] = {}
-        left = deque(range(len(work)))
-        while left or any(worker.shares for worker in self._workers or ()):
-            for worker in tuple(self._workers or ()):
-                while left and len(worker.shares) < AHEAD and self._give(worker, left[0], work):
-                    left.popleft()
-            if left:
-                own = left.popleft()
-                reports[own] = self._report(work[own], self._reader)
-            for worker in self._ready(0 if left else WAIT_MS):
-                report = shares.receive_report(worker.connection, self._by_number)
-                if report is None:
-                    left.extendleft(reversed(worker.shares))
-                    self._dismiss(worker)
-                else:
-                    reports[worker.shares.popleft()] = report
-                    self._worker_bytes += report.bytes
+        self._shares, self._left, self._reports = work, deque(range(len(work))), {}
+        while len(self._reports) < len(work):
+            self._serve(0 if self._left else WAIT_MS)
+            if self._left:
+                own = self._left.popleft()
+                self._reports[own] = self._report(work[own], self._reader)
             progress()
-        return [reports[number] for number in range(len(work))]
+        return [self._reports[number] for number in range(len(work))]
 
     def close(self) -> None:
         """Ends the workers."""
         for worker in tuple(self._workers or ()):
             self._dismiss(worker)
 
-    def _give(self, worker: _Worker, number: int, work: Sequence[Share]) -> bool:
+    def _serve(self, wait: int) -> None:
+        """Takes reports, and gives the workers more to do."""
+        for worker in self._ready(wait):
+            report = shares.receive_report(worker.connection, self._by_number)
+            if report is None:
+                self._left.extendleft(reversed(worker.shares))
+                self._dismiss(worker)
+            else:
+                self._reports[worker.shares.popleft()] = report
+                self._worker_bytes += report.bytes
+        for worker in self._workers or ():
+            while self._left and len(worker.shares) < self._depth() and self._give(worker):
+                self._left.popleft()
+
+    def _depth(self) -> int:
+        """How many shares a worker may have: one that is a single file, and large, is enough."""
+        share = self._shares[self._left[0]]
+        return 1 if len(share) == 1 and len(share[0].names) == 1 else AHEAD
+
+    def _give(self, worker: _Worker) -> bool:
+        number = self._left[0]
         try:
-            shares.send_share(worker.connection, work[number])
+            shares.send_share(worker.connection, self._shares[number])
         except OSError:
             return False  # it is gone; its end of the socket says so too
         worker.shares.append(number)
         return True
+
+    def _expired_here(self) -> bool:
+        """Asked while this process reads a large file, again and again: workers must not wait for its end."""
+        self._serve(0)
+        return self._expired()
 
     def _ready(self, wait: int) -> Iterable[_Worker]:
         poll = select.poll()
