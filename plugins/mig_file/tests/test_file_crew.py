@@ -153,7 +153,7 @@ def test_a_share_fits_into_the_buffer_of_a_socket_whatever_the_names(tmp_path: P
         os.close(directory)
 
     assert sum(sizes) == 300 * 255
-    assert max(sizes) <= shares.MOST_BYTES
+    assert max(sizes) <= shares.MOST_CHARACTERS
     assert len(bundle) == 0
 
 

@@ -58,7 +58,7 @@ class Bundle:
         self._origin: list[list[int]] = []
         """Of each part of each share: which batch it is of."""
         self._room = (0, 0)
-        """Files and bytes of names that the last share still takes."""
+        """Files, and characters of names, that the last share still takes."""
 
     def __len__(self) -> int:
         return len(self._collected)
@@ -77,16 +77,18 @@ class Bundle:
         self._collected.append(Collected(batch, order, plans))
         self._files += len(order)
         part: Part | None = None
+        slots = plans.other.slots
         for name in order:
             if name in batch.links:
                 continue
-            slots = plans[name].slots
+            if plans:
+                slots = plans[name].slots
             large = self._is_large(batch, name)
             files, room = self._room
             if large or not files or len(name) > room:
                 self.work.append([])
                 self._origin.append([])
-                files, room = shares.MOST_FILES, shares.MOST_BYTES
+                files, room = shares.MOST_FILES, shares.MOST_CHARACTERS
                 part = None
             if part is None or part.slots != slots:
                 part = Part(batch.fd, slots, [])

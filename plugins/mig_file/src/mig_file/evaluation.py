@@ -167,6 +167,9 @@ class Evaluation:
             elif self._room <= 0:
                 self._tally.skip(reasons.FULL, batch.path_of(""), count=len(order))
             else:
+                if not self._any_full and not any(isinstance(one, DeadlinePassed) for one in known.values()):
+                    # the others were looked at, and there is nothing to say of them
+                    order = [name for name in order if name in known or name in batch.links]
                 self._look_at_all(batch, order, plans)
         self._known = None
 

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from mig_file.content import Question
 
 MOST_FILES = 48
-MOST_BYTES = 4 << 10
-"""Of names in a share; a byte may take six in JSON."""
+MOST_CHARACTERS = 4 << 10
+"""Of names in a share; one may take twelve bytes in JSON."""
 MOST_DIRECTORIES = 48
 """The kernel passes at most 253 descriptors at once (SCM_MAX_FD)."""
 _LENGTH = struct.Struct(">I")
