@@ -128,6 +128,16 @@ def test_workers_do_their_part(many: Path) -> None:
     assert by_workers > 0
 
 
+def test_a_run_that_may_fork_nobody_reads_by_itself(many: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse() -> int:
+        raise BlockingIOError
+
+    monkeypatch.setattr(os, "fork", refuse)  # what RLIMIT_NPROC does; root has no such limit
+    search = {"paths": [str(many)], "contents": ["needle"], "options": {"matchall": True, "matchlimit": 0}}
+
+    assert _run(3, search).elements == _run(1, search).elements
+
+
 def test_no_process_is_left_behind(many: Path) -> None:
     before = os.listdir("/proc/self/fd")
 

@@ -112,8 +112,9 @@ class Crew:
         """Reads the files of all shares. ``progress`` is called now and then."""
         if self._workers is None and len(work) > 1:
             self._workers = []
-            while len(self._workers) < self._processes - 1:
-                self._workers.append(self._fork())
+            with contextlib.suppress(OSError):  # no more processes or sockets to be had: fewer do it too
+                while len(self._workers) < self._processes - 1:
+                    self._workers.append(self._fork())
         self._shares, self._left, self._reports = work, deque(range(len(work))), {}
         while len(self._reports) < len(work):
             self._serve(0 if self._left else WAIT_MS)
@@ -180,7 +181,12 @@ class Crew:
 
     def _fork(self) -> _Worker:
         ours, theirs = socket.socketpair()
-        pid = os.fork()
+        try:
+            pid = os.fork()
+        except OSError:
+            ours.close()
+            theirs.close()
+            raise
         if pid:
             theirs.close()
             return _Worker(pid, ours)
