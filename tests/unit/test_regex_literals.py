@@ -7,7 +7,7 @@ import re2
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mig_core.plugin.regex.finder import MOST_AT_ONCE, Finder, finder_for, spellings
+from mig_core.plugin.regex.finder import MOST_AT_ONCE, Finder, finder_for, finders_for, spellings
 from mig_core.plugin.regex.literals import Literal, required_choices, worth
 from mig_core.plugin.regex.tokens import tokens
 
@@ -120,6 +120,15 @@ def test_too_many_texts_are_not_looked_for() -> None:
     assert finder_for(folded) is None
     assert finder_for(frozenset()) is None
     assert all(len(one) <= MOST_AT_ONCE for one in spellings(frozenset(sorted(folded)[:8])))
+
+
+def test_the_most_telling_texts_are_looked_for_first() -> None:
+    buffer = b"password: x"
+
+    first, second = finders_for(r"(?i)[a-z](password|passphrase)\s*[:=]\s*[@#]")
+
+    assert first.positions(buffer) == [4]
+    assert second.positions(buffer) == [8]
 
 
 def test_long_texts_and_few_of_them_are_worth_most() -> None:

@@ -11,7 +11,7 @@ import itertools
 import math
 from typing import TYPE_CHECKING
 
-from mig_core.plugin.regex.literals import MAX_LENGTH
+from mig_core.plugin.regex.literals import MAX_LENGTH, required_choices, worth
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -66,6 +66,16 @@ class Finder:
     def is_in(self, buffer: memoryview) -> bool:
         """Whether there is any."""
         return self.few(buffer, 0) is None
+
+
+def finders_for(pattern: str, *, most: int = 2) -> list[Finder]:
+    """At most so many finders; every match contains a text of each of them. The most telling comes first.
+
+    Args:
+        pattern: accepted by RE2.
+    """
+    choices = sorted(required_choices(pattern), key=worth, reverse=True)
+    return [one for one in map(finder_for, choices) if one is not None][:most]
 
 
 def finder_for(choice: Choice) -> Finder | None:

@@ -10,7 +10,6 @@ import functools
 import re
 from typing import TYPE_CHECKING, Protocol
 
-from mig_core.plugin.regex.literals import required_choices, worth
 from mig_core.plugin.regex.tokens import Kind, Token, tokens
 from mig_file import syntax
 
@@ -31,7 +30,6 @@ BYTES_FOR_A_LINE = 4 << 10
 FAILURES = 3
 """After so many blocks in a row with required texts everywhere, nobody looks for them in the next ``REST``."""
 REST = 64
-MOST_FINDERS = 2
 MANY_RETURNS = 200
 """From this many pairs in one block on, ``bytes.replace`` is the faster way."""
 _RETURN = ord("\r")
@@ -99,11 +97,9 @@ class Pattern:
     @functools.cached_property
     def finders(self) -> list[Finder]:
         """For texts of which every match contains one of each finder's; what served last comes first."""
-        from mig_core.plugin.regex.finder import finder_for
+        from mig_core.plugin.regex.finder import finders_for
 
-        choices = sorted(required_choices(self.text), key=worth, reverse=True)
-        found = (finder_for(one) for one in choices)
-        return [one for one in found if one is not None][:MOST_FINDERS]
+        return finders_for(self.text)
 
     def matches(self, subject: bytes) -> bool:
         """Whether it is found in one string: a name, a mode, a single line."""

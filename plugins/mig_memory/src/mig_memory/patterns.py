@@ -13,7 +13,6 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from mig_core.plugin.regex.literals import required_choices, worth
 from mig_memory import bytesyntax
 
 if TYPE_CHECKING:
@@ -36,7 +35,6 @@ _MOST_MEMORY = 8 << 20
 _LEAST_MEMORY = 256 << 10
 _POOL_MEMORY = 8 << 20
 _KEPT_POOLS = 2
-_MOST_FINDERS = 2
 _CANDIDATE_BYTES = 2048
 """Looking around one required text takes about as long as RE2 needs for so much."""
 _SAMPLE = 64 << 10
@@ -203,21 +201,15 @@ def for_bytes(needle: bytes, *, memory: int) -> Pattern:
     return Pattern(find_rest, len(needle), len(needle) + 1, source)
 
 
-def _finders(text: str) -> list[Finder]:
-    """For texts of which every match contains one of each finder's; the most telling first."""
-    from mig_core.plugin.regex.finder import finder_for
-
-    choices = sorted(required_choices(text), key=worth, reverse=True)
-    return [one for one in map(finder_for, choices) if one is not None][:_MOST_FINDERS]
-
-
 def _expression(text: str, find_match: Find, size: int, source: bytes = b"") -> Pattern:
     """In a program of ``size`` steps without loops a match takes each step at most once, and that is its length.
 
     With loops no run of zeros that is longer than the program can be told from a still longer one, but for those that
     count modulo something; whole pages are added to be right for powers of two.
     """
-    finders = _finders(text)
+    from mig_core.plugin.regex.finder import finders_for
+
+    finders = finders_for(text)
     if bytesyntax.is_bounded(text):
         return Pattern(_around_texts(finders, size, find_match), size, size + 1, source)
 
