@@ -163,9 +163,28 @@ def test_the_longest_byte_string_is_searched() -> None:
     assert patterns.for_bytes(needle, memory=256 << 10).find(b"x" + needle, 0, len(needle) + 1)
 
 
+def test_a_text_that_overlaps_itself_hides_no_match_behind_it() -> None:
+    text = "ab" * 16
+    data = b"." * 3000 + b"ab" * 31 + b"7" + b"." * 3000
+
+    assert finds(f"{text}[0-9]", data)
+    assert not finds(f"{text}[0-9]", data.replace(b"7", b"x"))
+
+
 @given(
-    st.sampled_from(["(?i)(password|secret)=", r"[a-z]+@[a-z]+\.net", r"\x01needle", "(?i)needle[0-9]", "a{2}[:=]b"]),
-    st.lists(st.sampled_from([b"PassWord", b"secret", b"=", b"\x01", b"needle", b"1", b"ab@cd.net", b"aa:b", b"\xff"])),
+    st.sampled_from(
+        [
+            "(?i)(password|secret)=",
+            r"[a-z]+@[a-z]+\.net",
+            r"\x01needle",
+            "(?i)needle[0-9]",
+            "a{2}[:=]b",
+            "(abab|baba)[0-9]",
+        ]
+    ),
+    st.lists(
+        st.sampled_from([b"PassWord", b"secret", b"=", b"\x01", b"needle", b"1", b"ab@cd.net", b"aa:b", b"\xff", b"ab"])
+    ),
     st.integers(0, 3000),
 )
 @settings(max_examples=300, deadline=None)

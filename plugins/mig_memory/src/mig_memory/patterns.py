@@ -13,6 +13,7 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from mig_core.plugin.regex.literals import MAX_LENGTH
 from mig_memory import bytesyntax
 
 if TYPE_CHECKING:
@@ -228,7 +229,8 @@ def _around_texts(finders: Sequence[Finder], longest: int, find_match: Find) -> 
         for finder in finders:
             places = finder.few(view, len(view) // _CANDIDATE_BYTES)
             if places is not None:
-                around = ((start + place - longest, start + place + longest) for place in places)
+                # of texts that overlap only the first is named: the one that counts may begin a little later
+                around = ((start + place - longest, start + place + longest + MAX_LENGTH) for place in places)
                 return any(find_match(buffer, max(start, first), min(end, last)) for first, last in around)
         return find_match(buffer, start, end)
 
