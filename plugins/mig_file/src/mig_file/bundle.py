@@ -6,13 +6,12 @@
 from __future__ import annotations
 
 import os
-import stat
 from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
 from mig_file import shares
 from mig_file.interruptions import DeadlinePassed
-from mig_file.reader import ENDLESS_SIZE
+from mig_file.reader import is_file
 from mig_file.shares import Part
 
 if TYPE_CHECKING:
@@ -125,7 +124,7 @@ class Bundle:
             status = batch.status(name)
         except OSError:
             return False  # whoever reads it will find out
-        large = stat.S_ISREG(status.st_mode) and self._large <= status.st_size < ENDLESS_SIZE
+        large = is_file(status) and status.st_size >= self._large
         if large:
             self._small = 0
         return large
