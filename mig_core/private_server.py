@@ -1,7 +1,7 @@
 """What the servers that MIG starts for itself have in common: one state folder each, and an end in good order.
 
-Used by :mod:`mig_core.store.embedded` (PostgreSQL) and :mod:`mig_core.relay.private_rabbitmq`, which know nothing of
-each other; so it lies below both.
+Used by :mod:`mig_core.store.embedded.server` (PostgreSQL) and :mod:`mig_core.relay.private_rabbitmq`, which know
+nothing of each other; so it lies below both.
 """
 
 from __future__ import annotations

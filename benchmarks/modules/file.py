@@ -24,8 +24,8 @@ from typing import TYPE_CHECKING
 from benchmarks.modules.race import Competitor, Run, program, race, ratio
 from benchmarks.modules.trees import large_tree, small_tree
 from benchmarks.tables import mebibytes, print_table, seconds
-from mig_core.agent.executor import Executor, Interruption
-from mig_core.agent.launcher import Launcher
+from mig_core.agent.operations.executor import Executor, Interruption
+from mig_core.agent.operations.launcher import Launcher
 from mig_core.config.agent import ModuleSettings
 from mig_core.domain.document import dump
 

@@ -1,5 +1,15 @@
 """The agent: verifies what investigators sign, runs modules in child processes, answers with its own signature.
 
 ``main`` is the program, ``service`` says which threads there are, ``commands`` what happens to one command and in which
-order.
+order; ``daemon`` composes all of it, ``check_setup`` tries the settings without running anything, ``authority`` asks
+:mod:`mig_core.authorization` with what this endpoint knows, ``counters`` counts. The rest stands in rooms:
+
+* ``operations``: a module's run in a process of its own, from the zygote to the answer
+* ``persistent``: modules that run all the time, and their supervisor
+* ``alerts``: the way of an alert from a persistent module to the one that forwards it
+* ``platform``: what the agent tells the platform about itself, and how it reaches it
+* ``records``: what the agent keeps on disk: journal, spool, ledger
+
+The rooms ``records``, ``alerts``, ``platform`` and ``operations`` know no other; ``persistent`` knows ``alerts`` and
+``operations``; only this folder's own files know them all (``[tool.importlinter]`` in ``pyproject.toml``).
 """

@@ -10,8 +10,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import datetime
 
-    from mig_core.agent.facts import FactsHolder
-    from mig_core.agent.journal import Journal
+    from mig_core.agent.platform.facts import FactsHolder
+    from mig_core.agent.records.journal import Journal
     from mig_core.authorization import Authorized, ModuleSet
     from mig_core.domain.acl import Acl
     from mig_core.domain.action import Cancel

@@ -20,8 +20,8 @@ import time
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from mig_core.agent.executor import MAX_PAYLOAD_BYTES, Interruption
-from mig_core.agent.journal import MAX_ATTEMPTS, Start
+from mig_core.agent.operations.executor import MAX_PAYLOAD_BYTES, Interruption
+from mig_core.agent.records.journal import MAX_ATTEMPTS, Start
 from mig_core.authorization import Check
 from mig_core.domain import envelope as envelopes
 from mig_core.domain.action import MAX_WINDOW
@@ -37,11 +37,11 @@ if TYPE_CHECKING:
 
     from mig_core.agent.authority import Authority
     from mig_core.agent.counters import Counters
-    from mig_core.agent.executor import Executor
-    from mig_core.agent.facts import FactsHolder
-    from mig_core.agent.journal import Journal
-    from mig_core.agent.ledger import Ledger
-    from mig_core.agent.spool import Spool, Spooled
+    from mig_core.agent.operations.executor import Executor
+    from mig_core.agent.platform.facts import FactsHolder
+    from mig_core.agent.records.journal import Journal
+    from mig_core.agent.records.ledger import Ledger
+    from mig_core.agent.records.spool import Spool, Spooled
     from mig_core.authorization import Authorized
     from mig_core.domain.command import CancelMessage, CommandMessage
     from mig_core.domain.document import JSON

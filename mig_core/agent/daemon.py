@@ -15,18 +15,18 @@ from typing import TYPE_CHECKING
 from mig_core.agent.authority import LocalAuthority
 from mig_core.agent.commands import Books, Commands
 from mig_core.agent.counters import Counters
-from mig_core.agent.enrolment import Enroller
-from mig_core.agent.executor import Executor
-from mig_core.agent.facts import FactsHolder
-from mig_core.agent.gate import ApiTransport, PlatformGate, relay_kind, tls_options
-from mig_core.agent.heartbeat import Heartbeats
-from mig_core.agent.journal import Journal
-from mig_core.agent.launcher import Launcher
-from mig_core.agent.ledger import Ledger
-from mig_core.agent.persistent_plan import KEY, Plan, make_plan
+from mig_core.agent.operations.executor import Executor
+from mig_core.agent.operations.launcher import Launcher
+from mig_core.agent.persistent.plan import KEY, Plan, make_plan
+from mig_core.agent.persistent.supervisor import Supervisor
+from mig_core.agent.platform.enrolment import Enroller
+from mig_core.agent.platform.facts import FactsHolder
+from mig_core.agent.platform.gate import ApiTransport, PlatformGate, relay_kind, tls_options
+from mig_core.agent.platform.heartbeat import Heartbeats
+from mig_core.agent.records.journal import Journal
+from mig_core.agent.records.ledger import Ledger
+from mig_core.agent.records.spool import Spool
 from mig_core.agent.service import Service
-from mig_core.agent.spool import Spool
-from mig_core.agent.supervisor import Supervisor
 from mig_core.domain.acl import Acl, read_acl
 from mig_core.domain.agent import AgentFacts
 from mig_core.errors import ConfigurationError, InvalidDocument

@@ -45,7 +45,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _dispatch(options: argparse.Namespace) -> int:
     if options.version:
-        from mig_core.agent.environment import installed_version
+        from mig_core.agent.operations.environment import installed_version
 
         sys.stdout.write(f"mig-agent {installed_version()}\n")
         return EXIT_OK
@@ -61,7 +61,7 @@ def _dispatch(options: argparse.Namespace) -> int:
         return EXIT_OK if check_setup(settings, sys.stdout) else EXIT_ERROR
     if options.command == "log":
         from mig_core.agent.daemon import LEDGER
-        from mig_core.agent.show_ledger import show_ledger
+        from mig_core.agent.records.show_ledger import show_ledger
 
         whole = show_ledger(settings.state / LEDGER, as_json=options.json, out=sys.stdout, err=sys.stderr)
         return EXIT_OK if whole else EXIT_ERROR
@@ -77,14 +77,14 @@ def _dispatch(options: argparse.Namespace) -> int:
 
 
 def _run_module(name: str, *, as_lines: bool, mask: bool) -> int:
-    from mig_core.agent.run_module import run_module
+    from mig_core.agent.operations.one_shot import run_module
 
     run_module(name, as_lines=as_lines, source=sys.stdin.buffer, sink=sys.stdout, mask=mask)
     return EXIT_OK
 
 
 def _run_persistent(name: str) -> NoReturn:
-    from mig_core.agent.persistent_main import run_persistent
+    from mig_core.agent.persistent.child import run_persistent
 
     run_persistent(name.lower())
 
@@ -100,7 +100,7 @@ def _show_id(settings: AgentSettings) -> int:
 
 def _enrol(settings: AgentSettings) -> int:
     from mig_core.agent.daemon import introduce, make_launcher, opened_state
-    from mig_core.agent.executor import Executor
+    from mig_core.agent.operations.executor import Executor
 
     launcher = make_launcher(settings)
     try:

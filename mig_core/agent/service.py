@@ -35,11 +35,11 @@ if TYPE_CHECKING:
 
     from mig_core.agent.commands import Commands
     from mig_core.agent.counters import Counters
-    from mig_core.agent.facts import FactsHolder
-    from mig_core.agent.heartbeat import Heartbeats
-    from mig_core.agent.launcher import Launcher
-    from mig_core.agent.spool import Spool
-    from mig_core.agent.supervisor import Supervisor
+    from mig_core.agent.operations.launcher import Launcher
+    from mig_core.agent.persistent.supervisor import Supervisor
+    from mig_core.agent.platform.facts import FactsHolder
+    from mig_core.agent.platform.heartbeat import Heartbeats
+    from mig_core.agent.records.spool import Spool
     from mig_core.domain.ids import AgentId
     from mig_core.relay.base import AgentRelay, Delivery
 

@@ -21,8 +21,8 @@ import psutil
 import pytest
 
 from mig_core.errors import MigError
-from mig_core.store.embedded import EmbeddedPostgres, run_sql
-from mig_core.store.postgres_programs import find_postgres
+from mig_core.store.embedded.programs import find_postgres
+from mig_core.store.embedded.server import EmbeddedPostgres, run_sql
 from mig_core.testing.services import service_missing
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ _numbers = itertools.count(1)
 
 
 class PostgresServer(Protocol):
-    """What a test may ask of the server: :class:`~mig_core.store.embedded.EmbeddedPostgres` or a running one."""
+    """What a test may ask of the server: :class:`~mig_core.store.embedded.server.EmbeddedPostgres` or a running one."""
 
     def url(self, role: str = "postgres", database: str = "mig") -> str:
         """libpq connection URL."""

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from mig_core.agent.persistent_record import ModuleRecord, State
-from mig_core.agent.supervisor import Timing
+from mig_core.agent.persistent.record import ModuleRecord, State
+from mig_core.agent.persistent.timing import Timing
 from mig_core.errors import ConfigurationError
 from mig_core.plugin.persistent import MAX_LINE_BYTES, MAX_STATUS_BYTES, WINDOW, WINDOW_BYTES
 

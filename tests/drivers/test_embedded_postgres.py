@@ -15,8 +15,8 @@ import pytest
 
 import mig_core
 from mig_core.errors import Conflict, MigError, StoreError, StoreUnavailable
-from mig_core.store.embedded import EmbeddedPostgres
-from mig_core.store.postgres_programs import find_postgres
+from mig_core.store.embedded.programs import find_postgres
+from mig_core.store.embedded.server import EmbeddedPostgres
 from mig_core.testing.ordinary_user import let_everybody_pass
 from mig_core.testing.postgres import quick_folder
 from mig_core.testing.services import service_missing
@@ -304,7 +304,7 @@ def test_a_restart_waits_for_the_server_of_a_parent_that_was_just_killed(tmp_pat
 START_AND_WAIT = """
 import signal, sys
 from pathlib import Path
-from mig_core.store.embedded import EmbeddedPostgres
+from mig_core.store.embedded.server import EmbeddedPostgres
 server = EmbeddedPostgres(Path(sys.argv[1]), durable=False)
 server.start()
 print(server.pid, flush=True)

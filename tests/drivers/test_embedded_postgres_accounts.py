@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from mig_core.errors import MigError, StoreUnavailable
-from mig_core.store.embedded import EmbeddedPostgres
-from mig_core.store.postgres_programs import find_postgres
+from mig_core.store.embedded.programs import find_postgres
+from mig_core.store.embedded.server import EmbeddedPostgres
 from mig_core.testing.ordinary_user import let_everybody_pass
 from mig_core.testing.services import service_missing
 
@@ -94,7 +94,7 @@ NEEDED_FILES = [
 
 AS_ORDINARY_USER = """
 from pathlib import Path
-from mig_core.store.embedded import EmbeddedPostgres
+from mig_core.store.embedded.server import EmbeddedPostgres
 server = EmbeddedPostgres(Path.home() / "pg", durable=False)
 server.start()
 print(Path(f"/proc/{server.pid}").stat().st_uid)

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from mig_core.errors import ConfigurationError, MigError
-from mig_core.store.embedded import EmbeddedPostgres
-from mig_core.store.postgres_programs import PostgresPrograms, find_postgres
+from mig_core.store.embedded.programs import PostgresPrograms, find_postgres
+from mig_core.store.embedded.server import EmbeddedPostgres
 from mig_core.testing.ordinary_user import let_everybody_pass
 from mig_core.testing.postgres import PostgresServer, RunningPostgres
 from mig_core.testing.services import service_missing

@@ -11,7 +11,7 @@ import psycopg
 import pytest
 
 from mig_core.errors import ConfigurationError, StoreError, StoreUnavailable
-from mig_core.store.embedded import EmbeddedPostgres
+from mig_core.store.embedded.server import EmbeddedPostgres
 from mig_core.store.migrate import Migration, migrations, upgrade
 from mig_core.store.postgres import PostgresStore
 from mig_core.store.roles import API, READER, SCHEDULER, create_groups, create_login

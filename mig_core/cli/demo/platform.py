@@ -15,7 +15,7 @@ from mig_core.config.client import ClientSettings
 from mig_core.pgp.gnupg import GnupgSigner, generate_key, secret_keys, stop_agent
 from mig_core.relay.private_rabbitmq import PrivateRabbitMQ
 from mig_core.store import migrate, roles
-from mig_core.store.embedded import EmbeddedPostgres
+from mig_core.store.embedded.server import EmbeddedPostgres
 
 if TYPE_CHECKING:
     import subprocess

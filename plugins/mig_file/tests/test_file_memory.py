@@ -23,8 +23,8 @@ LIMIT_KIB = 60 << 10
 _RUN = """
 import json, sys
 from datetime import timedelta
-from mig_core.agent.executor import Executor, Interruption
-from mig_core.agent.launcher import Launcher
+from mig_core.agent.operations.executor import Executor, Interruption
+from mig_core.agent.operations.launcher import Launcher
 from mig_core.config.agent import ModuleSettings
 
 launcher = Launcher(allow=("file",))

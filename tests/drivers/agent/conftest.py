@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING, cast
 import pytest
 
 import mig_core
-from mig_core.agent.executor import Executor
-from mig_core.agent.launcher import Launcher
+from mig_core.agent.operations.executor import Executor
+from mig_core.agent.operations.launcher import Launcher
 from mig_core.config.agent import ModuleSettings
 from mig_core.domain import envelope as envelopes
 from mig_core.domain.action import Action, Cancel, Operation
@@ -74,7 +74,13 @@ def plugin_environment(plugin_folder: Path) -> dict[str, str]:
 @pytest.fixture(scope="session")
 def zygote_program(plugin_environment: dict[str, str]) -> tuple[str, ...]:
     """The command line of a zygote that finds the trial modules."""
-    return ("env", f"PYTHONPATH={plugin_environment['PYTHONPATH']}", sys.executable, "-m", "mig_core.agent.zygote")
+    return (
+        "env",
+        f"PYTHONPATH={plugin_environment['PYTHONPATH']}",
+        sys.executable,
+        "-m",
+        "mig_core.agent.operations.zygote",
+    )
 
 
 @pytest.fixture(scope="module")

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from mig_core.agent.executor import Executor, Interruption, Outcome
-from mig_core.agent.launcher import Launcher
+from mig_core.agent.operations.executor import Executor, Interruption, Outcome
+from mig_core.agent.operations.launcher import Launcher
 from mig_core.config.agent import ModuleSettings
 from mig_core.domain.command import CommandState
 from mig_core.errors import ModuleUnknown, ParameterError

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from mig_core.agent.executor import Executor, Interruption
-from mig_core.agent.launcher import Launcher
+from mig_core.agent.operations.executor import Executor, Interruption
+from mig_core.agent.operations.launcher import Launcher
 from mig_core.config.agent import ModuleSettings
 from mig_core.domain.command import CommandState
 
@@ -34,7 +34,7 @@ def hooked_launcher(
     points = folder / "mig_plugin_trial-1.0.dist-info" / "entry_points.txt"
     points.write_text(points.read_text() + "[mig.agent]\ncloud = trial_modules:CloudFacts\nbad = no_such_file:Hooks\n")
     path = f"PYTHONPATH={folder}:{plugin_environment['PYTHONPATH']}"
-    program = ("env", path, f"MIG_TRIAL_FINISHED={finished}", sys.executable, "-m", "mig_core.agent.zygote")
+    program = ("env", path, f"MIG_TRIAL_FINISHED={finished}", sys.executable, "-m", "mig_core.agent.operations.zygote")
     launcher = Launcher(allow=("echo",), program=program)
     yield launcher
     launcher.close()

@@ -19,8 +19,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from mig_core.agent.persistent_plan import Plan
-from mig_core.agent.supervisor import Supervisor, Timing
+from mig_core.agent.persistent.plan import Plan
+from mig_core.agent.persistent.supervisor import Supervisor
+from mig_core.agent.persistent.timing import Timing
 from mig_core.domain.agent import AgentFacts
 from mig_core.domain.ids import AgentId
 from mig_core.plugin.module import Context

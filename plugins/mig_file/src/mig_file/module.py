@@ -39,7 +39,7 @@ class FileModule(Module[tuple[Search, ...]]):
         preload=(
             "re2",
             "hashlib",
-            "mig_core.plugin.regex.finder",
+            "mig_endpoint.regex.finder",
             "ahocorasick_rs",
             "mig_file.evaluation",
             "mig_file.roots",

@@ -10,14 +10,14 @@ import functools
 import re
 from typing import TYPE_CHECKING, Protocol
 
-from mig_core.plugin.regex.tokens import Kind, Token, tokens
+from mig_endpoint.regex.tokens import Kind, Token, tokens
 from mig_file import syntax
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from mmap import mmap
 
-    from mig_core.plugin.regex.finder import Finder
+    from mig_endpoint.regex.finder import Finder
 
     Buffer = bytes | bytearray | memoryview | mmap
     Find = Callable[[Buffer, int, int], tuple[int, int]]
@@ -97,7 +97,7 @@ class Pattern:
     @functools.cached_property
     def finders(self) -> list[Finder]:
         """For texts of which every match contains one of each finder's; what served last comes first."""
-        from mig_core.plugin.regex.finder import finders_for
+        from mig_endpoint.regex.finder import finders_for
 
         return finders_for(self.text)
 

@@ -12,7 +12,7 @@ import stat
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
-from mig_core.plugin.buffers import ALIGNMENT, page_aligned
+from mig_endpoint.buffers import ALIGNMENT, page_aligned
 from mig_file import digests, tally
 from mig_file.content import Block, ContentScan
 from mig_file.decompression import MIN_EXPANDED_BOUND, Expanded

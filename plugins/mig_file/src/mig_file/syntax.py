@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from mig_core.plugin.regex.tokens import Kind, Token, flags_of, tokens
+from mig_endpoint.regex.tokens import Kind, Token, flags_of, tokens
 
 if TYPE_CHECKING:
     from collections.abc import Callable

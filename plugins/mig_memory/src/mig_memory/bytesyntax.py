@@ -16,7 +16,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from mig_core.plugin.regex.tokens import tokens
+from mig_endpoint.regex.tokens import tokens
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -13,13 +13,13 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from mig_core.plugin.regex.literals import MAX_LENGTH
+from mig_endpoint.regex.literals import MAX_LENGTH
 from mig_memory import bytesyntax
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from mig_core.plugin.regex.finder import Finder
+    from mig_endpoint.regex.finder import Finder
 
     Buffer = bytes | bytearray | memoryview
     Find = Callable[[Buffer, int, int], bool]
@@ -208,7 +208,7 @@ def _expression(text: str, find_match: Find, size: int, source: bytes = b"") -> 
     With loops no run of zeros that is longer than the program can be told from a still longer one, but for those that
     count modulo something; whole pages are added to be right for powers of two.
     """
-    from mig_core.plugin.regex.finder import finders_for
+    from mig_endpoint.regex.finder import finders_for
 
     finders = finders_for(text)
     if bytesyntax.is_bounded(text):

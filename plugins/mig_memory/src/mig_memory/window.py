@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from mig_core.plugin.buffers import ALIGNMENT, page_aligned
+from mig_endpoint.buffers import ALIGNMENT, page_aligned
 
 if TYPE_CHECKING:
     from mig_memory.patterns import Battery

@@ -1,0 +1,124 @@
+"""The child's side of one operation: what happens in the process that the zygote has just forked.
+
+It reads one request from its socket, runs the module's code, sends back frames and ends. Whatever the module prints
+goes nowhere; whatever it raises becomes a frame.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from typing import TYPE_CHECKING, Any, cast
+
+from mig_core.agent.operations.confinement import confine, leave_parent
+from mig_core.agent.operations.frames import MAX_REQUEST_BYTES, FrameKind, receive_frame, send_frame
+from mig_core.domain.document import JSON, dump
+from mig_core.domain.result import Coverage, ModuleResult
+from mig_core.errors import ConfigurationError, MigError, ParameterError
+from mig_core.plugin.module import Context
+
+if TYPE_CHECKING:
+    import socket
+    from collections.abc import Callable
+
+    from mig_core.plugin.module import Module
+    from mig_core.plugin.persistent import PersistentModule
+
+
+def serve_request(
+    connection: socket.socket,
+    parent: int,
+    find: Callable[[str], Module[Any]],
+    gather: Callable[[str], dict[str, JSON]],
+    finished: Callable[[str, bool, bool, float], None],
+) -> None:
+    """Serves one request and leaves the process; never returns.
+
+    Args:
+        connection: to the agent.
+        parent: the zygote's process id.
+        find: module by name.
+        gather: the environment facts.
+        finished: told module, success, found and seconds after a run whose result has been sent.
+    """
+    status = 1
+    try:
+        leave_parent(parent)
+        _serve(connection, find, gather, finished)
+        status = 0
+    except BaseException as error:  # this is the outermost frame of the process; nothing else could report it
+        try:
+            send_frame(connection, FrameKind.BROKEN, dump(f"{type(error).__name__}: {error}"[:4000]))
+        except BaseException:
+            status = 2
+    finally:
+        os._exit(status)
+
+
+def _serve(
+    connection: socket.socket,
+    find: Callable[[str], Module[Any]],
+    gather: Callable[[str], dict[str, JSON]],
+    finished: Callable[[str, bool, bool, float], None],
+) -> None:
+    frame = receive_frame(connection, max_bytes=MAX_REQUEST_BYTES)
+    if frame is None:
+        return
+    request = cast("dict[str, Any]", json.loads(frame[1]))
+    confine(**request["limits"])
+    try:
+        if request["what"] == "environment":
+            send_frame(connection, FrameKind.FINAL, dump(gather(request["name"])))
+            return
+        module = find(request["module"])
+        if request["what"] == "check":
+            cast("PersistentModule[Any]", module).check_config(request["config"])
+            send_frame(connection, FrameKind.FINAL, b"null")
+            return
+        parsed = module.parse_parameters(request["parameters"])
+        if request["what"] == "parse":
+            send_frame(connection, FrameKind.FINAL, b"null")
+            return
+        began = time.monotonic()
+        result = _run(connection, module, parsed, request)
+        finished(module.info.name, result.success, result.found, time.monotonic() - began)
+    except ConfigurationError as error:
+        fault: JSON = {"path": error.key, "problem": error.problem, "next_step": error.next_step}
+        send_frame(connection, FrameKind.PARAMETERS, dump(fault))
+    except ParameterError as error:
+        body: JSON = {"path": error.path, "problem": error.problem, "next_step": error.next_step}
+        send_frame(connection, FrameKind.PARAMETERS, dump(body))
+    except MemoryError:
+        send_frame(connection, FrameKind.MEMORY, b"null")
+    except MigError as error:
+        send_frame(connection, FrameKind.BROKEN, dump(str(error)))
+
+
+def _run(connection: socket.socket, module: Module[Any], parsed: object, request: dict[str, Any]) -> ModuleResult:
+    def encode(result: ModuleResult) -> bytes:
+        if request["privacy"]:
+            result = module.mask(result)
+        try:
+            body = dump(result.to_json())
+        except (TypeError, ValueError, RecursionError) as error:
+            raise TypeError(f"its result is not JSON: {error}") from None
+        if len(body) > request["max_bytes"]:
+            problem = f"the result has {len(body)} bytes, at most {request['max_bytes']} can be sent: ask for less"
+            body = dump(ModuleResult(result.found, False, None, None, (problem,), Coverage(complete=False)).to_json())
+        return body
+
+    context = Context(
+        deadline=request["deadline"],
+        threads=request["threads"],
+        environment=request["environment"],
+        tags=request["tags"],
+        persist_socket=request["persist_socket"],
+        on_partial=lambda result: send_frame(connection, FrameKind.PARTIAL, encode(result)),
+    )
+    result: object = module.run(parsed, context)
+    if not isinstance(result, ModuleResult):
+        raise TypeError(f"run() returned {type(result).__name__}, not a ModuleResult")
+    late = b"true" if time.monotonic() >= request["deadline"] else b"false"
+    send_frame(connection, FrameKind.FINAL, b'{"late":%b,"result":' % late, encode(result), b"}")
+    return result

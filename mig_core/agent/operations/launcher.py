@@ -1,0 +1,259 @@
+"""The agent's side of the zygote: starts it, asks it for processes, hears of their end, starts it again if it died.
+
+One thread (``launcher``) reads what the zygote says; callers wait on events.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import logging
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, cast
+
+from mig_core.errors import PluginError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+log = logging.getLogger(__name__)
+
+MAX_MESSAGE_BYTES = 160_000
+READY_SECONDS = 60.0
+"""How long a zygote may take to load all modules."""
+_STOP_SECONDS = 0.7
+
+
+@dataclass(frozen=True, slots=True)
+class Catalogue:
+    """What the zygote could load."""
+
+    modules: Mapping[str, bool] = field(default_factory=dict)
+    """Name -> whether its parameters are labelled (its elements are then an object, also on failure)."""
+    failures: Mapping[str, str] = field(default_factory=dict)
+    persistent: Mapping[str, bool] = field(default_factory=dict)
+    """Name of a module that runs persistently -> whether it takes alerts."""
+
+
+@dataclass(slots=True)
+class Launched:
+    """A process for one operation."""
+
+    number: int
+    connection: socket.socket
+    """Requests down, frames up; closed by the caller."""
+    generation: int
+    pid: int = 0
+    started: threading.Event = field(default_factory=threading.Event)
+    ended: threading.Event = field(default_factory=threading.Event)
+    status: int | None = None
+    """Exit status, negative for a signal; None when nobody could say."""
+    cpu_seconds: float = 0.0
+    max_rss_kib: int = 0
+    problem: str = ""
+
+
+class Launcher:
+    """The zygote and its children, seen from the agent. Thread-safe.
+
+    Args:
+        allow: names of modules that may be loaded; empty: all.
+        deny: names that may not.
+        preload: further imports worth having ready.
+        rest_after: seconds without any operation after which the zygote ends; 0: never. The next operation starts it
+            again.
+        program: the command line that starts a zygote; the descriptor is added.
+    """
+
+    def __init__(
+        self,
+        *,
+        allow: Sequence[str] = (),
+        deny: Sequence[str] = (),
+        preload: Sequence[str] = ("hashlib", "json"),
+        rest_after: float = 0.0,
+        program: Sequence[str] = (sys.executable, "-P", "-m", "mig_core.agent.operations.zygote"),
+    ) -> None:
+        self._configuration = {"allow": list(allow), "deny": list(deny), "preload": list(preload)}
+        self._rest_after = rest_after
+        self._program = tuple(program)
+        self._lock = threading.Lock()
+        self._starting = threading.Lock()
+        self._control: socket.socket | None = None
+        self._process: subprocess.Popen[bytes] | None = None
+        self._reader: threading.Thread | None = None
+        self._running: dict[int, Launched] = {}
+        self._next = 1
+        self._generation = 0
+        self._closing = threading.Event()
+        self.catalogue = Catalogue()
+
+    @property
+    def pid(self) -> int:
+        """The zygote's process id; 0 when there is none."""
+        return self._process.pid if self._process is not None else 0
+
+    def start(self) -> Catalogue:
+        """Starts the zygote, or does nothing if it runs; returns what it could load.
+
+        Raises:
+            PluginError: it did not become ready.
+        """
+        with self._starting:
+            with self._lock:
+                if self._control is not None or self._closing.is_set():
+                    return self.catalogue
+            ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+            with theirs:
+                process = subprocess.Popen(
+                    [*self._program, str(theirs.fileno())],
+                    pass_fds=[theirs.fileno()],
+                    stdin=subprocess.DEVNULL,
+                    stdout=subprocess.DEVNULL,
+                )
+            try:
+                ours.settimeout(READY_SECONDS)
+                ours.send(json.dumps(self._configuration).encode("ascii"))
+                ready = json.loads(ours.recv(MAX_MESSAGE_BYTES))
+            except (OSError, ValueError) as error:
+                ours.close()
+                process.kill()
+                process.wait()
+                raise PluginError(
+                    "zygote", f"did not become ready: {error}", next_step="see the lines before this one"
+                ) from error
+            ours.settimeout(self._rest_after or None)
+            with self._lock:
+                self._generation += 1
+                self._control, self._process = ours, process
+                self.catalogue = Catalogue(ready["modules"], ready["failures"], ready["persistent"])
+                self._reader = threading.Thread(
+                    target=self._read, args=(ours, process, self._generation), name="launcher", daemon=True
+                )
+                self._reader.start()
+                if self._closing.is_set():
+                    ours.shutdown(socket.SHUT_RDWR)  # it ends by itself then
+            log.debug("zygote %d is ready with %s", process.pid, ", ".join(self.catalogue.modules) or "no module")
+            return self.catalogue
+
+    def launch(self) -> Launched:
+        """A new process that waits for its request.
+
+        Raises:
+            PluginError: no process can be had.
+        """
+        while (launched := self._launch()) is None:
+            pass  # it went to rest, or died, at this very moment: once more
+        return launched
+
+    def _launch(self) -> Launched | None:
+        self.start()
+        ours, theirs = socket.socketpair()
+        with theirs, self._lock:
+            control = self._control
+            if control is None:
+                ours.close()
+                if self._closing.is_set():
+                    raise PluginError("zygote", "is not running")
+                return None
+            launched = Launched(self._next, ours, self._generation)
+            self._next += 1
+            self._running[launched.number] = launched
+            try:
+                message = {"do": "start", "number": launched.number}
+                socket.send_fds(control, [json.dumps(message).encode("ascii")], [theirs.fileno()])
+            except OSError as error:
+                del self._running[launched.number]
+                ours.close()
+                raise PluginError("zygote", f"went away: {error}") from error
+        return launched
+
+    def kill(self, launched: Launched) -> None:
+        """Kills the process and all of its group, soon. Harmless when it has ended."""
+        with self._lock:
+            if launched.ended.is_set():
+                return
+            if self._control is not None and launched.generation == self._generation:
+                with contextlib.suppress(OSError):
+                    message = {"do": "kill", "number": launched.number}
+                    self._control.send(json.dumps(message).encode("ascii"))
+
+    def close(self) -> None:
+        """Ends the zygote, which kills every process it started."""
+        with self._lock:
+            self._closing.set()
+            control, process, reader = self._control, self._process, self._reader
+        if control is None or process is None:
+            return
+        with contextlib.suppress(OSError):
+            control.shutdown(socket.SHUT_RDWR)
+        try:
+            process.wait(_STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+        if reader is not None:
+            reader.join(_STOP_SECONDS)
+
+    def _read(self, control: socket.socket, process: subprocess.Popen[bytes], generation: int) -> None:
+        with contextlib.suppress(OSError, ValueError):
+            while raw := self._next_message(control):
+                self._heard(cast("dict[str, Any]", json.loads(raw)))
+        with self._lock:
+            resting = self._control is not control
+            closing = self._closing.is_set()
+            if not resting:
+                self._control = None
+            orphans = [one for one in self._running.values() if one.generation == generation]
+            self._running = {key: one for key, one in self._running.items() if one.generation != generation}
+        control.close()
+        if resting:
+            process.wait()  # it ends by itself, because the socket is closed
+            log.debug("zygote %d rests", process.pid)
+        elif not closing:
+            process.kill()
+            status = process.wait()
+            log.error("the process that launches modules ended with status %s; it will be started again", status)
+        for launched in orphans:
+            # The leader died with the zygote; what it had started in its group may live.
+            if launched.pid:
+                with contextlib.suppress(ProcessLookupError, PermissionError):
+                    os.killpg(launched.pid, signal.SIGKILL)
+            launched.problem = "the process that launches modules died"
+            launched.started.set()
+            launched.ended.set()
+
+    def _next_message(self, control: socket.socket) -> bytes:
+        """What the zygote says next; nothing when it is gone, or has been idle for so long that it may rest."""
+        while True:
+            try:
+                return control.recv(MAX_MESSAGE_BYTES)
+            except TimeoutError:
+                with self._lock:
+                    if self._running or self._closing.is_set():
+                        continue
+                    self._control = self._process = None
+                return b""
+
+    def _heard(self, message: dict[str, Any]) -> None:
+        with self._lock:
+            launched = self._running.get(message["number"])
+            if launched is None:
+                return
+            if message["event"] == "started":
+                launched.pid = message["pid"]
+                launched.started.set()
+                return
+            del self._running[launched.number]
+        launched.status = message.get("status")
+        launched.cpu_seconds = message.get("cpu", 0.0)
+        launched.max_rss_kib = message.get("rss", 0)
+        launched.problem = message.get("problem", "")
+        launched.started.set()
+        launched.ended.set()

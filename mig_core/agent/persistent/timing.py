@@ -1,0 +1,23 @@
+"""How patient the supervisor of persistent modules is."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Timing:
+    """Seconds."""
+
+    ping: float = 10.0
+    missed_pings: int = 3
+    """So many pings without an answer mean that a module hangs."""
+    first_pause: float = 1.0
+    longest_pause: float = 60.0
+    settled: float = 60.0
+    """Whoever ran so long begins with the first pause again."""
+    sources_end: float = 2.0
+    """From the stop to the sources' end by force."""
+    drained: float = 2.8
+    """From the stop until the sink is told to stop, though it has not taken everything."""
+    all_end: float = 4.2

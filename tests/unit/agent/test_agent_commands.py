@@ -1,0 +1,195 @@
+"""One command's way through the agent where no module runs: refusals, faults, full disks, repeated deliveries."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, NoReturn, cast
+
+import pytest
+
+from mig_core.agent.commands import NO_ACTION, Books, Commands
+from mig_core.agent.counters import Counters
+from mig_core.agent.records.journal import Journal
+from mig_core.agent.records.ledger import Ledger, read_ledger
+from mig_core.agent.records.spool import Spool, Spooled
+from mig_core.domain import envelope as envelopes
+from mig_core.domain.command import CommandMessage, CommandState
+from mig_core.domain.envelope import Envelope, read_envelope
+from mig_core.domain.ids import CommandId
+from mig_core.domain.result import Answer, read_answer
+from mig_core.errors import Refused
+from mig_core.identity import AgentKey, verify_agent
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from mig_core.domain.action import Cancel
+
+NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
+KEY = AgentKey(bytes(range(32)))
+COMMAND = CommandId("0197f9f0-0000-7000-8000-000000000001")
+ACTION = "0197f9f0-0000-7000-8000-000000000002"
+
+
+class Authority:
+    """Refuses, or raises what it is told to."""
+
+    def __init__(self) -> None:
+        self.error: Exception = Refused("acl", "needs weight 2, has 1")
+        self.asked = threading.Event()
+        self.go_on = threading.Event()
+        self.go_on.set()
+
+    def authorize(self, action: Envelope, command: CommandId) -> NoReturn:
+        self.asked.set()
+        assert self.go_on.wait(10)
+        raise self.error
+
+    def authorize_cancel(self, cancel: Envelope) -> Cancel:
+        raise self.error
+
+
+class SpoolOnFullDisk(Spool):
+    """Refuses the first answers, as a full disk does."""
+
+    refusals = 3
+
+    def store(self, command: CommandId, answer: bytes) -> Spooled:
+        if self.refusals:
+            self.refusals -= 1
+            raise OSError(28, "No space left on device")
+        return super().store(command, answer)
+
+
+@dataclass
+class Agent:
+    commands: Commands
+    authority: Authority
+    books: Books
+
+    def answer(self) -> Answer:
+        spooled = self.books.spool.first(timeout=0)
+        assert spooled is not None
+        envelope = read_envelope(spooled.read(), expected_type=envelopes.RESULT, max_bytes=envelopes.MAX_RESULT_BYTES)
+        verify_agent(envelope, KEY.public_key)
+        return read_answer(envelope.payload)
+
+
+@pytest.fixture
+def make_agent(tmp_path: Path) -> Callable[..., Agent]:
+    def make(spool: type[Spool] = Spool) -> Agent:
+        books = Books(
+            journal=Journal(tmp_path / "journal", now=NOW),
+            spool=spool(tmp_path / "spool", max_bytes=1 << 20),
+            ledger=Ledger(tmp_path / "ledger", now=NOW),
+            counters=Counters(),
+        )
+        authority = Authority()
+        nothing = cast("Any", None)  # no operation is run here
+        commands = Commands(
+            key=KEY,
+            authority=authority,
+            executor=nothing,
+            facts=nothing,
+            books=books,
+            clock=lambda: NOW,
+            disk_retry_seconds=0.01,
+        )
+        return Agent(commands, authority, books)
+
+    return make
+
+
+def message(payload: bytes = b'{"id":"%b"}' % ACTION.encode()) -> CommandMessage:
+    return CommandMessage(COMMAND, KEY.agent_id, Envelope(envelopes.ACTION, payload))
+
+
+def test_a_refusal_is_signed_noted_and_acknowledged(make_agent: Callable[..., Agent], tmp_path: Path) -> None:
+    agent = make_agent()
+    acknowledged: list[bool] = []
+
+    agent.commands.handle(message(), lambda: acknowledged.append(True))
+
+    answer = agent.answer()
+    assert (answer.state, answer.reason) == (CommandState.REFUSED, "acl: needs weight 2, has 1")
+    assert answer.action == ACTION
+    assert acknowledged == [True]
+    assert [entry["event"] for entry in read_ledger(tmp_path / "ledger")] == ["answered"]
+
+
+@pytest.mark.parametrize("payload", [b"", b"[]", b'{"id": 7}', b"[" * 100_000, b"\xff"])
+def test_the_refusal_of_something_that_names_no_action_names_none(
+    make_agent: Callable[..., Agent], payload: bytes
+) -> None:
+    agent = make_agent()
+
+    agent.commands.handle(message(payload), lambda: None)
+
+    assert agent.answer().action == NO_ACTION
+
+
+def test_an_answer_waits_for_a_disk_that_is_full_for_a_while(make_agent: Callable[..., Agent]) -> None:
+    agent = make_agent(SpoolOnFullDisk)
+    acknowledged: list[bool] = []
+
+    agent.commands.handle(message(), lambda: acknowledged.append(True))
+
+    assert agent.answer().state is CommandState.REFUSED
+    assert acknowledged == [True]
+    assert agent.books.counters.snapshot()["disk_errors"] == 3
+
+
+def test_a_fault_of_the_agents_own_is_an_answer_too(make_agent: Callable[..., Agent]) -> None:
+    agent = make_agent()
+    agent.authority.error = ZeroDivisionError("a bug")
+
+    agent.commands.handle(message(), lambda: None)
+
+    answer = agent.answer()
+    assert answer.state is CommandState.FAILED
+    assert "ZeroDivisionError" in answer.reason
+
+
+def test_a_delivery_repeated_while_it_is_handled_is_acknowledged_when_the_first_is(
+    make_agent: Callable[..., Agent],
+) -> None:
+    agent = make_agent()
+    agent.authority.go_on.clear()
+    acknowledged: list[str] = []
+    worker = threading.Thread(target=lambda: agent.commands.handle(message(), lambda: acknowledged.append("first")))
+    worker.start()
+    assert agent.authority.asked.wait(10)
+
+    agent.commands.handle(message(), lambda: acknowledged.append("second"))
+    assert acknowledged == []
+    agent.authority.go_on.set()
+    worker.join(10)
+
+    assert acknowledged == ["first", "second"]
+    assert len(agent.books.spool) == 1
+
+
+def test_nothing_is_answered_or_acknowledged_once_the_agent_stops(make_agent: Callable[..., Agent]) -> None:
+    agent = make_agent()
+    agent.commands.stop()
+
+    agent.commands.handle(message(), lambda: pytest.fail("acknowledged"))
+
+    assert len(agent.books.spool) == 0
+
+
+def test_an_answer_in_the_spool_counts_as_finished_after_a_crash(make_agent: Callable[..., Agent]) -> None:
+    agent = make_agent()
+    agent.books.journal.start(COMMAND, cast("Any", ACTION), NOW.replace(hour=13), now=NOW)
+    agent.books.spool.offer(agent.books.spool.store(COMMAND, b"signed"))
+    acknowledged: list[bool] = []
+
+    agent.commands.recover()
+    agent.commands.handle(message(), lambda: acknowledged.append(True))
+
+    assert acknowledged == [True]
+    assert not agent.authority.asked.is_set()
+    assert len(agent.books.spool) == 1
