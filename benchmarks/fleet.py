@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from benchmarks.fleet_question import TARGET, Asked, ask_fleet, part_usage
-from benchmarks.simulator.crew import Crew, CrewError
+from benchmarks.simulator.workers import Workers, WorkersFailed
 from benchmarks.tables import mebibytes, print_table, seconds
 from mig_core.cli.demo.platform import Platform
 from mig_core.cli.demo.site import Site
@@ -80,10 +80,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         report.platform_up = time.monotonic() - began
         report.sources = list(platform.sources)
         _progress(f"the platform is up ({report.platform_up:.1f} s): {', '.join(report.sources)}")
-        crew = stack.enter_context(_crew(platform, options))
+        workers = stack.enter_context(_workers(platform, options))
         try:
-            _measure(report, platform, crew, options)
-        except CrewError as error:
+            _measure(report, platform, workers, options)
+        except WorkersFailed as error:
             print(f"fleet: {error}", file=sys.stderr)
             print((site.root / "log" / "simulator.log").read_text(errors="replace")[-2000:], file=sys.stderr)
     if options.json:
@@ -93,13 +93,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return STATUS_OK if report.complete else STATUS_UNACCOUNTED
 
 
-def _measure(report: Report, platform: Platform, crew: Crew, options: argparse.Namespace) -> None:
+def _measure(report: Report, platform: Platform, workers: Workers, options: argparse.Namespace) -> None:
     began = time.monotonic()
-    enrolled = crew.wait_for("enrolled", seconds=options.patience)
+    enrolled = workers.wait_for("enrolled", seconds=options.patience)
     report.enrolled = time.monotonic() - began
     _progress(f"{enrolled['enrolled']} agents are enrolled ({report.enrolled:.1f} s)")
     began = time.monotonic()
-    listening = crew.wait_for("listening", seconds=options.patience)
+    listening = workers.wait_for("listening", seconds=options.patience)
     platform.processes.wait_for(
         "the simulated agents",
         lambda: int(platform.client.evaluate(TARGET)["count"]) == options.agents,
@@ -109,18 +109,18 @@ def _measure(report: Report, platform: Platform, crew: Crew, options: argparse.N
     _progress(f"{listening['listening']} agents listen ({report.listening:.1f} s)")
     time.sleep(options.settle)
     report.load = os.getloadavg()[0]
-    report.idle = part_usage(platform, crew)
+    report.idle = part_usage(platform, workers)
     for number in range(options.runs):
-        asked = ask_fleet(platform, crew)
+        asked = ask_fleet(platform, workers)
         report.asked.append(asked)
         _progress(f"run {number + 1}: last answer printed after {asked.printed:.2f} s, {asked.rate:.0f} commands/s")
         platform.processes.check()
-    report.simulator = crew.end()
+    report.simulator = workers.end()
 
 
-def _crew(platform: Platform, options: argparse.Namespace) -> Crew:
+def _workers(platform: Platform, options: argparse.Namespace) -> Workers:
     site = platform.site
-    return Crew(
+    return Workers(
         agents=options.agents,
         processes=options.processes,
         api=site.api_url,

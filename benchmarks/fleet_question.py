@@ -21,7 +21,7 @@ from mig_core.domain.envelope import Envelope
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from benchmarks.simulator.crew import Crew
+    from benchmarks.simulator.workers import Workers
     from mig_core.cli.demo.platform import Platform
 
 TARGET = "tags.environment = 'simulated' AND status = 'online'"
@@ -78,12 +78,12 @@ class Asked:
         return agents == self.targeted == self.commands == self.success == self.printed_answers and not self.missing
 
 
-def ask_fleet(platform: Platform, crew: Crew) -> Asked:
+def ask_fleet(platform: Platform, workers: Workers) -> Asked:
     """Asks one small question and waits for the last answer."""
     action = compose_action([Operation("file", _PARAMETERS)], name="fleet benchmark", target=TARGET, expiry=_EXPIRY)
     envelope = platform.signer.sign(Envelope(envelopes.ACTION, action.to_payload()))
     client = platform.client
-    before = part_usage(platform, crew)
+    before = part_usage(platform, workers)
     wall, began = time.time(), time.monotonic()
     document = client.create_action(envelope)
     accepted = time.monotonic() - began
@@ -100,7 +100,7 @@ def ask_fleet(platform: Platform, crew: Crew) -> Asked:
                 document = event.data
         ended = time.monotonic() - began
         printer.finish(document)
-    after = part_usage(platform, crew)
+    after = part_usage(platform, workers)
     books = platform.postgres.run_sql(_BOOKS.format(action=document["id"])).split("|")
     queued, sent, finished, median, percentile95 = (float(one or "nan") for one in books[:5])
     commands, success, missing = (int(one) for one in books[5:8])
@@ -123,10 +123,10 @@ def ask_fleet(platform: Platform, crew: Crew) -> Asked:
     )
 
 
-def part_usage(platform: Platform, crew: Crew) -> dict[str, Usage]:
+def part_usage(platform: Platform, workers: Workers) -> dict[str, Usage]:
     """Processor and memory of each part now."""
     pids = platform_pids(platform.rabbitmq.pid if platform.rabbitmq else None, platform.postgres.pid)
     usage = {name: usage_of(one) for name, one in pids.items()}
-    usage["simulator"] = usage_of(crew.pids)
+    usage["simulator"] = usage_of(workers.pids)
     usage["client"] = usage_of([os.getpid()], descendants=False)
     return usage

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from benchmarks.simulator.agent import SimulatedAgent
-    from benchmarks.simulator.tally import Tally
+    from benchmarks.simulator.counts import Counts
 
 _PREFETCH = 18
 """Messages held at once, as the real agent does with two workers."""
@@ -40,7 +40,7 @@ class AmqpAgent:
         agent: SimulatedAgent,
         relay: str,
         token: str,
-        tally: Tally,
+        counts: Counts,
         *,
         heartbeat_interval: float,
         listening: Callable[[], None],
@@ -48,7 +48,7 @@ class AmqpAgent:
     ) -> None:
         self._agent = agent
         self._broker = Broker.from_url(relay, login=(str(agent.id), token))
-        self._tally = tally
+        self._counts = counts
         self._interval = heartbeat_interval
         self._listening: Callable[[], None] | None = listening
         self._doors = doors
@@ -65,8 +65,8 @@ class AmqpAgent:
                     connection = await AmqpConnection.open(self._broker)
                 await self._session(connection)
             except RelayError as error:
-                self._tally.broken += 1
-                self._tally.complain(str(error))
+                self._counts.broken += 1
+                self._counts.complain(str(error))
             finally:
                 self._publisher = None
                 if connection is not None:
@@ -104,7 +104,7 @@ class AmqpAgent:
                 return channel
 
     def _arrived(self, channel: Channel, tag: int, _user_id: str, body: bytes) -> None:
-        self._tally.received += 1
+        self._counts.received += 1
         answer = self._agent.answer(body, datetime.now(UTC))
         if answer is not None:
             self._publish(Kind.RESULT, answer)
@@ -127,7 +127,7 @@ class AmqpAgent:
 
     def _published(self, number: int, kind: Kind, outcome: Outcome) -> None:
         if outcome is not Outcome.TAKEN:
-            self._tally.complain(f"a {kind} was {outcome.value}")
+            self._counts.complain(f"a {kind} was {outcome.value}")
             return
         self._unconfirmed.pop(number, None)
-        self._tally.answered += kind is Kind.RESULT
+        self._counts.answered += kind is Kind.RESULT

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from benchmarks.simulator.agent import SimulatedAgent
-    from benchmarks.simulator.tally import Tally
+    from benchmarks.simulator.counts import Counts
 
 _POLL_SECONDS = (25.0, 50.0)
 """As the real agent's."""
@@ -33,14 +33,14 @@ class HttpsAgent:
         agent: SimulatedAgent,
         api: str,
         token: str,
-        tally: Tally,
+        counts: Counts,
         *,
         heartbeat_interval: float,
         listening: Callable[[], None],
     ) -> None:
         credential = f"{agent.id}:{token}"
         self._agent = agent
-        self._tally = tally
+        self._counts = counts
         self._interval = heartbeat_interval
         self._listening: Callable[[], None] | None = listening
         self._session = f"simulated-{agent.id}"
@@ -57,7 +57,7 @@ class HttpsAgent:
                 try:
                     await self._poll()
                 except HttpError:
-                    self._tally.broken += 1
+                    self._counts.broken += 1
                     await asyncio.sleep(_PAUSE)
         finally:
             for task in (beating, *self._tasks):
@@ -77,7 +77,7 @@ class HttpsAgent:
             self._listening()
             self._listening = None
         for message in json.loads(content)["messages"]:
-            self._tally.received += 1
+            self._counts.received += 1
             task = asyncio.create_task(self._answer(message["id"], dump(message["body"])))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
@@ -86,7 +86,7 @@ class HttpsAgent:
         answer = self._agent.answer(body, datetime.now(UTC))
         if answer is not None:
             await self._send("messages/result", answer)
-            self._tally.answered += 1
+            self._counts.answered += 1
         await self._send("acknowledge", dump({"session": self._session, "ids": [number]}))
 
     async def _beat(self) -> None:
@@ -104,7 +104,7 @@ class HttpsAgent:
                     status, content = await self._sends.exchange("POST", f"/api/v1/relay/{path}", body)
                     if status == 204:
                         return
-                    self._tally.complain(f"{path}: {status} {content[:200]!r}")
+                    self._counts.complain(f"{path}: {status} {content[:200]!r}")
                 except HttpError:
-                    self._tally.broken += 1
+                    self._counts.broken += 1
             await asyncio.sleep(_PAUSE)

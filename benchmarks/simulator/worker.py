@@ -1,7 +1,7 @@
 """One process full of simulated agents, on one event loop: ``python -m benchmarks.simulator.worker``.
 
-Started by ``crew``: reads its orders as one line of JSON, writes a line of JSON when all agents are enrolled, when all
-of them listen, and at the end, which the end of its standard input brings about.
+Started by ``workers``: reads its orders as one line of JSON, writes a line of JSON when all agents are enrolled, when
+all of them listen, and at the end, which the end of its standard input brings about.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from datetime import UTC, datetime
 from benchmarks.simulator.agent import SimulatedAgent
 from benchmarks.simulator.amqp_agents import AmqpAgent
 from benchmarks.simulator.connection import HttpConnection, HttpError
+from benchmarks.simulator.counts import Counts
 from benchmarks.simulator.https_agents import HttpsAgent
-from benchmarks.simulator.tally import Tally
 
 _ENROLLERS = 8
 """Enrolments under way at the same time."""
@@ -47,7 +47,7 @@ class Worker:
 
     def __init__(self, orders: Orders) -> None:
         self._orders = orders
-        self._tally = Tally()
+        self._counts = Counts()
         self._all_listen = asyncio.Event()
 
     async def run(self) -> None:
@@ -84,37 +84,37 @@ class Worker:
                 status, content = await api.exchange("POST", "/api/v1/enrol", body)
                 if status == 200:
                     told.append((agent, json.loads(content)["token"]))
-                    self._tally.enrolled += 1
+                    self._counts.enrolled += 1
                 else:
-                    self._tally.complain(f"enrolment: {status} {content[:300]!r}")
+                    self._counts.complain(f"enrolment: {status} {content[:300]!r}")
             except HttpError as error:
-                self._tally.complain(str(error))
+                self._counts.complain(str(error))
         api.close()
 
     def _connected(self, agent: SimulatedAgent, token: str, doors: asyncio.Semaphore) -> HttpsAgent | AmqpAgent:
-        orders, tally = self._orders, self._tally
+        orders, counts = self._orders, self._counts
         interval = orders.heartbeat_interval
         if orders.relay == "https":
             return HttpsAgent(
-                agent, orders.api, token, tally, heartbeat_interval=interval, listening=self._one_more_listens
+                agent, orders.api, token, counts, heartbeat_interval=interval, listening=self._one_more_listens
             )
         return AmqpAgent(
             agent,
             orders.relay,
             token,
-            tally,
+            counts,
             heartbeat_interval=interval,
             listening=self._one_more_listens,
             doors=doors,
         )
 
     def _one_more_listens(self) -> None:
-        self._tally.listening += 1
-        if self._tally.listening == self._tally.enrolled:
+        self._counts.listening += 1
+        if self._counts.listening == self._counts.enrolled:
             self._all_listen.set()
 
     def _say(self, event: str) -> None:
-        print(json.dumps({"event": event, **asdict(self._tally)}), flush=True)
+        print(json.dumps({"event": event, **asdict(self._counts)}), flush=True)
 
 
 async def _standard_input_ended() -> None:

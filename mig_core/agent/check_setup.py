@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, TextIO
 from mig_core.agent.daemon import make_launcher, read_acl_file, read_secret
 from mig_core.agent.operations.executor import Executor
 from mig_core.agent.persistent.plan import make_plan
-from mig_core.agent.platform.gate import tls_options
+from mig_core.agent.platform.connector import tls_options
 from mig_core.errors import ConfigurationError, MigError
 
 if TYPE_CHECKING:

@@ -57,7 +57,7 @@ _MAX_LEDGER_PARAMETERS = 4096
 
 
 @dataclass(frozen=True, slots=True)
-class Books:
+class Records:
     """Where things are noted down."""
 
     journal: Journal
@@ -76,7 +76,7 @@ class Commands:
         authority: Authority,
         executor: Executor,
         facts: FactsHolder,
-        books: Books,
+        records: Records,
         clock: Callable[[], datetime],
         disk_retry_seconds: float = 5.0,
     ) -> None:
@@ -84,8 +84,8 @@ class Commands:
         self._authority = authority
         self._executor = executor
         self._facts = facts
-        self._journal, self._spool, self._ledger = books.journal, books.spool, books.ledger
-        self._counters = books.counters
+        self._journal, self._spool, self._ledger = records.journal, records.spool, records.ledger
+        self._counters = records.counters
         self._clock = clock
         self._disk_retry_seconds = disk_retry_seconds
         self._lock = threading.Lock()

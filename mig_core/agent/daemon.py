@@ -13,15 +13,15 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from mig_core.agent.authority import LocalAuthority
-from mig_core.agent.commands import Books, Commands
+from mig_core.agent.commands import Commands, Records
 from mig_core.agent.counters import Counters
 from mig_core.agent.operations.executor import Executor
 from mig_core.agent.operations.launcher import Launcher
 from mig_core.agent.persistent.plan import KEY, Plan, make_plan
 from mig_core.agent.persistent.supervisor import Supervisor
+from mig_core.agent.platform.connector import ApiTransport, PlatformConnector, relay_kind, tls_options
 from mig_core.agent.platform.enrolment import Enroller
 from mig_core.agent.platform.facts import FactsHolder
-from mig_core.agent.platform.gate import ApiTransport, PlatformGate, relay_kind, tls_options
 from mig_core.agent.platform.heartbeat import Heartbeats
 from mig_core.agent.records.journal import Journal
 from mig_core.agent.records.ledger import Ledger
@@ -241,21 +241,21 @@ def _compose(settings: AgentSettings, launcher: Launcher) -> Service:
     supervisor = make_supervisor(settings, plan, identity)
     executor = Executor(launcher, modules, running=supervisor)
     counters = Counters()
-    books = Books(
+    records = Records(
         journal=Journal(state / "journal.jsonl", now=utc_now()),
         spool=Spool(state / "spool", max_bytes=settings.spool_mb << 20),
         ledger=Ledger(state / LEDGER, now=utc_now()),
         counters=counters,
     )
-    counters.gauge("spooled", lambda: len(books.spool))
-    counters.gauge("ledger_entries", lambda: books.ledger.entries)
+    counters.gauge("spooled", lambda: len(records.spool))
+    counters.gauge("ledger_entries", lambda: records.ledger.entries)
     authority = LocalAuthority(
-        keyring=keyring, acl=acl, facts=identity.facts, journal=books.journal, modules=executor, clock=utc_now
+        keyring=keyring, acl=acl, facts=identity.facts, journal=records.journal, modules=executor, clock=utc_now
     )
     commands = Commands(
-        key=identity.key, authority=authority, executor=executor, facts=identity.facts, books=books, clock=utc_now
+        key=identity.key, authority=authority, executor=executor, facts=identity.facts, records=records, clock=utc_now
     )
-    gate = PlatformGate(
+    connector = PlatformConnector(
         settings.platform,
         identity.key.agent_id,
         identity.enroller,
@@ -274,8 +274,8 @@ def _compose(settings: AgentSettings, launcher: Launcher) -> Service:
     return Service(
         agent_id=identity.key.agent_id,
         commands=commands,
-        gate=gate,
-        spool=books.spool,
+        connector=connector,
+        spool=records.spool,
         heartbeats=Heartbeats(
             identity.key,
             state / "heartbeat.sequence",

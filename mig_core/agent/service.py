@@ -54,7 +54,7 @@ _LOST_SECONDS = 30.0
 """How often a heartbeat is tried while nothing can be received."""
 
 
-class Gate(Protocol):
+class Connector(Protocol):
     """How this agent comes to a relay."""
 
     def open(self, wait: Callable[[float], bool]) -> AgentRelay | None:
@@ -78,7 +78,7 @@ class Service:
         *,
         agent_id: AgentId,
         commands: Commands,
-        gate: Gate,
+        connector: Connector,
         spool: Spool,
         heartbeats: Heartbeats,
         facts: FactsHolder,
@@ -91,7 +91,7 @@ class Service:
     ) -> None:
         self._agent_id = agent_id
         self._commands = commands
-        self._gate = gate
+        self._connector = connector
         self._spool = spool
         self._heartbeats = heartbeats
         self._facts = facts
@@ -175,7 +175,7 @@ class Service:
                 thread.join(max(0.0, end - time.monotonic()))
         self._denied.set()
         self._beat.set()
-        self._gate.close()
+        self._connector.close()
         with self._relay_changed:
             relay, self._relay = self._relay, None
             self._relay_changed.notify_all()
@@ -187,7 +187,7 @@ class Service:
     def _session(self) -> None:
         backoff = Backoff(0.5, 300.0)
         while not self._stopping.is_set():
-            relay = self._gate.open(self._stopping.wait)
+            relay = self._connector.open(self._stopping.wait)
             if relay is None:
                 return
             self._denied.clear()
@@ -204,7 +204,7 @@ class Service:
             with self._relay_changed:
                 self._relay = None
             relay.close()
-            self._gate.denied()
+            self._connector.denied()
             if self._stopping.wait(backoff.next()):
                 return
 

@@ -26,7 +26,7 @@ from mig_core.api.investigators import InvestigatorResources
 from mig_core.api.limiter import Limiter
 from mig_core.api.login import LoginResources
 from mig_core.api.metrics import Metrics
-from mig_core.api.middleware import SECURITY_HEADERS, AgentTokens, Gate, check_media_type, read_body
+from mig_core.api.middleware import SECURITY_HEADERS, Admission, AgentTokens, check_media_type, read_body
 from mig_core.api.openapi import openapi_document
 from mig_core.api.plugins import PluginResources
 from mig_core.api.problems import MEDIA_TYPE, is_expected, problem_of
@@ -121,13 +121,13 @@ def create_app(
         store, metrics, lambda: openapi_document([one.route for one in bound], version), clock=clock
     )
     bound += health.routes()
-    return MigApp(bound, Gate(store.investigators, tokens, clock), metrics)
+    return MigApp(bound, Admission(store.investigators, tokens, clock), metrics)
 
 
 class MigApp(falcon.asgi.App):  # type: ignore[type-arg]  # falcon's own request and response types
     """The application; ``routes`` is what it declares."""
 
-    def __init__(self, bound: Sequence[Bound], gate: Gate, metrics: Metrics) -> None:
+    def __init__(self, bound: Sequence[Bound], admission: Admission, metrics: Metrics) -> None:
         super().__init__(middleware=[_Accounting(metrics)])
         self.routes: tuple[Route, ...] = tuple(one.route for one in bound)
         self.req_options.auto_parse_form_urlencoded = False
@@ -139,7 +139,7 @@ class MigApp(falcon.asgi.App):  # type: ignore[type-arg]  # falcon's own request
         for one in bound:
             paths.setdefault(one.route.full_path, []).append(one)
         for path, methods in paths.items():
-            self.add_route(path, _Resource(methods, gate))
+            self.add_route(path, _Resource(methods, admission))
 
     async def __call__(  # type: ignore[override]  # falcon.asgi overrides its WSGI parent in the same way
         self, scope: Any, receive: Any, send: Any
@@ -172,8 +172,8 @@ def _after(first: Any, receive: Callable[[], Awaitable[Any]]) -> Callable[[], Aw
 class _Resource:
     """What falcon calls for one path: an ``on_METHOD`` for each declared route."""
 
-    def __init__(self, bound: Sequence[Bound], gate: Gate) -> None:
-        self._gate = gate
+    def __init__(self, bound: Sequence[Bound], admission: Admission) -> None:
+        self._admission = admission
         for one in bound:
             setattr(self, f"on_{one.route.method.lower()}", self._responder(one))
 
@@ -181,7 +181,7 @@ class _Resource:
         async def respond(req: Request, resp: Response, **path: str) -> None:
             call = _call(bound.route, req, path)
             # Who it is comes before what it says: strangers' bodies are not even read.
-            await self._gate.admit(call)
+            await self._admission.admit(call)
             check_media_type(bound.route, req.content_type or "")
             call.body = await read_body(bound.route, req.content_length, req.stream)
             _send(resp, bound.route, await bound.handle(call))

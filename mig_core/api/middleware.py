@@ -77,7 +77,7 @@ class AgentTokens:
         self._good.pop(agent, None)
 
 
-class Gate:
+class Admission:
     """Lets a call through, or says why not.
 
     Wrong tokens are not counted against their address: they have 256 random bits, and a fleet behind one address must

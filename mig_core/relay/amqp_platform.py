@@ -69,7 +69,7 @@ class AmqpPlatformRelay:
         self._now = now
         self._backoff = backoff
         self._arrivals = Arrivals(lease=lease)
-        self._session: _Session | None = None
+        self._link: _Link | None = None
         self._changed = asyncio.Condition()
         self._keeper: asyncio.Task[None] | None = None
         self._consuming = False
@@ -87,9 +87,9 @@ class AmqpPlatformRelay:
             RelayUnavailable: RabbitMQ cannot be reached now. Call again later.
             RelayDenied: the login is refused.
         """
-        session = await _Session.open(self._broker)
-        await self._use(session)
-        self._keeper = asyncio.create_task(self._keep(session))
+        link = await _Link.open(self._broker)
+        await self._use(link)
+        self._keeper = asyncio.create_task(self._keep(link))
 
     async def admit(self, agents: Sequence[AgentId]) -> None:
         """Makes each agent's queue; harmless to repeat. About 200 new ones a second."""
@@ -133,8 +133,8 @@ class AmqpPlatformRelay:
     async def batches(self, *, limit: int = 200) -> AsyncIterator[AmqpBatch]:
         """What agents sent, until the relay is closed; also limited to about 32 MiB a batch."""
         self._consuming = True
-        if self._session is not None:
-            await self._consume(self._session)
+        if self._link is not None:
+            await self._consume(self._link)
         while (batch := await self._arrivals.take(limit)) is not None:
             yield batch
 
@@ -145,11 +145,11 @@ class AmqpPlatformRelay:
         if self._keeper is not None:
             self._keeper.cancel()
             await asyncio.gather(self._keeper, return_exceptions=True)
-        session, self._session = self._session, None
+        link, self._link = self._link, None
         async with self._changed:
             self._changed.notify_all()
-        if session is not None:
-            await session.connection.close()
+        if link is not None:
+            await link.connection.close()
 
     async def _send(self, messages: Sequence[Outgoing], indices: Iterable[int]) -> dict[int, Outcome]:
         """Publishes these; returns what became of those that were not taken."""
@@ -167,15 +167,15 @@ class AmqpPlatformRelay:
             channel.publish(topology.COMMANDS, message.agent, message.body, done, seconds=left)
         return await window.failures(indices)
 
-    async def _connected(self) -> _Session:
+    async def _connected(self) -> _Link:
         try:
             async with asyncio.timeout(self._patience), self._changed:
-                await self._changed.wait_for(lambda: self._session is not None or self._closed)
+                await self._changed.wait_for(lambda: self._link is not None or self._closed)
         except TimeoutError:
             pass
-        if self._session is None:
+        if self._link is None:
             raise RelayUnavailable(f"{self._broker}: {'closed' if self._closed else 'not connected'}")
-        return self._session
+        return self._link
 
     @contextlib.asynccontextmanager
     async def _channel(self) -> AsyncIterator[Channel]:
@@ -186,33 +186,33 @@ class AmqpPlatformRelay:
         finally:
             channel.close()
 
-    async def _use(self, session: _Session) -> None:
+    async def _use(self, link: _Link) -> None:
         if self._consuming:
-            await self._consume(session)
-        self._session = session
+            await self._consume(link)
+        self._link = link
         async with self._changed:
             self._changed.notify_all()
 
-    async def _consume(self, session: _Session) -> None:
+    async def _consume(self, link: _Link) -> None:
         try:
-            channel = await session.connection.channel(prefetch=self._prefetch)
-            session.watch(channel)
+            channel = await link.connection.channel(prefetch=self._prefetch)
+            link.watch(channel)
             self._arrivals.follow(channel)
             for queue, kind in topology.SHARED_QUEUES.items():
                 await channel.consume(queue, functools.partial(self._arrivals.arrived, kind))
         except RelayError as error:  # the keeper comes again
             log.warning("not receiving: %s", error)
-            await session.connection.close()
+            await link.connection.close()
 
-    async def _keep(self, session: _Session) -> None:
+    async def _keep(self, link: _Link) -> None:
         """Waits for each connection's end and makes the next one."""
         loop = asyncio.get_running_loop()
         backoff = self._backoff()
         while True:
             began = loop.time()
-            reason = await session.ended
-            self._session = None
-            await session.connection.close()
+            reason = await link.ended
+            self._link = None
+            await link.connection.close()
             if loop.time() - began > _STEADY:
                 backoff.reset()
             while True:
@@ -220,7 +220,7 @@ class AmqpPlatformRelay:
                 log.warning("no relay, next attempt in %.1f s: %s", delay, reason)
                 await asyncio.sleep(delay)
                 try:
-                    session = await _Session.open(self._broker)
+                    link = await _Link.open(self._broker)
                     break
                 except RelayError as error:
                     reason = error
@@ -228,10 +228,10 @@ class AmqpPlatformRelay:
                     log.exception("%s: not foreseen", self._broker)
                     reason = RelayUnavailable(f"{self._broker}: {error!r:.200}")
             log.info("%s: connected again", self._broker)
-            await self._use(session)
+            await self._use(link)
 
 
-class _Session:
+class _Link:
     """One connection with its publishing channel. If one of its channels ends, all of it has to be made anew."""
 
     def __init__(self, connection: AmqpConnection, publisher: Channel) -> None:
@@ -242,7 +242,7 @@ class _Session:
         self.watch(publisher)
 
     @classmethod
-    async def open(cls, broker: Broker) -> _Session:
+    async def open(cls, broker: Broker) -> _Link:
         connection = await AmqpConnection.open(broker)
         try:
             await _make_shared(connection)

@@ -22,7 +22,7 @@ from mig_core.domain.messages import Kind
 from mig_core.domain.result import read_answer
 from mig_core.errors import InvalidDocument, SignatureInvalid
 from mig_core.identity import verify_agent
-from mig_core.scheduler.steady import until_done
+from mig_core.scheduler.loops import until_done
 from mig_core.store.rows import Recording
 
 if TYPE_CHECKING:

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 
 from mig_core.scheduler.collector import Collector
 from mig_core.scheduler.fanout import FanOut, Outbox
+from mig_core.scheduler.loops import regularly, until_done, whenever_woken
 from mig_core.scheduler.periodic import Periodic
-from mig_core.scheduler.steady import regularly, until_done, whenever_woken
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -1,5 +1,5 @@
 """The agent's dealings with the platform.
 
 ``facts`` is what it says about itself, ``enrolment`` introduces it, ``heartbeat`` says that it
-lives, ``gate`` opens the relay and knows when to try again.
+lives, ``connector`` opens the relay and knows when to try again.
 """

@@ -106,7 +106,7 @@ def auditd(folder: Path, line: str) -> Iterator[int]:
     os.chmod(folder / "auditd.conf", 0o640)
     process = subprocess.Popen(["auditd", "-n", "-c", str(folder)], stderr=subprocess.DEVNULL)
     asked = kernel.Kernel()
-    made, _note = rule_line.read(line, rule_fields.Accounts())
+    made, _note = rule_line.read(line, rule_fields.AccountNumbers())
     assert made is not None
     try:
         while asked.status().pid != process.pid:

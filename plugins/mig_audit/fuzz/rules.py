@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 
 from mig_audit import rule, ruleset
-from mig_audit.rule_fields import AnyAccounts
+from mig_audit.rule_fields import AnyAccount
 from mig_core.errors import ConfigurationError
 
 LINES = """\
@@ -53,12 +53,12 @@ def check(data: bytes) -> None:
         AssertionError: something does not hold that the module promises.
     """
     try:
-        found = ruleset.read_text(data, AnyAccounts(), source="rules")
+        found = ruleset.read_text(data, AnyAccount(), source="rules")
     except ConfigurationError as error:
         assert error.source == "rules", "an error does not name its file"
         assert error.problem, "an error does not say what is wrong"
         return
-    assert ruleset.read_text(data, AnyAccounts(), source="rules") == found
+    assert ruleset.read_text(data, AnyAccount(), source="rules") == found
     for one in found.rules:
         for directory in (False, True):
             packed = one.pack(directory=directory)

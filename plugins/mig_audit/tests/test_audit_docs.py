@@ -70,10 +70,10 @@ def test_the_manual_explains_every_counter_of_losses() -> None:
 
 
 def test_the_manuals_json_rules_are_accepted(tmp_path: Path) -> None:
-    from mig_audit.rule_fields import AnyAccounts
+    from mig_audit.rule_fields import AnyAccount
     from mig_audit.ruleset import read_text
 
     text = re.search(r"`(\{\"audit_rules.*?\]\})`", MANUAL, re.DOTALL)
 
     assert text is not None
-    assert len(read_text(text[1].encode(), AnyAccounts(), source="manual").rules) == 2
+    assert len(read_text(text[1].encode(), AnyAccount(), source="manual").rules) == 2

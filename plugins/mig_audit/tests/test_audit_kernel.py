@@ -64,7 +64,7 @@ def commands(service: Any, key: str = "mig-test-exec") -> list[list[str]]:
 
 
 def load(asked: Kernel, line: str) -> bytes:
-    made, _note = rule_line.read(line, rule_fields.Accounts())
+    made, _note = rule_line.read(line, rule_fields.AccountNumbers())
     assert made is not None
     packed = made.pack()
     asked.add(packed, line)

@@ -98,7 +98,7 @@ def encoded(message: nlmsg, kind: int, flags: int, sequence: int) -> bytes:
 
 
 def packed(line: str) -> bytes:
-    made, _note = rule_line.read(line, rule_fields.Accounts())
+    made, _note = rule_line.read(line, rule_fields.AccountNumbers())
     assert made is not None
     return made.pack()
 

@@ -45,7 +45,7 @@ AS_AUDITCTL_LOADS_THEM = [
 
 
 def read(line: str) -> rule.Rule:
-    made, _note = rule_line.read(line, rule_fields.Accounts())
+    made, _note = rule_line.read(line, rule_fields.AccountNumbers())
     assert made is not None
     return made
 
@@ -114,7 +114,9 @@ def test_what_the_kernel_lists_is_what_was_packed(audit_kernel: Kernel) -> None:
 )
 def test_a_faulty_rule_is_refused_with_the_reason(line: str, problem: str) -> None:
     with pytest.raises(ConfigurationError) as caught:
-        ruleset.read_lines([WALK_THROUGH[0], line], rule_fields.Accounts(), source="", key="persistent.audit.rules[{}]")
+        ruleset.read_lines(
+            [WALK_THROUGH[0], line], rule_fields.AccountNumbers(), source="", key="persistent.audit.rules[{}]"
+        )
 
     assert caught.value.key == "persistent.audit.rules[1]"
     assert problem in caught.value.problem
@@ -123,7 +125,7 @@ def test_a_faulty_rule_is_refused_with_the_reason(line: str, problem: str) -> No
 def test_what_changes_all_of_auditing_is_left_out_and_said() -> None:
     lines = ["# comment", "", "-D", "-b 8192", "-f 1", "-i", *WALK_THROUGH, "-e 2"]
 
-    found = ruleset.read_text("\n".join(lines).encode(), rule_fields.Accounts(), source="audit.rules")
+    found = ruleset.read_text("\n".join(lines).encode(), rule_fields.AccountNumbers(), source="audit.rules")
 
     assert len(found.rules) == len(WALK_THROUGH)
     assert [note.split(" is ")[0] for note in found.notes] == ["-D", "-b 8192", "-f 1", "-e 2"]
@@ -152,7 +154,7 @@ JSON_RULES = {
 
 
 def from_json(document: object) -> ruleset.RuleSet:
-    return ruleset.read_text(json.dumps(document).encode(), rule_fields.Accounts(), source="rules.json")
+    return ruleset.read_text(json.dumps(document).encode(), rule_fields.AccountNumbers(), source="rules.json")
 
 
 def test_the_originals_json_means_the_same_rules() -> None:
@@ -212,7 +214,7 @@ WORDS = st.sampled_from(["-a", "always,exit", "-F", "uid=0", "-S", "execve", "-w
 @given(st.text(max_size=80) | st.lists(WORDS | st.text(max_size=8), max_size=8).map(" ".join))
 def test_any_line_gives_a_rule_that_packs_or_a_reason(line: str) -> None:
     try:
-        made, _note = rule_line.read(line, rule_fields.AnyAccounts())
+        made, _note = rule_line.read(line, rule_fields.AnyAccount())
     except ValueError as error:
         assert str(error)
     else:
@@ -222,6 +224,6 @@ def test_any_line_gives_a_rule_that_packs_or_a_reason(line: str) -> None:
 @given(st.binary(max_size=200) | st.binary(max_size=60).map(lambda tail: b'{"audit_rules":[' + tail))
 def test_any_file_gives_rules_or_a_configuration_error(raw: bytes) -> None:
     try:
-        ruleset.read_text(raw, rule_fields.AnyAccounts(), source="rules")
+        ruleset.read_text(raw, rule_fields.AnyAccount(), source="rules")
     except ConfigurationError as error:
         assert error.source == "rules"

@@ -149,7 +149,7 @@ def main(target: str) -> None:
 
 def _record(asked: kernel.Kernel, opened, path: str, activity: Callable[[str], None], lines: list[str]) -> None:  # type: ignore[no-untyped-def]  # a socket
     with tempfile.TemporaryDirectory(prefix="recorded-", dir="/var/tmp") as folder:
-        rules = [rule_line.read(line.format(folder=folder), rule_fields.Accounts())[0] for line in lines]
+        rules = [rule_line.read(line.format(folder=folder), rule_fields.AccountNumbers())[0] for line in lines]
         packed = [one.pack(directory=bool(one.watched)) for one in rules if one is not None]
         for one in packed:
             asked.add(one, "add")

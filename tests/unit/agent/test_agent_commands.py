@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, cast
 
 import pytest
 
-from mig_core.agent.commands import NO_ACTION, Books, Commands
+from mig_core.agent.commands import NO_ACTION, Commands, Records
 from mig_core.agent.counters import Counters
 from mig_core.agent.records.journal import Journal
 from mig_core.agent.records.ledger import Ledger, read_ledger
@@ -68,10 +68,10 @@ class SpoolOnFullDisk(Spool):
 class Agent:
     commands: Commands
     authority: Authority
-    books: Books
+    records: Records
 
     def answer(self) -> Answer:
-        spooled = self.books.spool.first(timeout=0)
+        spooled = self.records.spool.first(timeout=0)
         assert spooled is not None
         envelope = read_envelope(spooled.read(), expected_type=envelopes.RESULT, max_bytes=envelopes.MAX_RESULT_BYTES)
         verify_agent(envelope, KEY.public_key)
@@ -81,7 +81,7 @@ class Agent:
 @pytest.fixture
 def make_agent(tmp_path: Path) -> Callable[..., Agent]:
     def make(spool: type[Spool] = Spool) -> Agent:
-        books = Books(
+        records = Records(
             journal=Journal(tmp_path / "journal", now=NOW),
             spool=spool(tmp_path / "spool", max_bytes=1 << 20),
             ledger=Ledger(tmp_path / "ledger", now=NOW),
@@ -94,11 +94,11 @@ def make_agent(tmp_path: Path) -> Callable[..., Agent]:
             authority=authority,
             executor=nothing,
             facts=nothing,
-            books=books,
+            records=records,
             clock=lambda: NOW,
             disk_retry_seconds=0.01,
         )
-        return Agent(commands, authority, books)
+        return Agent(commands, authority, records)
 
     return make
 
@@ -139,7 +139,7 @@ def test_an_answer_waits_for_a_disk_that_is_full_for_a_while(make_agent: Callabl
 
     assert agent.answer().state is CommandState.REFUSED
     assert acknowledged == [True]
-    assert agent.books.counters.snapshot()["disk_errors"] == 3
+    assert agent.records.counters.snapshot()["disk_errors"] == 3
 
 
 def test_a_fault_of_the_agents_own_is_an_answer_too(make_agent: Callable[..., Agent]) -> None:
@@ -169,7 +169,7 @@ def test_a_delivery_repeated_while_it_is_handled_is_acknowledged_when_the_first_
     worker.join(10)
 
     assert acknowledged == ["first", "second"]
-    assert len(agent.books.spool) == 1
+    assert len(agent.records.spool) == 1
 
 
 def test_nothing_is_answered_or_acknowledged_once_the_agent_stops(make_agent: Callable[..., Agent]) -> None:
@@ -178,13 +178,13 @@ def test_nothing_is_answered_or_acknowledged_once_the_agent_stops(make_agent: Ca
 
     agent.commands.handle(message(), lambda: pytest.fail("acknowledged"))
 
-    assert len(agent.books.spool) == 0
+    assert len(agent.records.spool) == 0
 
 
 def test_an_answer_in_the_spool_counts_as_finished_after_a_crash(make_agent: Callable[..., Agent]) -> None:
     agent = make_agent()
-    agent.books.journal.start(COMMAND, cast("Any", ACTION), NOW.replace(hour=13), now=NOW)
-    agent.books.spool.offer(agent.books.spool.store(COMMAND, b"signed"))
+    agent.records.journal.start(COMMAND, cast("Any", ACTION), NOW.replace(hour=13), now=NOW)
+    agent.records.spool.offer(agent.records.spool.store(COMMAND, b"signed"))
     acknowledged: list[bool] = []
 
     agent.commands.recover()
@@ -192,4 +192,4 @@ def test_an_answer_in_the_spool_counts_as_finished_after_a_crash(make_agent: Cal
 
     assert acknowledged == [True]
     assert not agent.authority.asked.is_set()
-    assert len(agent.books.spool) == 1
+    assert len(agent.records.spool) == 1

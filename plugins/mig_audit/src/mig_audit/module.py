@@ -65,9 +65,9 @@ class AuditModule(PersistentModule[None]):
             ConfigurationError: names the key's path.
         """
         from mig_audit import settings
-        from mig_audit.rule_fields import AnyAccounts
+        from mig_audit.rule_fields import AnyAccount
 
-        settings.rules_of(settings.read(config), AnyAccounts(), with_file=False)
+        settings.rules_of(settings.read(config), AnyAccount(), with_file=False)
 
     def serve(self, service: Service) -> None:
         """Watches until the agent says stop.

@@ -1,6 +1,6 @@
 """One audit rule, and its wire form: struct audit_rule_data of ``linux/audit.h``.
 
-Made by ``rule_line`` and ``rule_json``; loaded and removed by ``session``.
+Made by ``rule_line`` and ``rule_json``; loaded and removed by ``registration``.
 """
 
 from __future__ import annotations

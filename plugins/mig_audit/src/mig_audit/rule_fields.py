@@ -58,7 +58,7 @@ COMPARISONS = {frozenset(pair.split("-")): number for number, pair in enumerate(
 _NUMBER = re.compile(r"-?(0[xX][0-9a-fA-F]{1,16}|[0-9]{1,20})")
 
 
-class Accounts:
+class AccountNumbers:
     """Turns names of users and groups in rules into numbers, on the machine it runs on."""
 
     def user(self, name: str) -> int:
@@ -80,7 +80,7 @@ class Accounts:
             raise ValueError(f"names the unknown group {name!r:.60}") from None
 
 
-class AnyAccounts(Accounts):
+class AnyAccount(AccountNumbers):
     """Takes every name: for checking rules where their users need not exist."""
 
     def user(self, name: str) -> int:
@@ -92,7 +92,7 @@ class AnyAccounts(Accounts):
         return 0
 
 
-def read(name: str, operator: str, text: str, accounts: Accounts, *, filter_: int) -> rule.Field:
+def read(name: str, operator: str, text: str, accounts: AccountNumbers, *, filter_: int) -> rule.Field:
     """A condition.
 
     Args:
@@ -169,7 +169,7 @@ def key(text: str) -> str:
     return text
 
 
-def _value(name: str, text: str, accounts: Accounts) -> int | str:
+def _value(name: str, text: str, accounts: AccountNumbers) -> int | str:
     readers: dict[str, Callable[[str], int | str]] = {
         "arch": _arch, "msgtype": _type, "exit": _exit, "success": _success, "perm": permissions, "key": key,
         "filetype": _choice(FILE_TYPES), "fstype": _choice(FILE_SYSTEMS), "saddr_fam": _family,

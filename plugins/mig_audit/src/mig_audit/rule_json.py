@@ -20,7 +20,7 @@ _WHOLE = ("delete", "enable", "buffer", "rate")
 """Keys of the whole file that the original read and did not obey; nor do we."""
 
 
-def read(document: Members, accounts: rule_fields.Accounts) -> tuple[list[rule.Rule], list[str]]:
+def read(document: Members, accounts: rule_fields.AccountNumbers) -> tuple[list[rule.Rule], list[str]]:
     """The rules, and notes on what of the file is not obeyed.
 
     Raises:
@@ -58,7 +58,7 @@ def _file_rule(one: Members) -> rule.Rule:
     return rule.Rule(text, rule.FILTERS["exit"], rule.ACTIONS["always"], tuple(fields), watched=path, required=required)
 
 
-def _syscall_rule(one: Members, accounts: rule_fields.Accounts) -> rule.Rule:
+def _syscall_rule(one: Members, accounts: rule_fields.AccountNumbers) -> rule.Rule:
     names = one.texts("syscalls", maximum=2000, max_length=64)
     words = one.texts("actions", maximum=8, max_length=32)
     filter_, action = _place(words)

@@ -21,7 +21,7 @@ _QUIET = {"-i", "-c"}
 
 @dataclass(slots=True)
 class _Draft:
-    accounts: rule_fields.Accounts
+    accounts: rule_fields.AccountNumbers
     where: tuple[int, int, bool] | None = None
     watched: str = ""
     permissions: int = 0
@@ -32,7 +32,7 @@ class _Draft:
     arch: str = ""
 
 
-def read(text: str, accounts: rule_fields.Accounts) -> tuple[rule.Rule | None, str]:
+def read(text: str, accounts: rule_fields.AccountNumbers) -> tuple[rule.Rule | None, str]:
     """The rule in a line, if it holds one, and a note on what of it is not obeyed.
 
     Raises:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from mig_audit.rule import Rule
-    from mig_audit.rule_fields import Accounts
+    from mig_audit.rule_fields import AccountNumbers
 
 MAX_FILE = 4 << 20
 
@@ -29,7 +29,7 @@ class RuleSet:
         return RuleSet(self.rules + other.rules, self.notes + other.notes)
 
 
-def read_lines(lines: Iterable[str], accounts: Accounts, *, source: str, key: str) -> RuleSet:
+def read_lines(lines: Iterable[str], accounts: AccountNumbers, *, source: str, key: str) -> RuleSet:
     """The rules in auditctl's syntax.
 
     Args:
@@ -55,7 +55,7 @@ def read_lines(lines: Iterable[str], accounts: Accounts, *, source: str, key: st
     return RuleSet(tuple(rules), tuple(notes))
 
 
-def read_file(path: str, accounts: Accounts, *, key: str) -> RuleSet:
+def read_file(path: str, accounts: AccountNumbers, *, key: str) -> RuleSet:
     """The rules in a file, in either syntax: JSON begins with a brace.
 
     Raises:
@@ -71,7 +71,7 @@ def read_file(path: str, accounts: Accounts, *, key: str) -> RuleSet:
     return read_text(raw, accounts, source=path)
 
 
-def read_text(raw: bytes, accounts: Accounts, *, source: str) -> RuleSet:
+def read_text(raw: bytes, accounts: AccountNumbers, *, source: str) -> RuleSet:
     """The rules in a file's contents.
 
     Raises:

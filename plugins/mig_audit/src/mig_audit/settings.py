@@ -12,7 +12,7 @@ from mig_core.errors import ConfigurationError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from mig_audit.rule_fields import Accounts
+    from mig_audit.rule_fields import AccountNumbers
     from mig_audit.ruleset import RuleSet
     from mig_core.domain.document import JSON
 
@@ -75,7 +75,7 @@ def read(config: Mapping[str, JSON]) -> Settings:
     return Settings(**values)  # type: ignore[arg-type]  # _value has checked each one's type
 
 
-def rules_of(settings: Settings, accounts: Accounts, *, with_file: bool) -> RuleSet:
+def rules_of(settings: Settings, accounts: AccountNumbers, *, with_file: bool) -> RuleSet:
     """The rules.
 
     Args:

@@ -1,4 +1,4 @@
-"""A running watch: session, reader, assembly, events and losses put together. The composition root of ``serve``.
+"""A running watch: registration, reader, assembly, events and losses put together. The composition root of ``serve``.
 
 Two threads: the reader (see there) and this one, which makes events and hands them to the agent. While the agent takes
 none, this one waits and the queue between them fills; what does not fit is counted.
@@ -21,8 +21,8 @@ from mig_audit.losses import Losses
 from mig_audit.netlink import unpack
 from mig_audit.note import Notebook, Position
 from mig_audit.reader import Queue, Reader
-from mig_audit.rule_fields import Accounts as RuleAccounts
-from mig_audit.session import Session
+from mig_audit.registration import Registration
+from mig_audit.rule_fields import AccountNumbers
 from mig_core.domain.result import ModuleResult
 from mig_core.errors import MigError
 
@@ -51,7 +51,7 @@ class Watch:
         """
         self._service = service
         self._settings = settings_.read(service.config)
-        rules = settings_.rules_of(self._settings, RuleAccounts(), with_file=True)
+        rules = settings_.rules_of(self._settings, AccountNumbers(), with_file=True)
         for note in rules.notes:
             service.log(logging.INFO, f"rules: {note}")
         self._rules = rules.rules
@@ -61,7 +61,7 @@ class Watch:
         groups = Groups(time.monotonic) if self._settings.containers else None
         self._events = Events(Accounts(time.monotonic), groups, include_raw=self._settings.include_raw)
         self._assembly = Assembly(self._emit, self._see)
-        self._session: Session
+        self._registration: Registration
         self._position: Position
         self._counted = {"events": 0, "records": 0}
         self._ticks = 0
@@ -89,14 +89,14 @@ class Watch:
 
     def status(self) -> dict[str, JSON]:
         """The counters, for the heartbeat and for questions."""
-        session, kernel = self._session, self._session.status
+        registration, kernel = self._registration, self._registration.status
         return {
-            "mode": session.mode,
+            "mode": registration.mode,
             "enabled": None if kernel is None else kernel.enabled,
-            "rules_wanted": session.count.wanted,
-            "rules_loaded": session.count.loaded,
-            "rules_refused": session.count.refused,
-            "rules_foreign": session.count.foreign,
+            "rules_wanted": registration.count.wanted,
+            "rules_loaded": registration.count.loaded,
+            "rules_refused": registration.count.refused,
+            "rules_foreign": registration.count.foreign,
             "events": self._counted["events"],
             "records": self._counted["records"],
             "lost": self._losses.total.to_json(),
@@ -107,23 +107,23 @@ class Watch:
         }
 
     def _watch(self) -> bool:
-        """One session; whether to begin another."""
-        session = self._session = Session(self._settings, self._rules, self._notebook, self._service.log)
+        """One registration; whether to begin another."""
+        registration = self._registration = Registration(self._settings, self._rules, self._notebook, self._service.log)
         try:
-            session.open()
+            registration.open()
         except BaseException:
-            session.end()
+            registration.end()
             raise
         self._service.log(
             logging.INFO,
-            f"watching: {session.mode}, {session.count.loaded} of {session.count.wanted} rules loaded, "
-            f"{session.count.foreign} rules of others",
+            f"watching: {registration.mode}, {registration.count.loaded} of {registration.count.wanted} rules loaded, "
+            f"{registration.count.foreign} rules of others",
         )
         if not self._answering:
             self._answering = True
             self._service.answer_with(lambda _raw: self._answer())
-        reader = Reader(session.events, self._queue)
-        self._hand_over(session)
+        reader = Reader(registration.events, self._queue)
+        self._hand_over(registration)
         reader.start()
         try:
             while True:
@@ -139,15 +139,15 @@ class Watch:
                     self._losses.total.ownership += 1
                     self._service.log(logging.WARNING, "the kernel had dropped this module as its audit daemon")
                     reader.stop()
-                    reader = Reader(session.events, self._queue)
-                    verdict = "" if session.reclaim() else "changed"
-                    self._hand_over(session)
+                    reader = Reader(registration.events, self._queue)
+                    verdict = "" if registration.reclaim() else "changed"
+                    self._hand_over(registration)
                     reader.start()
                 if verdict == "changed":
                     self._service.log(logging.WARNING, "another audit daemon came or went: opening anew")
                     return True
         finally:
-            session.close()
+            registration.close()
             time.sleep(LAST_RECORDS)
             reader.stop()
             while self._queue.size():
@@ -155,12 +155,12 @@ class Watch:
             self._assembly.flush()
             self._keep(ending=True)
             self._tell(report=True)
-            session.end()
+            registration.end()
 
-    def _hand_over(self, session: Session) -> None:
-        """Events that came while the session spoke with the kernel on their socket."""
-        messages = [unpack(one) for one in session.early]
-        session.early.clear()
+    def _hand_over(self, registration: Registration) -> None:
+        """Events that came while the registration spoke with the kernel on their socket."""
+        messages = [unpack(one) for one in registration.early]
+        registration.early.clear()
         batch = [(one.type, one.payload.decode("utf-8", "backslashreplace")) for one in messages if one is not None]
         self._queue.put(batch)
 
@@ -205,7 +205,7 @@ class Watch:
         while not self._service.alert(event, timeout=TICK):
             if self._service.stopping.is_set():
                 return False
-            self._session.check()  # what it says is said again at the next tick; here only the counters matter
+            self._registration.check()  # what it says is said again at the next tick; here only the counters matter
             self._count()
             self._report()
         return True
@@ -214,11 +214,11 @@ class Watch:
         self._next_tick = time.monotonic() + TICK
         self._ticks += 1
         if self._ticks % REFRESH == 0:
-            loaded = self._session.count.loaded
-            self._session.refresh()
-            if self._session.count.loaded < loaded:
+            loaded = self._registration.count.loaded
+            self._registration.refresh()
+            if self._registration.count.loaded < loaded:
                 self._service.log(logging.WARNING, "someone else has removed rules of ours")
-        verdict = self._session.check()
+        verdict = self._registration.check()
         self._tell(report=True)
         return verdict
 
@@ -235,8 +235,8 @@ class Watch:
 
     def _count(self) -> None:
         losses = self._losses
-        if self._session.status is not None:
-            losses.kernel(self._session.status.lost)
+        if self._registration.status is not None:
+            losses.kernel(self._registration.status.lost)
         losses.total.queue_records, losses.total.overruns = self._queue.dropped, self._queue.overruns
 
     def _report(self) -> None:

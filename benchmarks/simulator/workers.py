@@ -21,11 +21,11 @@ _PATIENCE = 10.0
 _SUMS = ("enrolled", "listening", "received", "answered", "broken")
 
 
-class CrewError(Exception):
+class WorkersFailed(Exception):
     """A worker did not do what it should; says what it complained about."""
 
 
-class Crew:
+class Workers:
     """Starts workers and ends them. Use as a context manager.
 
     Args:
@@ -78,7 +78,7 @@ class Crew:
         """The workers' sums, once all of them have said ``event``.
 
         Raises:
-            CrewError: not in time, or a worker has ended.
+            WorkersFailed: not in time, or a worker has ended.
         """
         deadline = time.monotonic() + seconds
         said: dict[int, dict[str, Any]] = {}
@@ -89,12 +89,14 @@ class Crew:
             while len(said) < len(self._processes):
                 ready = selector.select(max(0.0, deadline - time.monotonic()))
                 if not ready:
-                    raise CrewError(f"the simulated agents were not {event} within {seconds:.0f} s; see {self._log}")
+                    raise WorkersFailed(
+                        f"the simulated agents were not {event} within {seconds:.0f} s; see {self._log}"
+                    )
                 for key, _ in ready:
                     process = key.data
                     line = process.stdout.readline()
                     if not line:
-                        raise CrewError(f"a worker has ended; see {self._log}")
+                        raise WorkersFailed(f"a worker has ended; see {self._log}")
                     document = json.loads(line)
                     if document["event"] == event:
                         said[process.pid] = document

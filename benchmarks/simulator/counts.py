@@ -8,7 +8,7 @@ _COMPLAINTS = 5
 
 
 @dataclass(slots=True)
-class Tally:
+class Counts:
     """Sums over the agents of one process."""
 
     enrolled: int = 0

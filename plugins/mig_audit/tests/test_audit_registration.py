@@ -1,4 +1,4 @@
-"""The hold on the kernel when others want it too, on the real kernel."""
+"""The registration with the kernel when others want it too, on the real kernel."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 
 from mig_audit import netlink, rule_fields, rule_line
 from mig_audit.note import Notebook
-from mig_audit.session import Session
+from mig_audit.registration import Registration
 from mig_audit.settings import Settings
 
 if TYPE_CHECKING:
@@ -32,17 +32,19 @@ sys.stdin.read()
 
 
 @pytest.fixture
-def session(audit_kernel: Kernel, tmp_path: Path) -> Iterator[Session]:
-    rule, _note = rule_line.read("-a always,exit -F arch=b64 -S acct -k ours", rule_fields.Accounts())
+def registration(audit_kernel: Kernel, tmp_path: Path) -> Iterator[Registration]:
+    rule, _note = rule_line.read("-a always,exit -F arch=b64 -S acct -k ours", rule_fields.AccountNumbers())
     assert rule is not None
-    opened = Session(Settings(), [rule], Notebook(tmp_path), lambda _level, _text: None)
+    opened = Registration(Settings(), [rule], Notebook(tmp_path), lambda _level, _text: None)
     opened.open()
     yield opened
     opened.close()
     opened.end()
 
 
-def test_a_daemon_that_was_faster_keeps_auditing_and_its_settings(audit_kernel: Kernel, session: Session) -> None:
+def test_a_daemon_that_was_faster_keeps_auditing_and_its_settings(
+    audit_kernel: Kernel, registration: Registration
+) -> None:
     audit_kernel.change(netlink.Status(mask=netlink.PID), "as if the kernel had dropped us")
     with subprocess.Popen(
         [sys.executable, "-c", DAEMON],
@@ -54,8 +56,8 @@ def test_a_daemon_that_was_faster_keeps_auditing_and_its_settings(audit_kernel: 
         assert other.stdout.readline() == b"ready\n"
         theirs = audit_kernel.status()
 
-        reclaimed = session.reclaim()
-        session.close()
+        reclaimed = registration.reclaim()
+        registration.close()
 
         after = audit_kernel.status()
         other.kill()
@@ -66,14 +68,14 @@ def test_a_daemon_that_was_faster_keeps_auditing_and_its_settings(audit_kernel: 
 
 
 def test_a_daemon_that_was_dropped_registers_again_and_gives_everything_back(
-    audit_kernel: Kernel, session: Session
+    audit_kernel: Kernel, registration: Registration
 ) -> None:
     audit_kernel.change(netlink.Status(mask=netlink.PID), "as if the kernel had dropped us")
 
-    dropped = session.check()
-    reclaimed = session.reclaim()
+    dropped = registration.check()
+    reclaimed = registration.reclaim()
     during = audit_kernel.status()
-    session.close()
+    registration.close()
 
     after = audit_kernel.status()
     assert (dropped, reclaimed) == ("dropped", True)

@@ -61,7 +61,7 @@ class ApiTransport:
                 self._transport.close()
 
 
-class PlatformGate:
+class PlatformConnector:
     """Opens the relay with the login that enrolment gives."""
 
     def __init__(
@@ -80,7 +80,7 @@ class PlatformGate:
         self._interrupt = interrupt
 
     def open(self, wait: Callable[[float], bool]) -> AgentRelay | None:
-        """See :class:`mig_core.agent.service.Gate`."""
+        """See :class:`mig_core.agent.service.Connector`."""
         token = self._enroller.saved_token() or self._enroller.enrol(wait)
         if not token:
             return None
@@ -97,9 +97,9 @@ class PlatformGate:
         )
 
     def denied(self) -> None:
-        """See :class:`mig_core.agent.service.Gate`."""
+        """See :class:`mig_core.agent.service.Connector`."""
         self._enroller.forget_token()
 
     def close(self) -> None:
-        """See :class:`mig_core.agent.service.Gate`."""
+        """See :class:`mig_core.agent.service.Connector`."""
         self._interrupt()

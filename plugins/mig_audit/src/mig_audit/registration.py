@@ -1,4 +1,4 @@
-"""The module's hold on the kernel's audit subsystem: taken, watched over, given back as it was found.
+"""The module's registration with the kernel's audit subsystem: made, watched over, given back as it was found.
 
 As the audit daemon (unicast) when no other is registered: then it loads rules, switches auditing on, and takes care
 that the kernel never makes a program wait for it (``backlog_wait_time`` 0). Beside another daemon it only listens to
@@ -49,8 +49,8 @@ class RuleCount:
     refused: int = 0
 
 
-class Session:
-    """One hold. Used by one thread."""
+class Registration:
+    """One registration, as the audit daemon or as a listener. Used by one thread."""
 
     def __init__(self, settings: Settings, rules: Sequence[Rule], notebook: Notebook, log: Callable[[int, str], None]):
         """Prepares; :meth:`open` begins."""
@@ -70,7 +70,7 @@ class Session:
         """The kernel's last answer; None when we may not ask."""
 
     def open(self) -> None:
-        """Takes hold.
+        """Registers.
 
         Raises:
             KernelRefused: no right, or another daemon is registered and ``multicast`` is ``never``.
@@ -111,7 +111,7 @@ class Session:
 
         Returns:
             Empty when all is well; ``dropped`` when the kernel no longer has us as its audit daemon and has no other:
-            :meth:`reclaim` is due; ``changed`` when the session must be opened anew, because another daemon came or
+            :meth:`reclaim` is due; ``changed`` when another registration is needed, because another daemon came or
             went.
         """
         if self.status is None:
