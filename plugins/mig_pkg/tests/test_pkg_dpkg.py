@@ -97,6 +97,43 @@ def test_updates_that_dpkg_has_not_merged_yet_count(write: Any, ask: Any, tmp_pa
     assert [(row["name"], row["version"]) for row in said.rows] == [("a", "2.0-1")]
 
 
+@pytest.mark.parametrize("second", [("deinstall ok config-files", "0.9"), ("install ok installed", "2.0")])
+def test_a_repeated_record_hides_nothing_and_is_said(
+    second: tuple[str, str], write: Any, ask: Any, tmp_path: pathlib.Path
+) -> None:
+    write("/var/lib/dpkg/status", record("evil") + record("evil", *second))
+
+    said = ask("^evil$", root=str(tmp_path))
+
+    assert "1.0-1" in [row["version"] for row in said.rows]
+    assert said.reasons == {"package recorded twice": 1}
+
+
+def test_repetitions_that_dpkg_takes_are_taken_as_it_does(write: Any, ask: Any, tmp_path: pathlib.Path) -> None:
+    same = "Multi-Arch: same\n"
+    write(
+        "/var/lib/dpkg/status",
+        record("lib", extra=same)
+        + record("lib", version="2.0", extra=same)
+        + record("late", "purge ok not-installed", "")
+        + record("late", version="3.0"),
+    )
+
+    said = ask(".", root=str(tmp_path))
+
+    assert [(row["name"], row["version"]) for row in said.rows] == [("late", "3.0"), ("lib:amd64", "2.0")]
+    assert said.complete
+
+
+def test_a_status_that_dpkg_refuses_is_a_row_and_is_said(write: Any, ask: Any, tmp_path: pathlib.Path) -> None:
+    write("/var/lib/dpkg/status", record("old", "install hold-reinstreq installed"))
+
+    said = ask(".", root=str(tmp_path))
+
+    assert said.names == ["old"]
+    assert said.reasons == {"record not understood": 1}
+
+
 def test_a_record_in_unusual_writing_is_understood(write: Any, ask: Any, tmp_path: pathlib.Path) -> None:
     write(
         "/var/lib/dpkg/status",

@@ -34,7 +34,8 @@ def test_no_parser_fails_on_any_bytes_and_none_lets_line_breaks_through(raw: byt
     found = [
         *status.packages("amd64"),
         apk._package(raw),
-        pacman._package(raw),
+        pacman._package("a-1-1", raw),
+        pacman._package(raw[:200].decode("utf-8", "replace"), b""),
         rpm._package(raw.replace(b"\n", b" ")),
         python_packages._package(raw, "/x/METADATA"),
         npm_packages._package(raw, "/x/package.json"),

@@ -59,9 +59,28 @@ def test_pacman_s_packages_are_read(configuration: str, write: Any, ask: Any, tm
 
     assert [list(row.values()) for row in said.rows] == [
         ["bash", "5.2-1", "pacman", "x86_64", "bash-base", "5.2-1"],
+        ["broken", "1-1", "pacman", ""],
         ["zlib", "1:1.3-2", "pacman", "x86_64", "zlib-base", "1:1.3-2"],
     ]
-    assert said.reasons == {"package database unreadable": 1}
+    assert said.complete
+
+
+def test_a_pacman_package_is_what_its_directory_is_called(write: Any, ask: Any, tmp_path: pathlib.Path) -> None:
+    write("/var/lib/pacman/local/foo-1.0-1/desc", desc("other", "2.0-1"))
+
+    assert [(row["name"], row["version"]) for row in ask(".", root=str(tmp_path)).rows] == [("foo", "1.0-1")]
+
+
+def test_both_of_apk_s_databases_are_read_and_one_behind_a_link_once(
+    write: Any, ask: Any, tmp_path: pathlib.Path
+) -> None:
+    write("/usr/lib/apk/db/installed", "P:musl\nV:1-r0\nA:x86_64\n\n")
+
+    (tmp_path / "lib").symlink_to("usr/lib")
+    assert ask(".", root=str(tmp_path)).names == ["musl"]
+    (tmp_path / "lib").unlink()
+    write("/lib/apk/db/installed", "P:older\nV:1-r0\nA:x86_64\n\n")
+    assert sorted(ask(".", root=str(tmp_path)).names) == ["musl", "older"]
 
 
 def test_a_type_that_was_named_and_is_not_there_is_booked(write: Any, ask: Any, tmp_path: pathlib.Path) -> None:

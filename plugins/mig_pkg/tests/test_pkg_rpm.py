@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
+import sqlite3
 import subprocess
 from typing import TYPE_CHECKING, Any
 
@@ -73,12 +75,90 @@ def test_a_database_without_its_program_is_not_a_clean_endpoint(
     ask: Any, write: Any, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PATH", str(tmp_path / "nothing"))
-    write("/var/lib/rpm/rpmdb.sqlite", "x")
+    write("/var/lib/rpm/Packages.db", "x")
 
     said = ask(".", root=str(tmp_path))
 
     assert said.reasons["package database unreadable"] == 1
     assert "needs the rpm program" in said.result.errors[0]
+
+
+def tree(root: pathlib.Path) -> dict[str, tuple[int, int]]:
+    """Every file below, with size and time of its last change."""
+    return {str(path): (path.stat().st_size, path.stat().st_mtime_ns) for path in root.rglob("*")}
+
+
+def test_a_mounted_system_is_read_without_the_program_and_left_as_it_was(
+    root: pathlib.Path, ask: Any, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path / "nothing"))
+    before = tree(root)
+
+    said = ask(".", root=str(root))
+
+    assert sorted(said.names) == ["alpha", "beta"]
+    assert said.complete
+    assert tree(root) == before
+
+
+def test_what_is_only_in_the_write_ahead_log_is_found(root: pathlib.Path, ask: Any, tmp_path: pathlib.Path) -> None:
+    place = tmp_path / "usr/lib/sysimage/rpm"
+    shutil.copytree(root / "var/lib/rpm", place)
+    with contextlib.closing(sqlite3.connect(place / "rpmdb.sqlite")) as open_elsewhere:
+        open_elsewhere.execute("PRAGMA journal_mode=WAL")
+        for number, header in open_elsewhere.execute("SELECT hnum, blob FROM Packages").fetchall():
+            changed = header.replace(b"alpha", b"omega")
+            open_elsewhere.execute("UPDATE Packages SET blob = ? WHERE hnum = ?", (changed, number))
+        open_elsewhere.commit()
+        before = tree(place)
+
+        said = ask("^(alpha|omega)$", root=str(tmp_path))
+
+        assert said.names == ["omega"]
+        assert tree(place) == before
+
+
+def test_a_database_that_this_rpm_cannot_read_is_said_and_left_alone(
+    ask: Any, write: Any, tmp_path: pathlib.Path
+) -> None:
+    if shutil.which("rpm") is None:
+        pytest.skip("rpm is not installed")
+    write("/usr/lib/sysimage/rpm/Packages.db", b"RpmP\0\0\0\0\1\0\0\0" + bytes(4084))
+    before = tree(tmp_path)
+
+    said = ask("^bash$", root=str(tmp_path))
+
+    assert said.reasons["package database unreadable"] == 1
+    assert "Packages.db" in said.result.errors[0]
+    assert tree(tmp_path) == before
+
+
+def test_two_databases_are_both_read_and_a_damaged_one_costs_only_itself(
+    root: pathlib.Path, ask: Any, write: Any, tmp_path: pathlib.Path
+) -> None:
+    shutil.copytree(root / "var/lib/rpm", tmp_path / "usr/share/rpm")
+    write("/var/lib/rpm/rpmdb.sqlite", "no database" * 100)
+
+    said = ask(".", root=str(tmp_path))
+
+    assert sorted(said.names) == ["alpha", "beta"]
+    assert said.reasons == {"package database unreadable": 1}
+
+
+def test_the_manifest_of_azure_linux_s_small_images_is_read(ask: Any, write: Any, tmp_path: pathlib.Path) -> None:
+    write(
+        "/var/lib/rpmmanifest/container-manifest-2",
+        "glibc\t2.38-8.azl3\t1727000000\t1726000000\tMicrosoft Corporation\t(none)\t11164472\tx86_64\t0\t"
+        "glibc-2.38-8.azl3.src.rpm\nopenssl\t3.3.2-1.azl3\t1\t1\tM\t1\t2\tx86_64\t1\topenssl-3.3.2-1.azl3.src.rpm\n",
+    )
+
+    said = ask(".", root=str(tmp_path))
+
+    assert [(row["name"], row["version"], row["source"]) for row in said.rows] == [
+        ("glibc", "2.38-8.azl3", "glibc"),
+        ("openssl", "1:3.3.2-1.azl3", "openssl"),
+    ]
+    assert said.complete
 
 
 @pytest.mark.parametrize("script", ["exit 3", "echo 'error: cannot open Packages' >&2", "kill -9 $$"])

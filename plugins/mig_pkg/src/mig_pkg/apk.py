@@ -1,7 +1,11 @@
-"""Source: apk (Alpine). Its installed database is a file of records with one-letter fields (apk-installed(5))."""
+"""Source: apk (Alpine). Its installed database is a file of records with one-letter fields (apk-installed(5)).
+
+Newer versions keep it below ``/usr``; where both places hold one, both are read.
+"""
 
 from __future__ import annotations
 
+import itertools
 from typing import TYPE_CHECKING
 
 from mig_pkg import tally as books
@@ -21,11 +25,11 @@ _FIELDS = {"P", "V", "A", "o"}
 
 
 def installed(site: Site) -> Iterator[Package] | None:
-    """The packages in the database's order; None when there is no apk here."""
-    database = next((path for path in DATABASES if site.tree.exists(path)), "")
-    if not database or not site.allows("apk"):
+    """The packages in the databases' order; None when there is no apk here."""
+    databases = site.tree.distinct(DATABASES)
+    if not databases or not site.allows("apk"):
         return None
-    return _read(site, database)
+    return itertools.chain.from_iterable(_read(site, database) for database in databases)
 
 
 def _read(site: Site, database: str) -> Iterator[Package]:

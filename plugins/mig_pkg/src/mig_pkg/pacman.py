@@ -1,4 +1,8 @@
-"""Source: pacman (Arch). Its local database is a directory for each package with a file ``desc`` in it."""
+"""Source: pacman (Arch). Its local database is a directory for each package with a file ``desc`` in it.
+
+The directory's name is the authority for name and version, as it is for ``pacman -Q`` (6.0.2), which lists a package
+whose ``desc`` says something else, or is missing.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +24,7 @@ CONFIGURATION = "/etc/pacman.conf"
 VERSION_FILE = "ALPM_DB_VERSION"
 MAX_DESCRIPTION = 1 << 16
 _DATABASE_PATH = re.compile(rb"^\s*DBPath\s*=\s*(/\S*)", re.MULTILINE)
-_FIELD = re.compile(rb"^%(NAME|VERSION|ARCH|BASE)%\n([^\n]*)", re.MULTILINE)
+_FIELD = re.compile(rb"^%(ARCH|BASE)%\n([^\n]*)", re.MULTILINE)
 
 
 def installed(site: Site) -> Iterator[Package] | None:
@@ -56,7 +60,7 @@ def _read(site: Site, directory: str) -> Iterator[Package]:
         if name == VERSION_FILE:
             continue
         try:
-            package = _package(site.tree.head(path, MAX_DESCRIPTION))
+            package = _package(name, _description(site, path))
         except OSError as error:
             site.tally.failed(books.UNREADABLE, path, error.strerror or str(error))
             continue
@@ -69,10 +73,21 @@ def _read(site: Site, directory: str) -> Iterator[Package]:
     yield from sorted(found, key=lambda one: one.name)
 
 
-def _package(raw: bytes) -> Package | None:
+def _description(site: Site, path: str) -> bytes:
+    try:
+        return site.tree.head(path, MAX_DESCRIPTION)
+    except FileNotFoundError:
+        return b""
+
+
+def _package(directory: str, raw: bytes) -> Package | None:
+    """The package in ``NAME-VERSION-RELEASE``; ``raw`` is its ``desc``."""
     fields = {found[1]: text(found[2]) for found in _FIELD.finditer(raw)}
-    name, version, arch = fields.get(b"NAME", ""), fields.get(b"VERSION", ""), fields.get(b"ARCH", "")
-    if not version or not is_usable(name, version, arch):
+    arch = fields.get(b"ARCH", "")
+    name, _, rest = directory.rpartition("-")
+    name, _, version = name.rpartition("-")
+    version = f"{version}-{rest}"
+    if not name or not is_usable(name, version, arch):
         return None
     source = fields.get(b"BASE", "")[:500]
     return Package(

@@ -1,76 +1,136 @@
-"""Source: rpm, through the endpoint's ``rpm`` program; its database has had four formats, which only rpm knows all."""
+"""Source: rpm. The endpoint's own database is asked through its ``rpm`` program; others are read and left alone.
+
+``rpm_files`` reads a database without changing it. Container images of Azure Linux keep a list of what was installed
+instead of a database; it is read too.
+"""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from mig_pkg import program
+from mig_pkg import program, rpm_files
 from mig_pkg import tally as books
 from mig_pkg.package import Package, is_usable, text
 from mig_pkg.program import ProgramFailed
 from mig_pkg.status_file import MAX_PACKAGES
+from mig_pkg.tree import TooLarge
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from mig_pkg.site import Site
 
 FORMAT = "%{NAME} %{EVR} %{ARCH} %{SOURCERPM}\\n"
 QUERY = ("-qa", "--queryformat", FORMAT)
-DIRECTORIES = ("/usr/lib/sysimage/rpm", "/var/lib/rpm")
-DATABASES = ("rpmdb.sqlite", "Packages.db", "Packages")
+DIRECTORIES = ("/usr/lib/sysimage/rpm", "/var/lib/rpm", "/usr/share/rpm")
+"""Where databases lie; the last is rpm-ostree's."""
+DATABASES = (rpm_files.SQLITE, *rpm_files.OTHERS)
+MANIFEST = "/var/lib/rpmmanifest/container-manifest-2"
+"""A line a package, of ten fields with tabs between them (Azure Linux's distroless images)."""
+MAX_MANIFEST = 64 << 20
+_UNKNOWN = "?"
 _SUFFIXES = (".src.rpm", ".nosrc.rpm")
 _MAX_LINE = 1 << 14
 
 
 def installed(site: Site) -> Iterator[Package] | None:
-    """The packages in rpm's own order; None when there is no rpm here, or only the program and no database."""
+    """The packages in each database's own order; None when there is none, though the program may be there."""
     command = program.on_path("rpm")
-    database = next((one for one in DIRECTORIES if _is_database(site, one)), "")
-    if site.tree.is_own and command:
-        return _query(site, (command, *QUERY)) if database or _has_database(site, command) else None
-    if not database:
+    own = _own_directory(site, command) if site.tree.is_own and command else ""
+    others = [] if own == _UNKNOWN else [one for one in _databases(site) if one != own]
+    manifest = site.tree.exists(MANIFEST)
+    if not own and not others and not manifest:
         return None
-    if not command:
-        if not site.tree.is_own or site.allows("rpm"):
-            site.tally.failed(books.UNREADABLE, database, "reading it needs the rpm program, which is not on the PATH")
+    if not own and not site.allows("rpm"):
         return None
-    return _query(site, (command, "--dbpath", site.tree.real(database), *QUERY))
+    return _all(site, command, own, others, manifest=manifest)
 
 
-def _is_database(site: Site, directory: str) -> bool:
-    """Whether the directory holds a database; there may be an empty second one beside it."""
-    return any(site.tree.exists(f"{directory}/{name}") for name in DATABASES)
+def _all(site: Site, command: str, own: str, others: list[str], *, manifest: bool) -> Iterator[Package]:
+    if own:
+        lines = _lines(program.output((command, *QUERY), site.remaining))
+        yield from _packages(site, command, lines, failing=books.FAILED)
+    for directory in others:
+        yield from _packages(site, directory, _read(site, command, directory))
+    if manifest:
+        yield from _packages(site, MANIFEST, map(_of_manifest, _lines(site.tree.chunks(MANIFEST, MAX_MANIFEST))))
 
 
-def _has_database(site: Site, command: str) -> bool:
-    """Whether the database that the program would use is there: to ask for packages would make an empty one."""
+def _databases(site: Site) -> list[str]:
+    """The directories that hold a database, each once, however many links lead to it."""
+    return [
+        directory
+        for directory in site.tree.distinct(DIRECTORIES)
+        if any(site.tree.exists(f"{directory}/{name}") for name in DATABASES)
+    ]
+
+
+def _own_directory(site: Site, command: str) -> str:
+    """The directory that the program itself uses, as :func:`_databases` writes it; empty when no database is there.
+
+    To ask for packages where there is no database would make an empty one.
+    """
     try:
         directory = program.first_line((command, "--eval", "%{_dbpath}"), site.remaining)
     except ProgramFailed:
-        return True  # asking for packages will say what is wrong
-    return not directory.startswith("/") or _is_database(site, directory)
+        return _UNKNOWN  # asking for packages will say what is wrong
+    if not directory.startswith("/"):
+        return _UNKNOWN
+    if not any(site.tree.exists(f"{directory}/{name}") for name in DATABASES):
+        return ""
+    real = site.tree.real(directory)
+    return next((one for one in _databases(site) if site.tree.real(one) == real), directory)
 
 
-def _query(site: Site, command: tuple[str, ...]) -> Iterator[Package]:
-    buffer = b""
-    count = 0
+def _read(site: Site, command: str, directory: str) -> Iterator[bytes | None]:
+    """The lines of a database that is not asked through its own program."""
+    if site.tree.exists(f"{directory}/{rpm_files.SQLITE}"):
+        yield from rpm_files.sqlite_lines(site, directory)
+    elif command:
+        yield from _lines(rpm_files.program_pieces(site, (command, *QUERY), directory))
+    else:
+        raise ProgramFailed("reading it needs the rpm program, which is not on the PATH")
+
+
+def _packages(
+    site: Site, where: str, lines: Iterable[bytes | None], *, failing: str = books.UNREADABLE
+) -> Iterator[Package]:
     try:
-        for piece in program.output(command, site.remaining):
-            *lines, buffer = (buffer + piece).split(b"\n")
-            for line in lines:
-                package = _package(line)
-                if package is None:
-                    site.tally.skip(books.DAMAGED, command[0])
-                    continue
-                count += 1
-                if count > MAX_PACKAGES:
-                    site.tally.skip(books.TOO_MANY, command[0])
-                    return
+        for count, line in enumerate(lines):
+            if count >= MAX_PACKAGES:
+                site.tally.skip(books.TOO_MANY, where)
+                return
+            package = None if line is None else _package(line)
+            if package is None:
+                site.tally.skip(books.DAMAGED, where)
+            else:
                 yield package
-            buffer = buffer[:_MAX_LINE]
     except ProgramFailed as failure:
-        site.tally.failed(books.FAILED, command[0], str(failure))
+        site.tally.failed(failing, where, str(failure))
+    except TooLarge:
+        site.tally.failed(books.TOO_LARGE, where, f"is larger than {rpm_files.MAX_DATABASE} bytes")
+    except OSError as error:
+        site.tally.failed(books.UNREADABLE, where, error.strerror or str(error))
+
+
+def _lines(pieces: Iterable[bytes]) -> Iterator[bytes]:
+    buffer = b""
+    for piece in pieces:
+        *whole, buffer = (buffer + piece).split(b"\n")
+        yield from whole
+        buffer = buffer[:_MAX_LINE]
+    if buffer:
+        yield buffer
+
+
+def _of_manifest(line: bytes) -> bytes | None:
+    """A line of the manifest as :data:`FORMAT` has it."""
+    fields = line.split(b"\t")
+    if len(fields) < 10:
+        return None
+    epoch = fields[8]
+    evr = fields[1] if epoch in (b"", b"0", b"(none)") else epoch + b":" + fields[1]
+    return b" ".join((fields[0], evr, fields[7], fields[9]))
 
 
 def _package(line: bytes) -> Package | None:

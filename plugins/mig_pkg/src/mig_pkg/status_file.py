@@ -43,11 +43,17 @@ Fields = dict[bytes, bytes]
 
 
 class StatusFile:
-    """Collects records; a later one about the same package replaces an earlier one, as in dpkg."""
+    """Collects records, as dpkg takes them (dpkg 1.21, ``lib/dpkg/parse.c``).
+
+    A record in an update replaces an earlier one of the same package and architecture, and so does a later one in the
+    same file where both are ``Multi-Arch: same`` or the earlier one is not installed. Any other repetition makes dpkg
+    refuse the whole file; here both count, and the answer says that it is not dpkg's.
+    """
 
     def __init__(self, tally: Tally) -> None:
         self._tally = tally
         self._found: dict[tuple[str, str], _Record] = {}
+        self._repeated: list[_Record] = []
         self.own_architecture = ""
         """That of the package dpkg itself: the one whose name needs no architecture."""
 
@@ -64,22 +70,28 @@ class StatusFile:
             is_distroless: it has no Status, because what is listed there is installed.
             may_fail: keep quiet about what is no record.
         """
-        read = _read(record, is_distroless=is_distroless)
+        read = _read(record, where, is_distroless=is_distroless)
         if read is None:
             if not may_fail:
                 self._tally.skip(books.DAMAGED, where)
             return
         key = (read.name, read.arch)
-        if key not in self._found and len(self._found) >= MAX_PACKAGES:
+        earlier = self._found.get(key)
+        if earlier is None and len(self._found) + len(self._repeated) >= MAX_PACKAGES:
             self._tally.skip(books.TOO_MANY, where)
             return
+        if earlier is not None and not read.may_replace(earlier):
+            self._tally.failed(books.REPEATED, where, f"{read.name} stands there twice; dpkg refuses to read this file")
+            self._repeated.append(earlier)
+        if not read.is_sound:
+            self._tally.failed(books.DAMAGED, where, f"{read.name} has a status that dpkg refuses")
         self._found[key] = read
         if read.name == "dpkg" and read.state == "installed":
             self.own_architecture = read.arch
 
     def packages(self, native: str) -> Iterator[Package]:
         """Those present, sorted by name; ``native`` is the architecture that goes without saying."""
-        for _, record in sorted(self._found.items()):
+        for record in sorted((*self._found.values(), *self._repeated), key=lambda one: (one.name, one.arch)):
             if record.state in PRESENT:
                 yield record.package(native)
 
@@ -87,16 +99,25 @@ class StatusFile:
 class _Record:
     """What matters of one record."""
 
-    __slots__ = ("arch", "is_same", "name", "reinstall", "selection", "source", "state", "version")
+    __slots__ = ("arch", "is_same", "is_sound", "name", "reinstall", "selection", "source", "state", "version", "where")
 
-    def __init__(self, name: str, arch: str, version: str, states: list[str], source: str, *, is_same: bool) -> None:
+    def __init__(
+        self, name: str, arch: str, version: str, states: list[str], source: str, where: str, *, is_same: bool
+    ) -> None:
         self.name = name
         self.arch = arch
         self.version = version
         self.selection, error, self.state = states
         self.reinstall = error == "reinstreq"
+        self.is_sound = error in ("ok", "reinstreq")
+        """Whether dpkg takes its second word; old versions wrote ``hold`` and ``hold-reinstreq``."""
         self.source = source
+        self.where = where
         self.is_same = is_same
+
+    def may_replace(self, earlier: _Record) -> bool:
+        """Whether dpkg takes this record in the place of an earlier one of the same package and architecture."""
+        return self.where != earlier.where or (self.is_same and earlier.is_same) or earlier.state == "not-installed"
 
     def package(self, native: str) -> Package:
         """The package as ``dpkg -l`` names it: with its architecture if others may be there beside it."""
@@ -121,7 +142,7 @@ def machine_architecture() -> str:
     return _MACHINES.get(os.uname().machine, "")
 
 
-def _read(record: bytes, *, is_distroless: bool) -> _Record | None:
+def _read(record: bytes, where: str, *, is_distroless: bool) -> _Record | None:
     get = _fields(record).get
     name, arch, version = text(get(b"package", b"")), text(get(b"architecture", b"")), text(get(b"version", b""))
     states = text(get(b"status", b"install ok installed" if is_distroless else b"")).split()
@@ -130,7 +151,7 @@ def _read(record: bytes, *, is_distroless: bool) -> _Record | None:
     if not version and states[2] in PRESENT and states[2] != "half-installed":
         return None
     source = text(get(b"source", b""))[:500]
-    return _Record(name, arch, version, states, source, is_same=get(b"multi-arch", b"").lower() == b"same")
+    return _Record(name, arch, version, states, source, where, is_same=get(b"multi-arch", b"").lower() == b"same")
 
 
 def _fields(record: bytes) -> Fields:

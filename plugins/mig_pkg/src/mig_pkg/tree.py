@@ -14,7 +14,7 @@ import stat
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
 CHUNK = 1 << 18
 MAX_LINKS = 40
@@ -76,6 +76,20 @@ class Tree:
         except OSError:
             return False
         return True
+
+    def distinct(self, paths: Iterable[str]) -> list[str]:
+        """Those of the paths that are there, one for each place that they lead to.
+
+        What may not be looked at counts as there.
+        """
+        found: dict[str, str] = {}
+        for path in paths:
+            if self.exists(path):
+                try:
+                    found.setdefault(self.real(path), path)
+                except OSError:
+                    found.setdefault(path, path)
+        return list(found.values())
 
     def names(self, path: str) -> list[str]:
         """The names in a directory, sorted.
