@@ -42,7 +42,7 @@ def _tags(header: bytes) -> dict[int, bytes] | None:
         if tag not in _WANTED or tag in found or not 0 <= offset < length:
             continue
         if kind == _INT32 and offset + 4 <= length:
-            found[tag] = b"%d" % struct.unpack_from(">I", header, start + offset)
+            found[tag] = str(int.from_bytes(header[start + offset : start + offset + 4])).encode()
         elif kind in _TEXTS:
             end = header.find(b"\0", start + offset, start + length)
             if end < 0:
