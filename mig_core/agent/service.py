@@ -28,7 +28,7 @@ from typing import TYPE_CHECKING, Protocol
 from mig_core.domain.command import CancelMessage, CommandMessage, read_message
 from mig_core.domain.messages import Kind
 from mig_core.errors import InvalidDocument, MigError, RelayDenied, RelayError, RelayUnavailable
-from mig_core.relay.backoff import Backoff
+from mig_core.network.backoff import Backoff
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from mig_core.errors import ApiUnavailable
+from mig_core.network.backoff import Backoff
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -87,13 +88,14 @@ def follow_events(
         ApiError: the API refuses (not found, logged out).
         ApiUnavailable: nothing was heard for :data:`PATIENCE` seconds.
     """
-    heard, pause = monotonic(), FIRST_PAUSE
+    heard, backoff = monotonic(), Backoff(FIRST_PAUSE, LONGEST_PAUSE)
     failure = ApiUnavailable(url, "the stream ended early")
     while True:
         pieces = connect(position)
         try:
             for event in read_events(pieces, url):
-                heard, pause = monotonic(), FIRST_PAUSE
+                heard = monotonic()
+                backoff.reset()
                 if event is None:
                     continue
                 position = event.position or position
@@ -108,5 +110,4 @@ def follow_events(
                 close()
         if monotonic() - heard > PATIENCE:
             raise failure
-        sleep(pause)
-        pause = min(LONGEST_PAUSE, pause * 2)
+        sleep(backoff.next())

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode, urlsplit
 
 from mig_core.errors import ApiError, ApiUnavailable, ConfigurationError
+from mig_core.network.proxies import environment_proxy
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -35,7 +36,7 @@ class Transport:
 
     Args:
         settings: address, certificate authorities and client certificate.
-        environment: where proxies are looked up (``https_proxy``, ``http_proxy``, ``no_proxy``).
+        environment: where proxies are looked up; see :mod:`mig_core.network.proxies`.
     """
 
     def __init__(self, settings: ClientSettings, environment: Mapping[str, str]) -> None:
@@ -184,20 +185,8 @@ class Transport:
             ):
                 if path is not None:
                     options[name] = str(path)
-        proxy = self._proxy()
+        proxy = environment_proxy(self.base_url, self._environment)
         return urllib3.ProxyManager(proxy, **options) if proxy else urllib3.PoolManager(**options)
-
-    def _proxy(self) -> str:
-        """The proxy that the environment names for this address, if any; ``no_proxy`` takes it away."""
-        lower = {name.lower(): value for name, value in self._environment.items() if name.lower().endswith("_proxy")}
-        address = urlsplit(self.base_url)
-        proxy = lower.get(f"{address.scheme}_proxy", "") or lower.get("all_proxy", "")
-        host = (address.hostname or "").lower()
-        for entry in lower.get("no_proxy", "").lower().split(","):
-            name = entry.strip().lstrip("*").rpartition(":")[0] if ":" in entry else entry.strip().lstrip("*")
-            if entry.strip() == "*" or (name and (host == name.lstrip(".") or host.endswith("." + name.lstrip(".")))):
-                return ""
-        return proxy if "://" in proxy or not proxy else f"http://{proxy}"
 
     def _unavailable(self, url: str, error: Exception) -> ApiUnavailable:
         text = str(getattr(error, "reason", None) or error)

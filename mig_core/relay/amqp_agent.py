@@ -16,8 +16,8 @@ import threading
 from typing import TYPE_CHECKING, Any
 
 from mig_core.errors import RelayDenied, RelayError, RelayUnavailable
+from mig_core.network.backoff import Backoff
 from mig_core.relay.amqp_connection import NOT_FOUND, AmqpConnection, Broker, Channel, Outcome
-from mig_core.relay.backoff import Backoff
 from mig_core.relay.base import Delivery
 from mig_core.relay.topology import INBOUND, agent_queue
 

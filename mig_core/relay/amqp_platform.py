@@ -19,11 +19,11 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
 from mig_core.errors import RelayDenied, RelayError, RelayUnavailable
+from mig_core.network.backoff import Backoff
 from mig_core.relay import topology
 from mig_core.relay.amqp_connection import NOT_FOUND, AmqpConnection, Broker, Channel, Outcome
 from mig_core.relay.amqp_inbound import AmqpBatch, Arrivals
 from mig_core.relay.amqp_window import Window
-from mig_core.relay.backoff import Backoff
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterable, Sequence

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 from mig_core.domain.document import dump, load, members
 from mig_core.domain.envelope import MAX_ACTION_BYTES
 from mig_core.errors import InvalidDocument, RelayDenied, RelayError, RelayUnavailable
-from mig_core.relay.backoff import Backoff
+from mig_core.network.backoff import Backoff
 from mig_core.relay.base import Delivery
 from mig_core.relay.https_transport import HttpsTransport
 

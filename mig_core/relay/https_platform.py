@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from mig_core.errors import RelayUnavailable, StoreError, StoreUnavailable
-from mig_core.relay.backoff import Backoff
+from mig_core.network.backoff import Backoff
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Sequence

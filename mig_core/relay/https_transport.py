@@ -1,13 +1,12 @@
 """HTTP for the ``https`` relay: bounded answers, and an end from another thread. The only file that touches urllib3.
 
-A poll waits for minutes inside a blocking read. urllib3 has no way to interrupt that from outside, so each connection's
-socket is noted when it is made, and :meth:`HttpsTransport.close` shuts it down.
+A poll waits for minutes inside a blocking read, so each connection's socket is noted when it is made, and
+:meth:`HttpsTransport.close` shuts it down.
 """
 
 from __future__ import annotations
 
-import contextlib
-import socket
+import os
 import threading
 from http.client import HTTPException
 from typing import TYPE_CHECKING, Any
@@ -15,15 +14,15 @@ from urllib.parse import urlsplit
 from weakref import WeakSet
 
 import urllib3
-from urllib3.connection import HTTPConnection, HTTPSConnection
-from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.exceptions import HTTPError
 
 from mig_core.errors import ConfigurationError, RelayUnavailable
+from mig_core.network.connections import observe_connections, shut_down
+from mig_core.network.proxies import environment_proxy
 from mig_core.relay.tls import TlsOptions
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    import socket
 
 _CONNECT_SECONDS = 10.0
 
@@ -55,7 +54,7 @@ class HttpsTransport:
         self._lock = threading.Lock()
         self._closed = False
         self._sockets: WeakSet[socket.socket] = WeakSet()
-        self._manager = self._make_manager(parts.scheme, parts.hostname, tls, proxy)
+        self._manager = self._make_manager(parts.scheme, tls, proxy or environment_proxy(api, os.environ))
 
     def __str__(self) -> str:
         return self._shown
@@ -102,64 +101,24 @@ class HttpsTransport:
             self._closed = True
             sockets = list(self._sockets)
         for one in sockets:
-            _shut_down(one)
+            shut_down(one)
         self._manager.clear()
 
-    def _opened(self, connection: HTTPConnection) -> None:
+    def _opened(self, opened: socket.socket) -> None:
         """Called when a connection stands."""
-        raw: Any = connection.sock
-        while raw is not None and not isinstance(raw, socket.socket):
-            raw = getattr(raw, "socket", None)  # TLS inside TLS: what is under it
-        if raw is None:
-            return
         with self._lock:
-            self._sockets.add(raw)
+            self._sockets.add(opened)
             closed = self._closed
         if closed:
-            _shut_down(raw)
+            shut_down(opened)
 
-    def _make_manager(self, scheme: str, host: str, tls: TlsOptions | None, proxy: str) -> urllib3.PoolManager:
+    def _make_manager(self, scheme: str, tls: TlsOptions | None, proxy: str) -> urllib3.PoolManager:
         options: dict[str, Any] = {"maxsize": 4, "num_pools": 2}
         if scheme == "https":
             options["ssl_context"] = (tls or TlsOptions()).context()
-        proxy = proxy or _environment_proxy(scheme, host)
         try:
             manager = urllib3.ProxyManager(proxy, **options) if proxy else urllib3.PoolManager(**options)
         except (HTTPError, ValueError) as error:
             raise ConfigurationError("", "platform.proxy", f"cannot be used: {error!s:.200}") from error
-        manager.pool_classes_by_scheme = _observed_pools(self._opened)
+        observe_connections(manager, self._opened)
         return manager
-
-
-def _observed_pools(opened: Callable[[HTTPConnection], None]) -> dict[str, type[HTTPConnectionPool]]:
-    """urllib3's pools, whose connections report when they stand."""
-
-    class Plain(HTTPConnection):
-        def connect(self) -> None:
-            super().connect()
-            opened(self)
-
-    class Secure(HTTPSConnection):
-        def connect(self) -> None:
-            super().connect()
-            opened(self)
-
-    class PlainPool(HTTPConnectionPool):
-        ConnectionCls = Plain
-
-    class SecurePool(HTTPSConnectionPool):
-        ConnectionCls = Secure
-
-    return {"http": PlainPool, "https": SecurePool}
-
-
-def _environment_proxy(scheme: str, host: str) -> str:
-    from urllib.request import getproxies, proxy_bypass  # costs memory agents rarely need
-
-    return "" if proxy_bypass(host) else getproxies().get(scheme, "")
-
-
-def _shut_down(one: socket.socket) -> None:
-    with contextlib.suppress(OSError):
-        # Not SSLSocket.shutdown: that takes the TLS object away from under the thread that is reading.
-        socket.socket.shutdown(one, socket.SHUT_RDWR)

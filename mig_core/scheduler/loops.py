@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import random
 from typing import TYPE_CHECKING, TypeVar
 
 from mig_core.errors import RelayError, StoreError
+from mig_core.network.backoff import Backoff
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -27,14 +27,14 @@ async def until_done(what: str, work: Callable[[], Awaitable[T]]) -> T:
 
     Only for work that may be repeated. ``what`` names it in the log.
     """
-    pause = _FIRST_PAUSE
+    backoff = Backoff(_FIRST_PAUSE, _LONGEST_PAUSE)
     while True:
         try:
             return await work()
         except (StoreError, RelayError) as error:
+            pause = backoff.next()
             _log.warning("%s: %s; trying again in %.1f s", what, error, pause)
-            await asyncio.sleep(pause * random.uniform(0.5, 1.0))  # noqa: S311  jitter, not a secret
-            pause = min(pause * 2, _LONGEST_PAUSE)
+            await asyncio.sleep(pause)
 
 
 async def whenever_woken(

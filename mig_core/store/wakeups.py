@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import random
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
@@ -15,6 +14,7 @@ import psycopg
 from psycopg import sql
 
 from mig_core.errors import StoreUnavailable
+from mig_core.network.backoff import Backoff
 from mig_core.store.database import KEEPALIVES
 from mig_core.store.notify import CHANNELS, PREFIX, SEPARATOR
 
@@ -99,7 +99,7 @@ class PostgresWakeups:
                 del self._watches[channel, key]
 
     async def _run(self) -> None:
-        pause = 0.05
+        backoff = Backoff(0.05, MAX_PAUSE)
         while True:
             try:
                 async with await psycopg.AsyncConnection.connect(
@@ -107,15 +107,14 @@ class PostgresWakeups:
                 ) as connection:
                     for channel in CHANNELS:
                         await connection.execute(sql.SQL("LISTEN {}").format(sql.Identifier(PREFIX + channel)))
-                    pause = 0.05
+                    backoff.reset()
                     self._listening.set()
                     self._wake_all()
                     await self._listen(connection)
             except (psycopg.Error, OSError) as error:
                 log.warning("wakeups: connection to the database lost, trying again: %s", error)
             self._listening.clear()
-            await asyncio.sleep(pause * random.uniform(0.5, 1.0))  # noqa: S311 - jitter, no secret
-            pause = min(pause * 2, MAX_PAUSE)
+            await asyncio.sleep(backoff.next())
 
     async def _listen(self, connection: psycopg.AsyncConnection[tuple[object, ...]]) -> None:
         while True:

@@ -11,7 +11,7 @@ import threading
 from collections import deque
 from typing import TYPE_CHECKING
 
-from mig_core.relay.backoff import Backoff
+from mig_core.network.backoff import Backoff
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 from mig_core.agent.alerts.module_log import ModuleLog
 from mig_core.domain.times import format_time
+from mig_core.network.backoff import Backoff
 from mig_core.plugin.persistent import WINDOW, WINDOW_BYTES
-from mig_core.relay.backoff import Backoff
 
 if TYPE_CHECKING:
     from collections.abc import Callable

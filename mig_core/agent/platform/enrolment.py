@@ -16,7 +16,7 @@ from mig_core.domain.agent import AgentState, Enrolment
 from mig_core.domain.document import load, members
 from mig_core.durable import remove_file, replace_file
 from mig_core.errors import InvalidDocument, MigError, RelayDenied, RelayUnavailable
-from mig_core.relay.backoff import Backoff
+from mig_core.network.backoff import Backoff
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-import random
 import subprocess
 import sys
 import tempfile
@@ -22,6 +21,7 @@ from typing import TYPE_CHECKING
 
 import urllib3
 
+from mig_core.plugin.network import Backoff
 from mig_core.plugin.persistent import Incoming
 from mig_dispatch.deadletters import DeadLetters
 from mig_dispatch.delivery import Delivery
@@ -82,7 +82,7 @@ class Bench:
                 receipts,
                 DeadLetters(folder / "dead", 1 << 20),
                 stopping=self.stopping,
-                chance=random.SystemRandom(),
+                backoff=Backoff(),
                 now=lambda: datetime.now(UTC),
                 log=lambda _level, text: sys.exit(text),
             )

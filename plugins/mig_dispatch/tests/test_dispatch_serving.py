@@ -18,6 +18,7 @@ from mig_core.domain.document import dump
 from mig_core.domain.result import ModuleResult
 from mig_core.errors import MigError
 from mig_core.plugin.module import Context
+from mig_core.plugin.network import Backoff
 from mig_core.plugin.persistent import MAX_STATUS_BYTES, Incoming
 from mig_dispatch import DispatchModule, record
 from mig_dispatch.delivery import Delivery
@@ -263,16 +264,16 @@ def test_the_pause_doubles_with_jitter_up_to_its_limit_and_heeds_the_receiver() 
     class Pauses(Delivery):
         def __init__(self) -> None:
             self.settings = SinkSettings("a", "file", FileTarget("/x", 1, 1), retry_min=1.0, retry_max=60.0)
-            self._chance = random.Random(7)
+            self._backoff = Backoff(1.0, 60.0, chance=random.Random(7).random)
 
     pauses = Pauses()
 
-    for attempt, most in ((0, 1), (1, 2), (3, 8), (10, 60), (10_000, 60)):
-        drawn = {pauses.pause(attempt, 0) for _ in range(50)}
-        assert all(most / 2 <= one <= most for one in drawn)
-        assert len(drawn) == 50
-    assert pauses.pause(0, 30) == 30
-    assert pauses.pause(0, 3600) == 60
+    drawn = [pauses.pause(0) for _ in range(50)]
+
+    assert all(1 <= one <= min(60, 2 ** (number + 1)) for number, one in enumerate(drawn))
+    assert len(set(drawn)) == 50
+    assert Pauses().pause(30) == 30
+    assert Pauses().pause(3600) == 60
 
 
 @pytest.fixture

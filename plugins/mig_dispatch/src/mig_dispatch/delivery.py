@@ -18,10 +18,10 @@ from mig_dispatch.deadletters import DeadLetter
 from mig_dispatch.sinks.base import Verdict, excerpt
 
 if TYPE_CHECKING:
-    import random
     from collections.abc import Callable
     from datetime import datetime
 
+    from mig_core.plugin.network import Backoff
     from mig_dispatch.deadletters import DeadLetters
     from mig_dispatch.receipts import Receipts
     from mig_dispatch.record import Alert
@@ -51,7 +51,7 @@ class Delivery(threading.Thread):
     """The thread.
 
     Args:
-        chance: for the jitter.
+        backoff: the pauses after failures.
         now: the wall clock, for what people read.
         log: for the agent's log.
     """
@@ -65,7 +65,7 @@ class Delivery(threading.Thread):
         dead_letters: DeadLetters,
         *,
         stopping: threading.Event,
-        chance: random.Random,
+        backoff: Backoff,
         now: Callable[[], datetime],
         log: Callable[[int, str], None],
     ) -> None:
@@ -77,10 +77,9 @@ class Delivery(threading.Thread):
         self._receipts = receipts
         self._dead_letters = dead_letters
         self._stopping = stopping
-        self._chance = chance
+        self._backoff = backoff
         self._now = now
         self._log = log
-        self._attempt = 0
         self._logged_at: float | None = None
         self._reader = spool.reader(receipts.of(settings.name).next)
         self._batch: list[Alert] = []
@@ -113,7 +112,7 @@ class Delivery(threading.Thread):
             return
         if verdict.trouble:
             if verdict.settled:
-                self._attempt = 0
+                self._backoff.reset()
             self._failed(verdict.trouble, verdict.retry_after)
         else:
             self._succeeded()
@@ -149,7 +148,8 @@ class Delivery(threading.Thread):
         self.progress = replace(self.progress, last_success=format_time(self._now()))
         if self._logged_at is not None:
             self._log(logging.INFO, f"sink {self.settings.name}: delivers again")
-        self._attempt, self._logged_at = 0, None
+        self._backoff.reset()
+        self._logged_at = None
 
     def _failed(self, trouble: str, retry_after: float = 0.0) -> None:
         if self._stopping.is_set():
@@ -164,14 +164,11 @@ class Delivery(threading.Thread):
         if self._logged_at is None or now - self._logged_at > _REPEAT_LOG_SECONDS:
             self._logged_at = now
             self._log(logging.WARNING, f"sink {self.settings.name}: {trouble}; the alerts wait in the spool")
-        self._stopping.wait(self.pause(self._attempt, retry_after))
-        self._attempt += 1
+        self._stopping.wait(self.pause(retry_after))
 
-    def pause(self, attempt: int, retry_after: float) -> float:
-        """Seconds to wait after failure number ``attempt`` (from 0): between half and all of the doubled pause."""
-        longest = self.settings.retry_max
-        doubled = min(longest, self.settings.retry_min * 2.0 ** min(attempt, 30))
-        return max(doubled * (0.5 + self._chance.random() / 2), min(retry_after, longest))
+    def pause(self, retry_after: float) -> float:
+        """Seconds to wait after a failure: longer each time, and as long as the receiver asks, within our own bound."""
+        return max(self._backoff.next(), min(retry_after, self.settings.retry_max))
 
     def _refused(self, letters: list[DeadLetter]) -> None:
         self._log(

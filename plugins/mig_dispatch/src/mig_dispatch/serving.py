@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from mig_core.domain.result import Coverage, ModuleResult
 from mig_core.domain.times import format_time
 from mig_core.errors import MigError
+from mig_core.plugin.network import Backoff
 from mig_dispatch import record, status
 from mig_dispatch.deadletters import DeadLetters
 from mig_dispatch.delivery import Delivery
@@ -92,7 +93,7 @@ def serve(
                 receipts,
                 DeadLetters(service.state / "dead" / f"{one.name}.jsonl", settings.dead_letter_bytes),
                 stopping=stopping,
-                chance=chance,
+                backoff=Backoff(one.retry_min, one.retry_max, chance=chance.random),
                 now=now,
                 log=service.log,
             )

@@ -6,10 +6,14 @@ exchange has a deadline, and another thread shuts the socket down when it passes
 
 from __future__ import annotations
 
-import contextlib
-import socket
 import threading
 import time
+from typing import TYPE_CHECKING
+
+from mig_core.plugin.network import shut_down
+
+if TYPE_CHECKING:
+    import socket
 
 
 class Deadline:
@@ -61,6 +65,4 @@ class Deadline:
         with self._lock:
             opened = self._socket
         if opened is not None:
-            with contextlib.suppress(OSError):
-                # Not SSLSocket.shutdown: that takes the TLS object away from under the thread that is reading.
-                socket.socket.shutdown(opened, socket.SHUT_RDWR)
+            shut_down(opened)

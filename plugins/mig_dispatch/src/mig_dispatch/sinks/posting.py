@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 import gzip
-import socket
 from dataclasses import dataclass
 from http.client import HTTPException
 from typing import TYPE_CHECKING, Any
 
 import urllib3
-from urllib3.connection import HTTPConnection, HTTPSConnection
-from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.exceptions import HTTPError
 
+from mig_core.plugin.network import observe_connections
 from mig_dispatch.sinks.base import excerpt
 from mig_dispatch.sinks.deadline import Deadline
 from mig_dispatch.sinks.tls import make_context
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
 
     from mig_dispatch.settings import WebTarget
 
@@ -132,7 +130,7 @@ class Poster:
         if target.bearer_file:
             self._headers["Authorization"] = f"Bearer {_token(target.bearer_file)}"
         manager = urllib3.ProxyManager(target.proxy, **options) if target.proxy else urllib3.PoolManager(**options)
-        manager.pool_classes_by_scheme = _observed_pools(lambda one: self.deadline.use(_socket_under(one)))
+        observe_connections(manager, self.deadline.use)
         self._manager = manager
         return manager
 
@@ -148,32 +146,3 @@ def _token(path: str) -> str:
 
 def _seconds(text: str | None) -> float:
     return float(text) if text is not None and text.isascii() and text.isdigit() and len(text) < 7 else 0.0
-
-
-def _socket_under(connection: HTTPConnection) -> socket.socket | None:
-    raw: Any = connection.sock
-    while raw is not None and not isinstance(raw, socket.socket):
-        raw = getattr(raw, "socket", None)  # TLS inside TLS: what is under it
-    return raw
-
-
-def _observed_pools(opened: Callable[[HTTPConnection], None]) -> dict[str, type[HTTPConnectionPool]]:
-    """urllib3's pools, whose connections report when they stand."""
-
-    class Plain(HTTPConnection):
-        def connect(self) -> None:
-            super().connect()
-            opened(self)
-
-    class Secure(HTTPSConnection):
-        def connect(self) -> None:
-            super().connect()
-            opened(self)
-
-    class PlainPool(HTTPConnectionPool):
-        ConnectionCls = Plain
-
-    class SecurePool(HTTPSConnectionPool):
-        ConnectionCls = Secure
-
-    return {"http": PlainPool, "https": SecurePool}
