@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from mig_pkg import PkgModule, status_file, tally
+from mig_core.plugin.coverage import Reason
+from mig_pkg import PkgModule, reasons, status_file
 from mig_pkg.inventory import SOURCES
 from mig_pkg.versions import COMPARE
 
@@ -38,6 +39,18 @@ def test_the_reference_lists_every_parameter_in_its_order() -> None:
 
 def test_every_type_has_its_version_rules_and_its_source() -> None:
     assert {words(row[0])[0] for row in table("Version rules")} == set(COMPARE)
+
+
+@pytest.mark.parametrize("row", table("Sources"), ids=lambda row: words(row[0])[0])
+def test_every_source_says_what_it_reads_and_where(row: list[str]) -> None:
+    source = SOURCES[words(row[0])[0]]
+
+    assert tuple(words(row[1])) == source.reads
+    assert tuple(words(row[2])) == source.places
+    assert tuple(words(row[3])) == source.keys
+
+
+def test_no_source_is_missing_in_the_table() -> None:
     assert [words(row[0])[0] for row in table("Sources")] == list(SOURCES)
 
 
@@ -48,11 +61,7 @@ def test_every_state_is_explained() -> None:
 def test_every_reason_for_skipping_is_explained() -> None:
     documented = {word for row in table("Result") for word in words(row[0])}
 
-    assert documented == {
-        value
-        for name, value in vars(tally).items()
-        if name.isupper() and isinstance(value, str) and not name.startswith("_")
-    }
+    assert documented == {one.text for one in vars(reasons).values() if isinstance(one, Reason)}
 
 
 EXAMPLES = re.findall(r"^\$ mig pkg (.*)$", PAGE, re.MULTILINE)

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from mig_core.plugin.coverage import Tally
 from mig_pkg import apk, gems, npm_packages, pacman, python_packages, rpm, status_file
 from mig_pkg.records import records
-from mig_pkg.tally import Tally
 
 if TYPE_CHECKING:
     import pathlib

@@ -6,18 +6,20 @@ Newer versions keep it below ``/usr``; where both places hold one, both are read
 from __future__ import annotations
 
 import itertools
+import os
 from typing import TYPE_CHECKING
 
-from mig_pkg import tally as books
+from mig_endpoint.packages.search import MAX_PACKAGES
+from mig_endpoint.packages.tree import TooLarge
+from mig_pkg import program, reasons
 from mig_pkg.package import Package, is_usable, text
 from mig_pkg.records import records
-from mig_pkg.status_file import MAX_PACKAGES
-from mig_pkg.tree import TooLarge
+from mig_pkg.source import Source
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from mig_pkg.site import Site
+    from mig_endpoint.packages.site import Site
 
 DATABASES = ("/usr/lib/apk/db/installed", "/lib/apk/db/installed")
 MAX_DATABASE = 256 << 20
@@ -27,7 +29,7 @@ _FIELDS = {"P", "V", "A", "o"}
 def installed(site: Site) -> Iterator[Package] | None:
     """The packages in the databases' order; None when there is no apk here."""
     databases = site.tree.distinct(DATABASES)
-    if not databases or not site.allows("apk"):
+    if not databases or not program.allows(site, "apk"):
         return None
     return itertools.chain.from_iterable(_read(site, database) for database in databases)
 
@@ -40,17 +42,17 @@ def _read(site: Site, database: str) -> Iterator[Package]:
                 site.check_time()
             package = _package(record)
             if package is None:
-                site.tally.skip(books.DAMAGED, database)
+                site.tally.skip(reasons.DAMAGED, database)
                 continue
             count += 1
             if count > MAX_PACKAGES:
-                site.tally.skip(books.TOO_MANY, database)
+                site.tally.skip(reasons.TOO_MANY, database)
                 return
             yield package
     except TooLarge:
-        site.tally.failed(books.TOO_LARGE, database, f"is larger than {MAX_DATABASE} bytes")
+        site.tally.failed(reasons.TOO_LARGE, database, f"is larger than {MAX_DATABASE} bytes")
     except OSError as error:
-        site.tally.failed(books.UNREADABLE, database, error.strerror or str(error))
+        site.tally.failed(reasons.UNREADABLE, database, error.strerror or str(error))
 
 
 def _package(record: bytes) -> Package | None:
@@ -67,3 +69,6 @@ def _package(record: bytes) -> Package | None:
     if not version or not is_usable(name, version, arch):
         return None
     return Package(name=name, plain=name, version=version, type="apk", arch=arch, source=fields.get("o", "")[:500])
+
+
+SOURCE = Source("apk", ("installed",), tuple(os.path.dirname(one) for one in DATABASES), ("source",), installed)

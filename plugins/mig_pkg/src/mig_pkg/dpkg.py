@@ -8,18 +8,19 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from mig_pkg import program, status_file, status_list
-from mig_pkg import tally as books
+from mig_endpoint.packages.search import MAX_PACKAGES
+from mig_endpoint.packages.tree import TooLarge
+from mig_pkg import program, reasons, status_file, status_list
 from mig_pkg.program import ProgramFailed
 from mig_pkg.records import records
+from mig_pkg.source import Source
 from mig_pkg.status_file import StatusFile
-from mig_pkg.tree import TooLarge
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
+    from mig_endpoint.packages.site import Site
     from mig_pkg.package import Package
-    from mig_pkg.site import Site
 
 ADMIN_DIRECTORY = "/var/lib/dpkg"
 DISTROLESS = "status.d"
@@ -36,7 +37,7 @@ def installed(site: Site) -> Iterator[Package] | None:
         if not program.is_wrapper(command) and has_database(site, directory):
             return _from_files(site, directory)
         return _from_program(site, command)
-    if not has_database(site, ADMIN_DIRECTORY) or not site.allows("dpkg"):
+    if not has_database(site, ADMIN_DIRECTORY) or not program.allows(site, "dpkg"):
         return None
     return _from_files(site, ADMIN_DIRECTORY)
 
@@ -59,7 +60,7 @@ def _from_files(site: Site, directory: str) -> Iterator[Package]:
     for name in _names(site, f"{directory}/updates", MAX_UPDATES):
         if name.isascii() and name.isdigit():
             _read(site, f"{directory}/updates/{name}", status)
-    for name in _names(site, f"{directory}/{DISTROLESS}", status_file.MAX_PACKAGES):
+    for name in _names(site, f"{directory}/{DISTROLESS}", MAX_PACKAGES):
         if not name.endswith(".md5sums"):
             _read(site, f"{directory}/{DISTROLESS}/{name}", status, is_distroless=True)
     native = status.own_architecture or _first_line(site, f"{directory}/arch") or status_file.machine_architecture()
@@ -73,9 +74,9 @@ def _read(site: Site, path: str, status: StatusFile, *, is_distroless: bool = Fa
                 site.check_time()
             status.add(record, path, is_distroless=is_distroless)
     except TooLarge:
-        site.tally.failed(books.TOO_LARGE, path, f"is larger than {MAX_STATUS_BYTES} bytes")
+        site.tally.failed(reasons.TOO_LARGE, path, f"is larger than {MAX_STATUS_BYTES} bytes")
     except OSError as error:
-        site.tally.failed(books.UNREADABLE, path, error.strerror or str(error))
+        site.tally.failed(reasons.UNREADABLE, path, error.strerror or str(error))
 
 
 def _names(site: Site, path: str, limit: int) -> list[str]:
@@ -84,13 +85,13 @@ def _names(site: Site, path: str, limit: int) -> list[str]:
     except (FileNotFoundError, NotADirectoryError):
         return []
     except TooLarge:
-        site.tally.failed(books.TOO_LARGE, path, "has too many entries")
+        site.tally.failed(reasons.TOO_LARGE, path, "has too many entries")
         return []
     except OSError as error:
-        site.tally.failed(books.UNREADABLE, path, error.strerror or str(error))
+        site.tally.failed(reasons.UNREADABLE, path, error.strerror or str(error))
         return []
     if len(names) > limit:
-        site.tally.failed(books.TOO_LARGE, path, f"has more than {limit} entries")
+        site.tally.failed(reasons.TOO_LARGE, path, f"has more than {limit} entries")
     return names[:limit]
 
 
@@ -117,7 +118,7 @@ def _from_program(site: Site, command: str) -> Iterator[Package]:
     try:
         yield from status_list.packages(_lines(program.output((command, "-l"), site.remaining)), command, site.tally)
     except ProgramFailed as failure:
-        site.tally.failed(books.FAILED, command, str(failure))
+        site.tally.failed(reasons.FAILED, command, str(failure))
 
 
 def _asked_architecture(site: Site, command: str) -> str:
@@ -134,3 +135,12 @@ def _lines(pieces: Iterable[bytes]) -> Iterator[bytes]:
         yield from whole
         buffer = buffer[: 1 << 16]
     yield buffer
+
+
+SOURCE = Source(
+    "dpkg",
+    ("status", "updates/*", "status.d/*"),
+    (ADMIN_DIRECTORY,),
+    ("source", "sourceversion", "state", "selection", "reinstall"),
+    installed,
+)

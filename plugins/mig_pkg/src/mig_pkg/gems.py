@@ -5,13 +5,14 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from mig_endpoint.packages.search import Search
 from mig_pkg.package import Package, is_usable, text
-from mig_pkg.places import Search
+from mig_pkg.source import Source
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from mig_pkg.site import Site
+    from mig_endpoint.packages.site import Site
 
 DIRECTORY = "specifications"
 USUAL = tuple(
@@ -49,7 +50,7 @@ def installed(site: Site) -> Iterator[Package] | None:
     return Search(site, _look).packages((*USUAL, *(f"{one}/default" for one in USUAL)))
 
 
-def _look(search: Search, directory: str, names: list[str]) -> Iterator[Package]:
+def _look(search: Search[Package], directory: str, names: list[str]) -> Iterator[Package]:
     """The gems whose specifications lie in this directory."""
     parts = directory.rsplit("/", 2)
     if DIRECTORY in (parts[-1], parts[-2]):
@@ -70,3 +71,6 @@ def _package(raw: bytes, path: str) -> Package | None:
         return None
     arch = "" if platform == "ruby" else platform
     return Package(name=name, plain=name, version=version, type="gem", arch=arch, path=path)
+
+
+SOURCE = Source("gem", ("*.gemspec",), USUAL, ("path",), installed)

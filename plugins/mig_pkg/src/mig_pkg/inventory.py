@@ -4,27 +4,31 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from mig_pkg import apk, dpkg, gems, npm_packages, pacman, python_packages, rpm
-from mig_pkg import tally as books
+from mig_endpoint.packages.site import RanOutOfTime
+from mig_pkg import apk, dpkg, gems, npm_packages, pacman, python_packages, reasons, rpm
 from mig_pkg.declaration import SYSTEM_TYPES
-from mig_pkg.program import RanOutOfTime
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Iterator, Mapping
 
+    from mig_endpoint.packages.site import Site
     from mig_pkg.package import Package
     from mig_pkg.request import Request
-    from mig_pkg.site import Site
+    from mig_pkg.source import Source
 
-SOURCES: Mapping[str, Callable[[Site], Iterator[Package] | None]] = {
-    "rpm": rpm.installed,
-    "dpkg": dpkg.installed,
-    "apk": apk.installed,
-    "pacman": pacman.installed,
-    "python": python_packages.installed,
-    "npm": npm_packages.installed,
-    "gem": gems.installed,
+SOURCES: Mapping[str, Source] = {
+    one.type: one
+    for one in (
+        rpm.SOURCE,
+        dpkg.SOURCE,
+        apk.SOURCE,
+        pacman.SOURCE,
+        python_packages.SOURCE,
+        npm_packages.SOURCE,
+        gems.SOURCE,
+    )
 }
+"""In the order they are looked at."""
 
 
 def packages(request: Request, site: Site) -> Iterator[Package]:
@@ -34,20 +38,20 @@ def packages(request: Request, site: Site) -> Iterator[Package]:
     for place, kind in enumerate(request.types):
         try:
             site.check_time()
-            found = SOURCES[kind](site)
+            found = SOURCES[kind].installed(site)
             if found is None:
                 if kind in request.asked:
-                    site.tally.skip(books.NO_MANAGER if kind in SYSTEM_TYPES else books.NO_DIRECTORY, kind)
+                    site.tally.skip(reasons.NO_MANAGER if kind in SYSTEM_TYPES else reasons.NO_DIRECTORY, kind)
                 continue
             present += kind in SYSTEM_TYPES
             yield from found
         except RanOutOfTime:
             for late in request.types[place:]:
-                site.tally.skip(books.TIME, late)
+                site.tally.skip(reasons.TIME, late)
             return
     if systems and not present:
         if not request.asked & set(systems):
-            site.tally.skip(books.NO_MANAGER)
-        site.tally.error(f"{books.NO_MANAGER}: looked for {', '.join(systems)}")
-    elif systems and site.tally.packages == 0:
-        site.tally.skip(books.NO_PACKAGES)
+            site.tally.skip(reasons.NO_MANAGER)
+        site.tally.error(f"{reasons.NO_MANAGER.text}: looked for {', '.join(systems)}")
+    elif systems and site.tally.count("packages") == 0:
+        site.tally.skip(reasons.NO_PACKAGES)

@@ -20,9 +20,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from mig_core.domain.document import JSON
+    from mig_core.plugin.coverage import Tally
     from mig_pkg.selection import Selection
-    from mig_pkg.tally import Tally
 
+MAX_ERRORS = 100
+"""Errors in an answer, at most."""
 PARTIAL_INTERVAL = 2.0
 """Seconds between partial results, at least."""
 PARTIAL_EVERY = 500
@@ -50,16 +52,17 @@ class PkgModule(Module[Request]):
 
     def run(self, parameters: Request, context: Context) -> ModuleResult:
         """Looks through every database asked for; at the deadline returns what was found until then."""
+        from mig_core.plugin.coverage import Tally
+        from mig_endpoint.packages.site import Site
+        from mig_endpoint.packages.tree import Tree
         from mig_pkg import inventory
         from mig_pkg.selection import Selection
-        from mig_pkg.site import Site
-        from mig_pkg.tally import Tally
-        from mig_pkg.tree import Tree
 
         started = time.monotonic_ns()
         if not os.path.isdir(parameters.root):
             return ModuleResult.failure(f"root {parameters.root!r:.200} is not a directory on this endpoint")
-        tally = Tally()
+        tally = Tally(MAX_ERRORS)
+        tally.examined("packages", 0)
         selection = Selection(parameters, tally)
         site = Site(Tree(parameters.root), tally, context.remaining, parameters.paths)
         next_partial = time.monotonic() + PARTIAL_INTERVAL

@@ -6,13 +6,14 @@ import json
 import os
 from typing import TYPE_CHECKING
 
+from mig_endpoint.packages.search import Search
 from mig_pkg.package import Package, is_usable
-from mig_pkg.places import Search
+from mig_pkg.source import Source
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from mig_pkg.site import Site
+    from mig_endpoint.packages.site import Site
 
 USUAL = (
     "/usr/lib/node_modules",
@@ -36,13 +37,13 @@ def installed(site: Site) -> Iterator[Package] | None:
     return Search(site, _look).packages(USUAL)
 
 
-def _look(search: Search, directory: str, names: list[str]) -> Iterator[Package]:
+def _look(search: Search[Package], directory: str, names: list[str]) -> Iterator[Package]:
     """The packages in this directory, if it is one of packages, and in theirs."""
     if os.path.basename(directory) == MODULES or directory in search.places:
         yield from _modules(search, directory, names, 0)
 
 
-def _modules(search: Search, directory: str, names: list[str], depth: int) -> Iterator[Package]:
+def _modules(search: Search[Package], directory: str, names: list[str], depth: int) -> Iterator[Package]:
     if depth > MAX_DEPTH:
         search.too_deep(directory)
         return
@@ -73,3 +74,6 @@ def _package(raw: bytes, path: str) -> Package | None:
         return None
     name, version = (one.encode("utf-8", "replace").decode() for one in (name, version))
     return Package(name=name, plain=name, version=version, type="npm", path=os.path.dirname(path))
+
+
+SOURCE = Source("npm", ("*/package.json", "@*/*/package.json"), USUAL, ("path",), installed)

@@ -9,15 +9,16 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from mig_pkg import tally as books
+from mig_endpoint.packages.search import MAX_PACKAGES
+from mig_endpoint.packages.tree import TooLarge
+from mig_pkg import program, reasons
 from mig_pkg.package import Package, is_usable, text
-from mig_pkg.status_file import MAX_PACKAGES
-from mig_pkg.tree import TooLarge
+from mig_pkg.source import Source
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from mig_pkg.site import Site
+    from mig_endpoint.packages.site import Site
 
 DATABASE = "/var/lib/pacman"
 CONFIGURATION = "/etc/pacman.conf"
@@ -30,7 +31,7 @@ _FIELD = re.compile(rb"^%(ARCH|BASE)%\n([^\n]*)", re.MULTILINE)
 def installed(site: Site) -> Iterator[Package] | None:
     """The packages, sorted by name; None when there is no pacman here."""
     directory = f"{_database(site)}/local"
-    if not site.tree.exists(directory) or not site.allows("pacman"):
+    if not site.tree.exists(directory) or not program.allows(site, "pacman"):
         return None
     return _read(site, directory)
 
@@ -48,10 +49,10 @@ def _read(site: Site, directory: str) -> Iterator[Package]:
     try:
         names = site.tree.names(directory)
     except TooLarge:
-        site.tally.failed(books.TOO_LARGE, directory, "has too many entries")
+        site.tally.failed(reasons.TOO_LARGE, directory, "has too many entries")
         return
     except OSError as error:
-        site.tally.failed(books.UNREADABLE, directory, error.strerror or str(error))
+        site.tally.failed(reasons.UNREADABLE, directory, error.strerror or str(error))
         return
     found = []
     for name in names[:MAX_PACKAGES]:
@@ -62,14 +63,14 @@ def _read(site: Site, directory: str) -> Iterator[Package]:
         try:
             package = _package(name, _description(site, path))
         except OSError as error:
-            site.tally.failed(books.UNREADABLE, path, error.strerror or str(error))
+            site.tally.failed(reasons.UNREADABLE, path, error.strerror or str(error))
             continue
         if package is None:
-            site.tally.skip(books.DAMAGED, path)
+            site.tally.skip(reasons.DAMAGED, path)
         else:
             found.append(package)
     if len(names) > MAX_PACKAGES:
-        site.tally.skip(books.TOO_MANY, directory, count=len(names) - MAX_PACKAGES)
+        site.tally.skip(reasons.TOO_MANY, directory, count=len(names) - MAX_PACKAGES)
     yield from sorted(found, key=lambda one: one.name)
 
 
@@ -99,3 +100,6 @@ def _package(directory: str, raw: bytes) -> Package | None:
         source=source,
         sourceversion=version if source else "",
     )
+
+
+SOURCE = Source("pacman", ("local/*/desc",), (DATABASE,), ("source", "sourceversion"), installed)

@@ -12,8 +12,13 @@ import shutil
 import subprocess
 from typing import TYPE_CHECKING
 
+from mig_endpoint.packages.site import RanOutOfTime
+from mig_pkg import reasons
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Sequence
+
+    from mig_endpoint.packages.site import Site
 
 USUAL_PLACES = ("/usr/bin", "/bin", "/usr/sbin", "/sbin", "/usr/local/bin")
 MAX_OUTPUT = 256 << 20
@@ -27,10 +32,6 @@ class ProgramFailed(Exception):
     """The program could not be run, failed, or said too much. ``str()`` says which."""
 
 
-class RanOutOfTime(Exception):
-    """The deadline passed."""
-
-
 def on_path(name: str) -> str:
     """The program's file; empty when it is not on the PATH. Relative parts of the PATH do not count."""
     found = shutil.which(name, path=_absolute_path())
@@ -41,6 +42,21 @@ def elsewhere(name: str) -> str:
     """Where it is installed though it is not on the PATH; empty for nowhere."""
     places = (f"{place}/{name}" for place in USUAL_PLACES)
     return next((place for place in places if os.access(place, os.X_OK)), "")
+
+
+def allows(site: Site, manager: str) -> bool:
+    """Whether a package manager's database may be read directly, as far as the PATH has a say.
+
+    On the endpoint's own system the PATH says which managers count: one that is installed and left out of it is
+    booked as skipped. A database whose manager is not installed at all (a stripped image) is read, and so is every
+    database of a mounted system.
+    """
+    if not site.tree.is_own or on_path(manager):
+        return True
+    place = elsewhere(manager)
+    if place:
+        site.tally.skip(reasons.NOT_ASKED_FOR, place)
+    return not place
 
 
 def is_wrapper(path: str) -> bool:

@@ -6,13 +6,14 @@ import os
 import re
 from typing import TYPE_CHECKING
 
+from mig_endpoint.packages.search import Search
 from mig_pkg.package import Package, is_usable, text
-from mig_pkg.places import Search
+from mig_pkg.source import Source
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from mig_pkg.site import Site
+    from mig_endpoint.packages.site import Site
 
 _LIBRARIES = tuple(
     f"{prefix}/{lib}/python[23]*/{kind}"
@@ -40,7 +41,7 @@ def installed(site: Site) -> Iterator[Package] | None:
     return Search(site, _look).packages(USUAL)
 
 
-def _look(search: Search, directory: str, names: list[str]) -> Iterator[Package]:
+def _look(search: Search[Package], directory: str, names: list[str]) -> Iterator[Package]:
     """The distributions whose metadata lie in this directory."""
     for name in names:
         where = f"{directory}/{name}"
@@ -67,3 +68,12 @@ def _package(raw: bytes, path: str) -> Package | None:
         type="python",
         path=os.path.dirname(path) if base in ("METADATA", "PKG-INFO") else path,
     )
+
+
+SOURCE = Source(
+    "python",
+    ("*.dist-info/METADATA", "*.egg-info", "*.egg-info/PKG-INFO", "*.egg/EGG-INFO/PKG-INFO"),
+    USUAL,
+    ("path",),
+    installed,
+)

@@ -8,17 +8,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from mig_pkg import program, rpm_files
-from mig_pkg import tally as books
+from mig_endpoint.packages.search import MAX_PACKAGES
+from mig_endpoint.packages.tree import TooLarge
+from mig_pkg import program, reasons, rpm_files
 from mig_pkg.package import Package, is_usable, text
 from mig_pkg.program import ProgramFailed
-from mig_pkg.status_file import MAX_PACKAGES
-from mig_pkg.tree import TooLarge
+from mig_pkg.source import Source
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from mig_pkg.site import Site
+    from mig_core.plugin.coverage import Reason
+    from mig_endpoint.packages.site import Site
 
 FORMAT = "%{NAME} %{EVR} %{ARCH} %{SOURCERPM}\\n"
 QUERY = ("-qa", "--queryformat", FORMAT)
@@ -41,7 +42,7 @@ def installed(site: Site) -> Iterator[Package] | None:
     manifest = site.tree.exists(MANIFEST)
     if not own and not others and not manifest:
         return None
-    if not own and not site.allows("rpm"):
+    if not own and not program.allows(site, "rpm"):
         return None
     return _all(site, command, own, others, manifest=manifest)
 
@@ -49,7 +50,7 @@ def installed(site: Site) -> Iterator[Package] | None:
 def _all(site: Site, command: str, own: str, others: list[str], *, manifest: bool) -> Iterator[Package]:
     if own:
         lines = _lines(program.output((command, *QUERY), site.remaining))
-        yield from _packages(site, command, lines, failing=books.FAILED)
+        yield from _packages(site, command, lines, failing=reasons.FAILED)
     for directory in others:
         yield from _packages(site, directory, _read(site, command, directory))
     if manifest:
@@ -93,24 +94,24 @@ def _read(site: Site, command: str, directory: str) -> Iterator[bytes | None]:
 
 
 def _packages(
-    site: Site, where: str, lines: Iterable[bytes | None], *, failing: str = books.UNREADABLE
+    site: Site, where: str, lines: Iterable[bytes | None], *, failing: Reason = reasons.UNREADABLE
 ) -> Iterator[Package]:
     try:
         for count, line in enumerate(lines):
             if count >= MAX_PACKAGES:
-                site.tally.skip(books.TOO_MANY, where)
+                site.tally.skip(reasons.TOO_MANY, where)
                 return
             package = None if line is None else _package(line)
             if package is None:
-                site.tally.skip(books.DAMAGED, where)
+                site.tally.skip(reasons.DAMAGED, where)
             else:
                 yield package
     except ProgramFailed as failure:
         site.tally.failed(failing, where, str(failure))
     except TooLarge:
-        site.tally.failed(books.TOO_LARGE, where, f"is larger than {rpm_files.MAX_DATABASE} bytes")
+        site.tally.failed(reasons.TOO_LARGE, where, f"is larger than {rpm_files.MAX_DATABASE} bytes")
     except OSError as error:
-        site.tally.failed(books.UNREADABLE, where, error.strerror or str(error))
+        site.tally.failed(reasons.UNREADABLE, where, error.strerror or str(error))
 
 
 def _lines(pieces: Iterable[bytes]) -> Iterator[bytes]:
@@ -152,3 +153,6 @@ def _source(file: str) -> tuple[str, str]:
             if len(parts) == 3:
                 return parts[0], f"{parts[1]}-{parts[2]}"
     return "", ""
+
+
+SOURCE = Source("rpm", ("rpm -qa", *DATABASES), DIRECTORIES, ("source", "sourceversion"), installed)

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Callable, Iterator
 
-    from mig_pkg.site import Site
+    from mig_endpoint.packages.site import Site
 
 SQLITE = "rpmdb.sqlite"
 OTHERS = ("Packages.db", "Packages")

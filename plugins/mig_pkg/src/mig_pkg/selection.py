@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, cast
 
-from mig_pkg import patterns
-from mig_pkg import tally as books
+from mig_pkg import patterns, reasons
 from mig_pkg.condition import Condition
 
 if TYPE_CHECKING:
     from mig_core.domain.document import JSON
+    from mig_core.plugin.coverage import Tally
     from mig_pkg.package import Package
     from mig_pkg.request import Request
-    from mig_pkg.tally import Tally
 
 MAX_ANSWER_BYTES = 24 << 20
 """About how large the rows may become as JSON: what the platform accepts, with room for the rest."""
@@ -33,6 +32,7 @@ class Selection:
 
     def offer(self, package: Package) -> None:
         """Looks at a package and keeps it once for each name expression that matches."""
+        self._tally.examined("packages")
         self._tally.examined(package.type)
         for place, matches in enumerate(self._names):
             if not matches(package.name) and (package.plain == package.name or not matches(package.plain)):
@@ -41,14 +41,14 @@ class Selection:
                 if not self._condition.accepts(package):
                     return
             except ValueError:
-                self._tally.skip(books.NO_ORDER, f"{package.name} {package.version}")
+                self._tally.skip(reasons.NO_ORDER, f"{package.name} {package.version}")
                 return
             self._keep(place, package)
 
     def _keep(self, place: int, package: Package) -> None:
         size = _ROW_BYTES + 2 * len(package.name) + 2 * len(package.version) + len(package.source) + len(package.path)
         if size > self._room:
-            self._tally.skip(books.FULL, package.name)
+            self._tally.skip(reasons.FULL, package.name)
             return
         self._room -= size
         self._rows[place].append(package)

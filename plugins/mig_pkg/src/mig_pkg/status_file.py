@@ -6,16 +6,15 @@ import os
 import re
 from typing import TYPE_CHECKING
 
-from mig_pkg import tally as books
+from mig_endpoint.packages.search import MAX_PACKAGES
+from mig_pkg import reasons
 from mig_pkg.package import Package, is_usable, text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from mig_pkg.tally import Tally
+    from mig_core.plugin.coverage import Tally
 
-MAX_PACKAGES = 100_000
-"""Debian has about 65,000 in all."""
 PRESENT = frozenset(
     {"installed", "half-installed", "unpacked", "half-configured", "triggers-awaited", "triggers-pending"}
 )
@@ -73,18 +72,20 @@ class StatusFile:
         read = _read(record, where, is_distroless=is_distroless)
         if read is None:
             if not may_fail:
-                self._tally.skip(books.DAMAGED, where)
+                self._tally.skip(reasons.DAMAGED, where)
             return
         key = (read.name, read.arch)
         earlier = self._found.get(key)
         if earlier is None and len(self._found) + len(self._repeated) >= MAX_PACKAGES:
-            self._tally.skip(books.TOO_MANY, where)
+            self._tally.skip(reasons.TOO_MANY, where)
             return
         if earlier is not None and not read.may_replace(earlier):
-            self._tally.failed(books.REPEATED, where, f"{read.name} stands there twice; dpkg refuses to read this file")
+            self._tally.failed(
+                reasons.REPEATED, where, f"{read.name} stands there twice; dpkg refuses to read this file"
+            )
             self._repeated.append(earlier)
         if not read.is_sound:
-            self._tally.failed(books.DAMAGED, where, f"{read.name} has a status that dpkg refuses")
+            self._tally.failed(reasons.DAMAGED, where, f"{read.name} has a status that dpkg refuses")
         self._found[key] = read
         if read.name == "dpkg" and read.state == "installed":
             self.own_architecture = read.arch

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from mig_pkg import tally as books
+from mig_endpoint.packages.search import MAX_PACKAGES
+from mig_pkg import reasons
 from mig_pkg.package import Package, is_usable, text
-from mig_pkg.status_file import MAX_PACKAGES
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from mig_pkg.tally import Tally
+    from mig_core.plugin.coverage import Tally
 
 _SELECTIONS = {"u": "unknown", "i": "", "h": "hold", "r": "deinstall", "p": "purge"}
 _STATES = {
@@ -40,11 +40,11 @@ def packages(lines: Iterable[bytes], where: str, tally: Tally) -> Iterator[Packa
         if not words:
             continue
         if not _is_row(words):
-            tally.skip(books.DAMAGED, where)
+            tally.skip(reasons.DAMAGED, where)
         elif words[0][1] not in _ABSENT:
             count += 1
             if count > MAX_PACKAGES:
-                tally.skip(books.TOO_MANY, where)
+                tally.skip(reasons.TOO_MANY, where)
             else:
                 yield _package(words)
 

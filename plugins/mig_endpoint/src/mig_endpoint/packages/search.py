@@ -1,35 +1,35 @@
 """Looking for packages that no system-wide database knows: in the usual directories, and below those asked for.
 
-Used by ``python_packages``, ``npm_packages`` and ``gems``, which say what to make of a directory.
+The caller says what to make of a directory.
 """
 
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Generic, TypeVar
 
-from mig_pkg import tally as books
-from mig_pkg.status_file import MAX_PACKAGES
-from mig_pkg.tree import TooLarge
+from mig_endpoint.packages import reasons
+from mig_endpoint.packages.tree import TooLarge
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from mig_pkg.package import Package
-    from mig_pkg.site import Site
+    from mig_endpoint.packages.site import Site
 
-    Look = Callable[["Search", str, list[str]], Iterator[Package]]
-    """Gives the packages in a directory (path, names in it), perhaps with those in directories of theirs."""
-
+Found = TypeVar("Found")
+"""What a module makes of a package's description."""
+MAX_PACKAGES = 100_000
+"""Of one type; Debian has about 65,000 in all."""
 MAX_DEPTH = 40
 PSEUDO = frozenset({"/proc", "/sys", "/dev", "/run/user"})
 """Not gone into: nothing is installed there."""
 
 
-class Search:
+class Search(Generic[Found]):
     """One search for packages of a language. Paths are those of the system that is looked at."""
 
-    def __init__(self, site: Site, look: Look) -> None:
+    def __init__(self, site: Site, look: Callable[[Search[Found], str, list[str]], Iterator[Found]]) -> None:
+        """``look`` gives the packages in a directory (path, names in it), perhaps with those in theirs."""
         self._site = site
         self._tree = site.tree
         self._tally = site.tally
@@ -40,7 +40,7 @@ class Search:
         self.places: frozenset[str] = frozenset()
         """The usual directories that are there."""
 
-    def packages(self, usual: tuple[str, ...]) -> Iterator[Package] | None:
+    def packages(self, usual: tuple[str, ...]) -> Iterator[Found] | None:
         """The packages below the usual directories and those asked for; None when there are none of either."""
         places = []
         for pattern in usual:
@@ -55,7 +55,7 @@ class Search:
             return None
         return self._found(places)
 
-    def _found(self, places: list[str]) -> Iterator[Package]:
+    def _found(self, places: list[str]) -> Iterator[Found]:
         for place in places:
             if self.is_new(place):
                 yield from self._look(self, place, self.names(place))
@@ -65,7 +65,7 @@ class Search:
             except OSError as error:
                 self._failed(path, error)
 
-    def _below(self, top: str) -> Iterator[Package]:
+    def _below(self, top: str) -> Iterator[Found]:
         """Goes through a tree. Links are not followed."""
         ahead = [(top, self._tree.real(top), 0)]
         while ahead:
@@ -81,7 +81,7 @@ class Search:
                 if inner not in PSEUDO:
                     ahead.append((inner, f"{real.rstrip('/')}/{name}", depth + 1))
 
-    def read(self, path: str, limit: int, understand: Callable[[bytes, str], Package | None]) -> Iterator[Package]:
+    def read(self, path: str, limit: int, understand: Callable[[bytes, str], Found | None]) -> Iterator[Found]:
         """The package that a file describes, unless it was given before."""
         self._site.check_time()
         try:
@@ -93,9 +93,9 @@ class Search:
             self._failed(path, error)
             return
         if package is None:
-            self._tally.skip(books.DAMAGED, path)
+            self._tally.skip(reasons.DAMAGED, path)
         elif self._count >= MAX_PACKAGES:
-            self._tally.skip(books.TOO_MANY, path)
+            self._tally.skip(reasons.TOO_MANY, path)
         else:
             self._count += 1
             yield package
@@ -109,7 +109,7 @@ class Search:
         try:
             return self._tree.listing_at(real) if real else self._tree.listing(directory)
         except TooLarge:
-            self._tally.failed(books.TOO_LARGE, directory, "has too many entries")
+            self._tally.failed(reasons.TOO_LARGE, directory, "has too many entries")
         except OSError as error:
             self._failed(directory, error)
         return [], []
@@ -144,10 +144,10 @@ class Search:
 
     def too_deep(self, directory: str) -> None:
         """Books a directory that was not looked at because it lies too deep."""
-        self._tally.skip(books.DEPTH, directory)
+        self._tally.skip(reasons.DEPTH, directory)
 
     def _failed(self, path: str, error: OSError) -> None:
         if path in self._refused:
             return
         self._refused.add(path)
-        self._tally.failed(books.UNREADABLE, path, error.strerror or str(error))
+        self._tally.failed(reasons.UNREADABLE, path, error.strerror or str(error))

@@ -1,0 +1,31 @@
+"""What each source declares of itself: the type it gives, what it reads and where. Listed in ``inventory``.
+
+``docs/modules/pkg.md`` has a row for each; a test compares the two.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from mig_endpoint.packages.site import Site
+    from mig_pkg.package import Package
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """One place that knows of packages."""
+
+    type: str
+    """The ``type`` of its rows, and the word it is asked for by."""
+    reads: tuple[str, ...]
+    """Files, as patterns below the places; or the program that is asked."""
+    places: tuple[str, ...]
+    """Directories, as patterns; ``~`` is the home directory of each account."""
+    keys: tuple[str, ...]
+    """What its rows have besides name, version, type and arch."""
+    installed: Callable[[Site], Iterator[Package] | None]
+    """Gives its packages; None when there is nothing of the kind on the system."""
