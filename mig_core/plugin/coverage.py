@@ -53,6 +53,8 @@ class Tally:
 
     def __init__(self, max_errors: int = 0) -> None:
         self._max_errors = min(max_errors, MAX_ERRORS - 1) if max_errors else MAX_ERRORS - 1
+        self.failures = 0
+        """How often :meth:`failed` was called."""
         self._errors: list[str] = []
         self._lost_errors = 0
         self._examined: dict[str, int] = {}
@@ -66,18 +68,21 @@ class Tally:
         """How many things of a kind were looked at."""
         return self._examined.get(kind, 0)
 
-    def skip(self, reason: Reason, example: str = "", *, count: int = 1) -> None:
+    def skip(self, reason: Reason, example: object = "", *, count: int = 1) -> None:
         """Books something that was not looked at.
 
         Args:
             reason: why.
-            example: names it; the first :data:`MAX_EXAMPLES` for each reason are kept.
+            example: names it, a string or what becomes one by ``str()`` only when it is kept: the first
+                :data:`MAX_EXAMPLES` for each reason are.
             count: how many things.
         """
-        skip = self._skips.setdefault(reason, _Skip())
+        skip = self._skips.get(reason)
+        if skip is None:
+            skip = self._skips[reason] = _Skip()
         skip.count += count
-        if example and len(skip.examples) < MAX_EXAMPLES:
-            skip.examples.append(sound(example))
+        if len(skip.examples) < MAX_EXAMPLES and (text := str(example)):
+            skip.examples.append(sound(text))
 
     def error(self, text: str) -> None:
         """Keeps an error for the investigator, or counts it when there are too many."""
@@ -86,10 +91,17 @@ class Tally:
         else:
             self._lost_errors += 1
 
-    def failed(self, reason: Reason, subject: str, problem: str) -> None:
-        """Books something that was tried and could not be looked at: the skip, and an error that says why."""
+    def failed(self, reason: Reason, subject: object, problem: str) -> None:
+        """Books something that was tried and could not be looked at: the skip, and an error that says why.
+
+        ``subject`` is a string, or becomes one by ``str()`` if there is room for it.
+        """
+        self.failures += 1
         self.skip(reason, subject)
-        self.error(f"{subject}: {problem}")
+        if len(self._errors) < self._max_errors:
+            self._errors.append(f"{sound(str(subject))}: {sound(problem)}")
+        else:
+            self._lost_errors += 1
 
     def add(self, other: Tally) -> None:
         """Adds what another tally holds, as if it had been booked here."""
@@ -98,6 +110,7 @@ class Tally:
         for text in other._errors:
             self.error(text)
         self._lost_errors += other._lost_errors
+        self.failures += other.failures
         for reason, skip in other._skips.items():
             mine = self._skips.setdefault(reason, _Skip())
             mine.count += skip.count

@@ -13,8 +13,8 @@ import pytest
 from mig_core.domain.result import Coverage, ModuleResult, Skipped
 from mig_core.errors import ParameterError
 from mig_core.plugin.module import Context
-from mig_file import FileModule, tally
-from mig_file.filesystems import FileSystems
+from mig_endpoint import coverage
+from mig_file import FileModule, reasons
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -67,7 +67,7 @@ def test_a_missing_path_is_an_answer_and_not_a_gap(tmp_path: Path) -> None:
     assert result.success
     assert not result.found
     assert result.coverage.complete
-    assert _skipped(result) == {tally.NOT_FOUND: 1}
+    assert _skipped(result) == {coverage.NOT_FOUND.text: 1}
     assert result.errors == (f"{tmp_path}/nosuch: no such file or directory",)
 
 
@@ -82,7 +82,7 @@ def test_the_match_limit_counts_matches_of_its_own_search_only_and_is_reported(t
 
     assert len(_files(result, "few")) == 3
     assert len(_files(result, "all")) == 10
-    assert _skipped(result) == {tally.LIMIT: 7}
+    assert _skipped(result) == {coverage.LIMIT.text: 7}
     assert not result.coverage.complete
 
 
@@ -97,7 +97,7 @@ def test_directories_below_maxdepth_are_named_but_leave_the_answer_complete(ten_
 
     result = _ask(ten_files, names=["."], options={"maxdepth": 1})
 
-    assert _skipped(result) == {tally.DEPTH: 1}
+    assert _skipped(result) == {reasons.DEPTH.text: 1}
     assert result.coverage.complete
 
 
@@ -118,7 +118,7 @@ def test_nothing_is_lost_of_what_was_found_before_time_ran_out(ten_files: Path) 
 
     assert len(_files(result)) == 10
     assert not result.coverage.complete
-    assert tally.TIME in _skipped(result)
+    assert coverage.TIME.text in _skipped(result)
     assert result.coverage.examined["files"] < 10 + 40 * 40
 
 
@@ -171,7 +171,7 @@ def test_time_that_runs_out_in_another_thread_keeps_what_was_found(tmp_path: Pat
     result = _ask(tmp_path, context=context, md5=["0" * 32], options={"mismatch": ["md5"]})
 
     assert not result.coverage.complete
-    assert tally.TIME in _skipped(result)
+    assert coverage.TIME.text in _skipped(result)
 
 
 def test_errors_are_cut_at_maxerrors_and_counted(tmp_path: Path) -> None:
@@ -192,7 +192,7 @@ def test_an_unreadable_file_is_not_a_file_without_the_content(tmp_path: Path) ->
     result = _ask(tmp_path, contents=["!absent"])
 
     assert not result.found
-    assert _skipped(result) == {tally.DENIED: 1}
+    assert _skipped(result) == {coverage.DENIED.text: 1}
     assert not result.coverage.complete
 
 
@@ -317,23 +317,6 @@ def test_lines_survive_a_result_that_an_endpoint_made_up() -> None:
         assert all(line.isprintable() for line in MODULE.lines(result, found_only=False))
 
 
-def test_mounts_below_a_path_are_left_out_when_asked(tmp_path: Path) -> None:
-    mountinfo = tmp_path / "mountinfo"
-    status = os.stat(tmp_path)
-    number = f"{os.major(status.st_dev)}:{os.minor(status.st_dev)}"
-    mountinfo.write_text(f"22 1 {number} / / rw shared:1 - nfs4 server:/export rw\nbroken line\n")
-    fd = os.open(tmp_path, os.O_RDONLY)
-    try:
-        network = FileSystems(one=False, local=True, mountinfo=str(mountinfo))
-        other = FileSystems(one=True, local=False, mountinfo=str(mountinfo))
-
-        assert network.why_not(fd, status.st_dev) == tally.NETWORK
-        assert other.why_not(fd, status.st_dev) == ""
-        assert other.why_not(fd, status.st_dev + 1) == tally.OTHER_FILE_SYSTEM
-    finally:
-        os.close(fd)
-
-
 @pytest.mark.skipif(not os.path.ismount("/proc"), reason="needs a mount below /")
 def test_a_walk_stays_on_its_file_system_when_asked() -> None:
     context = Context(deadline=time.monotonic() + 60)
@@ -343,7 +326,7 @@ def test_a_walk_stays_on_its_file_system_when_asked() -> None:
         context=context,
     )
 
-    assert _skipped(result)[tally.OTHER_FILE_SYSTEM] >= 1
+    assert _skipped(result)[coverage.OTHER_FILE_SYSTEM.text] >= 1
 
 
 def test_a_relative_path_is_relative_to_the_agent_and_reported_so(

@@ -16,12 +16,11 @@ import pytest
 
 from mig_core.domain.document import dump
 from mig_core.plugin.module import Context
-from mig_file import FileModule, tally, walk
-from mig_file.naming import PathText
-from mig_file.tally import Tally
+from mig_endpoint import coverage
+from mig_file import FileModule, reasons
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
     from pathlib import Path
 
     from mig_core.domain.result import ModuleResult
@@ -56,7 +55,7 @@ def test_a_fifo_given_as_path_is_judged_without_waiting_for_a_writer(tmp_path: P
     assert _files(by_name) == [str(tmp_path / "fifo")]
     assert not by_content.found
     assert not by_content.coverage.complete
-    assert _skipped(by_content) == {tally.NOT_READ: 1}
+    assert _skipped(by_content) == {reasons.NOT_READ.text: 1}
 
 
 def test_fifos_and_sockets_below_a_path_are_left_alone_and_counted(tmp_path: Path) -> None:
@@ -67,7 +66,7 @@ def test_fifos_and_sockets_below_a_path_are_left_alone_and_counted(tmp_path: Pat
     result = _ask([tmp_path], contents=["x"])
 
     assert _files(result) == [str(tmp_path / "file")]
-    assert _skipped(result) == {tally.SPECIAL: 2}
+    assert _skipped(result) == {coverage.SPECIAL.text: 2}
     assert result.coverage.complete
 
 
@@ -137,44 +136,6 @@ def test_two_names_that_look_alike_are_two_files(tmp_path: Path) -> None:
     assert len({row["uri"] for row in _rows(result)}) == 2
 
 
-class _SwapsDirectories:
-    """A visitor that replaces each directory below the root by a link to another, after it was listed."""
-
-    def __init__(self, outside: Path) -> None:
-        self._outside = outside
-        self.seen: list[str] = []
-
-    def visit(self, batch: walk.Batch) -> None:
-        self.seen += [f"{batch.path}/{name}" for name in batch.names]
-        for entry in os.listdir(batch.path):
-            path = f"{batch.path}/{entry}"
-            if os.path.isdir(path) and not os.path.islink(path):
-                os.rename(path, f"{self._outside}/moved-{entry}")
-                os.symlink(self._outside, path)
-
-    def why_not(self, depth: int) -> str:
-        return ""
-
-    def stopped(self) -> bool:
-        return False
-
-
-def test_a_directory_replaced_by_a_link_in_the_meantime_is_not_followed(tmp_path: Path) -> None:
-    inside, outside = tmp_path / "inside", tmp_path / "outside"
-    (inside / "directory").mkdir(parents=True)
-    (inside / "file").write_text("x")
-    outside.mkdir()
-    (outside / "secret").write_text("x")
-    books = Tally(0)
-    visitor = _SwapsDirectories(outside)
-
-    walk.Walk(visitor, books).walk(str(inside))
-
-    assert visitor.seen == [f"{inside}/file"]
-    assert [(one.reason, one.count) for one in books.coverage().skipped] == [(tally.CHANGED, 1)]
-    assert books.incomplete()
-
-
 def test_links_below_a_path_are_judged_by_what_they_lead_to_and_directories_not_entered(tmp_path: Path) -> None:
     (tmp_path / "in").mkdir()
     (tmp_path / "out").mkdir()
@@ -187,7 +148,7 @@ def test_links_below_a_path_are_judged_by_what_they_lead_to_and_directories_not_
     result = _ask([tmp_path / "in"], contents=["needle"], sizes=["6"], modes=["^-"])
 
     assert _files(result) == [f"{tmp_path}/in/link"]
-    assert _skipped(result) == {tally.DIRECTORY_LINK: 1, tally.DANGLING: 1, tally.SPECIAL: 1}
+    assert _skipped(result) == {coverage.DIRECTORY_LINK.text: 1, coverage.DANGLING.text: 1, coverage.SPECIAL.text: 1}
 
 
 def test_a_path_that_is_a_link_is_followed_because_it_was_named(tmp_path: Path) -> None:
@@ -271,58 +232,6 @@ def test_a_very_deep_tree_is_gone_through_with_few_descriptors(deep: tuple[Path,
     assert result.coverage.examined["directories"] == levels + 1 + levels // 100
 
 
-class _WhenDeep:
-    """A visitor that does something to the tree once, at a depth where the upper directories have been closed."""
-
-    levels = walk.MAX_OPEN + 20
-
-    def __init__(self, root: Path, act: Callable[[], object]) -> None:
-        self._act = act
-        self.seen: list[str] = []
-        os.makedirs(root / "/".join(["d"] * self.levels))
-        (root / "/".join(["d"] * self.levels) / "bottom").touch()
-        (root / "d" / "z").mkdir()
-        (root / "d" / "z" / "later").touch()
-
-    def visit(self, batch: walk.Batch) -> None:
-        self.seen += batch.names
-        if batch.depth == self.levels + 1:
-            self._act()
-
-    def why_not(self, depth: int) -> str:
-        return ""
-
-    def stopped(self) -> bool:
-        return False
-
-
-def test_a_branch_moved_away_while_we_are_deep_in_it_does_not_lead_us_astray(tmp_path: Path) -> None:
-    root, books = tmp_path / "root", Tally(0)
-    visitor = _WhenDeep(root, lambda: os.rename(root / "d" / "d" / "d", tmp_path / "elsewhere"))
-
-    walk.Walk(visitor, books).walk(str(root))
-
-    assert sorted(visitor.seen) == ["bottom", "later"]
-    assert not books.incomplete()
-
-
-def test_a_directory_exchanged_while_we_are_deep_below_it_is_reported(tmp_path: Path) -> None:
-    root, books = tmp_path / "root", Tally(0)
-
-    def exchange() -> None:
-        os.rename(root / "d" / "d", tmp_path / "elsewhere")
-        os.rename(root / "d", tmp_path / "old")
-        (root / "d").mkdir()
-        (root / "d" / "trap").touch()
-
-    visitor = _WhenDeep(root, exchange)
-
-    walk.Walk(visitor, books).walk(str(root))
-
-    assert "trap" not in visitor.seen
-    assert "later" in visitor.seen or books.incomplete()
-
-
 @pytest.mark.slow
 def test_a_hundred_thousand_matches_come_back_or_are_said_to_be_cut(tmp_path: Path) -> None:
     count = 100_000
@@ -335,15 +244,8 @@ def test_a_hundred_thousand_matches_come_back_or_are_said_to_be_cut(tmp_path: Pa
     assert time.monotonic() - started < 30
     rows = len(_rows(result))
     assert len(dump(result.to_json())) < 32 << 20
-    assert rows == count or (tally.FULL in _skipped(result) and not result.coverage.complete)
+    assert rows == count or (coverage.FULL.text in _skipped(result) and not result.coverage.complete)
     assert rows > 50_000
-
-
-def test_a_path_text_is_shown_only_as_far_as_a_result_may_carry() -> None:
-    books = Tally(0)
-    books.skip(tally.DENIED, PathText("/" + "x" * 100_000))
-
-    assert len(books.coverage().skipped[0].examples[0]) <= tally.MAX_EXAMPLE_LENGTH
 
 
 def test_special_permission_bits_are_in_the_row(tmp_path: Path) -> None:

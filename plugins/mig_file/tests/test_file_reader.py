@@ -14,9 +14,9 @@ import re2
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from mig_file import tally
+from mig_endpoint import coverage
+from mig_endpoint.files.interruptions import DeadlinePassed
 from mig_file.content import Question, Questions
-from mig_file.interruptions import DeadlinePassed
 from mig_file.reader import Reader, Reading
 
 if TYPE_CHECKING:
@@ -164,7 +164,7 @@ def test_a_file_that_says_it_is_empty_and_never_ends_is_given_up() -> None:
         os.close(endless)
 
     assert reading.problem is not None
-    assert reading.problem[0] == tally.ENDLESS
+    assert reading.problem[0] == coverage.ENDLESS
     assert reading.digests is None
 
 
@@ -232,7 +232,7 @@ def test_damaged_compressed_content_leaves_the_question_open(damaged: bytes) -> 
     reading = _read(damaged, [absent], ["md5"], expand=True, every_kind=True)
 
     assert reading.problem is not None
-    assert reading.problem[0] == tally.DAMAGED
+    assert reading.problem[0] == coverage.DAMAGED
     assert reading.digests is None
     assert set(reading.doubtful) == {absent}
 
@@ -251,7 +251,7 @@ def test_a_decompression_bomb_is_given_up_in_time() -> None:
     reading = _read(bomb, [Question("absent", False)], expand=True, expanded_bound=1 << 20)
 
     assert reading.problem is not None
-    assert reading.problem[0] == tally.TOO_LARGE
+    assert reading.problem[0] == coverage.TOO_LARGE
 
 
 def test_xz_that_needs_more_memory_than_we_give_is_reported() -> None:
@@ -273,5 +273,5 @@ def test_a_file_that_would_make_us_wait_is_reported(tmp_path: Path) -> None:
         os.close(reading_end)
         os.close(writing_end)
 
-    assert reading.problem == (tally.WOULD_BLOCK, "resource temporarily unavailable")
+    assert reading.problem == (coverage.WOULD_BLOCK, "resource temporarily unavailable")
     assert reading.digests is None

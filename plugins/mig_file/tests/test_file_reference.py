@@ -14,11 +14,11 @@ import re2
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from mig_core.plugin.coverage import Tally
 from mig_core.plugin.module import Context
-from mig_file import FileModule, roots
+from mig_file import FileModule, exploring
 from mig_file.evaluation import Evaluation
 from mig_file.expressions import mode_text, parse_size
-from mig_file.tally import Tally
 
 if TYPE_CHECKING:
     from mig_file.search import Search
@@ -147,7 +147,7 @@ def test_every_search_finds_what_the_reference_finds(
 def _with_one_thread(searches: tuple[Search, ...]) -> Evaluation:
     tally = Tally(0)
     evaluation = Evaluation(searches, tally, lambda: False, time.time_ns())
-    roots.explore(searches, evaluation, tally)
+    exploring.explore(searches, evaluation, tally)
     return evaluation
 
 
@@ -155,10 +155,10 @@ def _with_two_threads(searches: tuple[Search, ...]) -> list[list[str]]:
     tally = Tally(0)
     evaluation = Evaluation(searches, tally, lambda: False, time.time_ns(), processes=2, large=1)
     try:
-        roots.explore(searches, evaluation, tally)
+        exploring.explore(searches, evaluation, tally)
     finally:
         evaluation.close()
-    assert not tally.incomplete()
+    assert tally.complete
     return [[hit.path for slot in run.slots for hit in slot.hits] for run in evaluation.runs]
 
 

@@ -1,5 +1,6 @@
 """What modules look at an endpoint with. A library: it registers no module.
 
-``regex`` and ``buffers`` make searching fast. The rule of the house: *whoever skips, books*. A helper that can leave
-something out takes a :class:`mig_core.plugin.coverage.Tally`; there is no way to skip without it.
+``files`` goes through directories and opens files; ``coverage`` has the reasons for what was left out; ``regex`` and
+``buffers`` make searching fast. The rule of the house: *whoever skips, books*. A helper that can leave something out
+takes a :class:`mig_core.plugin.coverage.Tally`; there is no way to skip without it.
 """

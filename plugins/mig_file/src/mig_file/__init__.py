@@ -1,9 +1,10 @@
 """The `file` module: finds files by name, size, mode, age, content and hash.
 
 ``module`` is what the entry point names. What is asked: ``declaration`` (parameters), ``search`` (typed),
-``expressions``, ``patterns`` over ``syntax`` and ``required``, ``checks``. Where to look: ``roots``, ``walk``,
-``filesystems``. Looking: ``evaluation`` over ``names``, ``openfile``, ``reader``, ``content``, ``decompression``,
-``digests`` and ``ahead``. The answer: ``tally``, ``hits``, ``rows``, ``naming``, ``timetext``, ``lines``.
+``expressions``, ``patterns`` over ``syntax``, ``checks``. Going there: ``exploring``. Looking: ``evaluation`` over
+``names``, ``plans``, ``openfile``, ``reader`` and ``content``; several processes at once: ``bundle``, ``workers``,
+``shares``. The answer: ``reasons``, ``hits``, ``rows``, ``timetext``, ``lines``. What it looks with is
+``mig_endpoint.files``.
 """
 
 from mig_file.module import FileModule

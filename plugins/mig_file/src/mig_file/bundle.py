@@ -1,6 +1,6 @@
 """Batches of the walk, collected until there is enough in them for several processes to read.
 
-``evaluation`` fills a bundle and has it read by its ``crew``; then it judges the batches one after the other.
+``evaluation`` fills a bundle and has it read by its ``workers``; then it judges the batches one after the other.
 """
 
 from __future__ import annotations
@@ -9,19 +9,19 @@ import os
 from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
+from mig_endpoint.files.interruptions import DeadlinePassed
+from mig_endpoint.files.opening import is_file
 from mig_file import shares
-from mig_file.interruptions import DeadlinePassed
-from mig_file.reader import is_file
 from mig_file.shares import Part
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from mig_file.crew import Crew
+    from mig_endpoint.files.opening import Status
+    from mig_endpoint.files.walk import Batch
     from mig_file.plans import Planned
     from mig_file.reader import Reading
-    from mig_file.shares import Status
-    from mig_file.walk import Batch
+    from mig_file.workers import Workers
 
     Known = dict[str, tuple[Status, Reading] | Exception]
     """What was seen of a batch's files, by name: status and reading, or why there are none. Others cannot pass."""
@@ -96,11 +96,11 @@ class Bundle:
             part.names.append(name)
             self._room = (0, 0) if large else (files - 1, room - len(name))
 
-    def read(self, crew: Crew, progress: Callable[[], object]) -> Iterator[tuple[Collected, Known]]:
+    def read(self, workers: Workers, progress: Callable[[], object]) -> Iterator[tuple[Collected, Known]]:
         """Has all files read, and gives the batches back with what was seen; afterwards it is empty."""
         try:
             known: list[Known] = [{} for _ in self._collected]
-            reports = crew.read(self.work, progress)
+            reports = workers.read(self.work, progress)
             for share, origin, report in zip(self.work, self._origin, reports, strict=True):
                 for (first, second), status, reading in report.seen:
                     known[origin[first]][share[first].names[second]] = (status, reading)

@@ -9,7 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from mig_file import digests, expressions
+from mig_endpoint.files import digests
+from mig_file import expressions
 from mig_file.content import Question
 from mig_file.hits import Hits
 from mig_file.patterns import Pattern

@@ -6,7 +6,8 @@
 from __future__ import annotations
 
 from mig_core.plugin.parameters import Kind, Parameter, Parameters, Switch
-from mig_file import digests, expressions, patterns
+from mig_endpoint.files import digests
+from mig_file import expressions, patterns
 
 MISMATCHES = ("name", "size", "mode", "mtime", "content", "md5", "sha1", "sha2", "sha3")
 MAX_LABEL = 64

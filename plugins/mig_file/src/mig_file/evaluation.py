@@ -9,29 +9,31 @@ import os
 import stat
 from typing import TYPE_CHECKING
 
-from mig_file import tally as reasons
+from mig_endpoint import coverage
+from mig_endpoint.files.interruptions import DeadlinePassed
+from mig_endpoint.files.naming import join
+from mig_endpoint.files.opening import is_file, open_file
+from mig_file import reasons
 from mig_file.bundle import LARGE, Bundle
 from mig_file.content import Questions
-from mig_file.crew import Crew
-from mig_file.interruptions import DeadlinePassed
 from mig_file.names import NameBatch
-from mig_file.naming import join
 from mig_file.openfile import OpenFile
 from mig_file.plans import Plans, SearchRun
-from mig_file.reader import Reader, is_file, open_file
+from mig_file.reader import Reader
+from mig_file.workers import Workers
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
+    from mig_core.plugin.coverage import Reason, Tally
+    from mig_endpoint.files.naming import PathText
+    from mig_endpoint.files.opening import Status
+    from mig_endpoint.files.walk import Batch
     from mig_file.bundle import Known
     from mig_file.checks import Slot
-    from mig_file.naming import PathText
     from mig_file.plans import Pair, Plan
     from mig_file.reader import Reading
     from mig_file.search import Search
-    from mig_file.shares import Status
-    from mig_file.tally import Tally
-    from mig_file.walk import Batch
 
 MAX_ANSWER_BYTES = 24 << 20
 """About how large the rows may become as JSON: what the platform accepts, with room for the rest."""
@@ -70,14 +72,18 @@ class Evaluation:
         self._reader = Reader(questions, self._expired_after_progress)
         self._plans = Plans(self.runs)
         self._any_full = False
-        self._crew: Crew | None = None
+        self._workers: Workers | None = None
         if processes > 1 and hasattr(os, "fork"):
-            self._crew = Crew(processes, questions, expired, self._plans.group_of)
+            self._workers = Workers(processes, questions, expired, self._plans.group_of)
         self._bundle = Bundle(large=large)
         self._known: Known | None = None
-        """What the crew saw of the batch at hand; None when it did not look."""
+        """What was read ahead of the batch at hand; None when nothing was."""
         self._out_of_time = False
         self._room = MAX_ANSWER_BYTES
+        self.files = 0
+        """Evaluations, as the original counts them (``filescount``): a file below two paths counts twice."""
+        self._unexamined = 0
+        """Files in ``files`` that were counted and not looked at, because a limit was reached."""
         self.on_progress: Callable[[], None] | None = None
         """Called now and then."""
 
@@ -93,31 +99,36 @@ class Evaluation:
     @property
     def bytes_read(self) -> int:
         """Bytes of content read from disk so far."""
-        return self._reader.bytes + (self._crew.bytes_read if self._crew is not None else 0)
+        return self._reader.bytes + (self._workers.bytes_read if self._workers is not None else 0)
+
+    @property
+    def examined(self) -> int:
+        """Files that were looked at so far."""
+        return self.files - self._unexamined
 
     def close(self) -> None:
         """Ends other processes, if there are any."""
-        if self._crew is not None:
-            self._crew.close()
+        if self._workers is not None:
+            self._workers.close()
 
     def stopped(self) -> bool:
         """Whether the whole run is over; looks at the clock."""
         if self._expired_after_progress() and not self._out_of_time:
             self._out_of_time = True
-            self._tally.skip(reasons.TIME, count=0)
+            self._tally.skip(coverage.TIME, count=0)
         return self._out_of_time or self._room <= 0
 
-    def why_not(self, depth: int) -> str:
-        """Why not to go on at this depth; empty: go."""
+    def why_not(self, depth: int) -> Reason | None:
+        """Why not to go on at this depth; None: go."""
         if self._out_of_time or self._room <= 0:
-            return reasons.TIME if self._out_of_time else reasons.FULL
+            return coverage.TIME if self._out_of_time else coverage.FULL
         if depth <= self._open_to:
-            return ""
-        return reasons.LIMIT if any(depth <= run.maxdepth for run in self._active) else reasons.DEPTH
+            return None
+        return coverage.LIMIT if any(depth <= run.maxdepth for run in self._active) else reasons.DEPTH
 
     def visit(self, batch: Batch) -> None:
         """Looks at some files of a directory."""
-        self._tally.files += len(batch.names)
+        self.files += len(batch.names)
         names = NameBatch(batch.names)
         everywhere: list[Pair] = []
         chosen: list[tuple[Pair, list[str]]] = []
@@ -125,7 +136,7 @@ class Evaluation:
             if batch.depth > run.maxdepth:
                 continue
             if run.is_full:
-                self._tally.skip(reasons.LIMIT, batch.path_of(""), count=len(batch.names))
+                self._tally.skip(coverage.LIMIT, batch.path_of(""), count=len(batch.names))
                 continue
             for slot in run.slots:
                 if slot.names:
@@ -142,7 +153,7 @@ class Evaluation:
                 order = chosen[0][1]
             else:
                 order = [name for name in batch.names if name in plans]
-            if self._crew is not None and batch.regular and plans.may_read_ahead:
+            if self._workers is not None and batch.regular and plans.may_read_ahead:
                 try:
                     self._bundle.add(batch, order, plans)
                 except OSError:  # too many open files; this one is looked at now
@@ -154,18 +165,18 @@ class Evaluation:
             self.catch_up()
             self._look_at_all(batch, order, plans)
         elif all(run.is_full for run in self._active):
-            self._tally.unexamined += len(batch.names)
+            self._unexamined += len(batch.names)
 
     def catch_up(self) -> None:
-        """Looks at what was collected for the crew; to be called after each walk."""
-        if not self._bundle or self._crew is None:
+        """Looks at what was collected to be read ahead; to be called after each walk."""
+        if not self._bundle or self._workers is None:
             return
-        for (batch, order, plans), known in self._bundle.read(self._crew, self._expired_after_progress):
+        for (batch, order, plans), known in self._bundle.read(self._workers, self._expired_after_progress):
             self._known = known
             if self._out_of_time:
                 self._stop_for_time(batch.path_of(""), len(order))
             elif self._room <= 0:
-                self._tally.skip(reasons.FULL, batch.path_of(""), count=len(order))
+                self._tally.skip(coverage.FULL, batch.path_of(""), count=len(order))
             else:
                 if not self._any_full and not any(isinstance(one, DeadlinePassed) for one in known.values()):
                     # the others were looked at, and there is nothing to say of them
@@ -191,26 +202,26 @@ class Evaluation:
                 self._stop_for_time(batch.path_of(name), len(order) - place)
                 return
             except OSError as failure:  # it went away, or was made unreadable, since it was listed
-                self._tally.failed(batch.path_of(name), failure)
+                coverage.failed(self._tally, batch.path_of(name), failure)
             look_at_clock = self._known is None and place % FILES_BETWEEN_LOOKS_AT_THE_CLOCK == 0
             if look_at_clock and self._expired_after_progress():  # what is known was read in time
                 self._stop_for_time(batch.path_of(name), len(order) - place - 1)
                 return
             if self._room <= 0:
-                self._tally.skip(reasons.FULL, batch.path_of(name), count=len(order) - place)
+                self._tally.skip(coverage.FULL, batch.path_of(name), count=len(order) - place)
                 return
 
     def _without_full(self, plan: Plan, batch: Batch, name: str) -> Plan:
         """The plan without searches that have as many matches as they want."""
         left = tuple(pair for pair in plan.pairs if not pair[0].is_full)
         if len(left) < len(plan.pairs):
-            self._tally.skip(reasons.LIMIT, batch.path_of(name))
+            self._tally.skip(coverage.LIMIT, batch.path_of(name))
         return self._plans.of(left)
 
     def _stop_for_time(self, path: PathText, unexamined: int) -> None:
         self._out_of_time = True
-        self._tally.unexamined += unexamined
-        self._tally.skip(reasons.TIME, path, count=unexamined)
+        self._unexamined += unexamined
+        self._tally.skip(coverage.TIME, path, count=unexamined)
 
     def _look_at(self, batch: Batch, name: str, plan: Plan) -> None:
         status: os.stat_result | None = None
@@ -242,7 +253,7 @@ class Evaluation:
         try:
             fd = open_file(name, batch.fd, follow=name in batch.links)
         except OSError as failure:
-            self._tally.failed(batch.path_of(name), failure)
+            coverage.failed(self._tally, batch.path_of(name), failure)
             for pair in plan.ready:  # they lack only the SHA-256
                 self._record(pair, batch, name, batch.status(name), "")
             return
@@ -264,7 +275,7 @@ class Evaluation:
         """Judges an open file by its content. ``first`` is its first reading, if it has been read."""
         path = batch.path_of(name)
         if not is_file(status):
-            self._tally.skip(reasons.ENDLESS if stat.S_ISREG(status.st_mode) else reasons.CHANGED, path)
+            self._tally.skip(coverage.ENDLESS if stat.S_ISREG(status.st_mode) else coverage.CHANGED, path)
             return
         content = OpenFile(fd, status.st_size, path, self._reader, self._tally)
         right = content.judge(plan.groups, first)
@@ -282,7 +293,7 @@ class Evaluation:
                 return
             slot.seen.add(native)
         if run.is_full:
-            self._tally.skip(reasons.LIMIT, batch.path_of(name))
+            self._tally.skip(coverage.LIMIT, batch.path_of(name))
             return
         run.matches += 1
         if run.matches >= run.limit:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from mig_file.shares import Status
+    from mig_endpoint.files.opening import Status
 
 _HEAD = struct.Struct("<qqIIB")
 """Size, time, mode, length of the path, length of the digest."""

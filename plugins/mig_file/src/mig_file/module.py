@@ -12,16 +12,15 @@ from typing import TYPE_CHECKING, cast
 from mig_core.domain.result import Coverage, ModuleResult, Skipped
 from mig_core.plugin.module import Context, Module, ModuleInfo
 from mig_core.plugin.printing import duration_text
-from mig_file import declaration, lines, rows
-from mig_file import tally as reasons
+from mig_file import declaration, lines, reasons, rows
 from mig_file.search import Search, read_searches
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from mig_core.domain.document import JSON
+    from mig_core.plugin.coverage import Tally
     from mig_file.evaluation import Evaluation
-    from mig_file.tally import Tally
 
 PARTIAL_INTERVAL = 2.0
 PARTIAL_SHARE = 20
@@ -42,7 +41,7 @@ class FileModule(Module[tuple[Search, ...]]):
             "mig_endpoint.regex.finder",
             "ahocorasick_rs",
             "mig_file.evaluation",
-            "mig_file.roots",
+            "mig_file.exploring",
         ),
     )
     parameters = declaration.PARAMETERS
@@ -67,9 +66,9 @@ class FileModule(Module[tuple[Search, ...]]):
 
     def run(self, parameters: tuple[Search, ...], context: Context) -> ModuleResult:
         """Searches; at the deadline returns what was found until then."""
-        from mig_file import roots
+        from mig_core.plugin.coverage import Tally
+        from mig_file import exploring
         from mig_file.evaluation import Evaluation
-        from mig_file.tally import Tally
 
         started = time.monotonic_ns()
         tally = Tally(_max_errors(parameters))
@@ -77,13 +76,13 @@ class FileModule(Module[tuple[Search, ...]]):
         for one in parameters:
             if not one.has_filters:
                 tally.skip(reasons.NO_FILTER)
-                tally.error_text(f"search {one.label!r:.80} has no filter, so nothing can match")
+                tally.error(f"search {one.label!r:.80} has no filter, so nothing can match")
         if context.on_partial is not None:
             evaluation.on_progress = _Progress(
                 context, lambda: _result(evaluation, tally, started, partial=True), self._partial_interval
             )
         try:
-            roots.explore(parameters, evaluation, tally)
+            exploring.explore(parameters, evaluation, tally)
         finally:
             evaluation.close()
         return _result(evaluation, tally, started, partial=False)
@@ -140,13 +139,18 @@ def _result(evaluation: Evaluation, tally: Tally, started: int, *, partial: bool
     elements: dict[str, JSON] = {run.search.label: rows.Rows(run.slots) for run in evaluation.runs}
     matches = sum(run.matches for run in evaluation.runs)
     statistics: dict[str, JSON] = {
-        "filescount": tally.files,
-        "openfailed": tally.open_failed,
+        "filescount": evaluation.files,
+        "openfailed": tally.failures,
         "totalhits": matches,
         "exectime": duration_text(time.monotonic_ns() - started),
     }
-    tally.bytes = evaluation.bytes_read
     coverage = tally.coverage()
+    examined = {
+        "files": evaluation.examined,
+        "directories": tally.count("directories"),
+        "bytes": evaluation.bytes_read,
+    }
+    coverage = replace(coverage, examined=examined)
     if partial:
         coverage = replace(coverage, complete=False)
     return ModuleResult(matches > 0, True, cast("JSON", elements), statistics, tally.errors(), coverage)

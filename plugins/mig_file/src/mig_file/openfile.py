@@ -10,19 +10,19 @@ import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from mig_file import digests
-from mig_file import tally as reasons
+from mig_endpoint.files import digests
+from mig_file import reasons
 from mig_file.checks import ContentCheck, HashCheck
 from mig_file.reader import NOTHING_FOUND
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    from mig_core.plugin.coverage import Tally
+    from mig_endpoint.files.naming import PathText
     from mig_file.checks import Slot
     from mig_file.content import Question
-    from mig_file.naming import PathText
     from mig_file.reader import Reader, Reading
-    from mig_file.tally import Tally
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,8 +142,9 @@ class OpenFile:
 
     def _booked(self, reading: Reading) -> Reading:
         if reading.problem is not None:
-            self._tally.skip(reading.problem[0], self._path)
-            self._tally.error(self._path, reading.problem[1])
+            reason, problem = reading.problem
+            self._tally.skip(reason, self._path)
+            self._tally.error(f"{self._path}: {problem}")
         return reading
 
 

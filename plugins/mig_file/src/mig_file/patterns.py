@@ -7,9 +7,9 @@ public ``search`` costs as much again as a short match; ``test_file_patterns.py`
 from __future__ import annotations
 
 import functools
-import re
 from typing import TYPE_CHECKING, Protocol
 
+from mig_endpoint.files.naming import text_of
 from mig_endpoint.regex.tokens import Kind, Token, tokens
 from mig_file import syntax
 
@@ -33,7 +33,6 @@ REST = 64
 MANY_RETURNS = 200
 """From this many pairs in one block on, ``bytes.replace`` is the faster way."""
 _RETURN = ord("\r")
-_ESCAPED = re.compile("[\udc80-\udcff]")
 
 
 class Lines(Protocol):
@@ -226,14 +225,6 @@ def with_replacement_characters(raw: bytes) -> bytes:
     if raw.isascii():
         return raw
     return text_of(raw).encode()
-
-
-def text_of(raw: bytes) -> str:
-    """``raw`` as text; each byte that is not part of a valid UTF-8 sequence becomes one U+FFFD."""
-    try:
-        return raw.decode()
-    except UnicodeDecodeError:
-        return _ESCAPED.sub("\ufffd", raw.decode("utf-8", "surrogateescape"))
 
 
 @functools.lru_cache(maxsize=1024)

@@ -8,55 +8,30 @@ their edges; expressions with ``*`` or ``+`` that found nothing in such a line a
 from __future__ import annotations
 
 import os
-import stat
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
+from mig_endpoint import coverage
 from mig_endpoint.buffers import ALIGNMENT, page_aligned
-from mig_file import digests, tally
+from mig_endpoint.files import digests
+from mig_endpoint.files.compressed import MIN_EXPANDED_BOUND, Expanded
+from mig_endpoint.files.interruptions import DeadlinePassed, Unreadable
+from mig_endpoint.files.reading import Plain
 from mig_file.content import Block, ContentScan
-from mig_file.decompression import MIN_EXPANDED_BOUND, Expanded
-from mig_file.interruptions import DeadlinePassed, Unreadable
 from mig_file.patterns import without_returns
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
     from mmap import mmap
 
+    from mig_core.plugin.coverage import Reason
+    from mig_endpoint.files.reading import Source
     from mig_file.content import Question, Questions
-    from mig_file.shares import Status
 
 READ_SIZE = 1 << 20
 MAX_LINE = 2 << 20
 OVERLAP = 512 << 10
 NEWLINE = ord("\n")
-ENDLESS_SIZE = 1 << 46
-"""Regular files said to be larger are no files: /proc/kcore is 128 TiB."""
-ENDLESS_READ = 64 << 20
-"""A file that says it is empty and gives more than this is none: /proc/PID/pagemap goes on for 256 GiB."""
-_NOATIME = getattr(os, "O_NOATIME", 0)
-_FLAGS = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC
-
-
-def open_file(name: str, directory: int | None, *, follow: bool) -> int:
-    """Opens a file so that neither a link put in its place is followed nor a FIFO waited for.
-
-    ``follow`` is for entries that are links and were asked for. The time of last access stays as it was where the
-    kernel allows that.
-
-    Raises:
-        OSError: it cannot be opened.
-    """
-    flags = _FLAGS if follow else _FLAGS | os.O_NOFOLLOW
-    try:
-        return os.open(name, flags | _NOATIME, dir_fd=directory)
-    except PermissionError:
-        return os.open(name, flags, dir_fd=directory)
-
-
-def is_file(status: os.stat_result | Status) -> bool:
-    """Whether there is a content that ends."""
-    return stat.S_ISREG(status.st_mode) and status.st_size < ENDLESS_SIZE
 
 
 @dataclass(slots=True)
@@ -69,37 +44,12 @@ class Reading:
     """Content questions left open."""
     digests: dict[str, str] | None = None
     """Values by algorithm; None if not all of the content could be read."""
-    problem: tuple[str, str] | None = None
-    """Why the content ended early: a reason of ``tally`` and a text."""
+    problem: tuple[Reason, str] | None = None
+    """Why the content ended early: what to book, and a text."""
 
 
 NOTHING_FOUND = Reading()
 """The commonest reading: complete, no question answered with yes, no digests asked for."""
-
-
-class _Source(Protocol):
-    def fill(self, view: memoryview) -> int:
-        """Writes the next bytes; 0 at the end."""
-
-
-class _Plain:
-    """A file's bytes as they are."""
-
-    __slots__ = ("_fd", "_rest", "_size")
-
-    def __init__(self, fd: int, size: int) -> None:
-        self._fd = fd
-        self._size = size
-        self._rest = size or -1
-
-    def fill(self, view: memoryview) -> int:
-        if not self._rest:  # as many bytes as it had: no need to ask for its end
-            return 0
-        count = os.readv(self._fd, [view])
-        self._rest -= count
-        if not self._size and self._rest < -ENDLESS_READ:
-            raise Unreadable(tally.ENDLESS, f"says it is empty and gave more than {ENDLESS_READ} bytes")
-        return count
 
 
 class Reader:
@@ -202,7 +152,7 @@ class Reader:
         try:
             if expand:
                 expanded = Expanded(fd, size, self._expired, every_kind=every_kind, minimum_bound=self._expanded_bound)
-            complete = self._pump(expanded or _Plain(fd, size), scan, list(running.values()))
+            complete = self._pump(expanded or Plain(fd, size), scan, list(running.values()))
         except Unreadable as failure:
             complete, problem = False, (failure.reason, str(failure))
         except OSError as failure:
@@ -213,9 +163,9 @@ class Reader:
         values = digests.finish(running) if complete else None
         return Reading(scan.found, scan.doubtful, values, problem)
 
-    def _pump(self, source: _Source, scan: ContentScan, hashes: list[digests.Running]) -> bool:
+    def _pump(self, source: Source, scan: ContentScan, hashes: list[digests.Running]) -> bool:
         """Moves the content through the buffer; whether it was read to its end."""
-        plain = isinstance(source, _Plain)
+        plain = isinstance(source, Plain)
         begin = end = 0  # an unfinished line that has been read
         inside = 0  # 1 if its first byte is only there as neighbour: it is the middle of a long line
         while hashes or not scan.is_decided():
@@ -285,11 +235,11 @@ class Reader:
         self._whole = [self._view[: self._read_size]]
 
 
-def _problem(failure: OSError) -> tuple[str, str]:
-    reason = tally.reason_of(failure)
-    if reason == tally.NOT_FOUND:  # it is open, so it was there: some files of /sys answer a read like that
-        reason = tally.READ_ERROR
-    return reason, os.strerror(failure.errno or 0).lower()
+def _problem(failure: OSError) -> tuple[Reason, str]:
+    reason = coverage.reason_of(failure)
+    if reason is coverage.NOT_FOUND:  # it is open, so it was there: some files of /sys answer a read like that
+        reason = coverage.READ_ERROR
+    return reason, coverage.problem_of(failure)
 
 
 def _next_character(buffer: mmap, start: int) -> int:

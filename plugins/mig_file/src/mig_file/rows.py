@@ -14,7 +14,8 @@ from json.encoder import encode_basestring
 from typing import TYPE_CHECKING, Any
 
 from mig_core.domain.document import Stream
-from mig_file import expressions, naming
+from mig_endpoint.files import naming
+from mig_file import expressions
 from mig_file.search import FILTERS
 from mig_file.timetext import time_text
 

@@ -1,8 +1,9 @@
-"""What the processes of a crew say to each other: a share of files goes to a worker, what it saw comes back.
+"""What the processes of a run say to each other: a share of files goes to a worker, what it saw comes back.
 
 A message is four bytes for its length (big endian), then JSON; a share also carries the descriptors of its directories.
 Both ends are this program, one forked from the other. A share is so small that it always fits into the socket's buffer:
-its sender never waits for a worker that waits for it. Used by ``crew``.
+its sender never waits for a worker that waits for it. Used by
+``workers``.
 """
 
 from __future__ import annotations
@@ -12,6 +13,8 @@ import socket
 import struct
 from typing import TYPE_CHECKING, NamedTuple
 
+from mig_core.plugin.coverage import Reason
+from mig_endpoint.files.opening import Status
 from mig_file.reader import Reading
 
 if TYPE_CHECKING:
@@ -35,14 +38,6 @@ class Part(NamedTuple):
     slots: tuple[int, ...]
     """Their numbers."""
     names: list[str]
-
-
-class Status(NamedTuple):
-    """What a row says of a file, under the names that :class:`os.stat_result` has."""
-
-    st_mode: int
-    st_size: int
-    st_mtime_ns: int
 
 
 class Seen(NamedTuple):
@@ -96,7 +91,7 @@ def send_report(connection: socket.socket, report: Report, numbers: dict[Questio
             [numbers[question] for question in one.reading.found],
             [numbers[question] for question in one.reading.doubtful],
             one.reading.digests,
-            one.reading.problem,
+            _problem_as_json(one.reading.problem),
         )
         for one in report.seen
     ]
@@ -123,7 +118,7 @@ def receive_report(connection: socket.socket, questions: Sequence[Question]) -> 
                     {questions[number] for number in found},
                     {questions[number] for number in doubtful},
                     digests,
-                    tuple(problem) if problem else None,
+                    _problem_from_json(problem),
                 ),
             )
             for place, status, found, doubtful, digests, problem in seen
@@ -131,6 +126,14 @@ def receive_report(connection: socket.socket, questions: Sequence[Question]) -> 
         [(tuple(place), number) for place, number in failed],
         tuple(late) if late else None,
     )
+
+
+def _problem_as_json(problem: tuple[Reason, str] | None) -> tuple[str, bool, str] | None:
+    return (problem[0].text, problem[0].as_asked, problem[1]) if problem else None
+
+
+def _problem_from_json(problem: tuple[str, bool, str] | None) -> tuple[Reason, str] | None:
+    return (Reason(*problem[:2]), problem[2]) if problem else None
 
 
 def _receive(connection: socket.socket, head: bytes) -> bytes | None:

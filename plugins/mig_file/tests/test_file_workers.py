@@ -11,15 +11,15 @@ import psutil
 import pytest
 
 from mig_core.plugin.module import Context
+from mig_endpoint.files.walk import Batch
 from mig_file import FileModule, shares
 from mig_file.bundle import Bundle
 from mig_file.checks import slots_of
 from mig_file.content import Question, Questions
-from mig_file.crew import Crew
 from mig_file.openfile import Group, groups_of
 from mig_file.plans import Plan, Planned, SearchRun
 from mig_file.search import read_searches
-from mig_file.walk import Batch
+from mig_file.workers import Workers
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -89,7 +89,7 @@ def test_more_processes_find_the_same_in_the_same_order(many: Path, search: dict
 
 def test_a_worker_that_is_killed_is_missed_by_nobody(many: Path) -> None:
     questions, group = _needle_group()
-    crew = Crew(3, questions, lambda: False, lambda numbers: group)
+    workers = Workers(3, questions, lambda: False, lambda numbers: group)
     directory = os.open(many / "d00", os.O_RDONLY)
     names = [name for name in sorted(os.listdir(directory)) if name.endswith(".txt")]
     work = [[shares.Part(directory, (0,), [name])] for name in names]
@@ -97,32 +97,32 @@ def test_a_worker_that_is_killed_is_missed_by_nobody(many: Path) -> None:
 
     def kill_one() -> None:
         if not killed:
-            killed.append(crew.pids[0])
+            killed.append(workers.pids[0])
             os.kill(killed[0], signal.SIGKILL)
 
     try:
-        reports = crew.read(work, kill_one)
+        reports = workers.read(work, kill_one)
     finally:
-        crew.close()
+        workers.close()
         os.close(directory)
 
     found = [name for name, report in zip(names, reports, strict=True) for one in report.seen if one.reading.found]
     assert killed
     assert found == [name for name in names if int(name.removesuffix(".txt")) % 7 == 0]
-    assert crew.pids == []
+    assert workers.pids == []
 
 
 def test_workers_do_their_part(many: Path) -> None:
     questions, group = _needle_group()
-    crew = Crew(3, questions, lambda: False, lambda numbers: group)
+    workers = Workers(3, questions, lambda: False, lambda numbers: group)
     directory = os.open(many / "d01", os.O_RDONLY)
     names = [name for name in os.listdir(directory) if name.endswith(".txt")]
 
     try:
-        crew.read([[shares.Part(directory, (0,), names)] for _ in range(50)], lambda: None)
-        alive, by_workers = len(crew.pids), crew.bytes_read - crew.own_bytes
+        workers.read([[shares.Part(directory, (0,), names)] for _ in range(50)], lambda: None)
+        alive, by_workers = len(workers.pids), workers.bytes_read - workers.own_bytes
     finally:
-        crew.close()
+        workers.close()
         os.close(directory)
 
     assert alive == 2
@@ -158,7 +158,7 @@ def test_a_share_fits_into_the_buffer_of_a_socket_whatever_the_names(tmp_path: P
     try:
         bundle.add(Batch(str(tmp_path), directory, 1, names, ()), names, plans)
         sizes = [sum(map(len, part.names)) for share in bundle.work for part in share]
-        _ = list(bundle.read(Crew(1, Questions([]), lambda: False, lambda numbers: run_group(run)), lambda: None))
+        _ = list(bundle.read(Workers(1, Questions([]), lambda: False, lambda numbers: run_group(run)), lambda: None))
     finally:
         os.close(directory)
 

@@ -1,7 +1,6 @@
 """Compressed files as a stream of what is in them, bounded in memory and in size.
 
-Recognised by their first bytes, never by name; several members count as one stream, one level is opened. Used by
-``reader``.
+Recognised by their first bytes, never by name; several members count as one stream, one level is opened.
 """
 
 from __future__ import annotations
@@ -9,8 +8,8 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Protocol
 
-from mig_file import tally
-from mig_file.interruptions import DeadlinePassed, Unreadable
+from mig_endpoint import coverage
+from mig_endpoint.files.interruptions import DeadlinePassed, Unreadable
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -90,7 +89,7 @@ def _zstd() -> Decompressor:
     try:
         from compression import zstd  # type: ignore[import-not-found,unused-ignore]  # Python 3.14 has it
     except ImportError:
-        raise Unreadable(tally.NO_DECOMPRESSOR, "zstd is not supported by this Python") from None
+        raise Unreadable(coverage.NO_DECOMPRESSOR, "zstd is not supported by this Python") from None
     decompressor: Decompressor = zstd.ZstdDecompressor()
     return decompressor
 
@@ -158,12 +157,12 @@ class Expanded:
             if self._inner.needs_input and not self._input:
                 self._input = self._more()
                 if not self._input:
-                    raise Unreadable(tally.DAMAGED, "compressed data ends too early")
+                    raise Unreadable(coverage.DAMAGED, "compressed data ends too early")
             output = self._expand(self._inner, len(view))
             if output:
                 self._made += len(output)
                 if self._made > self._bound:
-                    raise Unreadable(tally.TOO_LARGE, f"compressed data expands to more than {self._bound} bytes")
+                    raise Unreadable(coverage.TOO_LARGE, f"compressed data expands to more than {self._bound} bytes")
                 view[: len(output)] = output
                 return len(output)
 
@@ -172,10 +171,10 @@ class Expanded:
         try:
             return inner.decompress(data, room)
         except (OSError, EOFError, ValueError) as error:
-            raise Unreadable(tally.DAMAGED, f"compressed data is damaged: {error}") from None
+            raise Unreadable(coverage.DAMAGED, f"compressed data is damaged: {error}") from None
         except Exception as error:
             if type(error).__name__ in ("LZMAError", "ZstdError"):  # importing them only to name them here costs time
-                raise Unreadable(tally.DAMAGED, f"compressed data is damaged: {error}") from None
+                raise Unreadable(coverage.DAMAGED, f"compressed data is damaged: {error}") from None
             raise
 
     def _plain(self, view: memoryview) -> int:

@@ -17,10 +17,11 @@ from collections import deque
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from mig_endpoint.files.interruptions import DeadlinePassed
+from mig_endpoint.files.opening import Status, is_file, open_file
 from mig_file import shares
-from mig_file.interruptions import DeadlinePassed
-from mig_file.reader import Reader, Reading, is_file, open_file
-from mig_file.shares import Part, Report, Seen, Status
+from mig_file.reader import Reader, Reading
+from mig_file.shares import Part, Report, Seen
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -62,7 +63,7 @@ class _Worker:
     """Numbers of those it has, the eldest first."""
 
 
-class Crew:
+class Workers:
     """The run's process and its workers."""
 
     def __init__(

@@ -16,14 +16,14 @@ import stat
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
-from mig_file import tally as reasons
-from mig_file.naming import PathText, join
+from mig_endpoint import coverage
+from mig_endpoint.files.naming import PathText, join
 
 if TYPE_CHECKING:
     from collections.abc import Collection
 
-    from mig_file.filesystems import FileSystems
-    from mig_file.tally import Tally
+    from mig_core.plugin.coverage import Reason, Tally
+    from mig_endpoint.files.filesystems import FileSystems
 
 BATCH = 4096
 """How many files of a directory are shown at once."""
@@ -66,8 +66,8 @@ class Visitor(Protocol):
     def visit(self, batch: Batch) -> None:
         """Looks at files."""
 
-    def why_not(self, depth: int) -> str:
-        """Why not to go into directories whose files have this depth (a reason of ``tally``); empty: go."""
+    def why_not(self, depth: int) -> Reason | None:
+        """Why not to go into directories whose files have this depth; None: go."""
 
     def stopped(self) -> bool:
         """Whether the run is over; the visitor books why. Asked at least once for each directory."""
@@ -101,7 +101,7 @@ class Walk:
         try:
             fd = os.open(root, _FLAGS)
         except OSError as failure:
-            self._tally.failed(PathText(root), failure)
+            coverage.failed(self._tally, PathText(root), failure)
             return
         stack: list[_Frame] = []
         if self._file_systems:
@@ -116,7 +116,7 @@ class Walk:
                 self._step(stack)
             for frame in stack:
                 if frame.directories:
-                    why = self._visitor.why_not(frame.depth + 1)
+                    why = self._visitor.why_not(frame.depth + 1) or coverage.TIME
                     self._tally.skip(why, PathText(frame.path), count=len(frame.directories))
         finally:
             for frame in stack:
@@ -135,7 +135,7 @@ class Walk:
         try:
             fd = os.open(name, _FLAGS, dir_fd=frame.fd)
         except OSError as failure:
-            self._tally.failed(PathText(frame.path, name), failure)
+            coverage.failed(self._tally, PathText(frame.path, name), failure)
             return
         if self._file_systems and (why := self._file_systems.why_not(fd, self._root_device)):
             self._tally.skip(why, PathText(frame.path, name))
@@ -162,13 +162,14 @@ class Walk:
         """A directory that can be listed but not searched shows names only; that is no answer about its files."""
         if not self._check_search_permission or os.access(".", os.X_OK, dir_fd=frame.fd, effective_ids=True):
             return True
-        self._tally.skip(reasons.DENIED, PathText(frame.path))
-        self._tally.error(PathText(frame.path), "permission denied to look at what is in it")
+        path = PathText(frame.path)
+        self._tally.skip(coverage.DENIED, path)
+        self._tally.error(f"{path}: permission denied to look at what is in it")
         return False
 
     def _list(self, frame: _Frame) -> bool:
         """Whether there are directories to enter."""
-        self._tally.directories += 1
+        self._tally.examined("directories")
         visitor = self._visitor
         try:
             with os.scandir(frame.fd) as entries:
@@ -180,7 +181,7 @@ class Walk:
                         self._stopped = True
                         return False
         except OSError as failure:
-            self._tally.failed(PathText(frame.path), failure, opening=False)
+            coverage.failed(self._tally, PathText(frame.path), failure)
         if not frame.directories:
             return False
         if why := self._visitor.why_not(frame.depth + 1):
@@ -207,22 +208,23 @@ class Walk:
                     names.append(entry.name)
                     links.add(entry.name)
             elif not entry.is_dir(follow_symlinks=False):
-                self._tally.skip(reasons.SPECIAL, PathText(frame.path, entry.name))
+                self._tally.skip(coverage.SPECIAL, PathText(frame.path, entry.name))
         return names, links
 
     def _leads_to_file(self, frame: _Frame, name: str) -> bool:
         try:
             mode = os.stat(name, dir_fd=frame.fd).st_mode
         except OSError as failure:
-            path = PathText(frame.path, name)
-            self._tally.open_failed += 1
-            self._tally.error(path, f"link cannot be followed: {os.strerror(failure.errno or 0).lower()}")
-            reason = reasons.reason_of(failure)
-            self._tally.skip(reason if reason == reasons.DENIED else reasons.DANGLING, path)
+            reason = coverage.reason_of(failure)
+            if reason is not coverage.DENIED:
+                reason = coverage.DANGLING
+            problem = f"link cannot be followed: {coverage.problem_of(failure)}"
+            self._tally.failed(reason, PathText(frame.path, name), problem)
             return False
         if stat.S_ISREG(mode):
             return True
-        self._tally.skip(reasons.DIRECTORY_LINK if stat.S_ISDIR(mode) else reasons.SPECIAL, PathText(frame.path, name))
+        reason = coverage.DIRECTORY_LINK if stat.S_ISDIR(mode) else coverage.SPECIAL
+        self._tally.skip(reason, PathText(frame.path, name))
         return False
 
     def _leave(self, stack: list[_Frame]) -> None:
@@ -245,8 +247,8 @@ class Walk:
         try:
             frame.fd = self._descend(stack)
         except OSError as failure:
-            self._tally.failed(PathText(frame.path), failure, opening=False)
-            self._tally.skip(reasons.CHANGED, PathText(frame.path), count=len(frame.directories) + len(stack) - 1)
+            coverage.failed(self._tally, PathText(frame.path), failure)
+            self._tally.skip(coverage.CHANGED, PathText(frame.path), count=len(frame.directories) + len(stack) - 1)
             for lost in stack:
                 lost.directories.clear()
             stack.clear()

@@ -6,8 +6,12 @@ Reads ``/proc/self/mountinfo`` (proc(5)) once. ``walk`` asks for each directory,
 from __future__ import annotations
 
 import os
+from typing import TYPE_CHECKING
 
-from mig_file import tally
+from mig_endpoint import coverage
+
+if TYPE_CHECKING:
+    from mig_core.plugin.coverage import Reason
 
 # fmt: off
 NETWORK = frozenset((
@@ -27,12 +31,12 @@ class FileSystems:
         self._one = one
         self._network = _network_devices(mountinfo) if local else frozenset()
 
-    def why_not(self, fd: int, root_device: int) -> str:
-        """The reason to leave out the open directory; empty if there is none."""
+    def why_not(self, fd: int, root_device: int) -> Reason | None:
+        """The reason to leave out the open directory; None if there is none."""
         device = os.fstat(fd).st_dev
         if self._one and device != root_device:
-            return tally.OTHER_FILE_SYSTEM
-        return tally.NETWORK if device in self._network else ""
+            return coverage.OTHER_FILE_SYSTEM
+        return coverage.NETWORK if device in self._network else None
 
 
 def _network_devices(mountinfo: str) -> frozenset[int]:

@@ -7,9 +7,10 @@ is not its name, its row also carries ``uri``, a ``file:`` URI (RFC 8089) from w
 from __future__ import annotations
 
 import os
+import re
 from urllib.parse import quote_from_bytes
 
-from mig_file import patterns
+_ESCAPED = re.compile("[\udc80-\udcff]")
 
 
 class PathText:
@@ -38,7 +39,15 @@ def join(parent: str, name: str) -> str:
 
 def shown(native: str) -> str:
     """The text of a path in an answer."""
-    return native if native.isascii() else patterns.text_of(os.fsencode(native))
+    return native if native.isascii() else text_of(os.fsencode(native))
+
+
+def text_of(raw: bytes) -> str:
+    """``raw`` as text; each byte that is not part of a valid UTF-8 sequence becomes one U+FFFD."""
+    try:
+        return raw.decode()
+    except UnicodeDecodeError:
+        return _ESCAPED.sub("\ufffd", raw.decode("utf-8", "surrogateescape"))
 
 
 def exact_uri(native: str) -> str:

@@ -1,6 +1,6 @@
 """Hash algorithms of a search, by the parameter's name and the length of the value.
 
-Used by ``search`` (is this a usable value?) and ``reader`` (all digests of a file from one read).
+``algorithm_of`` says whether a value is usable; ``start`` and ``finish`` give all digests of a file from one read.
 """
 
 from __future__ import annotations

@@ -1,0 +1,20 @@
+"""Why a read of a file may end early. Whoever reads catches both; neither leaves a module."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from mig_core.plugin.coverage import Reason
+
+
+class Unreadable(Exception):
+    """The content cannot be had to its end. ``reason`` is what to book; the text says more."""
+
+    def __init__(self, reason: Reason, problem: str) -> None:
+        super().__init__(problem)
+        self.reason = reason
+
+
+class DeadlinePassed(Exception):
+    """The run's time is over."""

@@ -1,0 +1,10 @@
+"""Why the ``file`` module left something out, beside the reasons that all modules share (``mig_endpoint.coverage``)."""
+
+from __future__ import annotations
+
+from mig_core.plugin.coverage import Reason
+
+DEPTH = Reason("below maxdepth", as_asked=True)
+NOT_READ = Reason("content of a special file")
+LONG_LINE = Reason("line too long to be judged as a whole")
+NO_FILTER = Reason("search without any filter")
