@@ -17,11 +17,13 @@ from hypothesis import strategies as st
 
 from mig_core.domain.result import Coverage, ModuleResult, Skipped
 from mig_core.errors import ParameterError
+from mig_core.plugin.coverage import Tally
 from mig_core.plugin.module import Context
-from mig_memory import MemoryModule, evaluation, facts, processes, tally
-from mig_memory.tally import Tally
+from mig_endpoint.processes.askers import find_askers
+from mig_endpoint.processes.proc import Proc
+from mig_endpoint.processes.reasons import ENDED
+from mig_memory import MemoryModule, evaluation, reasons
 
-ID = "0123456789abcdef" * 4
 RESULT = ModuleResult(
     True,
     True,
@@ -49,31 +51,6 @@ RESULT = ModuleResult(
     (),
     Coverage(False, {"processes": 3, "bytes": 9}, (Skipped("process of somebody else", 1, ("process 1",)),)),
 )
-
-
-@pytest.mark.parametrize(
-    ("cgroup", "container"),
-    [
-        (f"0::/system.slice/docker-{ID}.scope\n", "docker:0123456789ab"),
-        (f"12:pids:/docker/{ID}\n0::/\n", "docker:0123456789ab"),
-        (f"0::/kubepods.slice/pod1/cri-containerd-{ID}.scope\n", "containerd:0123456789ab"),
-        (f"0::/machine.slice/libpod-{ID}.scope/container\n", "libpod:0123456789ab"),
-        (f"0::/../{ID}\n", "container:0123456789ab"),
-        ("0::/lxc.payload.web1/init.scope\n", "lxc:web1"),
-        ("0::/lxc/web1\n", "lxc:web1"),
-        ("0::/machine.slice/machine-web1.scope/payload\n", "machine:web1"),
-        ("0::/user.slice/user-1000.slice/session-1.scope\n", ""),
-        ("0::/\n", ""),
-        ("", ""),
-    ],
-)
-def test_a_container_is_told_from_the_control_group(cgroup: str, container: str) -> None:
-    assert facts.container_of(cgroup.encode()) == container
-
-
-@given(cgroup=st.binary(max_size=200))
-def test_any_control_group_can_be_read(cgroup: bytes) -> None:
-    assert isinstance(facts.container_of(cgroup), str)
 
 
 def test_lines_are_the_originals_with_what_it_did_not_know_at_the_end() -> None:
@@ -109,56 +86,12 @@ def test_masking_hides_what_was_added_to_the_originals_answer() -> None:
     assert not [word for word in ("www", "/tmp/b", "0123456789ab", "process 1", "no way") if word in masked]
 
 
-def test_failures_do_not_flood() -> None:
-    books = Tally()
-    for number in range(tally.MAX_FAILURES + 5):
-        books.failure(f"failure {number}")
-        books.skip(tally.DENIED, f"process {number}")
-
-    assert len(books.failures()) == tally.MAX_FAILURES + 1
-    assert books.failures()[-1] == "5 failures more"
-    [skipped] = books.coverage().skipped
-    assert (skipped.count, len(skipped.examples)) == (tally.MAX_FAILURES + 5, tally.MAX_EXAMPLES)
-    assert not books.coverage().complete
-
-
 def test_what_nobody_asked_for_leaves_an_answer_complete() -> None:
-    books = Tally()
-    for reason in (tally.ASKER, tally.ENDED, tally.DEVICE, tally.ON_DISK):
-        books.skip(reason)
+    tally = Tally()
+    for reason in (reasons.ASKER, ENDED, reasons.DEVICE, reasons.ON_DISK):
+        tally.skip(reason)
 
-    assert books.coverage().complete
-
-
-def test_whoever_handles_the_question_is_known() -> None:
-    askers = processes.find_askers()
-
-    assert askers.own == os.getpid()
-    assert os.getppid() == 1 or os.getppid() in askers.others
-    assert askers.own not in askers.others
-
-
-def test_a_sibling_with_another_question_from_the_same_zygote_is_an_asker() -> None:
-    program = (
-        "import os, sys, time\n"
-        "from mig_memory import processes\n"
-        "children = []\n"
-        "reading, writing = os.pipe()\n"
-        "for number in range(2):\n"
-        "    child = os.fork()\n"
-        "    if child == 0 and number == 0: os.read(reading, 1); os._exit(0)\n"
-        "    if child == 0:\n"
-        "        print(children[0] in processes.find_askers().others, flush=True)\n"
-        "        os._exit(0)\n"
-        "    children.append(child)\n"
-        "os.waitpid(children[1], 0)\n"
-        "os.write(writing, b'x')\n"
-        "os.waitpid(children[0], 0)\n"
-    )
-
-    printed = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout
-
-    assert printed == "True\n"
+    assert tally.complete
 
 
 def test_a_search_without_checks_is_refused_or_explained() -> None:
@@ -249,11 +182,14 @@ def test_the_process_that_searches_stays_below_60_mib(patterns: int) -> None:
 
 def test_rows_are_limited_and_the_rest_is_counted() -> None:
     searches = MemoryModule().parse_parameters({"searches": {"s": {"names": [".", "/"]}}})
-    one = evaluation.Evaluation(searches, lambda: False, max_rows=1)
+    tally = Tally()
+    with Proc(tally) as proc:
+        one = evaluation.Evaluation(searches, proc, tally, lambda: False, max_rows=1)
+        ids = proc.ids()
 
-    for _ in one.look_at(processes.all_ids(), processes.find_askers()):
-        pass
+        for _ in one.look_at(ids, find_askers(ids)):
+            pass
 
     assert one.hits > 1
     assert sum(len(slot.hits) for slot in one.slots) == 1
-    assert any(skipped.reason == tally.FULL for skipped in one.books.coverage().skipped)
+    assert tally.skipped(reasons.FULL)

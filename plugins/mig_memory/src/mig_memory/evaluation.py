@@ -1,7 +1,7 @@
 """Decides about processes: which of them pass which searches.
 
-Between ``module``, which wants rows, and ``processes`` and ``scan``, which look. Processes are independent of each
-other, so several may be looked at in parallel; what was found is put together in the order of their ids.
+Between ``module``, which wants rows, and ``mig_endpoint.processes`` and ``scan``, which look. Processes are independent
+of each other, so several may be looked at in parallel; what was found is put together in the order of their ids.
 """
 
 from __future__ import annotations
@@ -11,18 +11,24 @@ import threading
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from mig_memory import facts, mappings, patterns, processes, tally
-from mig_memory.processes import Process, name_of
+from mig_core.plugin.coverage import Tally
+from mig_endpoint.processes import mappings
+from mig_endpoint.processes.executable import name_of
+from mig_endpoint.processes.reasons import ENDED
+from mig_endpoint.processes.visit import visit
+from mig_memory import facts, patterns, reasons
 from mig_memory.scan import Scan
 from mig_memory.search import IN_MEMORY, Check, CheckKind
-from mig_memory.tally import Tally
 from mig_memory.window import Window
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from mig_core.domain.document import JSON
-    from mig_memory.processes import Askers, Name
+    from mig_endpoint.processes.askers import Askers
+    from mig_endpoint.processes.executable import Name
+    from mig_endpoint.processes.proc import Proc
+    from mig_endpoint.processes.process import Process
     from mig_memory.search import Extent, Search
 
 MAX_ROWS = 20_000
@@ -44,7 +50,7 @@ class Slot:
 class _Verdict:
     """What looking at one process gave."""
 
-    books: Tally
+    tally: Tally = field(default_factory=Tally)
     slots: list[int] = field(default_factory=list)
     described: dict[str, JSON] = field(default_factory=dict)
 
@@ -52,9 +58,18 @@ class _Verdict:
 class Evaluation:
     """The searches of one run, and what they have found so far."""
 
-    def __init__(self, searches: Sequence[Search], expired: Callable[[], bool], *, max_rows: int = MAX_ROWS) -> None:
-        self.books = Tally()
+    def __init__(
+        self,
+        searches: Sequence[Search],
+        proc: Proc,
+        tally: Tally,
+        expired: Callable[[], bool],
+        *,
+        max_rows: int = MAX_ROWS,
+    ) -> None:
+        self.tally = tally
         self.hits = 0
+        self._proc = proc
         self.slots = [
             Slot(search, check) for search in searches for check in ([None] if search.matchall else search.checks)
         ]
@@ -74,10 +89,8 @@ class Evaluation:
         memory = patterns.memory_for_each(len(in_memory))
         self._battery = patterns.Battery([_pattern(check, memory) for check in in_memory])
         self._thread = threading.local()
-        self._privileged = processes.may_read_all()
-        self._denied = tally.DENIED if self._privileged else tally.DENIED_UNPRIVILEGED
-        if not self._privileged and _hides_processes():
-            self.books.skip(tally.HIDDEN)
+        for kind in ("processes", "bytes"):
+            tally.examined(kind, 0)
 
     def look_at(self, pids: Sequence[int], askers: Askers, threads: int = 1) -> Iterator[None]:
         """Looks at the processes, and yields after each of them."""
@@ -98,57 +111,45 @@ class Evaluation:
                 yield
 
     def _take(self, verdict: _Verdict) -> None:
-        self.books.add(verdict.books)
+        self.tally.add(verdict.tally)
         for index in verdict.slots:
             self.hits += 1
             if self.hits <= self._max_rows:
                 self.slots[index].hits.append(verdict.described)
             else:
-                self.books.skip(tally.FULL)
+                self.tally.skip(reasons.FULL)
 
     def _examine(self, pid: int, askers: Askers) -> _Verdict:
-        books = Tally()
+        verdict = _Verdict()
         if not self._searches or pid == askers.own:
-            return _Verdict(books)
-        example = f"process {pid}"
+            return verdict
         if self._expired():
-            books.skip(tally.TIME, example)
-            return _Verdict(books)
-        try:
-            with Process(pid) as process:
-                return self._judge(process, books, asks=pid in askers.others)
-        except (FileNotFoundError, ProcessLookupError):
-            pass  # processes come and go
-        except PermissionError:
-            books.not_opened += 1
-            books.skip(self._denied, example)
-            books.failure(f"Permission denied to access memory of process {pid}")
-        except OSError as error:
-            books.skip(tally.TROUBLE, f"{example}: {os.strerror(error.errno or 0)}")
-            books.failure(f"Process {pid} could not be looked at: {os.strerror(error.errno or 0)}")
-        return _Verdict(books)
+            verdict.tally.skip(reasons.TIME, f"process {pid}")
+            return verdict
+        visit(self._proc, pid, verdict.tally, lambda process: self._judge(process, verdict, asks=pid in askers.others))
+        return verdict
 
-    def _judge(self, process: Process, books: Tally, *, asks: bool) -> _Verdict:
+    def _judge(self, process: Process, verdict: _Verdict, *, asks: bool) -> None:
         if not process.has_memory():
-            return _Verdict(books)
+            return
         name = name_of(process)
         passed = self._by_path(process, name)
         by_extent = self._to_look_for(passed)
         if by_extent and asks:
-            books.skip(tally.ASKER, f"process {process.pid} {facts.printable(name.shown)}")
+            verdict.tally.skip(reasons.ASKER, f"process {process.pid} {facts.printable(name.shown)}")
         elif by_extent:
-            passed |= self._in_memory(process, by_extent, books)
-        books.processes += 1
-        slots = [index for index, slot in enumerate(self.slots) if _is_hit(slot, passed)]
-        return _Verdict(books, slots, facts.describe(process, name) if slots else {})
+            passed |= self._in_memory(process, by_extent, verdict.tally)
+        verdict.tally.examined("processes")
+        verdict.slots = [index for index, slot in enumerate(self.slots) if _is_hit(slot, passed)]
+        verdict.described = facts.describe(process, name) if verdict.slots else {}
 
     def _by_path(self, process: Process, name: Name) -> set[_Passed]:
         """Which name and library checks a process passes."""
         names = {facts.printable(name.shown), facts.printable(name.path)}
         files: list[str] = []
         if self._needs_libraries:
-            executable = os.fsencode(process.executable())
-            files = [os.fsdecode(one) for one in mappings.libraries(process.mappings(), executable)]
+            executable = os.fsencode(process.executable.link)
+            files = [os.fsdecode(one) for one in mappings.libraries(process.mappings, executable)]
         subjects = {CheckKind.NAME: names, CheckKind.LIBRARY: [facts.printable(one) for one in files]}
         return {
             (None, check)
@@ -167,14 +168,12 @@ class Evaluation:
             needed.setdefault(search.extent, []).append(search)
         return needed
 
-    def _in_memory(self, process: Process, by_extent: dict[Extent, list[Search]], books: Tally) -> set[_Passed]:
+    def _in_memory(self, process: Process, by_extent: dict[Extent, list[Search]], tally: Tally) -> set[_Passed]:
         """Which content and byte checks a process passes, extent by extent."""
         try:
             scan = Scan(process, self._window(), self._expired)
         except PermissionError:
-            books.not_opened += 1
-            books.skip(self._denied, f"process {process.pid}")
-            books.failure(f"Permission denied to access memory of process {process.pid}")
+            tally.failed(self._proc.denied, f"process {process.pid}", "permission denied")
             return set()
         passed: set[_Passed] = set()
         try:
@@ -185,25 +184,25 @@ class Evaluation:
                 passed |= {(extent, check) for index, check in checks.items() if index not in missing}
         finally:
             scan.close()
-            self._book(process, scan, books)
+            self._book(process, scan, tally)
         return passed
 
-    def _book(self, process: Process, scan: Scan, books: Tally) -> None:
+    def _book(self, process: Process, scan: Scan, tally: Tally) -> None:
         seen, example = scan.seen, f"process {process.pid}"
-        books.bytes += seen.bytes
+        tally.examined("bytes", seen.bytes)
         if seen.expired:
-            books.skip(tally.TIME, example)
+            tally.skip(reasons.TIME, example)
         if seen.ended:
-            books.skip(tally.ENDED, example)
+            tally.skip(ENDED, example)
         if seen.devices:
-            books.skip(tally.DEVICE, example, count=seen.devices)
+            tally.skip(reasons.DEVICE, example, count=seen.devices)
         if seen.as_on_disk:
-            books.skip(tally.ON_DISK, example, count=seen.as_on_disk >> 10)
+            tally.skip(reasons.ON_DISK, example, count=seen.as_on_disk >> 10)
         for start, end in seen.unreadable:
             where = f"{example}: {start:#x} to {end:#x}"
-            books.skip(tally.UNREADABLE, where)
+            tally.skip(reasons.UNREADABLE, where)
             if self._log_failures:
-                books.failure(f"Could not read memory of {where}")
+                tally.error(f"Could not read memory of {where}")
 
     def _window(self) -> Window:
         """A window for each thread."""
@@ -228,14 +227,3 @@ def _pattern(check: Check, memory: int) -> patterns.Pattern:
     if check.kind is CheckKind.BYTES:
         return patterns.for_bytes(bytes.fromhex(check.text), memory=memory)
     return patterns.for_contents(check.text, memory=memory)
-
-
-def _hides_processes() -> bool:
-    """Whether /proc shows everybody only their own processes (proc(5), ``hidepid``)."""
-    try:
-        with open("/proc/self/mountinfo", "rb") as file:
-            mounts = [line.split() for line in file]
-    except OSError:
-        return False
-    options = b",".join(mount[-1] for mount in mounts if mount[4] == b"/proc")
-    return any(f"hidepid={value}".encode() in options for value in ("2", "4", "invisible", "ptraceable"))

@@ -10,6 +10,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from mig_core.domain.result import Coverage, ModuleResult, Skipped
+from mig_core.plugin.coverage import Tally
 from mig_core.plugin.module import Context, Module, ModuleInfo
 from mig_core.plugin.printing import duration_text
 from mig_memory import declaration, lines, rows
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from mig_core.domain.document import JSON
     from mig_memory.evaluation import Evaluation
 
+MAX_FAILURES = 500
 PARTIAL_INTERVAL = 2.0
 """Seconds between partial results, at least,"""
 PARTIAL_SHARE = 20
@@ -35,7 +37,7 @@ class MemoryModule(Module[tuple[Search, ...]]):
         summary="find processes by name, library, and content of their memory",
         needs_root=True,
         discloses="paths, ids and owners of matching processes, and the containers they live in",
-        preload=("re2", "psutil", "ahocorasick_rs", "mig_endpoint.regex.finder"),
+        preload=("re2", "ahocorasick_rs", "mig_endpoint.regex.finder"),
     )
     parameters = declaration.PARAMETERS
 
@@ -53,28 +55,33 @@ class MemoryModule(Module[tuple[Search, ...]]):
 
     def run(self, parameters: tuple[Search, ...], context: Context) -> ModuleResult:
         """Searches; at the deadline returns what was found until then."""
-        from mig_memory import processes, tally
+        from mig_endpoint.processes.askers import find_askers
+        from mig_endpoint.processes.proc import Proc
+        from mig_memory import reasons
         from mig_memory.evaluation import Evaluation
 
         started = time.monotonic_ns()
-        evaluation = Evaluation(parameters, context.expired)
+        tally = Tally(MAX_FAILURES)
         errors = []
         for one in parameters:
             if not one.checks:
-                evaluation.books.skip(tally.NO_CHECK)
+                tally.skip(reasons.NO_CHECK)
                 errors.append(f"search {one.label!r} has no check, so nothing can match")
+        with Proc(tally) as proc:
+            evaluation = Evaluation(parameters, proc, tally, context.expired)
 
-        def result(*, partial: bool) -> ModuleResult:
-            return _result(parameters, evaluation, tuple(errors), time.monotonic_ns() - started, partial=partial)
+            def result(*, partial: bool) -> ModuleResult:
+                return _result(parameters, evaluation, tuple(errors), time.monotonic_ns() - started, partial=partial)
 
-        due = time.monotonic() + self._partial_interval
-        for _ in evaluation.look_at(processes.all_ids(), processes.find_askers(), context.threads):
-            now = time.monotonic()
-            if context.on_partial is not None and now >= due:
-                context.partial(result(partial=True))
-                took = time.monotonic() - now
-                due = now + took + max(self._partial_interval, PARTIAL_SHARE * took)
-        return result(partial=False)
+            due = time.monotonic() + self._partial_interval
+            ids = proc.ids()
+            for _ in evaluation.look_at(ids, find_askers(ids), context.threads):
+                now = time.monotonic()
+                if context.on_partial is not None and now >= due:
+                    context.partial(result(partial=True))
+                    took = time.monotonic() - now
+                    due = now + took + max(self._partial_interval, PARTIAL_SHARE * took)
+            return result(partial=False)
 
     def failure(self, *errors: str) -> ModuleResult:
         """The result of an operation that could not even begin, in the original's shape."""
@@ -106,16 +113,16 @@ class MemoryModule(Module[tuple[Search, ...]]):
 def _result(
     searches: tuple[Search, ...], evaluation: Evaluation, errors: tuple[str, ...], nanoseconds: int, *, partial: bool
 ) -> ModuleResult:
-    books = evaluation.books
+    tally = evaluation.tally
     statistics: dict[str, JSON] = {
-        "processcount": books.processes,
-        "memoryread": books.bytes,
+        "processcount": tally.count("processes"),
+        "memoryread": tally.count("bytes"),
         "totalhits": evaluation.hits,
     }
-    if failures := books.failures():
+    if failures := tally.errors():
         statistics["failures"] = [*failures]
     statistics["exectime"] = duration_text(nanoseconds)
-    coverage = books.coverage()
+    coverage = tally.coverage()
     if partial:
         coverage = replace(coverage, complete=False)
     found = rows.elements(searches, evaluation.slots)

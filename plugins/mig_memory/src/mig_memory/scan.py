@@ -10,15 +10,16 @@ import os
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from mig_memory import mappings, pages
-from mig_memory.pages import PAGE, Holds
+from mig_endpoint.processes import mappings, pages
+from mig_endpoint.processes.pages import PAGE, Holds
+from mig_memory.plan import plan
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from mig_memory.mappings import Range
-    from mig_memory.pages import Part
-    from mig_memory.processes import Process
+    from mig_endpoint.processes.mappings import Range
+    from mig_endpoint.processes.pages import Part
+    from mig_endpoint.processes.process import Process
     from mig_memory.search import Extent
     from mig_memory.window import Window
 
@@ -82,9 +83,9 @@ class Scan:
         Stops when nothing is wanted any more, when time runs out, and when the process has ended.
         """
         self._window.begin(wanted)
-        mapped = self._process.mappings()
+        mapped = self._process.mappings
         self.seen.devices = sum(one.is_device for one in mapped)
-        for text in mappings.texts(mappings.plan(mapped, extent)):
+        for text in mappings.texts(plan(mapped, extent)):
             for one in text:
                 if self._range(one, extent):
                     return

@@ -2,7 +2,7 @@
 
 Pages that a process has never touched read as zeros. They are not read: that would be slow where a program has reserved
 much and used little, and it would make the kernel set up tables, for shared memory even pages, in the process that is
-being looked at. Instead ``scan`` puts zeros in their place.
+being looked at. Whoever reads puts zeros in their place.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from mig_memory.mappings import Mapping, Range
+    from mig_endpoint.processes.mappings import Mapping, Range
 
 PAGE = os.sysconf("SC_PAGE_SIZE")
 _ENTRY = 8

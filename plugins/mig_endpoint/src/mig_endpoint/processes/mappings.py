@@ -1,6 +1,6 @@
-"""What a process has mapped, and which part of it a search is about. Source: proc(5), ``/proc/PID/maps``.
+"""What a process has mapped. Source: proc_pid_maps(5).
 
-Pure: text in, ranges of addresses out. ``scan`` reads them, ``processes`` lists the libraries among them.
+Pure: text in, mappings out. ``pages`` says which of their pages hold something.
 """
 
 from __future__ import annotations
@@ -11,8 +11,6 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
-
-    from mig_memory.search import Extent
 
 _LINE = re.compile(rb"([0-9a-f]+)-([0-9a-f]+) (\S{4}) ([0-9a-f]+) \S+ (\d+) *(.*)")
 _KERNEL_DATA = (b"[vsyscall]", b"[vvar")
@@ -91,23 +89,6 @@ def libraries(mappings: Iterable[Mapping], executable: bytes) -> list[bytes]:
     """The distinct files among the mappings but the executable itself, in order of address."""
     paths = dict.fromkeys(one.path for one in mappings)
     return [path for path in paths if path and path not in (executable, b"/dev/zero") and not path.startswith(b"[")]
-
-
-def plan(mappings: Iterable[Mapping], extent: Extent) -> Iterator[Range]:
-    """The part of the readable mappings that an extent is about, by address.
-
-    ``maxlength`` counts every byte of the mappings that are read, whether or not the process has ever touched it.
-    """
-    left = extent.maxlength
-    for one in mappings:
-        start = max(one.start, extent.offset)
-        if start >= one.end or not one.is_readable or one.is_device:
-            continue
-        end = min(one.end, start + left) if extent.maxlength else one.end
-        yield Range(start, end, one)
-        left -= end - start
-        if extent.maxlength and not left:
-            return
 
 
 def texts(ranges: Iterable[Range]) -> Iterator[list[Range]]:

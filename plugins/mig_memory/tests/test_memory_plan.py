@@ -1,12 +1,12 @@
-"""Reading maps, and planning what to read."""
+"""Which part of a process's mappings a search is about."""
 
 from __future__ import annotations
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mig_memory import mappings
-from mig_memory.mappings import Mapping
+from mig_endpoint.processes import mappings
+from mig_memory.plan import plan
 from mig_memory.search import Extent
 
 MAPS = b"""\
@@ -26,11 +26,11 @@ ALL = Extent(0, 0, nofiles=False)
 
 
 def starts(extent: Extent) -> list[tuple[int, int]]:
-    return [(one.start, one.end) for one in mappings.plan(mappings.parse(MAPS), extent)]
+    return [(one.start, one.end) for one in plan(mappings.parse(MAPS), extent)]
 
 
 def test_what_a_process_may_read_itself_is_read_but_no_devices_and_no_kernel_data() -> None:
-    planned = [(one.mapping.path, one.start) for one in mappings.plan(mappings.parse(MAPS), ALL)]
+    planned = [(one.mapping.path, one.start) for one in plan(mappings.parse(MAPS), ALL)]
 
     assert planned == [
         (b"/usr/bin/sleep", 0x55D0C0A00000),
@@ -40,20 +40,6 @@ def test_what_a_process_may_read_itself_is_read_but_no_devices_and_no_kernel_dat
         (b"", 0x7F0000004000),
         (b"/memfd:x (deleted)", 0x7F0000006000),
         (b"[vdso]", 0x7FFD00004000),
-    ]
-
-
-def test_mappings_that_touch_are_one_text() -> None:
-    groups = mappings.texts(mappings.plan(mappings.parse(MAPS), ALL))
-
-    assert [len(group) for group in groups] == [2, 1, 1, 1, 1, 1]
-
-
-def test_libraries_are_the_mapped_files_but_the_executable_and_named_memory() -> None:
-    assert mappings.libraries(mappings.parse(MAPS), b"/usr/bin/sleep") == [
-        b"/usr/lib/libc.so.6",
-        b"/dev/dri/card 0",
-        b"/memfd:x (deleted)",
     ]
 
 
@@ -73,22 +59,9 @@ def test_a_maxlength_is_exact_and_counts_only_what_is_read() -> None:
 @given(offset=st.integers(0, 1 << 64), maxlength=st.integers(0, 1 << 64))
 def test_any_extent_is_as_long_as_it_may_be(offset: int, maxlength: int) -> None:
     mapped = mappings.parse(MAPS)
-    available = sum(max(0, one.end - max(one.start, offset)) for one in mappings.plan(mapped, ALL))
+    available = sum(max(0, one.end - max(one.start, offset)) for one in plan(mapped, ALL))
 
-    planned = list(mappings.plan(mapped, Extent(offset, maxlength, nofiles=False)))
+    planned = list(plan(mapped, Extent(offset, maxlength, nofiles=False)))
 
     assert sum(one.end - one.start for one in planned) == (min(available, maxlength) if maxlength else available)
     assert all(one.start >= offset for one in planned)
-
-
-@given(text=st.binary(max_size=200))
-def test_any_text_can_be_parsed(text: bytes) -> None:
-    assert all(isinstance(one, Mapping) for one in mappings.parse(text + b"\n" + MAPS))
-
-
-def test_files_that_lie_in_memory_only_are_not_as_on_disk() -> None:
-    by_path = {one.path: one for one in mappings.parse(MAPS)}
-
-    assert by_path[b"/usr/bin/sleep"].is_as_on_disk
-    assert not by_path[b"/memfd:x (deleted)"].is_as_on_disk
-    assert not by_path[b"[heap]"].is_as_on_disk

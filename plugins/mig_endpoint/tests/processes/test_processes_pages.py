@@ -10,9 +10,9 @@ import random
 import pytest
 
 from mig_core.testing.services import service_missing
-from mig_memory import mappings, pages
-from mig_memory.mappings import Mapping, Range
-from mig_memory.pages import PAGE, Holds, Part
+from mig_endpoint.processes import mappings, pages
+from mig_endpoint.processes.mappings import Mapping, Range
+from mig_endpoint.processes.pages import PAGE, Holds, Part
 
 COUNT = 3000
 

@@ -1,0 +1,214 @@
+"""One process, and what the kernel tells about it. Source: proc(5); for ended main threads ``fs/proc/base.c``.
+
+It is held by the descriptor of its folder in /proc: should its id be given to another process meanwhile, reads fail
+instead of telling about the wrong one. What is read once is kept as long as it is open, so that several consumers of
+one walk share it.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import time
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from mig_endpoint.processes import mappings
+from mig_endpoint.processes.container import container_of
+from mig_endpoint.processes.executable import Executable, executable_of
+from mig_endpoint.processes.stat import Stat, parse_stat, parse_status
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from mig_endpoint.processes.mappings import Mapping
+
+_MAX_MAPS = 64 << 20
+_MAX_TEXT = 4 << 20
+_NAMESPACE = re.compile(r"[a-z]+:\[(\d+)\]")
+
+
+class Process:
+    """A process, to be used in a ``with``; between entering and leaving its facts can be asked for.
+
+    A main thread that has ended takes its folder's memory, files and executable with it, while the other threads go on
+    with them. Then everything but :attr:`stat` is asked of one of these.
+
+    Args:
+        pid: the process's id.
+        proc: descriptor of /proc; :meth:`mig_endpoint.processes.proc.Proc.process` knows the right one.
+
+    Every fact may raise OSError: PermissionError where we may not know, FileNotFoundError or ProcessLookupError when
+    the process has ended. Entering raises FileNotFoundError if there is no such process.
+    """
+
+    def __init__(self, pid: int, proc: int) -> None:
+        self.pid = pid
+        self.folder = -1
+        """Descriptor of its folder; of a living thread's where the main thread has ended."""
+        self.thread = pid
+        """The id of the thread that is asked."""
+        self._proc = proc
+        self._main = -1
+
+    def __enter__(self) -> Process:
+        self.folder = self._main = _open_folder(f"{self.pid}", self._proc)
+        try:
+            if self.stat.has_ended and self.stat.threads > 1:
+                self._ask_a_living_thread()
+        except BaseException:
+            self._close()
+            raise
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self._close()
+
+    def _close(self) -> None:
+        if self.folder != self._main:
+            os.close(self.folder)
+        os.close(self._main)
+        self.folder = self._main = -1
+
+    def _ask_a_living_thread(self) -> None:
+        for thread in self.threads():
+            if thread == self.pid:
+                continue
+            try:
+                folder = _open_folder(f"{thread}", self._proc)  # threads are not listed in /proc, but they are there
+            except (FileNotFoundError, ProcessLookupError):
+                continue
+            try:
+                with open(os.open("stat", os.O_RDONLY | os.O_CLOEXEC, dir_fd=folder), "rb") as file:
+                    ended = parse_stat(file.read()).has_ended
+            except (OSError, ValueError):
+                ended = True
+            if ended:
+                os.close(folder)
+                continue
+            self.folder, self.thread = folder, thread
+            return
+
+    def open(self, name: str) -> int:
+        """A descriptor of one of its files, read-only."""
+        return os.open(name, os.O_RDONLY | os.O_CLOEXEC, dir_fd=self.folder)
+
+    def read(self, name: str, limit: int = _MAX_TEXT) -> bytes:
+        """One of its files, at most about ``limit`` bytes."""
+        return _read(name, limit, self.folder)
+
+    def link(self, name: str) -> str:
+        """Where one of its links leads, as the kernel names it (``os.fsdecode``)."""
+        return os.readlink(name, dir_fd=self.folder)
+
+    @cached_property
+    def stat(self) -> Stat:
+        """What ``stat`` says about the process: of its main thread, also when that has ended."""
+        try:
+            return parse_stat(_read("stat", _MAX_TEXT, self._main))
+        except ValueError:  # it ended between opening and reading
+            raise ProcessLookupError(os.strerror(3)) from None
+
+    @cached_property
+    def status(self) -> dict[str, str]:
+        """The lines of ``status`` by name: ``Uid``, ``Gid``, ``CapEff``, ``NSpid``, ``Seccomp``, ``TracerPid`` …"""
+        return parse_status(self.read("status"))
+
+    def has_memory(self) -> bool:
+        """False for kernel threads, and for processes that have ended altogether but were not waited for."""
+        return not self.stat.is_kernel_thread and not (self.stat.has_ended and self.thread == self.pid)
+
+    @property
+    def key(self) -> tuple[int, int]:
+        """Id and start: no other process of this machine's run has both."""
+        return self.pid, self.stat.start
+
+    def started(self) -> float:
+        """When it started, in seconds since 1970, to a hundredth of a second.
+
+        Reckoned from the clock that goes on in suspends, in the reader's own time namespace, as ``stat`` is.
+        """
+        ticks = os.sysconf("SC_CLK_TCK")
+        return time.time() - time.clock_gettime(time.CLOCK_BOOTTIME) + self.stat.start / ticks
+
+    @cached_property
+    def executable(self) -> Executable:
+        """What it runs."""
+        return executable_of(self)
+
+    @cached_property
+    def command(self) -> str:
+        """The name it goes by, at most 15 bytes (``os.fsdecode``); it can be anything."""
+        return os.fsdecode(self.read("comm").rstrip(b"\n"))
+
+    @cached_property
+    def arguments(self) -> tuple[bytes, ...]:
+        """Its command line as it shows it now: it may have written over it. Empty for kernel threads."""
+        text = self.read("cmdline")
+        return tuple(text.removesuffix(b"\0").split(b"\0")) if text else ()
+
+    @cached_property
+    def environment(self) -> tuple[bytes, ...]:
+        """``NAME=value`` as they were at its start, or what it has written over them since."""
+        return tuple(one for one in self.read("environ").split(b"\0") if one)
+
+    @cached_property
+    def users(self) -> tuple[int, ...]:
+        """Real, effective, saved and file system user id."""
+        return tuple(int(one) for one in self.status.get("Uid", "").split())
+
+    @cached_property
+    def user(self) -> str:
+        """The name of its real user here, or the number where it has none; empty where that cannot be found out."""
+        import pwd
+
+        if not self.users:
+            return ""
+        try:
+            return pwd.getpwuid(self.users[0]).pw_name
+        except KeyError:
+            return str(self.users[0])
+
+    @cached_property
+    def cgroup(self) -> bytes:
+        """The text of ``cgroup``: a line for each hierarchy, cgroups(7)."""
+        return self.read("cgroup")
+
+    @cached_property
+    def container(self) -> str:
+        """Runtime and id of the container it seems to live in; empty if none."""
+        return container_of(self.cgroup)
+
+    def namespace(self, kind: str) -> int:
+        """The number of its namespace of a kind: ``mnt``, ``net``, ``pid``, ``user``, ``time``, … ; namespaces(7)."""
+        found = _NAMESPACE.fullmatch(self.link(f"ns/{kind}"))
+        return int(found.group(1)) if found else 0
+
+    def threads(self) -> list[int]:
+        """The ids of its threads, ascending; also of a main thread that has ended."""
+        folder = _open_folder("task", self._main)
+        try:
+            return sorted(map(int, os.listdir(folder)))
+        finally:
+            os.close(folder)
+
+    @cached_property
+    def mappings(self) -> list[Mapping]:
+        """What it has mapped."""
+        return mappings.parse(self.read("maps", _MAX_MAPS))
+
+
+def _open_folder(name: str, proc: int) -> int:
+    return os.open(name, os.O_DIRECTORY | os.O_RDONLY | os.O_CLOEXEC, dir_fd=proc)
+
+
+def _read(name: str, limit: int, folder: int) -> bytes:
+    file = os.open(name, os.O_RDONLY | os.O_CLOEXEC, dir_fd=folder)
+    try:
+        pieces, length = [], 0
+        while length < limit and (piece := os.read(file, 1 << 16)):
+            pieces.append(piece)
+            length += len(piece)
+        return b"".join(pieces)
+    finally:
+        os.close(file)

@@ -1,0 +1,62 @@
+"""What ``/proc/PID/stat`` and ``/proc/PID/status`` say. Sources: proc_pid_stat(5), proc_pid_status(5).
+
+Pure: text in, values out.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+PF_KTHREAD = 0x00200000
+"""Flag of kernel threads (``include/linux/sched.h``)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stat:
+    """One line of ``stat``; of a thread or of a process's main thread."""
+
+    state: str
+    """A letter: ``R``, ``S``, ``D``, ``T``, ``t``, ``Z`` (ended, not waited for), ``X``, ``I``."""
+    parent: int
+    """Id of the parent; 0 for one outside of this PID namespace."""
+    flags: int
+    threads: int
+    """Threads of the process; a main thread that has ended counts as long as others run."""
+    start: int
+    """When it started, in clock ticks (``os.sysconf("SC_CLK_TCK")``) since the machine's start, suspends included."""
+    program: tuple[int, ...]
+    """Where its program, stack, arguments and environment lie; zeros where we may not know. Another after each exec."""
+
+    @property
+    def is_kernel_thread(self) -> bool:
+        """Whether it is part of the kernel: it has no memory and no program, whatever it calls itself."""
+        return bool(self.flags & PF_KTHREAD)
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether this thread has ended; others of the process may go on."""
+        return self.state in "ZX"
+
+
+def parse_stat(text: bytes) -> Stat:
+    """Reads ``stat``. The name in it may hold anything, also blanks and brackets.
+
+    Raises:
+        ValueError: it does not look like one.
+    """
+    fields = text.rpartition(b")")[2].split()
+    if len(fields) < 22:
+        raise ValueError("not a stat line")
+    numbers = [int(one) for one in fields[1:]]
+    program = (*numbers[22:25], *numbers[41:48])  # fields 26 to 28 and 45 to 51 of the manual, where there are so many
+    return Stat(fields[0].decode("ascii", "replace"), numbers[0], numbers[5], numbers[16], numbers[18], program)
+
+
+def parse_status(text: bytes) -> dict[str, str]:
+    """The lines of ``status`` by their name: ``Uid`` -> ``"0\\t0\\t0\\t0"``, blanks around it removed."""
+    lines = (line.partition(b":") for line in text.split(b"\n"))
+    return {
+        name.decode("ascii", "replace"): value.strip().decode("utf-8", "replace")
+        for name, colon, value in lines
+        if colon
+    }
