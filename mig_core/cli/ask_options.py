@@ -61,7 +61,7 @@ class AskOptions:
     detach: bool
 
 
-_SPELLINGS: tuple[tuple[str, Any, str, tuple[str, ...]], ...] = (
+SPELLINGS: tuple[tuple[str, Any, str, tuple[str, ...]], ...] = (
     ("target", str, "Where: an expression, a macro, a name like 'web*', all, or local", ("--target", "-t")),
     ("expiry", str, "How long agents may take, like 60s or 1h", ("--expiry", "-e")),
     ("name", str, "Name of the action (default: this command line)", ("--action-name", "-n")),
@@ -92,7 +92,7 @@ _SPELLINGS: tuple[tuple[str, Any, str, tuple[str, ...]], ...] = (
 
 def option_parameters() -> Iterator[inspect.Parameter]:
     """The parameters of a typer function; :func:`chosen` reads what was given for them."""
-    for name, kind, text, spellings in _SPELLINGS:
+    for name, kind, text, spellings in SPELLINGS:
         option = typer.Option(*spellings, help=text, show_default=False, hidden=name == "compress")
         annotation = Annotated[bool, option] if kind is bool else Annotated[kind | None, option]
         default = False if kind is bool else None
@@ -105,7 +105,7 @@ def chosen(arguments: Mapping[str, Any]) -> AskOptions:
     Raises:
         typer.BadParameter: a duration or an action's id that is none, or two formats at once.
     """
-    given = {name: arguments["ask_" + name] for name, *_ in _SPELLINGS}
+    given = {name: arguments["ask_" + name] for name, *_ in SPELLINGS}
     formats = [Format(name) for name in ("json", "jsonl", "csv") if given[name]]
     if len(formats) > 1:
         raise typer.BadParameter("choose one of --json, --jsonl and --csv")

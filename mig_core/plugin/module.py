@@ -49,6 +49,7 @@ if TYPE_CHECKING:
 
     from mig_core.domain.document import JSON
     from mig_core.domain.result import ModuleResult
+    from mig_core.plugin.columns import Column, Row
     from mig_core.plugin.parameters import Parameters
 
 P = TypeVar("P")
@@ -118,6 +119,10 @@ class Module(ABC, Generic[P]):
 
     info: ClassVar[ModuleInfo]
     parameters: ClassVar[Parameters]
+    columns: ClassVar[tuple[Column, ...]] = ()
+    """What a row of its answers has (:mod:`mig_core.plugin.columns`); none: its elements are not rows."""
+    rows_at: ClassVar[str] = ""
+    """Where the rows lie in the elements: see :func:`mig_core.plugin.columns.rows_of`."""
 
     @abstractmethod
     def parse_parameters(self, raw: object, *, strict: bool = True) -> P:
@@ -143,6 +148,12 @@ class Module(ABC, Generic[P]):
         from mig_core.domain.result import ModuleResult
 
         return ModuleResult.failure(*errors, elements={} if self.parameters.label else None)
+
+    def rows(self, result: ModuleResult) -> Iterator[Row]:
+        """The result as rows of the declared columns. Total: it may come from a hostile endpoint."""
+        from mig_core.plugin.columns import rows_of
+
+        return rows_of(self.columns, self.rows_at, result.elements)
 
     def lines(self, result: ModuleResult, *, found_only: bool) -> Iterator[str]:
         """The result as lines for a person. ``found_only`` leaves out empty rows, errors and statistics."""

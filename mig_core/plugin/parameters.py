@@ -23,6 +23,14 @@ if TYPE_CHECKING:
 
 Value = str | int | bool
 MAX_VALUES = 1000
+RESERVED = frozenset(
+    {
+        *("target", "t", "expiry", "e", "action-name", "n", "show", "target-found", "target-notfound", "dry-run", "p"),
+        *("sign-only", "s", "json", "jsonl", "csv", "yes", "y", "exit-found", "detach", "compress", "z", "help"),
+        *("columns", "where", "stack"),
+    }
+)
+"""Words that no parameter can have: ``mig MODULE`` has options of these names."""
 CLI_LABEL = "s1"
 """The label that the command line gives to its one search."""
 
@@ -87,6 +95,12 @@ class Values:
     by_name: Mapping[str, Value | tuple[Value, ...]]
     ignored: tuple[str, ...] = ()
     """Paths of unknown keys that were let pass (only without ``strict``)."""
+    present: frozenset[str] = frozenset()
+    """Names of the parameters that were there, and not null."""
+
+    def given(self, name: str) -> bool:
+        """Whether the parameter was there: what tells false from not asked."""
+        return name in self.present
 
     def text(self, name: str) -> str:
         """A text."""
@@ -238,11 +252,14 @@ class Parameters:
 
         collect(_object(raw, path), "", path)
         values: dict[str, Value | tuple[Value, ...]] = {}
+        present: set[str] = set()
         for one in self.members:
             natural = ".".join(part for part in (path, one.group, one.key) if part)
             where, value = given.get((one.group.casefold(), one.key.casefold()), (natural, None))
             values[one.name] = _parse_value(one, value, where)
-        return Values(values, tuple(ignored))
+            if value is not None:
+                present.add(one.name)
+        return Values(values, tuple(ignored), frozenset(present))
 
     def _suggest(self, key: str) -> str:
         close = difflib.get_close_matches(key, [one.key for one in self.members], n=1)

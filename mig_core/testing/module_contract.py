@@ -15,10 +15,11 @@ import contextlib
 import inspect
 import io
 import json
+import re
 import subprocess
 import sys
 import time
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -26,7 +27,13 @@ from hypothesis import strategies as st
 from mig_core.domain.document import dump, members
 from mig_core.domain.result import ModuleResult, read_module_result
 from mig_core.errors import ParameterError
+from mig_core.plugin.cells import read_cell
 from mig_core.plugin.module import API_VERSION, Context, Module
+from mig_core.plugin.parameters import RESERVED
+from mig_core.plugin.table import TableModule
+
+if TYPE_CHECKING:
+    from mig_core.plugin.columns import Row
 
 JSON_VALUES: st.SearchStrategy[Any] = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=40),
@@ -59,6 +66,19 @@ class ModuleContract:
         assert len(words) == len(set(words))
         assert all(one.help for one in declared.members)
         assert all(one.help for one in declared.switches)
+
+    def test_no_parameter_is_called_as_an_option_of_mig_itself(self) -> None:
+        declared = self.module.parameters
+        words = {one.name for one in declared.members if one.cli} | {one.name for one in declared.switches}
+
+        assert not words & RESERVED
+
+    def test_every_column_is_declared_once_and_explained(self) -> None:
+        names = [one.name for one in self.module.columns]
+
+        assert len(names) == len(set(names))
+        assert all(re.fullmatch("[a-z][a-z0-9_]*", name) for name in names)
+        assert all(one.help and not one.help.endswith(".") for one in self.module.columns)
 
     def test_good_parameters_are_accepted_and_parsing_them_is_pure(self) -> None:
         first = self.module.parse_parameters(self.good_parameters)
@@ -123,6 +143,47 @@ class ModuleContract:
         for found_only in (True, False):
             assert all("\n" not in line for line in self.module.lines(result, found_only=found_only))
 
+    def test_its_rows_have_the_declared_columns_with_cells_of_their_kinds(self) -> None:
+        parameters = self.module.parse_parameters(self.good_parameters)
+        result = self.module.run(parameters, Context(deadline=time.monotonic() + 30))
+        columns = {one.name: one for one in self.module.columns}
+
+        rows = list(self.module.rows(result))
+
+        for row in rows:
+            assert set(row) <= set(columns)
+            assert {one.name for one in columns.values() if one.always} <= set(row)
+            for name, cell in row.items():
+                read: Row = {}
+                read_cell(columns[name], cell, read)
+                assert read == {name: cell}
+        if isinstance(self.module, TableModule) and isinstance(result.elements, dict):
+            assert rows == result.elements["rows"]
+
+    @settings(
+        max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.differing_executors]
+    )
+    @given(data=st.data())
+    def test_rows_of_any_elements_are_rows(self, data: st.DataObject) -> None:
+        elements = data.draw(elements_like(self.module))
+
+        rows = list(self.module.rows(ModuleResult(True, True, elements)))
+
+        names = {one.name for one in self.module.columns}
+        assert all(set(row) <= names for row in rows)
+
+    def test_masking_hides_the_cells_of_masked_columns(self) -> None:
+        parameters = self.module.parse_parameters(self.good_parameters)
+        result = self.module.run(parameters, Context(deadline=time.monotonic() + 30))
+
+        masked = self.module.mask(result)
+
+        assert len(list(self.module.rows(masked))) == len(list(self.module.rows(result)))
+        for column in self.module.columns:
+            if column.masked:
+                hidden = {str(row.get(column.name)) for row in self.module.rows(masked)}
+                assert hidden <= {"None", "masked", "['masked']"}, column.name
+
     def test_masking_keeps_the_verdict(self) -> None:
         parameters = self.module.parse_parameters(self.good_parameters)
         result = self.module.run(parameters, Context(deadline=time.monotonic() + 30))
@@ -143,6 +204,23 @@ class ModuleContract:
         ).stdout
 
         assert printed.strip() == "[]", f"importing {name} imports {printed.strip()}; do that inside run"
+
+
+def elements_like(module: Module[Any]) -> st.SearchStrategy[Any]:
+    """Elements that have rows where the module's lie, of any values: what a hostile endpoint may send."""
+    cells: dict[str, st.SearchStrategy[Any]] = {}
+    for column in module.columns:
+        first, _, rest = (column.at or column.name).partition(".")
+        cells[first] = JSON_VALUES | st.fixed_dictionaries({rest: JSON_VALUES}) if rest else JSON_VALUES
+    rows: st.SearchStrategy[Any] = st.fixed_dictionaries({}, optional=cells) | JSON_VALUES
+    for step in reversed(module.rows_at.split(".") if module.rows_at else []):
+        inner = st.lists(rows, max_size=3) if step.endswith("[]") else rows
+        name = step.removesuffix("[]")
+        if name == "*":
+            rows = st.dictionaries(st.text(max_size=5), inner, max_size=3)
+        else:
+            rows = st.fixed_dictionaries({name: inner})
+    return rows | JSON_VALUES
 
 
 def near_misses(module: Module[Any]) -> st.SearchStrategy[Any]:

@@ -83,6 +83,22 @@ def anchors_of(tree: Expression) -> int:
             return 0
 
 
+def plain_text(tree: Expression) -> tuple[str, bool, bool] | None:
+    """The one text an expression stands for, and whether it is tied to the start and to the end; None if it is more."""
+    items = list(tree.items) if isinstance(tree, Sequence) else [tree]
+    at_start = bool(items) and isinstance(items[0], TextStart)
+    at_end = len(items) > at_start and isinstance(items[-1], TextEnd)
+    letters = []
+    for item in items[at_start : len(items) - at_end]:
+        if not isinstance(item, CharacterSet) or item.negated or len(item.ranges) != 1:
+            return None
+        low, high = item.ranges[0]
+        if low != high:
+            return None
+        letters.append(chr(low))
+    return "".join(letters), at_start, at_end
+
+
 def to_postgres(tree: Expression) -> str:
     """The same expression as a PostgreSQL ARE (PostgreSQL manual, 9.7.3), for ``~`` with ``COLLATE "C"``."""
     match tree:

@@ -1,0 +1,112 @@
+"""Cells: what a module found as the JSON of its column's kind, and back again.
+
+:func:`make_cell` is for what a module of this very process gives, and strict; :func:`read_cell` for what came from an
+endpoint, and total.
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+
+from mig_core.domain.times import format_time, parse_time
+from mig_core.plugin.columns import ColumnKind
+
+if TYPE_CHECKING:
+    from mig_core.domain.document import JSON
+    from mig_core.plugin.columns import Column, Row
+
+Cell = str | int | float | bool | datetime | list[str] | tuple[str, ...] | None
+"""What a module may give for a column: see :func:`make_cell`."""
+
+MAX_TEXT = 1 << 16
+"""Characters of a text in a row. :func:`make_cell` leaves cutting to its caller, who books it."""
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_GO_TIME = re.compile(r"(\d{4}-\d\d-\d\d) (\d\d:\d\d:\d\d(?:\.\d{1,9})?) \+0000 UTC", re.ASCII)
+_NUMBERS: dict[ColumnKind, type | tuple[type, ...]] = {
+    ColumnKind.INTEGER: int,
+    ColumnKind.SIZE: int,
+    ColumnKind.DURATION: (int, float),
+}
+
+
+def make_cell(column: Column, value: Cell, row: Row) -> None:
+    """Puts a module's value into a row.
+
+    Args:
+        column: whose value it is.
+        value: None when it is not known; an empty text or list when there is none, which leaves the column out. A
+            ``time`` is an aware :class:`datetime` or seconds since 1970; names of files are as :func:`os.fsdecode`
+            gives them, a byte that is no UTF-8 becomes ``\\xff``.
+        row: gets the cell.
+
+    Raises:
+        TypeError: the value is not of the column's kind.
+    """
+    if value is None:
+        row[column.name] = None
+        return
+    kind = column.kind
+    if kind in _NUMBERS:
+        good = isinstance(value, _NUMBERS[kind]) and not isinstance(value, bool)
+    elif kind is ColumnKind.BOOLEAN:
+        good = isinstance(value, bool)
+    elif kind is ColumnKind.LIST:
+        if good := isinstance(value, list | tuple):
+            value = [clean(one) for one in value]
+    elif kind is ColumnKind.TIME:
+        if good := isinstance(value, datetime | int | float) and not isinstance(value, bool):
+            value = time_text(value)
+    elif good := isinstance(value, str):
+        value = clean(value)
+    if not good:
+        raise TypeError(f"column {column.name} is of kind {kind.value}, and was given a {type(value).__name__}")
+    if value not in ("", []):
+        row[column.name] = value  # type: ignore[assignment]  # a datetime has become text
+
+
+def read_cell(column: Column, value: JSON, row: Row) -> None:
+    """Puts a value of an answer into a row: as it is when it is of the column's kind, else as not known."""
+    if value in ("", []):
+        return
+    kind = column.kind
+    if kind in _NUMBERS:
+        good = isinstance(value, _NUMBERS[kind]) and not isinstance(value, bool)
+    elif kind is ColumnKind.BOOLEAN:
+        good = isinstance(value, bool)
+    elif kind is ColumnKind.LIST:
+        good = isinstance(value, list) and all(isinstance(one, str) for one in value)
+    else:
+        good = isinstance(value, str)
+        if isinstance(value, str) and kind is ColumnKind.TIME and (parts := _GO_TIME.fullmatch(value)):
+            value = f"{parts[1]}T{parts[2]}Z"
+    row[column.name] = value if good else None
+
+
+def clean(text: str) -> str:
+    """A text that can be written as UTF-8: undecodable bytes of a name (PEP 383) become ``\\xff``."""
+    if text.isascii():
+        return text
+    return text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+
+
+def time_text(moment: datetime | float) -> str:
+    """A moment, or seconds since 1970, as RFC 3339 in UTC; outside the years 1 to 9999 ``@`` and the seconds."""
+    if isinstance(moment, datetime):
+        return format_time(moment)
+    try:
+        return format_time(_EPOCH + timedelta(seconds=moment))
+    except OverflowError:
+        return f"@{int(moment)}"
+
+
+def seconds_of(text: str) -> float | None:
+    """The moment of a ``time`` cell in seconds since 1970; None when it is none."""
+    try:
+        if text.startswith("@"):
+            return float(int(text[1:25]))
+        return (parse_time(text) - _EPOCH).total_seconds()
+    except ValueError:
+        return None

@@ -1,0 +1,159 @@
+"""Columns: what the rows of a module's answers consist of, declared once.
+
+From a module's columns come CSV with a header, printing, the schema of its rows in the API's OpenAPI document, and
+whatever else works on rows: stacking, comparing, tables, data frames. A row is a JSON object, column name -> cell::
+
+    {"pid": 812, "exe": "/usr/sbin/sshd", "user": null}
+
+A column that is *missing* from a row has no value there (a kernel thread has no executable); ``null`` is a value that
+is there and is *not known* (the executable could not be read). The two are never the same.
+
+What a cell holds, by kind: ``integer``, ``size`` (bytes) and ``duration`` (seconds, perhaps with a fraction) a number;
+``boolean`` true or false; ``list`` an array of texts; ``time`` a text as RFC 3339 has it, in UTC; all others a text.
+
+Modules whose elements are not rows already (the original's ones) say where rows and cells lie in them: ``rows_at`` and
+:attr:`Column.at`. It is declared and not programmed so that a database can follow it too.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+from typing import TYPE_CHECKING, cast
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+    from mig_core.domain.document import JSON
+
+Row = dict[str, "JSON"]
+"""Column name -> cell; a column without a value is missing, one that is not known is None."""
+
+
+class ColumnKind(Enum):
+    """What a column's cells are, and so how they are compared and written."""
+
+    TEXT = "text"
+    INTEGER = "integer"
+    SIZE = "size"
+    TIME = "time"
+    DURATION = "duration"
+    BOOLEAN = "boolean"
+    ADDRESS = "address"
+    PATH = "path"
+    HASH = "hash"
+    LIST = "list"
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One column."""
+
+    name: str
+    """Lower case letters, digits and ``_``. The option of a table's filter is the same with ``-`` for ``_``."""
+    kind: ColumnKind
+    help: str
+    """What it holds, in a few words without a full stop."""
+    unit: str = ""
+    """Of a number, where the kind does not say it: ``"percent"``."""
+    masked: bool = False
+    """Whether it is left out of answers of agents with ``extra_privacy``."""
+    on_request: bool = False
+    """Whether it costs so much that a table looks for it only when it is asked for."""
+    at: str = ""
+    """Where its value lies in a row of the elements, when not under its name: ``"fileinfo.size"``. ``"@1"`` is the
+    first key that a ``*`` of ``rows_at`` stood for, ``"@2"`` the second."""
+    always: bool = False
+    """Whether each row has it: an entry of the elements without it, or with an empty one, is no row."""
+
+
+def rows_of(columns: Iterable[Column], rows_at: str, elements: JSON) -> Iterator[Row]:
+    """The rows that lie in a result's elements. Total: what does not have the declared shape gives no row.
+
+    Args:
+        columns: what a row has; a cell that is not of the column's kind counts as not known.
+        rows_at: where the rows lie. Names of members in one another, with dots between them; ``*`` is every member;
+            ``[]`` behind one, every entry of its list: ``"packages[]"``, ``"*[]"``. Empty: the elements are one row.
+        elements: of a result; they may come from a hostile endpoint.
+    """
+    from mig_core.plugin.cells import read_cell
+
+    declared = tuple(columns)
+    for entry, keys in _entries(elements, tuple(rows_at.split(".")) if rows_at else (), ()):
+        if not isinstance(entry, dict):
+            continue
+        row: Row = {}
+        for column in declared:
+            found, value = _value(entry, keys, column.at or column.name)
+            if found:
+                read_cell(column, value, row)
+        if row and all(row.get(column.name) not in (None, "") for column in declared if column.always):
+            yield row
+
+
+def row_schema(columns: Iterable[Column]) -> dict[str, JSON]:
+    """JSON Schema (2020-12) of a row."""
+    properties: dict[str, JSON] = {}
+    required: list[JSON] = []
+    for column in columns:
+        schema = dict(_SCHEMAS.get(column.kind, _TEXT))
+        schema["type"] = [schema["type"], "null"]
+        schema["description"] = f"{column.help} ({column.unit})" if column.unit else column.help
+        schema["x-mig-kind"] = column.kind.value
+        properties[column.name] = schema
+        if column.always:
+            required.append(column.name)
+    return {"type": "object", "properties": properties, "required": required, "additionalProperties": False}
+
+
+def head(columns: Iterable[Column]) -> list[JSON]:
+    """Names and kinds, as an answer carries them beside its rows: it can be read where the module is not installed."""
+    return [
+        {"name": one.name, "kind": one.kind.value, "unit": one.unit}
+        if one.unit
+        else {"name": one.name, "kind": one.kind.value}
+        for one in columns
+    ]
+
+
+_TEXT: Mapping[str, JSON] = {"type": "string"}
+_SCHEMAS: Mapping[ColumnKind, Mapping[str, JSON]] = {
+    ColumnKind.INTEGER: {"type": "integer"},
+    ColumnKind.SIZE: {"type": "integer", "minimum": 0},
+    ColumnKind.DURATION: {"type": "number"},
+    ColumnKind.BOOLEAN: {"type": "boolean"},
+    ColumnKind.TIME: {"type": "string", "format": "date-time"},
+    ColumnKind.LIST: {"type": "array", "items": {"type": "string"}},
+}
+
+
+def _entries(value: JSON, steps: tuple[str, ...], keys: tuple[str, ...]) -> Iterator[tuple[JSON, tuple[str, ...]]]:
+    """What lies at the steps, with the keys that each ``*`` stood for."""
+    if not steps:
+        yield value, keys
+        return
+    if not isinstance(value, dict):
+        return
+    name, rest = steps[0], steps[1:]
+    each = name.endswith("[]")
+    name = name.removesuffix("[]")
+    for key in value if name == "*" else (name,):
+        inner = value.get(key)
+        passed = (*keys, key) if name == "*" else keys
+        if not each:
+            yield from _entries(inner, rest, passed)
+        elif isinstance(inner, list):
+            for entry in inner:
+                yield from _entries(entry, rest, passed)
+
+
+def _value(entry: Mapping[str, JSON], keys: tuple[str, ...], at: str) -> tuple[bool, JSON]:
+    """Whether there is something at the place, and what."""
+    if at.startswith("@"):
+        return True, keys[int(at[1:]) - 1]
+    value: JSON = cast("JSON", entry)
+    for name in at.split("."):
+        if not isinstance(value, dict) or name not in value:
+            return False, None
+        value = value[name]
+    return True, value

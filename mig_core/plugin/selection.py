@@ -1,0 +1,189 @@
+"""What a question to a table asks: filters on columns, columns that cost extra, how many rows.
+
+:func:`filter_parameters` declares it, :class:`Selection` works it. Used by :mod:`mig_core.plugin.table`.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from mig_core.plugin.cells import MAX_TEXT, Cell, make_cell
+from mig_core.plugin.columns import ColumnKind
+from mig_core.plugin.conditions import EXPLAINED, METAVARS, ColumnFilter, FlagFilter, check_condition
+from mig_core.plugin.coverage import Reason
+from mig_core.plugin.parameters import Kind, Parameter
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+    from mig_core.domain.document import JSON
+    from mig_core.plugin.columns import Column, Row
+    from mig_core.plugin.coverage import Tally
+    from mig_core.plugin.parameters import Values
+
+LIMIT = "limit"
+WITH = "with"
+"""The option that asks for columns which cost extra."""
+CUT = Reason(f"value longer than {MAX_TEXT} characters, cut")
+
+
+def filter_parameters(columns: Iterable[Column]) -> Iterator[Parameter]:
+    """The declared parameters of a table's questions: a filter for each column, ``limit``, perhaps ``with``."""
+    declared = tuple(columns)
+    for column in declared:
+        if column.kind is ColumnKind.BOOLEAN:
+            yield Parameter(
+                name=word_of(column), key=column.name, kind=Kind.BOOLEAN, help=f"{column.help}: only these rows"
+            )
+        else:
+            yield Parameter(
+                name=word_of(column),
+                key=column.name,
+                many=True,
+                metavar=METAVARS[column.kind],
+                help=f"{column.help}: {EXPLAINED[column.kind]}; a leading ! inverts it",
+                check=_check(column.kind),
+            )
+    requested = tuple(column.name for column in declared if column.on_request)
+    if requested:
+        yield Parameter(
+            name=WITH,
+            key=WITH,
+            many=True,
+            choices=requested,
+            metavar="COLUMN",
+            help=f"columns that cost extra, to be looked for too: {', '.join(requested)}",
+        )
+    yield Parameter(
+        name=LIMIT,
+        key=LIMIT,
+        kind=Kind.INTEGER,
+        minimum=0,
+        maximum=1 << 53,
+        metavar="N",
+        help="how many rows to return at most; 0 is all",
+    )
+
+
+def word_of(column: Column) -> str:
+    """The option of a column's filter."""
+    return column.name.replace("_", "-")
+
+
+class Selection:
+    """Says of rows whether they were asked for.
+
+    Args:
+        columns: of the table.
+        values: what was asked, by the parameters of :func:`filter_parameters`.
+        tally: books rows that could not be judged.
+        now: seconds since 1970 that ages are counted from.
+    """
+
+    def __init__(self, columns: Iterable[Column], values: Values, tally: Tally, *, now: float) -> None:
+        self._columns = {one.name: one for one in columns}
+        self._tally = tally
+        self._filters: dict[str, ColumnFilter | FlagFilter] = {}
+        for column in self._columns.values():
+            word = word_of(column)
+            if not values.given(word):
+                continue
+            if column.kind is ColumnKind.BOOLEAN:
+                self._filters[column.name] = FlagFilter(column, wanted=values.boolean(word))
+            elif texts := values.texts(word):
+                self._filters[column.name] = ColumnFilter(column, texts, now=now)
+        requested = values.texts(WITH) if any(one.on_request for one in self._columns.values()) else ()
+        self._wanted = {
+            one.name
+            for one in self._columns.values()
+            if not one.on_request or one.name in requested or one.name in self._filters
+        }
+
+    def wants(self, column: str) -> bool:
+        """Whether a column belongs into the rows: true of all but those that cost extra and were not asked for."""
+        return self._column(column).name in self._wanted
+
+    def filters(self, column: str) -> bool:
+        """Whether rows are chosen by this column."""
+        return self._column(column).name in self._filters
+
+    def only(self, column: str) -> frozenset[Any] | None:
+        """The values of which each row must have one, when single ones were asked for (``--pid 1 --pid 7``).
+
+        They are numbers, or hashes; None when any value may do.
+        """
+        chosen = self._filters.get(self._column(column).name)
+        return chosen.only if chosen is not None else None
+
+    def rules_out(self, cells: Mapping[str, Cell]) -> bool:
+        """Whether a row with these cells, and whatever others, is certainly not asked for."""
+        row: Row = {}
+        for name, value in cells.items():
+            column = self._column(name)
+            if name in self._filters:
+                make_cell(column, value, row)
+        return any(
+            self._filters[name].holds(row.get(name), present=name in row) is False
+            for name in cells
+            if name in self._filters
+        )
+
+    def row(self, cells: Mapping[str, Cell]) -> Row | None:
+        """The row as it is answered, or None when it was not asked for, or cannot be judged, which is booked.
+
+        Raises:
+            TypeError: there is no such column, or a cell is not of its kind.
+        """
+        row: Row = {}
+        for name, value in cells.items():
+            make_cell(self._column(name), value, row)
+        unknown = ""
+        for name, chosen in self._filters.items():
+            holds = chosen.holds(row.get(name), present=name in row)
+            if holds is False:
+                return None
+            if holds is None:
+                unknown = unknown or name
+        if unknown:
+            self._tally.skip(Reason(f"row whose {unknown} is not known"), self._example(row))
+            return None
+        return {name: self._cut(value) for name, value in self._ordered(row)}
+
+    def _column(self, name: str) -> Column:
+        """The column of that name: a misspelt one must not count as one that nobody asked for."""
+        try:
+            return self._columns[name]
+        except KeyError:
+            raise TypeError(f"there is no column {name}; the columns are {', '.join(self._columns)}") from None
+
+    def _ordered(self, row: Row) -> Iterator[tuple[str, JSON]]:
+        return ((name, row[name]) for name in self._columns if name in row and name in self._wanted)
+
+    def _cut(self, value: JSON) -> JSON:
+        if isinstance(value, str) and len(value) > MAX_TEXT:
+            self._tally.skip(CUT, value[:80])
+            return value[:MAX_TEXT]
+        if isinstance(value, list) and sum(len(one) for one in value if isinstance(one, str)) > MAX_TEXT:
+            self._tally.skip(CUT, str(value[0])[:80])
+            return _as_many_as_fit(value)
+        return value
+
+    def _example(self, row: Row) -> str:
+        """What names a row best: its first cells."""
+        shown = ((name, row.get(name)) for name in self._columns)
+        return " ".join(f"{name}={value}" for name, value in shown if value is not None)[:120]
+
+
+def _as_many_as_fit(value: list[JSON]) -> list[JSON]:
+    kept: list[JSON] = []
+    room = MAX_TEXT
+    for one in value:
+        room -= len(str(one))
+        if room < 0:
+            break
+        kept.append(one)
+    return kept
+
+
+def _check(kind: ColumnKind) -> Any:
+    return lambda text: check_condition(kind, text)
