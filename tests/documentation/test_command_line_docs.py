@@ -21,7 +21,7 @@ def test_every_command_is_in_the_table(command: str) -> None:
 def test_every_option_of_a_question_is_in_the_table() -> None:
     documented = set(re.findall(r"`(-{1,2}[a-z-]+)`", PAGE))
 
-    for name, _, _, spellings in ask_options._SPELLINGS:
+    for name, _, _, spellings in ask_options.SPELLINGS:
         if name != "compress":  # hidden: accepted for the original's sake
             assert documented & set(spellings), name
 
