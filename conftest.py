@@ -13,6 +13,7 @@ pytest_plugins = [
     "mig_core.testing.ordinary_user",
     "mig_core.testing.postgres",
     "mig_core.testing.rabbitmq",
+    "mig_core.testing.small_disk",
     "mig_core.testing.store_fixture",
 ]
 

@@ -58,8 +58,11 @@ def _check_trust(settings: AgentSettings) -> Iterator[str]:
 
     acl = read_acl_file(settings.trust.acl)
     with tempfile.TemporaryDirectory(prefix="mig-check-") as home:
-        keys = GnupgKeyring.from_directory(Path(home) / "keyring", settings.trust.keys).keys()
+        keyring = GnupgKeyring.from_directory(Path(home) / "keyring", settings.trust.keys)
+        keys = keyring.keys()
     yield f"{len(keys)} keys in {settings.trust.keys}, ACL entries for {', '.join(acl.entries) or 'nothing'}"
+    for name, why in keyring.unusable.items():
+        yield f"!{name} {why}"
     known = {key.fingerprint for key in keys}
     for key in keys:
         if key.revoked:

@@ -237,7 +237,9 @@ def _compose(settings: AgentSettings, launcher: Launcher) -> Service:
     plan = make_plan(settings.persistent, launcher.start(), executor)
     for why in plan.failures.values():
         log.error("a persistent module is not started: %s", why)
-    identity = introduce(settings, launcher, executor, {f"{KEY}.{name}": why for name, why in plan.failures.items()})
+    failures = {f"{KEY}.{name}": why for name, why in plan.failures.items()}
+    failures |= {f"keys: {name}"[:200]: why for name, why in keyring.unusable.items()}
+    identity = introduce(settings, launcher, executor, failures)
     supervisor = make_supervisor(settings, plan, identity)
     executor = Executor(launcher, modules, running=supervisor)
     counters = Counters()

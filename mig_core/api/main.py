@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
+import functools
 import gc
 import logging
 import os
@@ -28,6 +29,7 @@ from mig_core.api.app import create_app
 from mig_core.api.bootstrap import BootstrapSecret
 from mig_core.api.http_protocol import BoundedHttpProtocol
 from mig_core.api.keys import InvestigatorKeys
+from mig_core.api.login import MAX_CLOCK_DIFFERENCE
 from mig_core.api.polls import Waiters
 from mig_core.config.loader import load_settings
 from mig_core.config.server import API_FILE, ApiSettings, inline_or_file
@@ -138,7 +140,7 @@ async def serve(
         store: Store = PostgresStore(database_url(settings), pool_size=database.pool_size)
         await store.open()
         stack.push_async_callback(store.close)
-        keys = InvestigatorKeys(store.investigators, GnupgKeyring, state)
+        keys = InvestigatorKeys(store.investigators, functools.partial(GnupgKeyring, ahead=MAX_CLOCK_DIFFERENCE), state)
         stack.callback(keys.close)
         bootstrap = BootstrapSecret(state, lambda: secrets.token_urlsafe(24))
         if await store.investigators.any():

@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import os
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from mig_core.domain.action import Action
 from mig_core.domain.ids import ActionId, uuid7
+from mig_core.domain.times import CLOCK_TOLERANCE
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from datetime import timedelta
 
     from mig_core.domain.action import Operation
 
-CLOCK_TOLERANCE = timedelta(seconds=60)
-"""The window begins this much before now: agents refuse an action before its time by *their* clock, without tolerance,
-and an endpoint whose clock is a little slow should answer all the same."""
 MAX_NAME = 2000
 
 
@@ -32,6 +31,8 @@ def compose_action(
     randomness: bytes | None = None,
 ) -> Action:
     """A new action whose window ends ``expiry`` from now. To be signed next.
+
+    The window begins a little before now: agents refuse an action before its time by *their* clock, without tolerance.
 
     Args:
         operations: 1 to 64.

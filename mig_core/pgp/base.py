@@ -34,10 +34,10 @@ class Keyring(Protocol):
     """Public keys that are trusted to sign. Thread-safe."""
 
     def add(self, armored: bytes) -> tuple[KeyInfo, ...]:
-        """Takes in every key of an armored or binary block; secret keys are refused.
+        """Takes in every usable key of an armored or binary block, and returns those; secret keys are refused.
 
         Raises:
-            InvalidDocument: there is no usable public key in it.
+            InvalidDocument: there is no usable public key in it; says why each is none.
         """
         ...
 
@@ -49,8 +49,8 @@ class Keyring(Protocol):
         """The *primary* fingerprint of the key that made the signature (a signing subkey counts for its primary key).
 
         Raises:
-            SignatureInvalid: unknown, expired, revoked or disabled key (primary or subkey), expired signature, a weak
-                hash (MD5, SHA-1, RIPEMD-160), or a signature that does not fit the data.
+            SignatureInvalid: unknown, expired, revoked or disabled key (primary or subkey), expired signature or one
+                dated in the future, a weak hash (MD5, SHA-1, RIPEMD-160), or a signature that does not fit the data.
         """
         ...
 
@@ -64,10 +64,11 @@ class Signer(Protocol):
         ...
 
     def sign(self, envelope: Envelope) -> Envelope:
-        """The envelope with this key's signature added.
+        """The envelope with this key's signature added, which has been verified as agents verify it.
 
         Raises:
-            SignatureInvalid: the key cannot sign: missing, expired, passphrase refused.
+            SignatureInvalid: the key cannot sign (missing, expired, passphrase refused), or no agent would
+                accept what it signs.
         """
         ...
 

@@ -7,8 +7,10 @@ gpg's name. The formats are those of GnuPG's ``doc/DETAILS``.
 
 from __future__ import annotations
 
+import functools
 import re
 import shutil
+import subprocess
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +26,11 @@ if TYPE_CHECKING:
 _ESCAPED = re.compile(rb"\\x(3a|5c)")
 _FINGERPRINT = re.compile(r"[0-9A-F]{40}")
 _STATUS = "[GNUPG:] "
+_SECONDS = 30
+INSTALL = "install GnuPG 2.2 or newer (package gnupg)"
+
+QUIET = ("--no-options", "--no-auto-key-retrieve", "--no-auto-key-locate", "--disable-dirmngr")
+"""Options of every run: nobody's gpg.conf, and no network."""
 
 
 class Output(list[Any]):
@@ -70,16 +77,37 @@ def open_gpg(home: Path | None, options: list[str], environment: dict[str, str] 
     Raises:
         ConfigurationError: gpg is not installed, or does not start.
     """
-    next_step = "install GnuPG 2.2 or newer (package gnupg)"
     if shutil.which("gpg") is None:
-        raise ConfigurationError("gpg", "", "is not installed, or not on the PATH", next_step=next_step)
+        raise ConfigurationError("gpg", "", "is not installed, or not on the PATH", next_step=INSTALL)
     try:
         gpg = python_gnupg.GPG(gnupghome=str(home) if home else None, options=options, env=environment)
     except (OSError, ValueError) as error:
-        raise ConfigurationError("gpg", "", f"cannot be used: {error}", next_step=next_step) from error
+        raise ConfigurationError("gpg", "", f"cannot be used: {error}", next_step=INSTALL) from error
     gpg.encoding = "latin-1"  # takes every byte; what is UTF-8 goes through latin1()
     gpg.result_map = dict.fromkeys(gpg.result_map, Output)
     return gpg
+
+
+@functools.cache
+def known_algorithms() -> frozenset[int]:
+    """Numbers of the public key algorithms that this machine's gpg knows (RFC 9580 section 9.1).
+
+    Raises:
+        ConfigurationError: gpg does not run.
+    """
+    try:
+        said = subprocess.run(
+            ["gpg", *QUIET, "--batch", "--with-colons", "--list-config", "pubkey"],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            timeout=_SECONDS,
+            check=True,
+        ).stdout
+    except (OSError, subprocess.SubprocessError) as error:
+        raise ConfigurationError("gpg", "", f"cannot be used: {error}", next_step=INSTALL) from error
+    words = said.decode("latin-1").strip().rpartition(":")[2].split(";")
+    return frozenset(int(word) for word in words if word.isdigit())
 
 
 def latin1(text: str) -> str:

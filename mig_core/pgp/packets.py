@@ -1,56 +1,79 @@
-"""Looks at a signature's outer form before gpg is given it (RFC 4880 sections 4.2 and 5.2.3, RFC 9580).
+"""OpenPGP packets: where one ends and the next begins (RFC 4880 section 4.2, RFC 9580 section 4.2).
 
-gpg would read much more than MIG means by a signature: armor, compressed data, several signatures of which one is
-good, signatures over text whose line ends may change. Only one binary signature of version 4 over binary data passes.
-No cryptography happens here.
+What MIG looks at before gpg is given anything. No cryptography happens here.
 """
 
 from __future__ import annotations
 
-_SIGNATURE_TAG = 2
-_VERSION = 4
-_OVER_BINARY = 0x00
-_WEAK_HASHES = {1: "MD5", 2: "SHA-1", 3: "RIPEMD-160"}
-"""RFC 9580 section 9.5."""
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+SIGNATURE = 2
+SECRET_KEY = 5
+PUBLIC_KEY = 6
+SECRET_SUBKEY = 7
+USER_ID = 13
+PUBLIC_SUBKEY = 14
 
 
-def check_signature_form(blob: bytes) -> None:
-    """Returns when ``blob`` is exactly one detached binary signature of version 4 with a strong hash.
+@dataclass(frozen=True, slots=True)
+class Packet:
+    """One packet. ``raw`` is all of it, ``body`` what its length counts."""
+
+    tag: int
+    raw: bytes
+    body: bytes
+
+
+def read_packets(blob: bytes) -> Iterator[Packet]:
+    """The packets of a block, one after the other. Lengths that are not said at the beginning are not accepted.
 
     Raises:
-        ValueError: it is anything else; the text says what, in a few words.
+        ValueError: the rest is no packet; those before it were.
     """
-    tag, body = _only_packet(blob)
-    if tag != _SIGNATURE_TAG:
-        raise ValueError("is not a detached binary OpenPGP signature")
-    if len(body) < 6 or body[0] != _VERSION:
-        raise ValueError(f"is not of version {_VERSION}")
-    if body[1] != _OVER_BINARY:
-        raise ValueError("is of another type than a signature over binary data")
-    if body[3] in _WEAK_HASHES:
-        raise ValueError(f"uses the weak hash {_WEAK_HASHES[body[3]]}")
+    at = 0
+    while at < len(blob):
+        tag, start, length = _head(blob, at)
+        if start + length > len(blob):
+            raise ValueError(f"is cut short: the packet at byte {at} is longer than what is left")
+        yield Packet(tag, blob[at : start + length], blob[start : start + length])
+        at = start + length
 
 
-def _only_packet(blob: bytes) -> tuple[int, bytes]:
-    """Tag and body of the one packet ``blob`` consists of; a length that does not fit it exactly is refused."""
+def only_packet(blob: bytes) -> Packet:
+    """The one packet that ``blob`` consists of.
+
+    Raises:
+        ValueError: a length that does not fit exactly, or more than one packet.
+    """
     problem = "is not exactly one OpenPGP packet"
-    if len(blob) < 2 or not blob[0] & 0x80:
+    try:
+        found = list(read_packets(blob))
+    except ValueError:
+        raise ValueError(problem) from None
+    if len(found) != 1:
         raise ValueError(problem)
-    if blob[0] & 0x40:
-        tag, first = blob[0] & 0x3F, blob[1]
-        if first < 192:
-            start, length = 2, first
-        elif first < 224 and len(blob) >= 3:
-            start, length = 3, (first - 192 << 8) + blob[2] + 192
-        elif first == 255:
-            start, length = 6, int.from_bytes(blob[2:6], "big")
-        else:
-            raise ValueError(problem)
-    else:
-        tag, width = blob[0] >> 2 & 0x0F, 1 << (blob[0] & 3)
-        if width == 8:
-            raise ValueError(problem)
-        start, length = 1 + width, int.from_bytes(blob[1 : 1 + width], "big")
-    if len(blob) != start + length:
-        raise ValueError(problem)
-    return tag, blob[start:]
+    return found[0]
+
+
+def _head(blob: bytes, at: int) -> tuple[int, int, int]:
+    """Tag, first byte of the body, and its length."""
+    mark = blob[at]
+    if not mark & 0x80:
+        raise ValueError(f"has no OpenPGP packet at byte {at}")
+    if not mark & 0x40:
+        width = 1 << (mark & 3)
+        if width < 8 and at + 1 + width <= len(blob):
+            return mark >> 2 & 0x0F, at + 1 + width, int.from_bytes(blob[at + 1 : at + 1 + width], "big")
+        raise ValueError(f"has a packet without a length at byte {at}")
+    first = blob[at + 1] if at + 1 < len(blob) else 224
+    if first < 192:
+        return mark & 0x3F, at + 2, first
+    if first < 224 and at + 3 <= len(blob):
+        return mark & 0x3F, at + 3, (first - 192 << 8) + blob[at + 2] + 192
+    if first == 255 and at + 6 <= len(blob):
+        return mark & 0x3F, at + 6, int.from_bytes(blob[at + 2 : at + 6], "big")
+    raise ValueError(f"has a packet without a length at byte {at}")
