@@ -93,11 +93,13 @@ def test_the_command_line_writes_what_the_original_wrote() -> None:
 
 
 def test_types_are_looked_at_in_the_original_s_order() -> None:
-    assert parse().types == ("rpm", "dpkg", "apk", "pacman")
+    systems = ("rpm", "dpkg", "apk", "pacman", "opkg", "snap", "flatpak")
+    assert parse().types == systems
     assert parse(types=["gem", "dpkg"]).types == ("dpkg", "gem")
-    assert parse(types=["all"]).types == ("rpm", "dpkg", "apk", "pacman", "python", "npm", "gem")
+    assert parse(types=["all"]).types == (*systems, "python", "npm", "gem")
+    assert parse(types=["all"], paths=["/srv"]).types == (*systems, "python", "npm", "gem", "go", "cargo")
     with pytest.raises(ParameterError, match="types"):
-        parse(types=["snap"])
+        parse(types=["snaps"])
 
 
 def test_lines_are_the_original_s(write: Any, ask: Any, tmp_path: pathlib.Path) -> None:

@@ -90,6 +90,11 @@ TEXTS: dict[str, Callable[[random.Random], str]] = {
     "python": python_text,
     "npm": semver_text,
     "gem": gem_text,
+    "opkg": debian_text,
+    "snap": debian_text,
+    "flatpak": debian_text,
+    "go": semver_text,
+    "cargo": semver_text,
 }
 
 

@@ -9,9 +9,11 @@ from mig_core.plugin.parameters import Parameter, Parameters
 from mig_pkg import patterns
 from mig_pkg.condition import Condition
 
-SYSTEM_TYPES = ("rpm", "dpkg", "apk", "pacman")
+SYSTEM_TYPES = ("rpm", "dpkg", "apk", "pacman", "opkg", "snap", "flatpak")
 """Looked at unless others are asked for, in this order."""
 LANGUAGE_TYPES = ("python", "npm", "gem")
+PROGRAM_TYPES = ("go", "cargo")
+"""Found in programs below the paths asked for, and nowhere else."""
 
 
 def _check_path(path: str) -> None:
@@ -45,9 +47,9 @@ PARAMETERS = Parameters(
         name="type",
         key="types",
         many=True,
-        choices=("system", *SYSTEM_TYPES, *LANGUAGE_TYPES, "all"),
+        choices=("system", *SYSTEM_TYPES, *LANGUAGE_TYPES, *PROGRAM_TYPES, "all"),
         metavar="TYPE",
-        help="kind of packages; may be repeated; system (the default) is rpm, dpkg, apk and pacman",
+        help="kind of packages; may be repeated; system (the default) is every package manager of systems",
     ),
     Parameter(
         name="path",
@@ -55,7 +57,7 @@ PARAMETERS = Parameters(
         many=True,
         metavar="DIRECTORY",
         check=_check_path,
-        help="look for python, npm and gem packages below this directory too; may be repeated",
+        help="look below this directory for packages of languages and what programs were built from; may be repeated",
     ),
     Parameter(
         name="root",

@@ -76,8 +76,10 @@ class Elf:
         Raises:
             NotElf: the headers do not fit together.
         """
-        if not self._shoff or self._shnum > MAX_SECTIONS or self._shstrndx >= self._shnum:
+        if not self._shoff:
             return None
+        if self._shnum > MAX_SECTIONS or self._shstrndx >= self._shnum:
+            raise NotElf
         names = self._read(self._section(self._shstrndx)[1], MAX_NAMES)
         for place in range(self._shnum):
             start, where, kind = self._section(place)

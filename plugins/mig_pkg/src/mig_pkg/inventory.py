@@ -5,7 +5,20 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from mig_endpoint.packages.site import RanOutOfTime
-from mig_pkg import apk, dpkg, gems, npm_packages, pacman, python_packages, reasons, rpm
+from mig_pkg import (
+    apk,
+    dpkg,
+    executables,
+    flatpak,
+    gems,
+    npm_packages,
+    opkg,
+    pacman,
+    python_packages,
+    reasons,
+    rpm,
+    snap,
+)
 from mig_pkg.declaration import SYSTEM_TYPES
 
 if TYPE_CHECKING:
@@ -23,9 +36,14 @@ SOURCES: Mapping[str, Source] = {
         dpkg.SOURCE,
         apk.SOURCE,
         pacman.SOURCE,
+        opkg.SOURCE,
+        snap.SOURCE,
+        flatpak.SOURCE,
         python_packages.SOURCE,
         npm_packages.SOURCE,
         gems.SOURCE,
+        executables.GO,
+        executables.CARGO,
     )
 }
 """In the order they are looked at."""

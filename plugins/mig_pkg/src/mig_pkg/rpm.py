@@ -26,7 +26,8 @@ QUERY = ("-qa", "--queryformat", FORMAT)
 DIRECTORIES = ("/usr/lib/sysimage/rpm", "/var/lib/rpm", "/usr/share/rpm")
 """Where databases lie; the last is rpm-ostree's."""
 DATABASES = (rpm_files.SQLITE, *rpm_files.OTHERS)
-MANIFEST = "/var/lib/rpmmanifest/container-manifest-2"
+MANIFESTS = "/var/lib/rpmmanifest"
+MANIFEST = f"{MANIFESTS}/container-manifest-2"
 """A line a package, of ten fields with tabs between them (Azure Linux's distroless images)."""
 MAX_MANIFEST = 64 << 20
 _UNKNOWN = "?"
@@ -155,4 +156,10 @@ def _source(file: str) -> tuple[str, str]:
     return "", ""
 
 
-SOURCE = Source("rpm", ("rpm -qa", *DATABASES), DIRECTORIES, ("source", "sourceversion"), installed)
+SOURCE = Source(
+    "rpm",
+    ("rpm -qa", *DATABASES, "container-manifest-2"),
+    (*DIRECTORIES, MANIFESTS),
+    ("source", "sourceversion"),
+    installed,
+)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from mig_pkg.versions import alpine, arch, debian, gem, pep440, redhat, semver
+from mig_pkg.versions import alpine, arch, debian, gem, golang, pep440, redhat, semver
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -21,6 +21,11 @@ COMPARE: Mapping[str, Callable[[str, str], int]] = {
     "python": pep440.compare,
     "npm": semver.compare,
     "gem": gem.compare,
+    "opkg": debian.compare,
+    "snap": debian.compare,
+    "flatpak": debian.compare,
+    "go": golang.compare,
+    "cargo": semver.compare,
 }
 
 
