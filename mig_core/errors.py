@@ -29,6 +29,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from mig_core.text import visible
+
 
 @dataclass(frozen=True, slots=True)
 class Diagnostics:
@@ -36,9 +38,19 @@ class Diagnostics:
 
     problem: str
     next_step: str = ""
+    shown: tuple[str, ...] = ()
+    """Lines between the two, such as the place of a fault."""
+
+    def lines(self) -> list[str]:
+        """Line by line, fit for a terminal: whatever names from elsewhere hold, they make no line of their own."""
+        return [
+            visible(self.problem),
+            *(f"    {visible(line)}" for line in self.shown),
+            *([f"  {visible(self.next_step)}"] if self.next_step else []),
+        ]
 
     def __str__(self) -> str:
-        return f"{self.problem}\n  {self.next_step}" if self.next_step else self.problem
+        return "\n".join(self.lines())
 
 
 class MigError(Exception):
@@ -50,7 +62,7 @@ class MigError(Exception):
         self.next_step = next_step
 
     def diagnostics(self) -> Diagnostics:
-        """Text for a person, without control characters added by us and without a stack trace."""
+        """Text for a person, without a stack trace."""
         return Diagnostics(str(self), self.next_step)
 
 
@@ -107,9 +119,9 @@ class TargetError(MigError):
     def diagnostics(self) -> Diagnostics:
         """The part of the expression around the fault, with a caret under it."""
         start = max(0, self.position - 30)
-        excerpt = self.text[start : self.position + 30].replace("\n", " ").replace("\t", " ")
-        caret = " " * (self.position - start) + "^"
-        return Diagnostics(f"{self}\n    {excerpt}\n    {caret}", self.next_step)
+        around = self.text[start : self.position + 30].replace("\n", " ").replace("\t", " ")
+        caret = " " * len(visible(around[: self.position - start])) + "^"
+        return Diagnostics(str(self), self.next_step, (around, caret))
 
 
 class Refused(MigError):

@@ -125,9 +125,9 @@ def _settings(options: argparse.Namespace) -> AgentSettings:
 def _start_logging(settings: AgentSettings) -> None:
     import logging
 
-    logging.basicConfig(
-        level=settings.log_level, stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
-    )
+    from mig_core.logs import start_logging
+
+    start_logging("agent", settings.log_level)
     for library in ("gnupg", "pika", "urllib3"):
         # What they say below WARNING is about themselves, and gnupg shows the data it is given.
         logging.getLogger(library).setLevel(logging.WARNING)

@@ -35,6 +35,7 @@ from mig_core.config.loader import load_settings
 from mig_core.config.server import API_FILE, ApiSettings, inline_or_file
 from mig_core.domain.acl import Acl, read_acl
 from mig_core.errors import ConfigurationError, InvalidDocument, MigError
+from mig_core.logs import start_logging
 from mig_core.pgp.gnupg import GnupgKeyring
 from mig_core.plugin.manager import PluginManager
 from mig_core.store.migrate import upgrade
@@ -93,10 +94,7 @@ def version() -> str:
 
 
 def _start_log(level: str) -> None:
-    try:
-        logging.basicConfig(level=level, format="%(asctime)s %(levelname)s %(name)s: %(message)s", stream=sys.stderr)
-    except ValueError as error:
-        raise ConfigurationError("api", "log_level", f"is none: {level!r}", next_step="INFO is usual") from error
+    start_logging("api", level)
     # Its start and stop are told in our own words.
     logging.getLogger("uvicorn.error").setLevel(max(logging.WARNING, logging.getLogger().level))
 

@@ -13,10 +13,11 @@ from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 from mig_core.cli.ask_options import Format, Show
-from mig_core.cli.terminal import DIM, GREEN, YELLOW, data, flush, note, printable
+from mig_core.cli.terminal import DIM, GREEN, YELLOW, data, flush, note
 from mig_core.domain.document import members
 from mig_core.domain.result import read_module_result
 from mig_core.errors import InvalidDocument, PluginError
+from mig_core.text import visible
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -64,7 +65,7 @@ class AnswerPrinter:
                 self._csv.writerow(row)
         else:
             for line in self._lines(command):
-                data(f"{printable(command['agentname'])} {printable(line)}")
+                data(f"{visible(command['agentname'])} {visible(line)}")
         flush()
 
     def finish(self, action: Document | None) -> None:
@@ -73,12 +74,12 @@ class AnswerPrinter:
             data(json.dumps({"action": action, "answers": self._kept}, ensure_ascii=True, indent=2))
         flush()
         for (state, reason), count in sorted(self._reasons.items()):
-            note(f"{state}: {count} {_agents(count)}{': ' + printable(reason) if reason else ''}", YELLOW)
+            note(f"{state}: {count} {_agents(count)}{': ' + visible(reason) if reason else ''}", YELLOW)
         if self._partial:
             names = sorted({name for name, _ in self._partial})
             note(f"not everything was looked at on {len(names)} {_agents(len(names))}:", YELLOW)
             for reason, count in Counter(reason for _, reason in self._partial).most_common(5):
-                note(f"  {printable(reason)} ({count} {_agents(count)})", DIM)
+                note(f"  {visible(reason)} ({count} {_agents(count)})", DIM)
         total = sum(self._states.values())
         note(f"{self.found} of {total} {_agents(total)} found something", GREEN if self.found else "")
 
@@ -154,7 +155,7 @@ def _csv_rows(command: Document, names: Sequence[str]) -> Iterator[Sequence[str]
 
 def _cell(text: str) -> str:
     """A text that no spreadsheet takes for a formula."""
-    return "'" + printable(text) if text[:1] in ("=", "+", "-", "@") else printable(text)
+    return "'" + visible(text) if text[:1] in ("=", "+", "-", "@") else visible(text)
 
 
 def _agents(count: int) -> str:

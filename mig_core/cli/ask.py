@@ -15,7 +15,7 @@ from mig_core.cli import exit_codes
 from mig_core.cli.answers import AnswerPrinter
 from mig_core.cli.ask_options import Format
 from mig_core.cli.connection import Connection, connect
-from mig_core.cli.terminal import BLUE, RED, YELLOW, Progress, confirm, data, note, printable
+from mig_core.cli.terminal import BLUE, RED, YELLOW, Progress, confirm, data, note
 from mig_core.domain import envelope as envelopes
 from mig_core.domain.envelope import Envelope
 from mig_core.domain.target import parse_target
@@ -118,7 +118,7 @@ def _dry_run(action: Action, unsigned: Envelope, connection: Connection) -> int:
     count = evaluated["count"]
     note(f"would be asked: {count} {'agent' if count == 1 else 'agents'}", BLUE)
     for agent in evaluated["agents"][:_SHOWN_AGENTS]:
-        note(f"  {printable(agent['name'])} ({agent['state']})")
+        note(f"  {agent['name']} ({agent['state']})")
     if count > _SHOWN_AGENTS:
         note(f"  … and {count - _SHOWN_AGENTS} more")
     for line in connection.client.weights(unsigned, connection.signer.fingerprint):

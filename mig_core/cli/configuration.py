@@ -11,8 +11,9 @@ import typer
 
 from mig_core.cli import tables
 from mig_core.cli.connection import connect, settings_path
-from mig_core.cli.terminal import data, note, printable
+from mig_core.cli.terminal import data, note
 from mig_core.errors import ConfigurationError
+from mig_core.text import visible
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -53,7 +54,7 @@ def init(
     with os.fdopen(descriptor, "w", encoding="utf-8") as file:
         file.write("\n".join(lines))
     data(str(path))
-    note(f"signing with {chosen.fingerprint} {printable(', '.join(chosen.user_ids))}")
+    note(f"signing with {chosen.fingerprint} {visible(', '.join(chosen.user_ids))}")
 
 
 @app.command("show")
@@ -78,7 +79,7 @@ def _choose_key(keys: Sequence[KeyInfo], wanted: str) -> KeyInfo:
     if len(usable) == 1:
         return usable[0]
     for number, one in enumerate(usable, start=1):
-        note(f"{number}: {one.fingerprint} {one.algorithm} {printable(', '.join(one.user_ids))}")
+        note(f"{number}: {one.fingerprint} {one.algorithm} {visible(', '.join(one.user_ids))}")
     answer = _ask("Which key signs? Number: ", "--key")
     if answer.isdecimal() and 1 <= int(answer) <= len(usable):
         return usable[int(answer) - 1]

@@ -12,7 +12,7 @@ import typer
 from typer.exceptions import TyperException
 
 from mig_core.cli import exit_codes
-from mig_core.cli.terminal import RED, note, printable_block
+from mig_core.cli.terminal import note_error
 from mig_core.errors import MigError, Refused, RelayDenied
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ def _obey(app: typer.Typer, arguments: Sequence[str], name: str) -> int:
     try:
         status = typer.main.get_command(app)(list(arguments), prog_name=name, standalone_mode=False)
     except MigError as error:
-        note(f"{name}: {printable_block(str(error.diagnostics()))}", RED)
+        note_error(error, f"{name}: ")
         return exit_codes.REFUSED if isinstance(error, Refused | RelayDenied) else exit_codes.ERROR
     except TyperException as error:
         error.show()  # type: ignore[attr-defined]  # every usage error has it; typer does not declare it

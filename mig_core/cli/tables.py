@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from mig_core.cli.terminal import data, flush, printable
+from mig_core.cli.terminal import data, flush
+from mig_core.text import visible
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -36,7 +37,7 @@ def facts(pairs: Iterable[tuple[str, object]]) -> None:
     width = max((len(name) for name, _ in kept), default=0)
     for name, value in kept:
         text = json.dumps(value, ensure_ascii=False) if isinstance(value, dict | list) else str(value)
-        data(f"{name.ljust(width)}  {printable(text)}")
+        data(f"{name.ljust(width)}  {visible(text)}")
     flush()
 
 
@@ -46,5 +47,5 @@ def moment(text: str | None) -> str:
 
 
 def _cell(value: object, *, last: bool) -> str:
-    text = printable("" if value is None else str(value))
+    text = visible("" if value is None else str(value))
     return text if last or len(text) <= _WIDEST else text[: _WIDEST - 1] + "…"

@@ -7,21 +7,14 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import TextIO
+from typing import TYPE_CHECKING, TextIO
+
+from mig_core.text import visible
+
+if TYPE_CHECKING:
+    from mig_core.errors import MigError
 
 RED, GREEN, YELLOW, BLUE, DIM = "31", "32", "33", "34", "2"
-
-
-def printable(text: str) -> str:
-    """``text`` with everything that is not printable (control characters, line breaks, bidirectional marks) escaped."""
-    if text.isprintable():
-        return text
-    return "".join(one if one.isprintable() else one.encode("unicode_escape").decode("ascii") for one in text)
-
-
-def printable_block(text: str) -> str:
-    """The same, line by line."""
-    return "\n".join(printable(line) for line in text.split("\n"))
 
 
 def data(line: str) -> None:
@@ -35,9 +28,16 @@ def flush() -> None:
 
 
 def note(line: str, colour: str = "") -> None:
-    """A line for the person, not for a pipe."""
+    """A line for the person, not for a pipe. Names from elsewhere may be in it."""
     sys.stdout.flush()
-    sys.stderr.write(coloured(line, colour, sys.stderr) + "\n")
+    sys.stderr.write(coloured(visible(line), colour, sys.stderr) + "\n")
+
+
+def note_error(error: MigError, before: str = "") -> None:
+    """What went wrong, and what to try."""
+    first, *rest = error.diagnostics().lines()
+    for line in (before + first, *rest):
+        note(line, RED)
 
 
 def coloured(text: str, colour: str, stream: TextIO) -> str:
@@ -71,6 +71,6 @@ class Progress:
 
 def confirm(question: str) -> bool:
     """Asks yes or no; no is the default. Call it on a terminal only."""
-    sys.stderr.write(f"{question} [y/N] ")
+    sys.stderr.write(f"{visible(question)} [y/N] ")
     sys.stderr.flush()
     return sys.stdin.readline().strip().lower() in ("y", "yes")

@@ -8,7 +8,8 @@ import typer
 
 from mig_core.cli import tables
 from mig_core.cli.connection import connect
-from mig_core.cli.terminal import data, printable
+from mig_core.cli.terminal import data
+from mig_core.text import visible
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
@@ -35,9 +36,9 @@ def why(action: str, agent: str, json: tables.JsonOption = False) -> None:
         tables.document(command)
         return
     state = command["state"]
-    data(f"{printable(command['agentname'])}: {state}: {_MEANING.get(state, '')}")
+    data(f"{visible(command['agentname'])}: {state}: {_MEANING.get(state, '')}")
     if command["reason"]:
-        data(f"reason: {printable(command['reason'])}")
+        data(f"reason: {visible(command['reason'])}")
     for name, key in (("queued", "queued"), ("handed to the relay", "sent"), ("ended", "finished")):
         if command[key]:
             data(f"{name}: {tables.moment(command[key])}")
@@ -52,10 +53,10 @@ def _operation(number: int, result: dict[str, Any]) -> None:
     coverage = result.get("coverage") or {}
     examined = ", ".join(f"{count} {kind}" for kind, count in (coverage.get("examined") or {}).items())
     verdict = "found" if result["foundanything"] else "not found"
-    data(f"operation {number}: {verdict}; looked at: {printable(examined) or 'unknown'}")
+    data(f"operation {number}: {verdict}; looked at: {visible(examined) or 'unknown'}")
     for skipped in coverage.get("skipped") or ():
         examples = ", ".join(skipped.get("examples") or ())
-        suffix = f": {printable(examples)}" if examples else ""
-        data(f"  not looked at: {printable(skipped['reason'])} ({skipped['count']}){suffix}")
+        suffix = f": {visible(examples)}" if examples else ""
+        data(f"  not looked at: {visible(skipped['reason'])} ({skipped['count']}){suffix}")
     for error in result.get("errors") or ():
-        data(f"  error: {printable(str(error))}")
+        data(f"  error: {visible(str(error))}")

@@ -1,14 +1,14 @@
 """What a module's ``lines`` are made with: hostile JSON taken apart, text without control characters, Go's durations.
 
-For plugin authors; the core does not use it. It imports the standard library only, because it is loaded in each
-operation's process. ``mig_core.cli.terminal`` escapes more, whatever a module has done here: this is about one row
-staying one line wherever it goes, in the form that the original's readers expect, that about what a terminal obeys.
+For plugin authors; the core does not use it. It imports little, because it is loaded in each operation's process. What
+a terminal would obey is escaped by ``mig``, whatever a module has done here.
 """
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING
+
+from mig_core.text import excerpt, printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -16,16 +16,9 @@ if TYPE_CHECKING:
     from mig_core.domain.document import JSON
     from mig_core.domain.result import Coverage
 
-_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+__all__ = ["coverage_lines", "duration_text", "entries", "excerpt", "mapping", "printable"]
+
 _NS = 1_000_000_000
-
-
-def printable(line: str) -> str:
-    """``line`` with control characters and line breaks as ``\\x0a``.
-
-    A name from an endpoint must not forge another line or drive the terminal.
-    """
-    return _CONTROL.sub(lambda found: f"\\x{ord(found.group()):02x}", line)
 
 
 def mapping(value: object) -> Mapping[str, JSON]:

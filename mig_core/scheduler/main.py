@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING
 from mig_core.config.loader import load_settings
 from mig_core.config.server import SCHEDULER_FILE, AmqpSettings, SchedulerSettings, inline_or_file
 from mig_core.errors import ConfigurationError, MigError
+from mig_core.logs import start_logging
 from mig_core.relay.https_platform import HttpsPlatformRelay
 from mig_core.scheduler.service import Scheduler
 from mig_core.store.postgres import PostgresStore
@@ -47,7 +48,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     path = options.config or (SCHEDULER_FILE if SCHEDULER_FILE.exists() else None)
     try:
         settings = load_settings(SchedulerSettings, role="scheduler", path=path, environment=os.environ)
-        logging.basicConfig(level=settings.log_level, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+        start_logging("scheduler", settings.log_level)
         if not options.check:
             asyncio.run(_run(settings))
     except MigError as error:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from mig_core.cli.answers import AnswerPrinter
 from mig_core.cli.ask_options import Format, Show
-from mig_core.cli.terminal import printable
+from mig_core.text import visible
 
 if TYPE_CHECKING:
     import pytest
@@ -29,7 +29,7 @@ def command(name: str = "web1", *, found: bool = True, elements: Any = None, **c
 
 
 def test_control_characters_of_an_endpoint_are_made_visible() -> None:
-    assert printable("a\x1b[2Jb\rc\u202ed\ne") == "a\\x1b[2Jb\\rc\\u202ed\\ne"
+    assert visible("a\x1b[2Jb\rc\u202ed\ne") == "a\\x1b[2Jb\\rc\\u202ed\\ne"
 
 
 def test_a_name_that_clears_the_screen_is_printed_escaped(capsys: pytest.CaptureFixture[str]) -> None:

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import logging
-import re
 from typing import TYPE_CHECKING
+
+from mig_core.text import excerpt
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 log = logging.getLogger("mig_core.agent.module")
 
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
 _MAX_CHARACTERS = 4000
 _MAX_ALERT_CHARACTERS = 2000
 _BURST = 200
@@ -45,14 +45,9 @@ class ModuleLog:
         if self._left_out:
             log.warning("[%s] %d lines were left out", self._name, self._left_out)
             self._left_out = 0
-        log.log(min(max(level, logging.DEBUG), logging.CRITICAL), "[%s] %s", self._name, _line(text, _MAX_CHARACTERS))
+        log.log(min(max(level, logging.DEBUG), logging.CRITICAL), "[%s] %s", self._name, excerpt(text, _MAX_CHARACTERS))
 
     def alert(self, raw: bytes) -> None:
         """Writes an alert that no sink takes. None is left out: this is the only place where it will be."""
         text = raw[: 4 * _MAX_ALERT_CHARACTERS].decode("utf-8", "replace")
-        log.warning("[%s] alert: %s", self._name, _line(text, _MAX_ALERT_CHARACTERS))
-
-
-def _line(text: str, length: int) -> str:
-    shown = _CONTROL.sub(" ", text[: length + 1]).strip()
-    return shown if len(shown) <= length else f"{shown[: length - 1]}…"
+        log.warning("[%s] alert: %s", self._name, excerpt(text, _MAX_ALERT_CHARACTERS))

@@ -16,6 +16,7 @@ from mig_core.domain.document import dump
 from mig_core.domain.result import ModuleResult
 from mig_core.errors import MigError, ModuleUnknown
 from mig_core.plugin.module import Context
+from mig_core.text import printable, visible
 
 if TYPE_CHECKING:
     from mig_core.plugin.module import Module
@@ -50,7 +51,7 @@ def run_module(name: str, *, as_lines: bool, source: BinaryIO, sink: TextIO, mas
             result = module.mask(result)
         if as_lines:
             for line in module.lines(result, found_only=False):
-                print(line, file=out)
+                print(printable(line), file=out)
             return
         try:
             text = dump(result.to_json())
@@ -74,7 +75,7 @@ def _run(module: Module[Any], source: BinaryIO) -> ModuleResult:
     except MigError as error:
         return module.failure(str(error))
     except Exception as error:  # whatever a module raises is a failed result, as in the agent
-        sys.stderr.write(f"{type(error).__name__}: {error}\n")
+        sys.stderr.write(f"{type(error).__name__}: {visible(str(error))}\n")
         return module.failure(f"{type(error).__name__}: {error}")
     if not isinstance(result, ModuleResult):
         return module.failure(f"the module returned {type(result).__name__}, not a result")

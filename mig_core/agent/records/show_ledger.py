@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, TextIO
 
 from mig_core.agent.records.ledger import read_ledger
 from mig_core.errors import InvalidDocument
+from mig_core.text import visible
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -52,7 +53,7 @@ def _line(entry: dict[str, JSON]) -> str:
         text = f"action {entry.get('action')}: {entry.get('state')}, {found}{reason} sha256 {entry.get('sha256')}"
     else:
         text = str(entry.get("note", ""))
-    return _plain(f"{entry.get('n')} {time} {event} {command} {text}")
+    return visible(f"{entry.get('n')} {time} {event} {command} {text}")
 
 
 def _operations(value: JSON) -> str:
@@ -61,8 +62,3 @@ def _operations(value: JSON) -> str:
     return "; ".join(
         f"{one.get('module')} {json.dumps(one.get('parameters'))}" for one in value if isinstance(one, dict)
     )
-
-
-def _plain(text: str) -> str:
-    """Without control characters: parts of it come from outside."""
-    return "".join(character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in text)

@@ -13,7 +13,7 @@ from mig_core.cli import exit_codes
 from mig_core.cli.connection import connect
 from mig_core.cli.console.session import COMMANDS, ConsoleSession
 from mig_core.cli.program import run
-from mig_core.cli.terminal import RED, note, printable_block
+from mig_core.cli.terminal import note, note_error
 from mig_core.errors import MigError
 
 if TYPE_CHECKING:
@@ -77,7 +77,7 @@ def _obey(session: ConsoleSession, line: str) -> int:
     try:
         session.obey(line)
     except MigError as error:
-        note(printable_block(str(error.diagnostics())), RED)
+        note_error(error)
         return exit_codes.ERROR
     except KeyboardInterrupt:
         note("interrupted")

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 from mig_core.cli import tables
 from mig_core.cli.answers import AnswerPrinter
 from mig_core.cli.ask_options import Format, Show
-from mig_core.cli.terminal import data, flush, note, printable
+from mig_core.cli.terminal import data, flush, note
+from mig_core.text import visible
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -24,8 +25,8 @@ def show_help(rows: Iterable[tuple[str, str]]) -> None:
 def show_dashboard(numbers: Document) -> None:
     """A line for each group of numbers."""
     for group, counts in numbers.items():
-        line = ", ".join(f"{count} {printable(str(key))}" for key, count in sorted(counts.items()))
-        data(f"{printable(str(group))}: {line or 'none'}")
+        line = ", ".join(f"{count} {visible(str(key))}" for key, count in sorted(counts.items()))
+        data(f"{visible(str(group))}: {line or 'none'}")
     flush()
 
 
@@ -87,5 +88,5 @@ def show_history(lines: Sequence[str], count: int) -> None:
     """The last lines, numbered from the first."""
     first = max(0, len(lines) - count)
     for number, line in enumerate(islice(lines, first, None), start=first + 1):
-        data(f"{number:5}  {printable(line)}")
+        data(f"{number:5}  {visible(line)}")
     flush()

@@ -72,7 +72,8 @@ def demo(
 
 def _stay(platform: Platform) -> None:
     site = platform.site
-    note("\nIt stays until Ctrl-C. From another shell:", GREEN)
+    note("")
+    note("It stays until Ctrl-C. From another shell:", GREEN)
     note(f"  export MIG_CONFIG={site.client_settings}")
     note(f"  {program('mig')} agents")
     note(f"  {program('mig')} file -t all -path /etc -name '^hosts$'")

@@ -68,7 +68,7 @@ def test_the_line_a_batch_was_refused_for_is_found_and_order_is_kept(
     sink.close()
 
     assert verdict.settled == 40
-    assert verdict.refused == {12: "HTTP 422: no,  not this"}
+    assert verdict.refused == {12: "HTTP 422: no,\\r\\nnot this"}
     assert accepted == [number for number in range(1, 41) if number != 13]
 
 

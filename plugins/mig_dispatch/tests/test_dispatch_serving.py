@@ -327,7 +327,7 @@ def test_an_investigator_reads_the_counters_of_every_sink(
     assert lines[1].startswith(
         "sink web (http): 0 delivered, 0 dead-lettered, 3 spooled, last success never, 1 failures"
     )
-    assert "HTTP 500: no,  not this" in lines[1]
+    assert "HTTP 500: no,\\r\\nnot this" in lines[1]
     masked = DispatchModule().mask(result).elements
     assert isinstance(masked, dict)
     assert "no," not in json.dumps(masked)

@@ -277,7 +277,7 @@ def test_what_a_module_prints_is_in_the_log_and_breaks_nothing(site: Site, caplo
     eventually(lambda: "alert: " in caplog.text and "complained" in caplog.text and "nonsense" in caplog.text)
 
     messages = [one.getMessage() for one in caplog.records]
-    assert "[odd] printed  [31mred" in messages
+    assert "[odd] printed \\x1b[31mred" in messages
     assert '[odd] {"class":"nonsense"}' in messages
     assert site.health("odd")["restarts"] == 0
 

@@ -13,9 +13,9 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from mig_core.domain.times import format_time
+from mig_core.plugin.printing import excerpt
 from mig_dispatch import record
 from mig_dispatch.deadletters import DeadLetter
-from mig_dispatch.sinks.base import Verdict, excerpt
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from mig_dispatch.receipts import Receipts
     from mig_dispatch.record import Alert
     from mig_dispatch.settings import SinkSettings
-    from mig_dispatch.sinks.base import Sink
+    from mig_dispatch.sinks.base import Sink, Verdict
     from mig_dispatch.spool import Spool
 
 logger = logging.getLogger(__name__)

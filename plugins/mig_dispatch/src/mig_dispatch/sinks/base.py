@@ -46,8 +46,3 @@ class Sink(Protocol):
     def close(self) -> None:
         """Closes connections and files; called by the delivering thread at its end."""
         ...
-
-
-def excerpt(text: str) -> str:
-    """A receiver's own words, fit for a log line: bounded, without control characters."""
-    return "".join(one if one.isprintable() else " " for one in text[:400]).strip()[:200]

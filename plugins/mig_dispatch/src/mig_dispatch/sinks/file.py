@@ -6,8 +6,9 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from mig_core.plugin.printing import excerpt
 from mig_dispatch import files
-from mig_dispatch.sinks.base import Verdict, excerpt
+from mig_dispatch.sinks.base import Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -11,7 +11,7 @@ import urllib3
 from urllib3.exceptions import HTTPError
 
 from mig_core.plugin.network import observe_connections
-from mig_dispatch.sinks.base import excerpt
+from mig_core.plugin.printing import excerpt
 from mig_dispatch.sinks.deadline import Deadline
 from mig_dispatch.sinks.tls import make_context
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from mig_dispatch.sinks.base import Verdict, excerpt
+from mig_core.plugin.printing import excerpt
+from mig_dispatch.sinks.base import Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -69,7 +70,7 @@ class SnsSink:
         options = {}
         if self._target.topic_arn.endswith(".fifo"):
             options = {
-                "MessageGroupId": excerpt(self._maker.hostname)[:128] or "mig",
+                "MessageGroupId": "".join(one for one in self._maker.hostname if "!" <= one <= "~")[:128] or "mig",
                 "MessageDeduplicationId": f"{self._spool_id}-{alert.number}",
             }
         try:

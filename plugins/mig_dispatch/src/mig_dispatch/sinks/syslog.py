@@ -15,7 +15,8 @@ import time
 from enum import Enum
 from typing import TYPE_CHECKING
 
-from mig_dispatch.sinks.base import Verdict, excerpt
+from mig_core.plugin.printing import excerpt
+from mig_dispatch.sinks.base import Verdict
 from mig_dispatch.sinks.deadline import Deadline
 from mig_dispatch.sinks.tls import make_context
 
