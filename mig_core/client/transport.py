@@ -9,6 +9,7 @@ import json
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode, urlsplit
 
+from mig_core.domain.certificates import advice
 from mig_core.errors import ApiError, ApiUnavailable, ConfigurationError
 from mig_core.network.proxies import environment_proxy
 
@@ -174,17 +175,14 @@ class Transport:
     def _new_pool(self) -> urllib3.PoolManager:
         import urllib3
 
+        from mig_core.relay.tls import TlsOptions
+
         settings = self._settings
         options: dict[str, Any] = {"maxsize": 4}
         if self.base_url.startswith("https:"):
-            options["cert_reqs"] = "CERT_REQUIRED"
-            for name, path in (
-                ("ca_certs", settings.ca_file),
-                ("cert_file", settings.certificate_file),
-                ("key_file", settings.key_file),
-            ):
-                if path is not None:
-                    options[name] = str(path)
+            options["ssl_context"] = TlsOptions(
+                settings.ca_file, settings.certificate_file, settings.key_file
+            ).context()
         proxy = environment_proxy(self.base_url, self._environment)
         return urllib3.ProxyManager(proxy, **options) if proxy else urllib3.PoolManager(**options)
 
@@ -194,7 +192,7 @@ class Transport:
             return ApiUnavailable(
                 url,
                 f"its certificate cannot be trusted: {text}",
-                next_step="set ca_file in the configuration to the certificate authority's file",
+                next_step=advice(text) or "set ca_file in the configuration to the certificate authority's file",
             )
         return ApiUnavailable(
             url, f"cannot be reached: {text}", next_step="is mig-api running, and is `api` in the configuration right?"

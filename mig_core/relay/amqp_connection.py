@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import functools
 import logging
+import ssl
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import TYPE_CHECKING, Any, cast
@@ -26,12 +27,12 @@ from pika.exceptions import (
     ProbableAuthenticationError,
 )
 
+from mig_core.domain.certificates import explained
 from mig_core.errors import ConfigurationError, RelayDenied, RelayError, RelayUnavailable
 from mig_core.relay.tls import TlsOptions
 from mig_core.relay.topology import VIRTUAL_HOST
 
 if TYPE_CHECKING:
-    import ssl
     from collections.abc import Callable, Iterator
 
 ACCESS_REFUSED = 403
@@ -341,6 +342,8 @@ def _translate(error: BaseException, broker: Broker) -> RelayError:
         if isinstance(one, ConnectionClosed | ChannelClosed):
             kind = RelayDenied if one.reply_code in _DENIED else RelayUnavailable
             return kind(f"{broker}: {one.reply_code} {one.reply_text:.200}")
+        if isinstance(one, ssl.SSLCertVerificationError):
+            return RelayUnavailable(f"{broker}: {explained(one)}")
     return RelayUnavailable(f"{broker}: {error!r:.200}")
 
 

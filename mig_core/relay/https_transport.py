@@ -16,6 +16,7 @@ from weakref import WeakSet
 import urllib3
 from urllib3.exceptions import HTTPError
 
+from mig_core.domain.certificates import explained
 from mig_core.errors import ConfigurationError, RelayUnavailable
 from mig_core.network.connections import observe_connections, shut_down
 from mig_core.network.proxies import environment_proxy
@@ -93,7 +94,7 @@ class HttpsTransport:
                 response.release_conn()
         except (HTTPError, HTTPException, OSError, ValueError, AttributeError) as error:
             # The last two: a socket or pool that close() took away in the middle.
-            raise RelayUnavailable(f"{self}: {error!s:.200}") from error
+            raise RelayUnavailable(f"{self}: {explained(error)}") from error
 
     def close(self) -> None:
         """Ends what other threads are waiting for, and all connections. What they do then fails at once."""

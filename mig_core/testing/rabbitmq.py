@@ -7,9 +7,11 @@ broker remembers for 15 seconds that something was allowed.
 
 from __future__ import annotations
 
+import socket
+import ssl
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import TYPE_CHECKING, Self, cast
+from typing import TYPE_CHECKING, Any, Self, cast
 from urllib.parse import parse_qsl
 
 import pytest
@@ -31,9 +33,13 @@ class LoginAuthority:
     ``decide(question, fields)`` is asked for everything; ``question`` is `user`, `vhost`, `resource` or `topic`, and
     ``fields`` are what rabbitmq_auth_backend_http posts (``username``, ``password``, ``vhost``, ``resource``, ``name``,
     ``permission``, ``routing_key``, ...). Until a test sets it, everything is refused. ``asked`` lists all questions.
+
+    Args:
+        tls: answers over TLS, as ``localhost``. The attribute may be changed: the next connection gets the new one.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, tls: ssl.SSLContext | None = None) -> None:
+        self.tls = tls
         self.decide: Callable[[str, Mapping[str, str]], bool] = lambda question, fields: False
         self.asked: list[tuple[str, dict[str, str]]] = []
         self._server = _Server(("127.0.0.1", 0), _Answer)
@@ -43,7 +49,8 @@ class LoginAuthority:
     @property
     def url(self) -> str:
         """What to give :class:`PrivateRabbitMQ` as ``auth_url``."""
-        return f"http://127.0.0.1:{self._server.server_port}/api/v1/relay/rabbitmq"
+        place = "http://127.0.0.1" if self.tls is None else "https://localhost"
+        return f"{place}:{self._server.server_port}/api/v1/relay/rabbitmq"
 
     def __enter__(self) -> Self:
         self._thread.start()
@@ -60,6 +67,18 @@ class LoginAuthority:
 class _Server(ThreadingHTTPServer):
     authority: LoginAuthority
 
+    def finish_request(self, request: socket.socket | tuple[bytes, socket.socket], client_address: Any) -> None:
+        tls = self.authority.tls
+        if tls is not None and isinstance(request, socket.socket):
+            request.settimeout(5)
+            try:
+                request = tls.wrap_socket(request, server_side=True)
+            except OSError:
+                return  # the broker does not believe us
+        super().finish_request(request, client_address)
+        if isinstance(request, ssl.SSLSocket):
+            request.close()
+
 
 class _Answer(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
@@ -75,6 +94,8 @@ class _Answer(BaseHTTPRequestHandler):
         self.send_response(200)
         self.send_header("Content-Type", "text/plain")
         self.send_header("Content-Length", str(len(answer)))
+        if authority.tls is not None:
+            self.send_header("Connection", "close")  # each question shows its certificate
         self.end_headers()
         self.wfile.write(answer)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import json
 import time
 import uuid
@@ -15,6 +16,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from psycopg import sql
 
+from mig_core.domain.addresses import address_text
 from mig_core.domain.target import AgentView, Answer, Verdict, match, parse_target
 from mig_core.domain.target.regex import parse_regex
 from mig_core.domain.target.regex_tree import to_postgres
@@ -112,6 +114,16 @@ def test_postgresql_and_python_select_the_same_agents(
     by_postgres, by_python = selected(database, text, agents)
 
     assert by_postgres == by_python
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.integers(0, 2**128 - 1) | st.integers(0, 2**50) | st.integers(0xFFFF << 32, (1 << 48) - 1))
+def test_an_address_is_written_as_the_database_writes_it(database: psycopg.Connection[Any], number: int) -> None:
+    address = ipaddress.IPv6Address(number)
+
+    row = database.execute("SELECT host(%s::inet)", (address.exploded,)).fetchone()
+
+    assert row == (address_text(address),)
 
 
 @settings(max_examples=400, deadline=None)

@@ -78,6 +78,8 @@ def equal(operand: Column | JsonText, value: str | int) -> Comparison:
         ("address <<= '10.1.2.3/8'", AddressWithin(("10.0.0.0/8",))),
         ("address = '10.1.2.3'", AddressWithin(("10.1.2.3/32",))),
         ("addresses NOT IN ('fe80::/10', '::1')", Not(AddressWithin(("fe80::/10", "::1/128")))),
+        ("address = '::FFFF:a01:203'", AddressWithin(("::ffff:10.1.2.3/128",))),
+        ("::ffff:10.1.2.0/120", AddressWithin(("::ffff:10.1.2.0/120",))),
         (f"found('{ACTION.upper()}')", Answered(Answer.FOUND, ACTION)),
         (f"NotFound({ACTION})", Answered(Answer.NOTFOUND, ACTION)),
         (f"noanswer ( '{ACTION}' )", Answered(Answer.NOANSWER, ACTION)),

@@ -15,6 +15,8 @@ import sys
 import threading
 from typing import TYPE_CHECKING, Any
 
+from mig_core.domain.addresses import address_text
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -138,7 +140,7 @@ def _addresses() -> JSON:
             if address.is_loopback:
                 continue
             bits = int(ipaddress.ip_address(entry.netmask)).bit_count() if entry.netmask else address.max_prefixlen
-            texts.append(f"{address}/{bits}")
+            texts.append(f"{address_text(address)}/{bits}")
     return texts[:MAX_ADDRESSES]
 
 

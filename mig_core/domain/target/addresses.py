@@ -9,14 +9,13 @@ from __future__ import annotations
 import ipaddress
 from typing import TYPE_CHECKING
 
+from mig_core.domain.addresses import IPAddress, IPNetwork, address_text
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 MAX_ADDRESSES = 256
 """More addresses of one agent than this are not looked at."""
-
-IPAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
-IPNetwork = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 
 def addresses_of(environment: Mapping[str, object]) -> list[str]:
@@ -36,7 +35,8 @@ def addresses_of(environment: Mapping[str, object]) -> list[str]:
             continue
         if slash and not (prefix.isascii() and prefix.isdigit() and int(prefix) <= parsed.max_prefixlen):
             continue
-        found.append(f"{parsed}/{int(prefix)}" if slash else str(parsed))
+        text = address_text(parsed)
+        found.append(f"{text}/{int(prefix)}" if slash else text)
     return found
 
 

@@ -13,7 +13,7 @@ import operator
 from enum import Enum
 from typing import TYPE_CHECKING, Any
 
-from mig_core.domain.target.addresses import IPAddress, read_address
+from mig_core.domain.target.addresses import read_address
 from mig_core.domain.target.agent_view import Unknown
 from mig_core.domain.target.automaton import like_automaton, lower_ascii, regex_automaton
 from mig_core.domain.target.jsontext import text_at
@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from datetime import datetime
 
+    from mig_core.domain.addresses import IPAddress, IPNetwork
     from mig_core.domain.target.agent_view import AgentView
     from mig_core.domain.target.parser import Target
     from mig_core.domain.target.tree import Operand
@@ -154,7 +155,7 @@ class _Matcher:
         return frozenset({any(_is_in(address, network) for address in addresses for network in within)})
 
 
-def _is_in(address: IPAddress | None, network: ipaddress.IPv4Network | ipaddress.IPv6Network) -> bool:
+def _is_in(address: IPAddress | None, network: IPNetwork) -> bool:
     return address is not None and address.version == network.version and address in network
 
 

@@ -17,6 +17,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from mig_core.domain.addresses import network_text
 from mig_core.domain.target import names
 from mig_core.domain.target.addresses import read_network
 from mig_core.domain.target.cursor import MAX_NODES, Budget, Cursor, found
@@ -95,7 +96,8 @@ def _read(text: str, macros: Mapping[str, str], budget: Budget, depth: int, with
     stripped = text.strip()
     network = read_network(stripped) if _ADDRESS.fullmatch(stripped) else None
     if network is not None:
-        return AddressWithin((str(network),)), f"address <<= '{network}'"
+        written = network_text(network)
+        return AddressWithin((written,)), f"address <<= '{written}'"
     cursor = Cursor(text, budget)
     parser = _Parser(cursor, macros, within)
     tree = parser.target(depth)

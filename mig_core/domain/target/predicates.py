@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, TypeVar
 
+from mig_core.domain.addresses import network_text
 from mig_core.domain.agent import AgentState
 from mig_core.domain.target import names
 from mig_core.domain.target.addresses import read_network
@@ -157,8 +158,8 @@ def _network(cursor: Cursor, *, one: bool) -> str:
             "like '192.0.2.7' or '10.0.0.0/8'",
         )
     if one and network.num_addresses != 1:
-        raise cursor.error(token, "this is a network, not one address", f"write address <<= '{network}'")
-    return str(network)
+        raise cursor.error(token, "this is a network, not one address", f"write address <<= '{network_text(network)}'")
+    return network_text(network)
 
 
 def _like(cursor: Cursor, operand: Operand, operator: Token) -> Like:

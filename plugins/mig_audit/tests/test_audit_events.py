@@ -84,6 +84,12 @@ def test_addresses_of_all_families_are_read(decode: Decode) -> None:
     assert {"family": "netlink", "port": 0, "groups": 1} in found
 
 
+def test_an_ipv4_address_inside_ipv6_is_written_alike_by_every_interpreter() -> None:
+    mapped = bytes.fromhex("0a00 01bb 00000000 00000000000000000000ffff0a010203 00000000".replace(" ", ""))
+
+    assert address.read(mapped.hex()) == {"family": "inet6", "address": "::ffff:10.1.2.3", "port": 443}
+
+
 def test_calls_of_other_conventions_and_new_ones_have_names(decode: Decode) -> None:
     calls = [(one["syscall"]["arch"], one["syscall"]["name"]) for one in decode("odd_calls") if "syscall" in one]
 

@@ -7,7 +7,6 @@ import json
 import os
 import shutil
 import ssl
-import subprocess
 import threading
 import time
 from dataclasses import dataclass, field
@@ -17,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from mig_core.plugin.persistent import Incoming
+from mig_core.testing.certificates import make_certificates
 from mig_dispatch.record import Alert, RecordMaker
 
 if TYPE_CHECKING:
@@ -259,18 +259,7 @@ class Certificates:
 
 @pytest.fixture(scope="session")
 def certificates(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
-    folder = tmp_path_factory.mktemp("certificates")
-
-    def openssl(*arguments: str) -> None:
-        subprocess.run(["openssl", *arguments], cwd=folder, check=True, capture_output=True, timeout=60)
-
-    key = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
-    openssl("req", "-x509", *key, "-keyout", "ca.key", "-out", "ca.pem", "-days", "2", "-subj", "/CN=Test authority")
-    for name, extension in (("server", "subjectAltName=DNS:localhost"), ("client", "subjectAltName=DNS:agent")):
-        openssl("req", *key, "-keyout", f"{name}.key", "-out", f"{name}.csr", "-subj", f"/CN={name}")
-        (folder / f"{name}.ext").write_text(extension + "\n")
-        signed = ["-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial", "-days", "2", "-extfile", f"{name}.ext"]
-        openssl("x509", "-req", "-in", f"{name}.csr", *signed, "-out", f"{name}.pem")
+    folder = make_certificates(tmp_path_factory.mktemp("certificates"), names="DNS:localhost")
     return Certificates(folder)
 
 

@@ -9,6 +9,8 @@ import ipaddress
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
+from mig_core.domain.addresses import address_text
+
 if TYPE_CHECKING:
     from mig_core.domain.document import JSON
 
@@ -34,7 +36,8 @@ def read(saddr: str) -> dict[str, JSON]:
         return {"family": family, "address": str(ipaddress.IPv4Address(packed[4:8])), "port": port}
     if family == "inet6" and len(packed) >= 24:
         port = int.from_bytes(packed[2:4], "big")
-        address: dict[str, JSON] = {"family": family, "address": str(ipaddress.IPv6Address(packed[8:24])), "port": port}
+        text = address_text(ipaddress.IPv6Address(packed[8:24]))
+        address: dict[str, JSON] = {"family": family, "address": text, "port": port}
         if len(packed) >= 28 and any(packed[24:28]):
             address["scope"] = int.from_bytes(packed[24:28], "little")
         return address

@@ -13,7 +13,7 @@ from urllib3.exceptions import HTTPError
 from mig_core.plugin.network import observe_connections
 from mig_core.plugin.printing import excerpt
 from mig_dispatch.sinks.deadline import Deadline
-from mig_dispatch.sinks.tls import make_context
+from mig_dispatch.sinks.tls import in_words, make_context
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -58,7 +58,7 @@ class Poster:
             # The last two: a socket that the deadline took away in the middle.
             self.close()
             cause = error.__cause__ if isinstance(error.__cause__, OSError) else error  # urllib3 wraps what happened
-            return Posted(self._broken_off() or excerpt(f"{type(cause).__name__}: {cause}"))
+            return Posted(self._broken_off() or in_words(cause))
         broken_off = self._broken_off()
         if broken_off:  # an answer that ends where we cut it can look like a whole one
             self.close()

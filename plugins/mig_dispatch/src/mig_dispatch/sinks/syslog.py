@@ -15,10 +15,9 @@ import time
 from enum import Enum
 from typing import TYPE_CHECKING
 
-from mig_core.plugin.printing import excerpt
 from mig_dispatch.sinks.base import Verdict
 from mig_dispatch.sinks.deadline import Deadline
-from mig_dispatch.sinks.tls import make_context
+from mig_dispatch.sinks.tls import in_words, make_context
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -109,7 +108,7 @@ class SyslogSink:
         except OSError as error:
             if self._deadline.passed:
                 return f"nothing was taken within {self._timeout:g} s"
-            return excerpt(f"{type(error).__name__}: {error}")
+            return in_words(error)
         finally:
             self._deadline.end()
         return ""

@@ -1,9 +1,12 @@
-"""TLS towards receivers: always verified, never with a choice not to."""
+"""TLS towards receivers: always verified, never with a choice not to; and what a refused certificate lacks."""
 
 from __future__ import annotations
 
 import ssl
 from typing import TYPE_CHECKING
+
+from mig_core.domain.certificates import advice
+from mig_core.plugin.printing import excerpt
 
 if TYPE_CHECKING:
     from mig_dispatch.settings import Tls
@@ -26,6 +29,13 @@ def make_context(tls: Tls) -> ssl.SSLContext:
         except OSError as error:
             raise OSError(f"cert_file {tls.cert_file} or key_file {tls.key_file}: {error}") from error
     return context
+
+
+def in_words(error: BaseException) -> str:
+    """What went wrong with a connection, fit for a log line; for a certificate with what to do about it."""
+    step = advice(error)
+    said = excerpt(f"{type(error).__name__}: {error}")
+    return f"{said}; {step}" if step else said
 
 
 def _no_passphrase() -> str:
