@@ -1,6 +1,8 @@
 # One word a job; each sets up what it needs. CONTRIBUTING.md explains the ladder.
 
 PYTHON ?= python3
+# The other Python of `make check-on`: Debian 13 has 3.13.
+VERSION ?= 3.13
 VENV := .venv
 BIN := $(VENV)/bin
 PLUGINS := $(patsubst %/pyproject.toml,%,$(wildcard plugins/*/pyproject.toml))
@@ -8,7 +10,7 @@ SOURCES := conftest.py mig_core benchmarks tests $(wildcard plugins/*/src plugin
 # Where the demonstration lives between starts; empty: a new folder that is removed at the end.
 DEMO ?=
 
-.PHONY: help dev fix check test compose-test demo package clean
+.PHONY: help dev fix check test check-on compose-test demo package clean
 
 help: ## what can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -37,6 +39,11 @@ check: dev ## format, lint, types, import rules, unit tests, drivers, documentat
 test: check ## everything, end to end and packaging too
 	$(BIN)/pytest -q tests/end_to_end tests/packaging
 
+check-on: ## unit tests, drivers, plugins and one question on another Python: make check-on VERSION=3.13
+	$(MAKE) dev PYTHON="$$(./tools/find-python $(VERSION))" VENV=.venv-$(VERSION)
+	.venv-$(VERSION)/bin/pytest -q -p no:cacheprovider tests/unit tests/drivers plugins \
+	  tests/end_to_end/test_question_to_answer.py
+
 compose-test: ## the compose environment in real containers (needs Docker)
 	./tools/compose-test
 
@@ -48,4 +55,4 @@ package: dev ## wheels and source archives of core and plugins, in dist/
 	for folder in . $(PLUGINS); do $(BIN)/python -m build --no-isolation --outdir dist $$folder || exit 1; done
 
 clean: ## removes what make made
-	rm -rf $(VENV) dist build .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf .venv .venv-* dist build .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
