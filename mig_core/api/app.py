@@ -48,6 +48,7 @@ if TYPE_CHECKING:
     from mig_core.api.polls import Waiters
     from mig_core.config.server import ApiSettings
     from mig_core.domain.acl import Acl
+    from mig_core.domain.document import JSON
     from mig_core.plugin.hooks import Answer
     from mig_core.store.base import Store
 
@@ -72,6 +73,7 @@ def create_app(
     new_token: Callable[[], str],
     version: str = "",
     plugins: Sequence[Mapping[str, Answer] | None] = (),
+    module_schemas: Callable[[], Mapping[str, JSON]] = dict,
 ) -> MigApp:
     """The ASGI application. Store and keys are opened and closed by the caller.
 
@@ -83,6 +85,7 @@ def create_app(
         new_token: Unguessable texts, for nonces and tokens.
         version: What the OpenAPI document calls this program's version.
         plugins: What plugins' ``mig_api_routes`` returned.
+        module_schemas: Gives what installed modules add to the OpenAPI document, when it is asked for.
     """
     metrics = Metrics()
     tokens = AgentTokens(store.agents, clock=clock, lifetime=TOKENS_BELIEVED)
@@ -118,7 +121,10 @@ def create_app(
         *PluginResources(plugins).routes(),
     ]
     health = HealthResources(
-        store, metrics, lambda: openapi_document([one.route for one in bound], version), clock=clock
+        store,
+        metrics,
+        lambda: openapi_document([one.route for one in bound], version, modules=module_schemas()),
+        clock=clock,
     )
     bound += health.routes()
     return MigApp(bound, Admission(store.investigators, tokens, clock), metrics)

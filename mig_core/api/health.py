@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING
 
 from mig_core.api import metrics as prometheus
@@ -66,4 +67,4 @@ class HealthResources:
 
     async def describe(self, call: Call) -> Reply:
         """GET /openapi.json"""
-        return Reply(self._openapi())
+        return Reply(await asyncio.to_thread(self._openapi))

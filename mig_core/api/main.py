@@ -30,6 +30,7 @@ from mig_core.api.bootstrap import BootstrapSecret
 from mig_core.api.http_protocol import BoundedHttpProtocol
 from mig_core.api.keys import InvestigatorKeys
 from mig_core.api.login import MAX_CLOCK_DIFFERENCE
+from mig_core.api.module_schemas import module_schemas
 from mig_core.api.polls import Waiters
 from mig_core.config.loader import load_settings
 from mig_core.config.server import API_FILE, ApiSettings, inline_or_file
@@ -44,6 +45,7 @@ from mig_core.store.postgres import PostgresStore
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
+    from mig_core.domain.document import JSON
     from mig_core.plugin.hooks import Answer
     from mig_core.store.base import Store
 
@@ -158,6 +160,7 @@ async def serve(
             new_token=lambda: secrets.token_urlsafe(32),
             version=version(),
             plugins=_plugin_routes(),
+            module_schemas=_module_schemas,
         )
         listening = stack.enter_context(_listening(settings.listen))
         address = _address_of(listening)
@@ -215,6 +218,13 @@ def database_url(settings: ApiSettings) -> str:
             "api", "database.url", "is missing", next_step="set it, or database.url_file, or MIG_API_DATABASE_URL"
         )
     return url
+
+
+@functools.cache
+def _module_schemas() -> Mapping[str, JSON]:
+    """Of the modules installed here; they are imported when somebody asks for the description, and not before."""
+    manager = PluginManager()
+    return module_schemas(manager.module(name) for name in manager.names())
 
 
 def _plugin_routes() -> Sequence[Mapping[str, Answer] | None]:

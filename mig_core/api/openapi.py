@@ -11,14 +11,20 @@ from mig_core.api.schemas import SCHEMAS
 from mig_core.store.rows import Permission
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from mig_core.api.exchange import Route
     from mig_core.domain.document import JSON
 
 
-def openapi_document(routes: Iterable[Route], version: str) -> dict[str, JSON]:
-    """The whole description."""
+def openapi_document(
+    routes: Iterable[Route], version: str, *, modules: Mapping[str, JSON] | None = None
+) -> dict[str, JSON]:
+    """The whole description.
+
+    Args:
+        modules: further schemas, of :func:`mig_core.api.module_schemas.module_schemas`.
+    """
     paths: dict[str, dict[str, JSON]] = {}
     for route in routes:
         paths.setdefault(route.full_path, {})[route.method.lower()] = _operation(route)
@@ -31,7 +37,7 @@ def openapi_document(routes: Iterable[Route], version: str) -> dict[str, JSON]:
         },
         "paths": {**paths},
         "components": {
-            "schemas": {**SCHEMAS},
+            "schemas": {**SCHEMAS, **(modules or {})},
             "securitySchemes": {
                 "session": {"type": "http", "scheme": "bearer", "description": "session token of POST /login"},
                 "agent": {"type": "http", "scheme": "bearer", "description": "AGENT_ID:RELAY_TOKEN of POST /enrol"},

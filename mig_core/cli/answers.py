@@ -6,17 +6,18 @@ for any other module the elements are printed as JSON.
 
 from __future__ import annotations
 
-import csv
 import json
 import sys
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 from mig_core.cli.ask_options import Format, Show
+from mig_core.cli.csv_answers import CsvAnswers
 from mig_core.cli.terminal import DIM, GREEN, YELLOW, data, flush, note
 from mig_core.domain.document import members
 from mig_core.domain.result import read_module_result
 from mig_core.errors import InvalidDocument, PluginError
+from mig_core.plugin.printing import entries, mapping, row_text
 from mig_core.text import visible
 
 if TYPE_CHECKING:
@@ -37,7 +38,7 @@ class AnswerPrinter:
         self._show = show
         self._format = output
         self._kept: list[Document] = []
-        self._csv = csv.writer(sys.stdout)
+        self._csv = CsvAnswers(sys.stdout, modules, self._module) if output is Format.CSV else None
         self._states: Counter[str] = Counter()
         self._reasons: Counter[tuple[str, str]] = Counter()
         self._partial: list[tuple[str, str]] = []
@@ -60,9 +61,8 @@ class AnswerPrinter:
             self._kept.append(command)
         elif self._format is Format.JSONL:
             data(json.dumps(command, ensure_ascii=True))
-        elif self._format is Format.CSV:
-            for row in _csv_rows(command, self._names):
-                self._csv.writerow(row)
+        elif self._csv is not None:
+            self._csv.write(command)
         else:
             for line in self._lines(command):
                 data(f"{visible(command['agentname'])} {visible(line)}")
@@ -97,9 +97,7 @@ class AnswerPrinter:
             yield f"command {command['state']}{reason}"
 
     def _result_lines(self, name: str, document: Any, found_only: bool) -> Iterator[str]:
-        if name not in self._modules:
-            self._modules[name] = _module(name)
-        module = self._modules[name]
+        module = self._module(name)
         if module is not None:
             try:
                 result = read_module_result(members(document, subject="result"))
@@ -107,9 +105,15 @@ class AnswerPrinter:
                 return
             except (InvalidDocument, KeyError, TypeError, AttributeError, ValueError):
                 pass  # the endpoint's module is of another version: its elements are shown as they are
-        yield f"{name}: {json.dumps(document.get('elements'), ensure_ascii=False)}"
+        rows = list(_rows_of_itself(document.get("elements")))
+        yield from rows or [f"{name}: {json.dumps(document.get('elements'), ensure_ascii=False)}"]
         if not found_only:
             yield from (str(error) for error in document.get("errors") or ())
+
+    def _module(self, name: str) -> Module[Any] | None:
+        if name not in self._modules:
+            self._modules[name] = _installed_module(name)
+        return self._modules[name]
 
 
 def module_lines(module: Module[Any], result: ModuleResult, *, found_only: bool) -> Iterator[str]:
@@ -117,7 +121,14 @@ def module_lines(module: Module[Any], result: ModuleResult, *, found_only: bool)
     yield from list(module.lines(result, found_only=found_only))
 
 
-def _module(name: str) -> Module[Any] | None:
+def _rows_of_itself(elements: Any) -> Iterator[str]:
+    """The lines of an answer that names its own columns: a table's, whose module is not installed here."""
+    for row in entries(mapping(elements).get("rows")):
+        names = (str(mapping(one).get("name")) for one in entries(mapping(elements).get("columns")))
+        yield row_text(names, mapping(row))
+
+
+def _installed_module(name: str) -> Module[Any] | None:
     from mig_core.plugin.manager import load_module
 
     try:
@@ -133,29 +144,6 @@ def _skipped(command: Document) -> Iterator[str]:
             continue
         reasons = [f"{one['reason']}: {one['count']}" for one in coverage.get("skipped") or ()]
         yield from reasons or ["the run was cut short"]
-
-
-def _csv_rows(command: Document, names: Sequence[str]) -> Iterator[Sequence[str]]:
-    """agent, module, state, found, label, element as JSON.
-
-    One row an element, one without element where there is none.
-    """
-    head = (command["agentname"], command["state"], str(bool(command["found"])).lower())
-    rows = 0
-    for name, result in zip(names, command["results"] or (), strict=False):
-        elements = result.get("elements")
-        groups = elements.items() if isinstance(elements, dict) else [("", elements)]
-        for label, group in groups:
-            for element in group if isinstance(group, list) else [group]:
-                rows += 1
-                yield [*(_cell(part) for part in (*head, name, str(label))), json.dumps(element, ensure_ascii=True)]
-    if not rows:
-        yield [_cell(part) for part in (*head, "", "", command["reason"])]
-
-
-def _cell(text: str) -> str:
-    """A text that no spreadsheet takes for a formula."""
-    return "'" + visible(text) if text[:1] in ("=", "+", "-", "@") else visible(text)
 
 
 def _agents(count: int) -> str:

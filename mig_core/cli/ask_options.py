@@ -82,7 +82,7 @@ SPELLINGS: tuple[tuple[str, Any, str, tuple[str, ...]], ...] = (
     ("sign_only", bool, "Print the signed action and send nothing", ("--sign-only", "-s")),
     ("json", bool, "One JSON document with all answers", ("--json",)),
     ("jsonl", bool, "One JSON line an answer, as it arrives", ("--jsonl",)),
-    ("csv", bool, "One CSV line an element", ("--csv",)),
+    ("csv", bool, "CSV: a header, then a line a row", ("--csv",)),
     ("yes", bool, "Do not ask before a large question goes out", ("--yes", "-y")),
     ("exit_found", bool, "Exit status 0 only when something was found, like grep", ("--exit-found",)),
     ("detach", bool, "Print the action's id and do not wait for answers", ("--detach",)),

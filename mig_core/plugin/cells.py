@@ -25,6 +25,7 @@ MAX_TEXT = 1 << 16
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _GO_TIME = re.compile(r"(\d{4}-\d\d-\d\d) (\d\d:\d\d:\d\d(?:\.\d{1,9})?) \+0000 UTC", re.ASCII)
+_HEX = re.compile(r"[0-9A-Fa-f:]+")
 _NUMBERS: dict[ColumnKind, type | tuple[type, ...]] = {
     ColumnKind.INTEGER: int,
     ColumnKind.SIZE: int,
@@ -60,7 +61,7 @@ def make_cell(column: Column, value: Cell, row: Row) -> None:
         if good := isinstance(value, datetime | int | float) and not isinstance(value, bool):
             value = time_text(value)
     elif good := isinstance(value, str):
-        value = clean(value)
+        value = folded(clean(value)) if kind is ColumnKind.HASH else clean(value)
     if not good:
         raise TypeError(f"column {column.name} is of kind {kind.value}, and was given a {type(value).__name__}")
     if value not in ("", []):
@@ -82,6 +83,8 @@ def read_cell(column: Column, value: JSON, row: Row) -> None:
         good = isinstance(value, str)
         if isinstance(value, str) and kind is ColumnKind.TIME and (parts := _GO_TIME.fullmatch(value)):
             value = f"{parts[1]}T{parts[2]}Z"
+        elif isinstance(value, str) and kind is ColumnKind.HASH:
+            value = folded(value)
     row[column.name] = value if good else None
 
 
@@ -90,6 +93,11 @@ def clean(text: str) -> str:
     if text.isascii():
         return text
     return text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+
+
+def folded(text: str) -> str:
+    """A hash as rows have it: hexadecimal in lower case, any other (base64) as it is."""
+    return text.lower() if _HEX.fullmatch(text) else text
 
 
 def time_text(moment: datetime | float) -> str:

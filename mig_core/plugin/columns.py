@@ -10,6 +10,7 @@ is there and is *not known* (the executable could not be read). The two are neve
 
 What a cell holds, by kind: ``integer``, ``size`` (bytes) and ``duration`` (seconds, perhaps with a fraction) a number;
 ``boolean`` true or false; ``list`` an array of texts; ``time`` a text as RFC 3339 has it, in UTC; all others a text.
+Hashes are in lower case where they are hexadecimal.
 
 Modules whose elements are not rows already (the original's ones) say where rows and cells lie in them: ``rows_at`` and
 :attr:`Column.at`. It is declared and not programmed so that a database can follow it too.
@@ -100,6 +101,8 @@ def row_schema(columns: Iterable[Column]) -> dict[str, JSON]:
         schema["type"] = [schema["type"], "null"]
         schema["description"] = f"{column.help} ({column.unit})" if column.unit else column.help
         schema["x-mig-kind"] = column.kind.value
+        if column.at:
+            schema["x-mig-at"] = column.at
         properties[column.name] = schema
         if column.always:
             required.append(column.name)

@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Any
 
 from mig_core.domain.times import parse_duration, parse_time
 from mig_core.errors import TargetError
-from mig_core.plugin.cells import seconds_of
+from mig_core.plugin.cells import folded, seconds_of
 from mig_core.plugin.columns import ColumnKind
 
 if TYPE_CHECKING:
@@ -45,7 +45,6 @@ _SIZE = re.compile(r"([0-9]{1,20})([kmgt]?)b?", re.IGNORECASE)
 _UNITS = {"": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30, "t": 1 << 40}
 _DAY = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
 _DAY_SECONDS = 86_400
-_HEX = re.compile(r"[0-9A-Fa-f:]+")
 
 METAVARS = dict.fromkeys(_PATTERNS, "REGEX") | {
     ColumnKind.INTEGER: "NUMBER",
@@ -160,7 +159,7 @@ def _key(kind: ColumnKind, cell: JSON) -> Any:
         return seconds_of(cell)
     if kind is ColumnKind.ADDRESS:
         return _address(cell)
-    return _folded(cell) if kind is ColumnKind.HASH else cell
+    return folded(cell) if kind is ColumnKind.HASH else cell
 
 
 def _condition(kind: ColumnKind, text: str, now: float) -> tuple[object, Test | None]:
@@ -172,7 +171,7 @@ def _condition(kind: ColumnKind, text: str, now: float) -> tuple[object, Test | 
     if kind is ColumnKind.ADDRESS:
         return None, _network(text)
     if kind is ColumnKind.HASH:
-        return _folded(text), None
+        return folded(text), None
     if kind is ColumnKind.TIME:
         return None, _moment(text, now)
     low, dots, high = text.partition("..")
@@ -255,11 +254,6 @@ def _address(text: str) -> tuple[Any, ...] | None:
         return None
     mapped = address.ipv4_mapped if address.version == 6 else None
     return (address, mapped) if mapped is not None else (address,)
-
-
-def _folded(text: str) -> str:
-    """Hexadecimal texts in lower case, any other (base64) as it is."""
-    return text.lower() if _HEX.fullmatch(text) else text
 
 
 def _pattern(text: str) -> Test:

@@ -156,10 +156,17 @@ class Module(ABC, Generic[P]):
         return rows_of(self.columns, self.rows_at, result.elements)
 
     def lines(self, result: ModuleResult, *, found_only: bool) -> Iterator[str]:
-        """The result as lines for a person. ``found_only`` leaves out empty rows, errors and statistics."""
-        if result.found:
+        """The result as lines for a person: its rows, or that something was found.
+
+        ``found_only`` leaves out empty rows, errors and statistics.
+        """
+        from mig_core.plugin.printing import printable, row_text
+
+        rows = [printable(row_text((one.name for one in self.columns), row)) for row in self.rows(result)]
+        yield from rows
+        if result.found and not rows:
             yield f"{self.info.name}: found"
-        elif not found_only:
+        elif not result.found and not found_only:
             yield f"{self.info.name}: not found"
         if not found_only:
             yield from result.errors

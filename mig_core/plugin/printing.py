@@ -6,12 +6,13 @@ a terminal would obey is escaped by ``mig``, whatever a module has done here.
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING
 
 from mig_core.text import excerpt, printable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from mig_core.domain.document import JSON
     from mig_core.domain.result import Coverage
@@ -29,6 +30,20 @@ def mapping(value: object) -> Mapping[str, JSON]:
 def entries(value: object) -> Sequence[JSON]:
     """``value`` if it is a JSON array, else an empty one."""
     return value if isinstance(value, list) else []
+
+
+def row_text(names: Iterable[str], row: Mapping[str, JSON]) -> str:
+    """A row's cells as ``name=value``; ``?`` is a value that is not known. Nothing and false are left out."""
+    return " ".join(f"{name}={_cell_text(row[name])}" for name in names if row.get(name, False) is not False)
+
+
+def _cell_text(cell: JSON) -> str:
+    if cell is None:
+        return "?"
+    if isinstance(cell, list):
+        return ",".join(_cell_text(one) for one in cell)
+    text = "true" if cell is True else str(cell)
+    return json.dumps(text, ensure_ascii=False) if not text or set(text) & set(' "=') else text
 
 
 def coverage_lines(coverage: Coverage) -> Iterator[str]:

@@ -74,7 +74,7 @@ from mig_core.plugin.columns import ColumnKind, head
 from mig_core.plugin.coverage import Reason, Tally
 from mig_core.plugin.module import Context, Module
 from mig_core.plugin.parameters import RESERVED, Parameters, Switch, Values
-from mig_core.plugin.printing import coverage_lines, duration_text, mapping, printable
+from mig_core.plugin.printing import coverage_lines, duration_text, mapping, printable, row_text
 from mig_core.plugin.selection import LIMIT, Selection, filter_parameters
 
 if TYPE_CHECKING:
@@ -237,9 +237,7 @@ class TableModule(Module[Values]):
 
         ``name=value`` for each column that has one; ``?`` is a value that is not known.
         """
-        return " ".join(
-            f"{one.name}={_text(row[one.name])}" for one in self.columns if row.get(one.name, False) is not False
-        )
+        return row_text((one.name for one in self.columns), row)
 
     def lines(self, result: ModuleResult, *, found_only: bool) -> Iterator[str]:
         """A line for each row, then errors, what was not looked at, and statistics."""
@@ -289,12 +287,3 @@ _MASKED: Mapping[ColumnKind, JSON] = dict.fromkeys(
 
 def _size(row: Row) -> int:
     return len(json.dumps(row, ensure_ascii=False, separators=(",", ":")))
-
-
-def _text(cell: JSON) -> str:
-    if cell is None:
-        return "?"
-    if isinstance(cell, list):
-        return ",".join(_text(one) for one in cell)
-    text = "true" if cell is True else str(cell)
-    return json.dumps(text, ensure_ascii=False) if not text or set(text) & set(' "=') else text

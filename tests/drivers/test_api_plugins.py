@@ -6,7 +6,10 @@ import asyncio
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, cast
 
+from mig_core.api.module_schemas import module_schemas
+from mig_core.api.openapi import openapi_document
 from mig_core.api.plugins import PluginResources
+from mig_core.plugin.manager import load_module
 from mig_core.store.rows import Permission
 
 if TYPE_CHECKING:
@@ -39,3 +42,15 @@ def test_a_second_claim_and_odd_names_are_left_out() -> None:
     bound = list(PluginResources([{"weather": weather}, {"weather": other, "../login": other, "": other}]).routes())
 
     assert [one.route.path for one in bound] == ["/plugins/weather"]
+
+
+def test_the_description_has_the_parameters_and_rows_of_installed_modules() -> None:
+    schemas = module_schemas([load_module("pkg"), load_module("file")])
+
+    document: Any = openapi_document([], "1", modules=schemas)
+
+    described = document["components"]["schemas"]
+    assert described["pkg.row"]["properties"]["version"]["type"] == ["string", "null"]
+    assert described["file.row"]["x-mig-rows-at"] == "*[]"
+    assert described["file.row"]["properties"]["size"]["x-mig-at"] == "fileinfo.size"
+    assert described["file.parameters"]["properties"]["searches"]["type"] == "object"

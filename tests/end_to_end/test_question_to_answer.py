@@ -49,11 +49,13 @@ def test_notfound_shows_the_other_three(fleet: Fleet) -> None:
     assert names == sorted(set(ENDPOINTS) - {HOLDER})
 
 
-def test_csv_has_a_row_an_element(fleet: Fleet) -> None:
+def test_csv_has_a_header_and_a_line_a_row(fleet: Fleet) -> None:
     ran = fleet.mig(*BY_CONTENT, "--csv")
 
-    (row,) = csv.reader(io.StringIO(ran.stdout))
-    assert row[:3] == [HOLDER, "success", "true"]
+    (row,) = csv.DictReader(io.StringIO(ran.stdout))
+    assert (row["agent"], row["state"], row["found"], row["complete"]) == (HOLDER, "success", "true", "true")
+    assert row["file"].startswith("etc/")
+    assert row["size"].isdigit()
 
 
 def test_exit_found_works_like_grep(fleet: Fleet) -> None:

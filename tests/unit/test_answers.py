@@ -5,17 +5,26 @@ from __future__ import annotations
 import csv
 import io
 import json
+import sys
 from typing import TYPE_CHECKING, Any
+
+import pytest
 
 from mig_core.cli.answers import AnswerPrinter
 from mig_core.cli.ask_options import Format, Show
+from mig_core.cli.csv_answers import CsvAnswers
+from mig_core.plugin.columns import Column, ColumnKind
+from mig_core.plugin.module import ModuleInfo
+from mig_core.plugin.table import TableModule
 from mig_core.text import visible
 
 if TYPE_CHECKING:
-    import pytest
+    from collections.abc import Iterator, Mapping
+
+    from mig_core.plugin.cells import Cell
 
 
-def command(name: str = "web1", *, found: bool = True, elements: Any = None, **changed: Any) -> dict[str, Any]:
+def command(name: str = "web1", *, found: bool | None = True, elements: Any = None, **changed: Any) -> dict[str, Any]:
     coverage = {"complete": True, "examined": {}, "skipped": []}
     result = {
         "foundanything": found,
@@ -26,6 +35,20 @@ def command(name: str = "web1", *, found: bool = True, elements: Any = None, **c
         "coverage": coverage,
     }
     return {"agentname": name, "state": "success", "reason": "", "found": found, "results": [result], **changed}
+
+
+class Ports(TableModule):
+    info = ModuleInfo(name="ports", summary="which ports there are")
+    columns = (
+        Column("port", ColumnKind.INTEGER, "number"),
+        Column("state", ColumnKind.TEXT, "state"),
+        Column("program", ColumnKind.PATH, "whose"),
+        Column("shared", ColumnKind.BOOLEAN, "whether others have it too"),
+        Column("names", ColumnKind.LIST, "what it is called"),
+    )
+
+    def look(self, context: object, tally: object) -> Iterator[Mapping[str, Cell]]:
+        return iter(())
 
 
 def test_control_characters_of_an_endpoint_are_made_visible() -> None:
@@ -40,13 +63,71 @@ def test_a_name_that_clears_the_screen_is_printed_escaped(capsys: pytest.Capture
     assert "\x1b" not in capsys.readouterr().out
 
 
-def test_a_cell_that_looks_like_a_formula_is_quoted(capsys: pytest.CaptureFixture[str]) -> None:
-    printer = AnswerPrinter(["nosuch"], Show.FOUND, Format.CSV)
+def printed_rows(capsys: pytest.CaptureFixture[str]) -> list[dict[str, str]]:
+    return list(csv.DictReader(io.StringIO(capsys.readouterr().out)))
 
-    printer.print(command("=HYPERLINK(1)", elements=[1]))
 
-    (row,) = csv.reader(io.StringIO(capsys.readouterr().out))
-    assert row[0] == "'=HYPERLINK(1)"
+@pytest.mark.parametrize("start", ["=", "+", "-", "@"])
+def test_a_cell_that_looks_like_a_formula_is_quoted(start: str, capsys: pytest.CaptureFixture[str]) -> None:
+    write = CsvAnswers(sys.stdout, ["ports"], {"ports": Ports()}.get).write
+
+    write(command(f"{start}HYPERLINK(1)", elements={"rows": [{"program": f"{start}cmd", "names": [f"{start}x"]}]}))
+
+    (row,) = printed_rows(capsys)
+    assert (row["agent"], row["program"], row["names"]) == (f"'{start}HYPERLINK(1)", f"'{start}cmd", f"'{start}x")
+
+
+def test_csv_has_a_header_and_one_value_a_cell(capsys: pytest.CaptureFixture[str]) -> None:
+    write = CsvAnswers(sys.stdout, ["ports"], {"ports": Ports()}.get).write
+    rows = [
+        {"port": -1, "state": "LISTEN", "program": None, "shared": True, "names": ["a", "b"]},
+        {"port": 80, "other": 1},
+    ]
+
+    write(command(elements={"rows": rows}, complete=False))
+
+    text = capsys.readouterr().out
+    assert text.splitlines() == [
+        "agent,state,found,complete,reason,module,port,ports_state,program,shared,names",
+        "web1,success,true,false,,ports,-1,LISTEN,?,true,a; b",
+        "web1,success,true,false,,ports,80,,,,",
+    ]
+
+
+def test_csv_has_a_line_for_an_answer_without_rows(capsys: pytest.CaptureFixture[str]) -> None:
+    write = CsvAnswers(sys.stdout, ["ports"], {"ports": Ports()}.get).write
+
+    write(command(state="refused", found=None, complete=None, results=None, reason="needs weight 2, has 1"))
+
+    (row,) = printed_rows(capsys)
+    assert (row["state"], row["found"], row["reason"], row["port"]) == ("refused", "", "needs weight 2, has 1", "")
+
+
+def test_csv_has_a_header_even_without_answers(capsys: pytest.CaptureFixture[str]) -> None:
+    AnswerPrinter(["nosuch"], Show.FOUND, Format.CSV).finish(None)
+
+    assert capsys.readouterr().out == "agent,state,found,complete,reason,module,label,element\r\n"
+
+
+def test_csv_of_several_operations_has_the_columns_of_all(capsys: pytest.CaptureFixture[str]) -> None:
+    answer = command(elements={"rows": [{"port": 22}]})
+    answer["results"].append(command(elements={"s1": [{"k": 1}]})["results"][0])
+    write = CsvAnswers(sys.stdout, ["ports", "nosuch"], {"ports": Ports()}.get).write
+
+    write(answer)
+
+    first, second = printed_rows(capsys)
+    assert (first["module"], first["port"], first["element"]) == ("ports", "22", "")
+    assert (second["module"], second["port"], second["label"], second["element"]) == ("nosuch", "", "s1", '{"k": 1}')
+
+
+def test_rows_of_a_table_that_is_not_installed_here_are_lines(capsys: pytest.CaptureFixture[str]) -> None:
+    printer = AnswerPrinter(["nosuch"], Show.FOUND, Format.TEXT)
+    elements = {"rows": [{"user": "a\nb", "port": None}], "columns": [{"name": "port"}, {"name": "user"}, 7]}
+
+    printer.print(command(elements=elements))
+
+    assert capsys.readouterr().out == "web1 port=? user=a\\nb\n"
 
 
 def test_an_unknown_module_is_shown_as_json(capsys: pytest.CaptureFixture[str]) -> None:

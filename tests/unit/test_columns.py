@@ -98,6 +98,14 @@ def test_a_time_that_no_calendar_has_is_kept() -> None:
     assert seconds_of(str(row["it"])) == float(1 << 60)
 
 
+def test_hexadecimal_hashes_are_in_lower_case_and_others_as_they_are() -> None:
+    columns = (Column("sha256", ColumnKind.HASH, "hash"),)
+
+    assert cell(ColumnKind.HASH, "ABCD") == {"it": "abcd"}
+    assert cell(ColumnKind.HASH, "SHA256:Ab+/") == {"it": "SHA256:Ab+/"}
+    assert list(rows_of(columns, "", {"sha256": "789F"})) == [{"sha256": "789f"}]
+
+
 @pytest.mark.parametrize(
     ("kind", "value"),
     [

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from mig_audit.columns import COLUMNS
 from mig_core.plugin.module import Context, ModuleInfo
 from mig_core.plugin.parameters import Parameters
 from mig_core.plugin.persistent import PersistentModule
@@ -31,6 +32,7 @@ class AuditModule(PersistentModule[None]):
         discloses="whether auditing runs, how many rules are loaded, how many events were seen and lost",
     )
     parameters = Parameters()
+    columns = COLUMNS
 
     def parse_parameters(self, raw: object, *, strict: bool = True) -> None:
         """There are none: asks for the status.

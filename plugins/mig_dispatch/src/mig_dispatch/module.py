@@ -11,6 +11,7 @@ from mig_core.plugin.parameters import Parameters, Values
 from mig_core.plugin.persistent import PersistentModule, Service
 from mig_core.plugin.question import ask
 from mig_dispatch import status
+from mig_dispatch.columns import COLUMNS, ROWS_AT
 from mig_dispatch.settings import read_settings
 
 if TYPE_CHECKING:
@@ -28,6 +29,8 @@ class DispatchModule(PersistentModule[Values]):
         discloses="names of sinks, counts of alerts, and what sinks answered last",
     )
     parameters = Parameters()
+    columns = COLUMNS
+    rows_at = ROWS_AT
     takes_alerts: ClassVar[bool] = True
 
     def parse_parameters(self, raw: object, *, strict: bool = True) -> Values:

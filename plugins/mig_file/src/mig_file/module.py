@@ -13,6 +13,7 @@ from mig_core.domain.result import Coverage, ModuleResult, Skipped
 from mig_core.plugin.module import Context, Module, ModuleInfo
 from mig_core.plugin.printing import duration_text
 from mig_file import declaration, lines, reasons, rows
+from mig_file.columns import COLUMNS, ROWS_AT
 from mig_file.search import Search, read_searches
 
 if TYPE_CHECKING:
@@ -45,6 +46,8 @@ class FileModule(Module[tuple[Search, ...]]):
         ),
     )
     parameters = declaration.PARAMETERS
+    columns = COLUMNS
+    rows_at = ROWS_AT
 
     def __init__(self, clock: Callable[[], int] = time.time_ns, partial_interval: float = PARTIAL_INTERVAL) -> None:
         """Takes what varies in tests.

@@ -14,6 +14,7 @@ from mig_core.plugin.coverage import Tally
 from mig_core.plugin.module import Context, Module, ModuleInfo
 from mig_core.plugin.printing import duration_text
 from mig_memory import declaration, lines, rows
+from mig_memory.columns import COLUMNS, ROWS_AT
 from mig_memory.search import Search, read_searches
 
 if TYPE_CHECKING:
@@ -40,6 +41,8 @@ class MemoryModule(Module[tuple[Search, ...]]):
         preload=("re2", "ahocorasick_rs", "mig_endpoint.regex.finder"),
     )
     parameters = declaration.PARAMETERS
+    columns = COLUMNS
+    rows_at = ROWS_AT
 
     def __init__(self, partial_interval: float = PARTIAL_INTERVAL) -> None:
         """``partial_interval``: seconds between partial results, at least."""

@@ -14,6 +14,7 @@ from mig_core.domain.result import Coverage, ModuleResult, Skipped
 from mig_core.plugin.module import Context, Module, ModuleInfo
 from mig_core.plugin.printing import duration_text
 from mig_pkg import declaration, lines
+from mig_pkg.columns import COLUMNS, ROWS_AT
 from mig_pkg.request import Request, read_request
 
 if TYPE_CHECKING:
@@ -41,6 +42,8 @@ class PkgModule(Module[Request]):
         preload=("re2", "mig_pkg.inventory", "mig_pkg.selection"),
     )
     parameters = declaration.PARAMETERS
+    columns = COLUMNS
+    rows_at = ROWS_AT
 
     def parse_parameters(self, raw: object, *, strict: bool = True) -> Request:
         """The request.
