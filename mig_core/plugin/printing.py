@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from mig_core.domain.document import JSON
     from mig_core.domain.result import Coverage
 
-__all__ = ["coverage_lines", "duration_text", "entries", "excerpt", "mapping", "printable"]
+__all__ = ["coverage_lines", "duration_text", "entries", "excerpt", "mapping", "printable", "row_text"]
 
 _NS = 1_000_000_000
 
