@@ -37,8 +37,7 @@ if TYPE_CHECKING:
 
     from mig_core.agent.authority import Authority
     from mig_core.agent.counters import Counters
-    from mig_core.agent.operations.executor import Executor
-    from mig_core.agent.platform.facts import FactsHolder
+    from mig_core.agent.execution import Runner
     from mig_core.agent.records.journal import Journal
     from mig_core.agent.records.ledger import Ledger
     from mig_core.agent.records.spool import Spool, Spooled
@@ -74,16 +73,14 @@ class Commands:
         *,
         key: AgentKey,
         authority: Authority,
-        executor: Executor,
-        facts: FactsHolder,
+        runner: Runner,
         records: Records,
         clock: Callable[[], datetime],
         disk_retry_seconds: float = 5.0,
     ) -> None:
         self._key = key
         self._authority = authority
-        self._executor = executor
-        self._facts = facts
+        self._runner = runner
         self._journal, self._spool, self._ledger = records.journal, records.spool, records.ledger
         self._counters = records.counters
         self._clock = clock
@@ -155,12 +152,14 @@ class Commands:
         finally:
             with self._lock:
                 waiting = self._active.pop(message.command)
+        # 7. To every connection that delivered it.
         if done:
             for one in waiting:
                 one()
 
     def _handle(self, message: CommandMessage) -> bool:
         command, started = message.command, self._clock()
+        # 1. Has it been here before?
         standing = self._journal.standing(command)
         if standing is Start.FINISHED:
             self._counters.count("commands_repeated")
@@ -171,8 +170,10 @@ class Commands:
             reason = f"it took the agent down {MAX_ATTEMPTS} times; it is not run again"
             log.error("action=%s command=%s %s", action, command, reason)
             return self._answer(command, action, CommandState.KILLED, reason, (), started)
+        # Nothing begins whose answer could not be kept.
         if not self._spool.wait_for_room() or self._stopping.is_set():
             return False
+        # 2. May it run here? And 3., if nobody has cancelled it meanwhile, it is noted that it begins.
         try:
             authorized = self._authority.authorize(message.action, command)
             if not self._journal.cancelled(authorized.action.id):
@@ -180,6 +181,7 @@ class Commands:
         except Refused as error:
             # While the agent stops, parameters cannot be looked at any more: that refusal would not be a true one.
             return not self._stopping.is_set() and self._refuse(message, error, started)
+        # A cancel may have come before the command, or between the two looks.
         action = authorized.action.id
         if self._journal.cancelled(action):
             if standing is Start.RUN:
@@ -187,9 +189,11 @@ class Commands:
             return self._answer(command, action, CommandState.CANCELLED, CANCELLED, (), started)
         if standing is Start.FINISHED:
             return True
+        # 4. to 6.
         return self._run(command, authorized, started)
 
     def _start(self, command: CommandId, authorized: Authorized) -> Start:
+        """Step 3: the ledger first, so that whatever runs is in it."""
         action = authorized.action
         operations: list[JSON] = []
         for operation in action.operations:
@@ -212,6 +216,7 @@ class Commands:
         return standing
 
     def _run(self, command: CommandId, authorized: Authorized, started: datetime) -> bool:
+        """Step 4, and the answer. False: the agent stops; the command will come again."""
         action = authorized.action
         modules = ",".join(operation.module for operation in action.operations)
         log.info("action=%s command=%s modules=%s begins", action.id, command, modules)
@@ -224,64 +229,26 @@ class Commands:
             interruption.interrupt(CANCELLED)
         begun = time.monotonic()
         try:
-            state, reason, results, usage = self._operations(authorized, interruption)
+            done = self._runner.execute(action, interruption)
         finally:
             with self._lock:
                 del self._running[command]
-        if interruption.why == STOPPING and state is CommandState.CANCELLED:
+        if interruption.why == STOPPING and done.state is CommandState.CANCELLED:
             self._journal.release(command, now=self._clock())
             log.info("action=%s command=%s interrupted: the agent stops; it will come again", action.id, command)
             return False
         log.info(
-            "action=%s command=%s modules=%s state=%s found=%s seconds=%.3f %s",
+            "action=%s command=%s modules=%s state=%s found=%s seconds=%.3f cpu=%.3f rss_kib=%d",
             action.id,
             command,
             modules,
-            state,
-            any(one.found for one in results),
+            done.state,
+            any(one.found for one in done.results),
             time.monotonic() - begun,
-            usage,
+            done.cpu_seconds,
+            done.max_rss_kib,
         )
-        return self._answer(command, action.id, state, reason, results, started)
-
-    def _operations(
-        self, authorized: Authorized, interruption: Interruption
-    ) -> tuple[CommandState, str, tuple[ModuleResult, ...], str]:
-        """State, reason, results and a line about resources; the first operation that did not succeed says the state.
-
-        After an interruption the remaining operations are not begun.
-        """
-        facts = self._facts.current()
-        state, reason = CommandState.SUCCESS, ""
-        results: list[ModuleResult] = []
-        room = MAX_PAYLOAD_BYTES
-        cpu, rss = 0.0, 0
-        for operation in authorized.action.operations:
-            if interruption.why:
-                return (
-                    CommandState.CANCELLED,
-                    reason or interruption.why,
-                    tuple(results),
-                    f"cpu={cpu:.3f} rss_kib={rss}",
-                )
-            left = (authorized.action.expire_after - self._clock()).total_seconds()
-            outcome = self._executor.run(
-                operation.module,
-                operation.parameters,
-                seconds=left,
-                interruption=interruption,
-                environment=facts.environment,
-                tags=facts.tags,
-                max_bytes=room,
-            )
-            self._counters.count("operations")
-            results.append(outcome.result)
-            if len(authorized.action.operations) > 1:
-                room = max(4096, room - len(dump(outcome.result.to_json())))
-            cpu, rss = cpu + outcome.cpu_seconds, max(rss, outcome.max_rss_kib)
-            if outcome.state is CommandState.CANCELLED or state is CommandState.SUCCESS:
-                state, reason = outcome.state, outcome.reason
-        return state, reason, tuple(results), f"cpu={cpu:.3f} rss_kib={rss}"
+        return self._answer(command, action.id, done.state, done.reason, done.results, started)
 
     def _refuse(self, message: CommandMessage, error: Refused, started: datetime) -> bool:
         action = _claimed_action(message.action.payload)
@@ -298,7 +265,7 @@ class Commands:
         results: Sequence[ModuleResult],
         started: datetime,
     ) -> bool:
-        """Steps 5 to 7, except the acknowledgement. False: the agent stops and the answer could not be stored."""
+        """Steps 5 and 6, and the answer's way to the sender. False: the agent stops and it could not be stored."""
         reason = reason.replace("\x00", "\N{REPLACEMENT CHARACTER}")[:4000]
         answer = Answer(command, action, self._key.agent_id, state, reason, tuple(results), started, self._clock())
         payload = answer.to_payload()

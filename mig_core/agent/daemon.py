@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from mig_core.agent.authority import LocalAuthority
 from mig_core.agent.commands import Commands, Records
 from mig_core.agent.counters import Counters
+from mig_core.agent.execution import Runner
 from mig_core.agent.operations.executor import Executor
 from mig_core.agent.operations.launcher import Launcher
 from mig_core.agent.persistent.plan import KEY, Plan, make_plan
@@ -26,7 +27,7 @@ from mig_core.agent.platform.heartbeat import Heartbeats
 from mig_core.agent.records.journal import Journal
 from mig_core.agent.records.ledger import Ledger
 from mig_core.agent.records.spool import Spool
-from mig_core.agent.service import Service
+from mig_core.agent.service import Processes, Reporting, Service
 from mig_core.domain.acl import Acl, read_acl
 from mig_core.domain.agent import AgentFacts
 from mig_core.errors import ConfigurationError, InvalidDocument
@@ -254,9 +255,8 @@ def _compose(settings: AgentSettings, launcher: Launcher) -> Service:
     authority = LocalAuthority(
         keyring=keyring, acl=acl, facts=identity.facts, journal=records.journal, modules=executor, clock=utc_now
     )
-    commands = Commands(
-        key=identity.key, authority=authority, executor=executor, facts=identity.facts, records=records, clock=utc_now
-    )
+    runner = Runner(executor, identity.facts, counters, utc_now)
+    commands = Commands(key=identity.key, authority=authority, runner=runner, records=records, clock=utc_now)
     connector = PlatformConnector(
         settings.platform,
         identity.key.agent_id,
@@ -277,20 +277,19 @@ def _compose(settings: AgentSettings, launcher: Launcher) -> Service:
         agent_id=identity.key.agent_id,
         commands=commands,
         connector=connector,
-        spool=records.spool,
-        heartbeats=Heartbeats(
-            identity.key,
-            state / "heartbeat.sequence",
-            facts=identity.facts.current,
-            statistics=counters.snapshot,
-            clock=utc_now,
-            persistent=supervisor.health,
+        records=records,
+        reporting=Reporting(
+            heartbeats=Heartbeats(
+                identity.key,
+                state / "heartbeat.sequence",
+                facts=identity.facts.current,
+                statistics=counters.snapshot,
+                clock=utc_now,
+                persistent=supervisor.health,
+            ),
+            facts=identity.facts,
+            heartbeat_seconds=settings.heartbeat_interval.total_seconds(),
+            environment_seconds=settings.environment_interval.total_seconds(),
         ),
-        facts=identity.facts,
-        launcher=launcher,
-        counters=counters,
-        supervisor=supervisor,
-        concurrency=modules.concurrency,
-        heartbeat_seconds=settings.heartbeat_interval.total_seconds(),
-        environment_seconds=settings.environment_interval.total_seconds(),
+        processes=Processes(launcher, supervisor, modules.concurrency),
     )

@@ -23,6 +23,7 @@ import os
 import queue
 import threading
 import time
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from mig_core.domain.command import CancelMessage, CommandMessage, read_message
@@ -33,13 +34,11 @@ from mig_core.network.backoff import Backoff
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from mig_core.agent.commands import Commands
-    from mig_core.agent.counters import Counters
+    from mig_core.agent.commands import Commands, Records
     from mig_core.agent.operations.launcher import Launcher
     from mig_core.agent.persistent.supervisor import Supervisor
     from mig_core.agent.platform.facts import FactsHolder
     from mig_core.agent.platform.heartbeat import Heartbeats
-    from mig_core.agent.records.spool import Spool
     from mig_core.domain.ids import AgentId
     from mig_core.relay.base import AgentRelay, Delivery
 
@@ -70,6 +69,26 @@ class Connector(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class Reporting:
+    """What the agent tells about itself, and how often."""
+
+    heartbeats: Heartbeats
+    facts: FactsHolder
+    heartbeat_seconds: float
+    environment_seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Processes:
+    """What the agent runs in other processes."""
+
+    launcher: Launcher
+    supervisor: Supervisor
+    concurrency: int
+    """Commands that are carried out at the same time."""
+
+
 class Service:
     """The running agent."""
 
@@ -79,28 +98,17 @@ class Service:
         agent_id: AgentId,
         commands: Commands,
         connector: Connector,
-        spool: Spool,
-        heartbeats: Heartbeats,
-        facts: FactsHolder,
-        launcher: Launcher,
-        counters: Counters,
-        supervisor: Supervisor,
-        concurrency: int,
-        heartbeat_seconds: float,
-        environment_seconds: float,
+        records: Records,
+        reporting: Reporting,
+        processes: Processes,
     ) -> None:
         self._agent_id = agent_id
         self._commands = commands
         self._connector = connector
-        self._spool = spool
-        self._heartbeats = heartbeats
-        self._facts = facts
-        self._launcher = launcher
-        self._counters = counters
-        self._supervisor = supervisor
-        self._concurrency = concurrency
-        self._heartbeat_seconds = heartbeat_seconds
-        self._environment_seconds = environment_seconds
+        self._spool, self._counters = records.spool, records.counters
+        self._reporting = reporting
+        self._launcher, self._supervisor = processes.launcher, processes.supervisor
+        self._concurrency = processes.concurrency
         self._deliveries: queue.SimpleQueue[Delivery | None] = queue.SimpleQueue()
         self._work: queue.SimpleQueue[tuple[CommandMessage, Delivery] | None] = queue.SimpleQueue()
         self._relay: AgentRelay | None = None
@@ -274,12 +282,12 @@ class Service:
     def _report(self) -> None:
         looked = time.monotonic()
         while not self._stopping.is_set():
-            delay = self._heartbeat_seconds
+            delay = self._reporting.heartbeat_seconds
             try:
-                if time.monotonic() - looked >= self._environment_seconds:
+                if time.monotonic() - looked >= self._reporting.environment_seconds:
                     looked = time.monotonic()
-                    self._facts.refresh()
-                self._publish(Kind.HEARTBEAT, self._heartbeats.make())
+                    self._reporting.facts.refresh()
+                self._publish(Kind.HEARTBEAT, self._reporting.heartbeats.make())
                 self._counters.count("heartbeats")
             except RelayDenied as error:
                 log.warning("the heartbeat was refused: %s", error)

@@ -151,29 +151,45 @@ def _build(kind: type[object], tree: object, prefix: str, source: str, sources: 
 
 
 def _convert(value: object, kind: Any, path: str, source: str) -> object:
-    if kind is timedelta:
-        try:
+    try:
+        if kind is timedelta:
             return parse_duration(value)
-        except ValueError as error:
-            raise ConfigurationError(source, path, str(error)) from None
-    if kind is Path:
-        if not isinstance(value, str) or not value:
-            raise ConfigurationError(source, path, f"must be a path, got {value!r:.60}")
-        return Path(value).expanduser()
-    if typing.get_origin(kind) is tuple:
-        if not isinstance(value, list) or not all(isinstance(entry, str) for entry in value):
-            raise ConfigurationError(source, path, "must be a list of texts")
-        return tuple(value)
-    if _is_map(kind):
-        texts = typing.get_args(kind)[1] is str  # else: whatever is in the table, whoever uses it looks at it
-        if not isinstance(value, dict) or (texts and not all(isinstance(entry, str) for entry in value.values())):
-            raise ConfigurationError(source, path, "must be a table of texts" if texts else "must be a table")
-        return dict(value)
-    words = {str: "a text", int: "a whole number", float: "a number", bool: "true or false"}
+        if kind is Path:
+            return _path(value)
+        if typing.get_origin(kind) is tuple:
+            return _texts(value)
+        if _is_map(kind):
+            return _table(value, texts=typing.get_args(kind)[1] is str)
+        return _scalar(value, kind)
+    except ValueError as error:
+        raise ConfigurationError(source, path, str(error)) from None
+
+
+def _path(value: object) -> Path:
+    if not isinstance(value, str) or not value:
+        raise ValueError(f"must be a path, got {value!r:.60}")
+    return Path(value).expanduser()
+
+
+def _texts(value: object) -> tuple[str, ...]:
+    if not isinstance(value, list) or not all(isinstance(entry, str) for entry in value):
+        raise ValueError("must be a list of texts")
+    return tuple(value)
+
+
+def _table(value: object, *, texts: bool) -> dict[str, object]:
+    """A table; if it is not one of texts, whoever uses it looks at what is in it."""
+    if not isinstance(value, dict) or (texts and not all(isinstance(entry, str) for entry in value.values())):
+        raise ValueError("must be a table of texts" if texts else "must be a table")
+    return dict(value)
+
+
+def _scalar(value: object, kind: type) -> object:
     if kind is float and isinstance(value, int) and not isinstance(value, bool):
         return float(value)
     if type(value) is not kind:
-        raise ConfigurationError(source, path, f"must be {words.get(kind, kind.__name__)}, got {value!r:.60}")
+        words = {str: "a text", int: "a whole number", float: "a number", bool: "true or false"}
+        raise ValueError(f"must be {words.get(kind, kind.__name__)}, got {value!r:.60}")
     return value
 
 

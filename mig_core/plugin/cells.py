@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from mig_core.domain.times import format_time, parse_time
 from mig_core.plugin.columns import ColumnKind
@@ -49,23 +49,27 @@ def make_cell(column: Column, value: Cell, row: Row) -> None:
     if value is None:
         row[column.name] = None
         return
-    kind = column.kind
+    cell = _converted(column.kind, value)
+    if cell is None:
+        raise TypeError(f"column {column.name} is of kind {column.kind.value}, and was given a {type(value).__name__}")
+    if cell not in ("", []):
+        row[column.name] = cell
+
+
+def _converted(kind: ColumnKind, value: Cell) -> JSON:
+    """The cell; None when the value is not of this kind."""
+    plain = not isinstance(value, bool)
     if kind in _NUMBERS:
-        good = isinstance(value, _NUMBERS[kind]) and not isinstance(value, bool)
-    elif kind is ColumnKind.BOOLEAN:
-        good = isinstance(value, bool)
-    elif kind is ColumnKind.LIST:
-        if good := isinstance(value, list | tuple):
-            value = [clean(one) for one in value]
-    elif kind is ColumnKind.TIME:
-        if good := isinstance(value, datetime | int | float) and not isinstance(value, bool):
-            value = time_text(value)
-    elif good := isinstance(value, str):
-        value = folded(clean(value)) if kind is ColumnKind.HASH else clean(value)
-    if not good:
-        raise TypeError(f"column {column.name} is of kind {kind.value}, and was given a {type(value).__name__}")
-    if value not in ("", []):
-        row[column.name] = value  # type: ignore[assignment]  # a datetime has become text
+        return cast("int | float", value) if plain and isinstance(value, _NUMBERS[kind]) else None
+    if kind is ColumnKind.BOOLEAN:
+        return value if isinstance(value, bool) else None
+    if kind is ColumnKind.LIST:
+        return [clean(one) for one in value] if isinstance(value, list | tuple) else None
+    if kind is ColumnKind.TIME:
+        return time_text(value) if plain and isinstance(value, datetime | int | float) else None
+    if not isinstance(value, str):
+        return None
+    return folded(clean(value)) if kind is ColumnKind.HASH else clean(value)
 
 
 def read_cell(column: Column, value: JSON, row: Row) -> None:

@@ -12,10 +12,7 @@ go on.
 
 from __future__ import annotations
 
-import importlib
 import logging
-import os
-import sys
 from collections import Counter
 from dataclasses import dataclass
 from functools import cached_property
@@ -23,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 from mig_core.errors import ModuleUnknown, PluginError
 from mig_core.plugin.module import API_VERSION, Module
+from mig_core.plugin.registered import named, registered
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Mapping
@@ -141,14 +139,18 @@ class PluginManager:
         return name not in self._deny and (not self._allow or name in self._allow)
 
     def _load(self, group: str) -> dict[str, object]:
+        """What the plugins of a group give, by name. Nothing is imported that steps 1 and 2 leave out."""
         points = _entry_points(group)
+        # 1. Local policy: a module that it does not permit runs no code here.
         if group == MODULES:
             points = [point for point in points if self._permitted(point.name)]
+        # 2. Twins: which of two would be taken could be an attacker's choice, so neither is.
         twins = {name for name, count in Counter(point.name for point in points).items() if count > 1}
         for name in sorted(twins):
             owners = sorted(point.dist.name if point.dist else "?" for point in points if point.name == name)
             self._failed(name, f"claimed by more than one distribution: {', '.join(owners)}")
         chosen = [point for point in points if point.name not in twins]
+        # 3. The others are imported; one that fails does not keep the next from loading.
         return _import(group, chosen, lambda point, error: self._failed(point.name, f"{type(error).__name__}: {error}"))
 
     def _failed(self, name: str, problem: str) -> None:
@@ -162,10 +164,10 @@ def load_module(name: str) -> Module[Any]:
     Raises:
         ModuleUnknown: nothing installed provides it, or it cannot be loaded.
     """
-    targets = _registered(MODULES, name)
+    targets = registered(MODULES, name)
     if len(targets) == 1:
         try:
-            return _instantiate(name, _attribute(targets[0]))
+            return _instantiate(name, named(targets[0]))
         except Exception:  # whatever a plugin's file raises: the long way round says it in its words
             _log.debug("module %s cannot be loaded", name, exc_info=True)
     return PluginManager(allow=(name,)).module(name)
@@ -191,58 +193,6 @@ def _entry_points(group: str) -> list[EntryPoint]:
     from importlib.metadata import entry_points
 
     return list(entry_points(group=group))
-
-
-def _registered(group: str, name: str) -> list[str]:
-    """What the installed distributions register as ``name``: their entry points' values, read as a file each.
-
-    Looks where :mod:`importlib.metadata` looks, distributions in archives excepted; of a distribution that is found
-    twice the first counts.
-    """
-    values = []
-    seen = set()
-    for folder in sys.path:
-        try:
-            entries = os.listdir(folder or ".")
-        except OSError:
-            continue
-        for entry in entries:
-            if not entry.endswith((".dist-info", ".egg-info")):
-                continue
-            project = entry.rpartition(".")[0].partition("-")[0].lower().replace("-", "_").replace(".", "_")
-            if project in seen:
-                continue
-            seen.add(project)
-            try:
-                with open(os.path.join(folder, entry, "entry_points.txt"), encoding="utf-8") as file:
-                    text = file.read()
-            except (OSError, ValueError):
-                continue
-            if f"[{group}]" in text:
-                values += _values(text, group, name)
-    return values
-
-
-def _values(text: str, group: str, name: str) -> list[str]:
-    """The values of a name in a group of an ``entry_points.txt``."""
-    values, section = [], ""
-    for line in map(str.strip, text.splitlines()):
-        if line.startswith("[") and line.endswith("]"):
-            section = line[1:-1]
-        elif section == group and not line.startswith("#"):
-            key, equals, value = line.partition("=")
-            if equals and key.strip() == name:
-                values.append(value.strip())
-    return values
-
-
-def _attribute(target: str) -> object:
-    """What ``package.module:Name [extras]`` names."""
-    module, _, attribute = target.partition("[")[0].strip().partition(":")
-    found: object = importlib.import_module(module.strip())
-    for part in filter(None, attribute.strip().split(".")):
-        found = getattr(found, part)
-    return found
 
 
 def _import(

@@ -298,14 +298,20 @@ def _parse_one(one: Parameter, value: object, path: str) -> Value:
         if not isinstance(value, bool):
             raise ParameterError(path, f"must be true or false, got {kind_of(value)}")
         return value
-    if one.kind is Kind.INTEGER:
-        if isinstance(value, float) and value.is_integer():
-            value = int(value)
-        if isinstance(value, bool) or not isinstance(value, int):
-            raise ParameterError(path, f"must be a whole number, got {kind_of(value)}")
-        if (one.minimum is not None and value < one.minimum) or (one.maximum is not None and value > one.maximum):
-            raise ParameterError(path, f"must be from {one.minimum} to {one.maximum}, got {value}")
-        return value
+    return _parse_integer(one, value, path) if one.kind is Kind.INTEGER else _parse_text(one, value, path)
+
+
+def _parse_integer(one: Parameter, value: object, path: str) -> int:
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise ParameterError(path, f"must be a whole number, got {kind_of(value)}")
+    if (one.minimum is not None and value < one.minimum) or (one.maximum is not None and value > one.maximum):
+        raise ParameterError(path, f"must be from {one.minimum} to {one.maximum}, got {value}")
+    return value
+
+
+def _parse_text(one: Parameter, value: object, path: str) -> str:
     if not isinstance(value, str):
         raise ParameterError(path, f"must be a string, got {kind_of(value)}")
     if len(value) > one.max_length:

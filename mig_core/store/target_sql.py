@@ -39,7 +39,7 @@ from mig_core.domain.target.tree import (
 
 if TYPE_CHECKING:
     from mig_core.domain.target import Target
-    from mig_core.domain.target.tree import Operand, Value
+    from mig_core.domain.target.tree import Operand, Predicate, Value
 
 _COLUMNS = {
     "id": sql.SQL("a.id"),
@@ -109,6 +109,12 @@ def _compile(node: Node, parameters: list[object]) -> sql.Composable:
             return sql.SQL("({})").format(sql.SQL(" AND ").join(_compile(item, parameters) for item in items))
         case Or(items):
             return sql.SQL("({})").format(sql.SQL(" OR ").join(_compile(item, parameters) for item in items))
+        case _:
+            return _predicate(node, parameters)
+
+
+def _predicate(node: Predicate, parameters: list[object]) -> sql.Composable:
+    match node:
         case Comparison(operand, comparator, value):
             left = _operand(operand, parameters)
             return sql.SQL("({})").format(

@@ -330,14 +330,11 @@ class Supervisor:
             case "register":
                 process.registered = said["socket"] == self._socket(one.name)
             case "log":
-                level, text = int(said["level"]), str(said["message"])
-                if level >= logging.ERROR:
-                    process.complaint = text[:500]
-                one.log.say(level, text)
-            case "status" if len(line) <= MAX_STATUS_BYTES + 1024:
-                one.status = dict(said["status"])
+                _heard_log(one, process, int(said["level"]), str(said["message"]))
             case "status":
-                raise InvalidDocument("status", f"is longer than {MAX_STATUS_BYTES} bytes")
+                if len(line) > MAX_STATUS_BYTES + 1024:
+                    raise InvalidDocument("status", f"is longer than {MAX_STATUS_BYTES} bytes")
+                one.status = dict(said["status"])
             case "accepted" if one is self._sink:
                 self._route.accepted(int(said["through"]))
             case "alert":
@@ -352,6 +349,12 @@ class Supervisor:
         if text.strip():
             process.complaint = text.strip()[:500]
             one.log.say(logging.WARNING, text)
+
+
+def _heard_log(one: ModuleRecord, process: Supervised, level: int, text: str) -> None:
+    if level >= logging.ERROR:
+        process.complaint = text[:500]
+    one.log.say(level, text)
 
 
 def _socket_folder(wanted: Path, names: Mapping[str, object]) -> Path:

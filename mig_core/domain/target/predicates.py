@@ -99,22 +99,29 @@ def parse_test(cursor: Cursor, operand: Operand) -> Node:
     if negated:
         cursor.spend(token)
         token = cursor.take()
-    test: Node | None = None
-    match token.keyword:
-        case "LIKE" | "ILIKE":
-            test = _like(cursor, operand, token)
-        case "IN":
-            test = In(operand, _list(cursor, operand))
-        case "BETWEEN":
-            test = _between(cursor, operand, token)
+    test = _negatable_test(cursor, operand, token)
     if test is not None:
         return Not(test) if negated else test
     if negated:
         raise cursor.error(
             token, f"expected LIKE, ILIKE, IN or BETWEEN after NOT, {found(token)}", "NOT before a test: NOT (...)"
         )
-    if token.keyword == "IS":
-        return _is_null(cursor, operand)
+    return _is_null(cursor, operand) if token.keyword == "IS" else _operator_test(cursor, operand, token)
+
+
+def _negatable_test(cursor: Cursor, operand: Operand, token: Token) -> Node | None:
+    """A test that may have NOT before its word; None when this is no such word."""
+    match token.keyword:
+        case "LIKE" | "ILIKE":
+            return _like(cursor, operand, token)
+        case "IN":
+            return In(operand, _list(cursor, operand))
+        case "BETWEEN":
+            return _between(cursor, operand, token)
+    return None
+
+
+def _operator_test(cursor: Cursor, operand: Operand, token: Token) -> Node:
     if token.kind is TokenKind.OPERATOR and token.value in _REGEX:
         return _regex(cursor, operand, token)
     if token.is_operator("<>", "!="):

@@ -158,4 +158,6 @@ class Or:
     items: tuple[Node, ...]
 
 
-Node = Everything | Comparison | In | Like | Matches | IsNull | AddressWithin | Answered | Not | And | Or
+Predicate = Comparison | In | Like | Matches | IsNull | AddressWithin | Answered
+"""What can be said of one agent by itself."""
+Node = Everything | Predicate | Not | And | Or

@@ -88,12 +88,10 @@ def make_agent(tmp_path: Path) -> Callable[..., Agent]:
             counters=Counters(),
         )
         authority = Authority()
-        nothing = cast("Any", None)  # no operation is run here
         commands = Commands(
             key=KEY,
             authority=authority,
-            executor=nothing,
-            facts=nothing,
+            runner=cast("Any", None),  # no operation is run here
             records=records,
             clock=lambda: NOW,
             disk_retry_seconds=0.01,

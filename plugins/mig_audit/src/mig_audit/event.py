@@ -64,6 +64,7 @@ class Events:
             records: type and text of each, in order of arrival; not empty.
             complete: whether all of its records are there.
         """
+        # 1. What is known of every event.
         kinds = tuple([kind for kind, _text in records])
         seconds, _colon, serial = stamp.partition(":")
         event: dict[str, JSON] = {
@@ -74,22 +75,57 @@ class Events:
             "complete": complete,
             "record_types": _type_names(kinds),
         }
-        start = len(stamp) + 9 if stamp else 0  # "audit(" stamp "): "
+        # 2. Records one by one: what stands for itself goes into the event, what needs others waits.
         paths: list[JSON] = []
         others: list[JSON] = []
-        launched: list[str] = []
         late: dict[str, JSON] = {}
-        room = MAX_TEXT
+        start = len(stamp) + 9 if stamp else 0  # "audit(" stamp "): "
+        launched, used = self._records(event, records, start, paths, others, late)
+        # 3. Arguments, however many EXECVE records they fill; they are bounded by themselves.
+        if launched:
+            length = sum(map(len, launched))
+            words, cut = execve.arguments(launched)
+            late["arguments"] = cast("JSON", words)
+            late["command"] = execve.command(words)
+            used += length
+            if cut:
+                size.count(event, "arguments", length)
+        # 4. What belongs to the process and came in records of its own, or without a SYSCALL at all.
+        if late:
+            cast("dict[str, JSON]", event.setdefault("process", {})).update(late)
+        if paths:
+            event["paths"] = paths
+        if others:
+            event["records"] = others
+        # 5. The text itself, where it is wanted.
+        if self._include_raw:
+            self._raw(event, records)
+        # 6. What could be too long for the agent is measured, and cut.
+        if used > size.SMALL or len(records) > size.FEW:
+            size.fit(event)
+        return event
+
+    def _records(
+        self,
+        event: dict[str, JSON],
+        records: Sequence[tuple[int, str]],
+        start: int,
+        paths: list[JSON],
+        others: list[JSON],
+        late: dict[str, JSON],
+    ) -> tuple[list[str], int]:
+        """Step 2. The bodies of EXECVE records, and how many characters the others had, left out or not."""
+        launched: list[str] = []
+        used = 0
         for kind, whole in records:
             body = whole[start:]
             if kind == _EXECVE:
                 launched.append(body)
                 continue
-            room -= len(body)
-            if room < 0:
+            used += len(body)
+            if used > MAX_TEXT:
                 size.count(event, tables.type_name(kind), 1)
-                continue
-            if kind == _SYSCALL and "syscall" not in event:
+            elif kind == _SYSCALL and "syscall" not in event:
                 self._syscall(event, body)
             elif kind == _PATH:
                 read = self._path if len(body) <= REMEMBERED else self._read_path
@@ -102,24 +138,7 @@ class Events:
                 event["address"] = address.read(body[body.find("=") + 1 :].rstrip())
             else:
                 others.append(self._other(event, kind, body, first=not others))
-        if launched:
-            words, cut = execve.arguments(launched)
-            late["arguments"] = cast("JSON", words)
-            late["command"] = execve.command(words)
-            room -= sum(map(len, launched))
-            if cut:
-                size.count(event, "arguments", sum(map(len, launched)))
-        if late:
-            cast("dict[str, JSON]", event.setdefault("process", {})).update(late)
-        if paths:
-            event["paths"] = paths
-        if others:
-            event["records"] = others
-        if self._include_raw:
-            self._raw(event, records)
-        if MAX_TEXT - room > size.SMALL or len(records) > size.FEW:
-            size.fit(event)
-        return event
+        return launched, used
 
     def _raw(self, event: dict[str, JSON], records: Sequence[tuple[int, str]]) -> None:
         total = 0

@@ -174,26 +174,37 @@ class Watch:
         self._keep()
 
     def _keep(self, *, ending: bool = False) -> None:
+        """Writes down the serial up to which all is accounted for, so that the next module knows what a kill cost."""
+        # 1. Nothing has come yet: what the last module left still counts.
         if self._since_absence or (not self._losses.gaps.highest and not ending):
-            return  # nothing has come yet: what the last module left still counts
+            return
+        # 2. All serials that were seen are, except from the oldest event on that still waits for records,
         oldest = self._assembly.oldest()
         serial = _serial(oldest) - 1 if oldest is not None else self._losses.gaps.highest
+        # 3. and except from the first serial on that is missing and may still come.
         if awaited := self._losses.gaps.earliest():
             serial = min(serial, awaited - 1)
+        # 4. After a stop in good order nothing is owed: whatever the kernel says later is no loss of ours.
         peace = ending and self._service.stopping.is_set() and not self._losses.total.unsent_events
         self._position.keep(0 if peace else max(serial, 0))
 
     def _see(self, stamp: str, now: float) -> None:
+        """Heeds the serial of every event, in order of arrival, before the event itself is made."""
         serial = _serial(stamp)
-        if self._since_absence and serial:
+        if not serial:
+            return
+        # 1. The first one after a kill tells what was lost. Told before the position moves on: another kill must not
+        #    hide this one.
+        if self._since_absence:
             if serial > self._since_absence + 1:
                 self._losses.absence(self._since_absence + 1, serial - 1)
-                self._tell(report=False)  # before the position moves on: another kill must not hide this one
+                self._tell(report=False)
             self._since_absence = 0
-        if serial and not self._losses.gaps.highest:
-            self._position.keep(serial - 1)  # from here on a kill leaves a place to count from
-        if serial:
-            self._losses.gaps.see(serial, now)
+        # 2. The first one of all: from here on a kill leaves a place to count from.
+        if not self._losses.gaps.highest:
+            self._position.keep(serial - 1)
+        # 3. Serials that were passed over are awaited for a while, then counted as lost.
+        self._losses.gaps.see(serial, now)
 
     def _emit(self, stamp: str, records: list[tuple[int, str]], complete: bool) -> None:
         if self._send(self._events.make(stamp, records, complete=complete)):
