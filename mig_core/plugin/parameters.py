@@ -78,7 +78,7 @@ class Parameter:
 class Switch:
     """A command line word that sets another parameter:
 
-    ``matchany`` is ``matchall = false``. A switch wins over the plain option.
+    ``matchany`` is ``matchall = false``. A switch wins over the plain option; to a repeatable one it adds its value.
     """
 
     name: str
@@ -195,7 +195,9 @@ class Parameters:
         )
         for switch in self.switches:
             if options.get(switch.name):
-                chosen[switch.sets] = switch.value
+                earlier = cast("tuple[object, ...]", chosen.get(switch.sets, ()))
+                many = self._by_name[switch.sets].many
+                chosen[switch.sets] = (*earlier, switch.value) if many else switch.value
         built: dict[str, JSON] = {}
         for one in self.members:
             if one.name not in chosen:

@@ -76,6 +76,10 @@ class Proc:
         """A process, not yet open: entering its ``with`` raises what :class:`Process` says."""
         return Process(pid, self._clean if pid in self._covered and self._clean >= 0 else self.folder)
 
+    def is_covered(self, pid: int) -> bool:
+        """Whether something is mounted over a process."""
+        return pid in self._covered
+
     def is_hidden(self, pid: int) -> bool:
         """Whether something is mounted over a process, and we may not look behind it."""
         return pid in self._covered and self._clean < 0

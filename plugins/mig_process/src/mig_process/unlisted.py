@@ -1,0 +1,62 @@
+"""Processes that /proc does not list though they are there.
+
+Every id is asked for its process group, which changes nothing. Threads answer too, so that what answers counts only if
+it is a process of its own. What a rootkit hides from listings of /proc alone is found; what it hides from system calls
+as well is not, from within the system.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from mig_endpoint.processes.proc import Proc
+
+_ASK_CLOCK = 4096
+
+
+class RanOutOfTime(Exception):
+    """The deadline passed before all ids were asked."""
+
+
+def unlisted(proc: Proc, expired: Callable[[], bool]) -> Iterator[int]:
+    """The ids of processes that answer and are not listed.
+
+    Raises:
+        RanOutOfTime: the deadline passed.
+        OSError: the highest id cannot be found out.
+    """
+    with open("/proc/sys/kernel/pid_max", encoding="ascii") as file:
+        highest = int(file.read())
+    listed = set(proc.ids())
+    for pid in range(1, highest + 1):
+        if pid % _ASK_CLOCK == 0 and expired():
+            raise RanOutOfTime
+        if pid in listed or not _answers(pid):
+            continue
+        if _is_process(proc, pid) and pid not in proc.ids():  # it may have been started meanwhile
+            yield pid
+
+
+def _answers(pid: int) -> bool:
+    try:
+        os.getpgid(pid)
+    except PermissionError:
+        return True
+    except ProcessLookupError:
+        return False
+    return True
+
+
+def _is_process(proc: Proc, pid: int) -> bool:
+    """Whether it is no mere thread of a process; what does not even have a folder in /proc counts as one."""
+    try:
+        with proc.process(pid) as process:
+            return process.status.get("Tgid") == str(pid)
+    except FileNotFoundError:
+        return _answers(pid)
+    except OSError:
+        return True

@@ -1,0 +1,83 @@
+"""Pages of modules whose whole answer is rows: the columns as they are declared, own options, five examples that work."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mig_core.errors import ModuleUnknown
+from mig_core.plugin.manager import load_module
+from mig_core.plugin.table import TableModule
+
+PAGES = Path(__file__).parents[2] / "docs" / "modules"
+TABLES = ("process",)
+EXAMPLES = 5
+
+
+def page_of(name: str) -> str:
+    return (PAGES / f"{name}.md").read_text(encoding="utf-8")
+
+
+def loaded(name: str) -> TableModule:
+    try:
+        module = load_module(name)
+    except ModuleUnknown as error:
+        pytest.skip(f"{error}")
+    assert isinstance(module, TableModule)
+    return module
+
+
+@pytest.mark.parametrize("name", TABLES)
+def test_the_columns_are_those_declared(name: str) -> None:
+    table = page_of(name).partition("| column | kind | what it holds |")[2].partition("\n\n")[0]
+
+    documented = re.findall(r"^\| `([a-z0-9_]+)` \| ([a-z]+) \| (.*) \|$", table, re.MULTILINE)
+
+    assert documented == [(one.name, one.kind.value, one.help) for one in loaded(name).columns]
+
+
+@pytest.mark.parametrize("name", TABLES)
+def test_columns_that_cost_extra_are_named(name: str) -> None:
+    line = re.search(r"^Looked for on request only: (.*)\.$", page_of(name), re.MULTILINE)
+
+    documented = re.findall(r"`([a-z0-9_]+)`", line[1]) if line else []
+
+    assert documented == [one.name for one in loaded(name).columns if one.on_request]
+
+
+@pytest.mark.parametrize("name", TABLES)
+def test_own_options_are_explained(name: str) -> None:
+    own = [one.name for one in loaded(name).options]
+    table = page_of(name).partition("| option | meaning |")[2].partition("\n\n")[0]
+
+    assert re.findall(r"^\| `([a-z0-9-]+)` \|", table, re.MULTILINE) == own
+
+
+@pytest.mark.parametrize("name", TABLES)
+def test_a_page_begins_with_five_examples_that_are_understood(name: str) -> None:
+    module = loaded(name)
+    before = page_of(name).partition("## Columns")[0]
+    commands = [shlex.split(line) for line in re.findall(rf"^\$ (mig {name} .*)$", before, re.MULTILINE)]
+    by_name = {one.name: one for one in module.parameters.members}
+
+    assert len(commands) == EXAMPLES
+    for _, _, *words in commands:
+        options: dict[str, Any] = {}
+        while words:
+            word = words.pop(0).removeprefix("--")
+            if word == "-t":
+                words.pop(0)
+            elif word in by_name and by_name[word].kind.value != "boolean":
+                value = words.pop(0)
+                if by_name[word].many:
+                    options.setdefault(word, []).append(value)
+                else:
+                    options[word] = int(value) if by_name[word].kind.value == "integer" else value
+            else:
+                assert word in {*by_name, *(one.name for one in module.parameters.switches)}
+                options[word] = True
+        module.parse_parameters(module.parameters.from_options(options))
