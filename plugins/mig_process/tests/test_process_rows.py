@@ -198,11 +198,7 @@ def test_ancestors_are_named_nearest_first(start: Callable[..., int]) -> None:
 
 def test_a_traced_and_confined_process_says_so(start: Callable[..., int]) -> None:
     code = (
-        "import ctypes, time\n"
-        "libc = ctypes.CDLL(None)\n"
-        "libc.prctl(38, 1, 0, 0, 0)\n"
-        "print(flush=True)\n"
-        "time.sleep(77)\n"
+        "import ctypes, time\nlibc = ctypes.CDLL(None)\nlibc.prctl(38, 1, 0, 0, 0)\nprint(flush=True)\ntime.sleep(77)\n"
     )
     pid = start(sys.executable, "-c", code)
     wait_for(lambda: bool(row_of(pid)["no_new_privs"]))
@@ -234,10 +230,10 @@ def test_a_process_behind_a_mount_is_there_and_says_how_it_hides(
     wait_for(lambda: "sleep 77" in row_of(pid)["cmdline"])
     script = (
         f"mount --bind {tmp_path} /proc/{pid} && exec {sys.executable} -c "
-        f"\"import sys; sys.path[:0] = {sys.path!r}\n"
+        f'"import sys; sys.path[:0] = {sys.path!r}\n'
         "import time\nfrom mig_core.plugin.module import Context\nfrom mig_process import ProcessModule\n"
         "m = ProcessModule()\nr = m.run(m.parse_parameters({'hidden': ['mount']}), Context(deadline=time.monotonic() + 30))\n"
-        'print([(row[\'pid\'], row[\'cmdline\']) for row in m.rows(r)])"'
+        "print([(row['pid'], row['cmdline']) for row in m.rows(r)])\""
     )
 
     printed = subprocess.run(["unshare", "-m", "sh", "-c", script], capture_output=True, text=True, check=True).stdout

@@ -113,8 +113,7 @@ class Facts:
             "sha256": lambda: self._hash(process),
             "files": lambda: [f"{one.number} {one.target}" for one in descriptors_of(process)],
             "libraries": lambda: [
-                os.fsdecode(one)
-                for one in mappings.libraries(process.mappings, os.fsencode(process.executable.link))
+                os.fsdecode(one) for one in mappings.libraries(process.mappings, os.fsencode(process.executable.link))
             ],
             "mappings": lambda: [_mapping_text(one) for one in process.mappings],
             "environment": lambda: self._environment(process),
