@@ -1,4 +1,4 @@
-"""Pages of modules whose whole answer is rows: the columns as they are declared, own options, five examples that work."""
+"""Pages of modules whose answers are rows: the columns as they are declared, own options, five examples that work."""
 
 from __future__ import annotations
 

@@ -232,7 +232,8 @@ def test_a_process_behind_a_mount_is_there_and_says_how_it_hides(
         f"mount --bind {tmp_path} /proc/{pid} && exec {sys.executable} -c "
         f'"import sys; sys.path[:0] = {sys.path!r}\n'
         "import time\nfrom mig_core.plugin.module import Context\nfrom mig_process import ProcessModule\n"
-        "m = ProcessModule()\nr = m.run(m.parse_parameters({'hidden': ['mount']}), Context(deadline=time.monotonic() + 30))\n"
+        "m = ProcessModule()\nc = Context(deadline=time.monotonic() + 30)\n"
+        "r = m.run(m.parse_parameters({'hidden': ['mount']}), c)\n"
         "print([(row['pid'], row['cmdline']) for row in m.rows(r)])\""
     )
 

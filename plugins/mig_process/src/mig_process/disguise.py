@@ -1,7 +1,7 @@
 """Processes that look like threads of the kernel and are none.
 
-``ps`` shows a thread of the kernel as ``[kworker/0:1]`` because it has no command line. A program can give itself such a
-name, and an empty command line; the kernel's own word (flag PF_KTHREAD) it cannot.
+``ps`` shows a thread of the kernel as ``[kworker/0:1]`` because it has no command line. A program can give itself such
+a name, and an empty command line; the kernel's own word (flag PF_KTHREAD) it cannot.
 """
 
 from __future__ import annotations

@@ -7,7 +7,7 @@ import os
 from typing import TYPE_CHECKING
 
 from mig_core.plugin.coverage import Reason
-from mig_endpoint.processes import mappings, reasons
+from mig_endpoint.processes import mappings
 from mig_endpoint.processes.descriptors import descriptors_of
 from mig_process.capabilities import last_capability, names_of
 from mig_process.disguise import looks_like_kernel

@@ -31,7 +31,7 @@ class ProcessModule(TableModule):
         name="process",
         summary="find processes by what they run, as whom, since when and where",
         needs_root=True,
-        discloses="paths, command lines, users and containers of processes; on request their open files and environment",
+        discloses="paths, command lines, users and containers of processes; on request open files and environment",
         preload=("mig_process.facts", "mig_endpoint.processes.visit", "hashlib"),
     )
     columns = (
