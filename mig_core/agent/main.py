@@ -79,7 +79,16 @@ def _dispatch(options: argparse.Namespace) -> int:
 def _run_module(name: str, *, as_lines: bool, mask: bool) -> int:
     from mig_core.agent.operations.one_shot import run_module
 
-    run_module(name, as_lines=as_lines, source=sys.stdin.buffer, sink=sys.stdout, mask=mask)
+    if sys.stdout is None:  # mig-agent -m file >&-
+        sys.stderr.write("mig-agent: standard output is closed\n")
+        return EXIT_ERROR
+    try:
+        run_module(name, as_lines=as_lines, source=sys.stdin.buffer, sink=sys.stdout, mask=mask)
+    except BrokenPipeError:  # who asked has gone away
+        return EXIT_ERROR
+    except OSError as error:  # what a module raises is in its result
+        sys.stderr.write(f"mig-agent: standard output cannot be written: {error.strerror or error}\n")
+        return EXIT_ERROR
     return EXIT_OK
 
 

@@ -18,7 +18,6 @@ from mig_core.cli.connection import Connection, connect
 from mig_core.cli.terminal import BLUE, RED, YELLOW, Progress, confirm, data, note
 from mig_core.domain import envelope as envelopes
 from mig_core.domain.envelope import Envelope
-from mig_core.domain.target import parse_target
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -93,12 +92,10 @@ def follow(client: MigClient, action: dict[str, Any], show: Show, output: Format
 
 
 def _target(options: AskOptions, connection: Connection) -> str:
-    text = options.target
-    if text is None:
-        text = connection.settings.target
-        if options.format is Format.TEXT:
-            note(f"no target given (-t), asking: {text}")
-    expanded = parse_target(text, macros=connection.settings.macros).expanded
+    settings = connection.settings
+    if not options.targets and options.format is Format.TEXT:
+        note(f"no target given (-t), asking: {settings.target}")
+    expanded = options.target(settings.target, settings.macros)
     return f"({expanded}) AND {options.narrowing}" if options.narrowing else expanded
 
 

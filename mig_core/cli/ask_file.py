@@ -21,9 +21,9 @@ def _ask(**arguments: Any) -> int:
 
     options = ask_options.chosen(arguments)
     connection = connect()
-    action = load_action_file(
-        arguments["file"], target=options.target, expiry=options.expiry or connection.settings.expiry
-    )
+    settings = connection.settings
+    target = options.target("", settings.macros) if options.targets else None
+    action = load_action_file(arguments["file"], target=target, expiry=options.expiry or settings.expiry)
     return ask_action(action, options, connection)
 
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from mig_core.domain.ids import check_uuid
+from mig_core.domain.target import parse_target
 from mig_core.domain.times import parse_duration
 from mig_core.errors import InvalidDocument
 
@@ -45,9 +46,10 @@ class Format(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class AskOptions:
-    """What was chosen; ``target`` and ``expiry`` are None when the settings' own apply."""
+    """What was chosen; ``targets`` is empty and ``expiry`` None when the settings' own apply."""
 
-    target: str | None
+    targets: tuple[str, ...]
+    """Agents that any of them names are asked."""
     narrowing: str
     """Further conditions, to be joined by AND; empty for none."""
     expiry: timedelta | None
@@ -60,12 +62,41 @@ class AskOptions:
     exit_found: bool
     detach: bool
 
+    @property
+    def is_local(self) -> bool:
+        """Whether the module is to run in this very machine."""
+        return self.targets == (LOCAL,)
+
+    def target(self, default: str, macros: Mapping[str, str]) -> str:
+        """The target with macros written out.
+
+        Args:
+            default: when none was chosen.
+            macros: of the investigator's settings.
+
+        Raises:
+            TargetError: it is none.
+        """
+        expanded = [parse_target(one, macros=macros).expanded for one in self.targets or (default,)]
+        return expanded[0] if len(expanded) == 1 else " OR ".join(f"({one})" for one in expanded)
+
 
 SPELLINGS: tuple[tuple[str, Any, str, tuple[str, ...]], ...] = (
-    ("target", str, "Where: an expression, a macro, a name like 'web*', all, or local", ("--target", "-t")),
-    ("expiry", str, "How long agents may take, like 60s or 1h", ("--expiry", "-e")),
+    (
+        "target",
+        list[str],
+        "Where: an expression, a macro, a name like 'web*', all, or local; given again, those agents too"
+        " (default: the settings' target)",
+        ("--target", "-t"),
+    ),
+    (
+        "expiry",
+        str,
+        "How long agents may take, like 60s or 1h (default: the settings' expiry; 5m with -t local)",
+        ("--expiry", "-e"),
+    ),
     ("name", str, "Name of the action (default: this command line)", ("--action-name", "-n")),
-    ("show", Show, "Which answers: found, notfound or all", ("--show", "-show")),
+    ("show", Show, "Which answers: found, notfound or all (default: found)", ("--show", "-show")),
     ("target_found", str, "Only agents that found something in this ACTION", ("--target-found", "-target-found")),
     (
         "target_notfound",
@@ -113,8 +144,13 @@ def chosen(arguments: Mapping[str, Any]) -> AskOptions:
         expiry = parse_duration(given["expiry"]) if given["expiry"] else None
     except ValueError as error:
         raise typer.BadParameter(f"-e: {error}") from None
+    if expiry is not None and not expiry:
+        raise typer.BadParameter(f"-e: {given['expiry']} is no time at all, no agent could answer; give some, like 60s")
+    targets = tuple(dict.fromkeys(given["target"] or ()))
+    if LOCAL in targets and len(targets) > 1:
+        raise typer.BadParameter(f"-t: {LOCAL} is this machine alone, without a platform; it goes with no other target")
     return AskOptions(
-        target=given["target"],
+        targets=targets,
         narrowing=_narrowing(found=given["target_found"], notfound=given["target_notfound"]),
         expiry=expiry,
         name=given["name"] or _command_line(),

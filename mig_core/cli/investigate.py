@@ -32,7 +32,7 @@ def module_command(name: str) -> Any:
             raise ParameterError(
                 error.path, error.problem, module=name, next_step=error.next_step or f"see: mig {name} --help"
             ) from None
-        if options.target == ask_options.LOCAL:
+        if options.is_local:
             from mig_core.cli.local import run_locally
 
             return run_locally(module, raw, options)

@@ -49,7 +49,7 @@ def bootstrap(
 ) -> None:
     """Register yourself as a fresh platform's first investigator."""
     connection = connect()
-    secret = secret_file.read_text(encoding="ascii").strip()
+    secret = secret_file.read_text(encoding="ascii", errors="replace").strip()
     found = connection.client.bootstrap(secret, name, connection.signer.public_key())
     note(f"{found['name']} ({found['fingerprint']}) is the first investigator")
 

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 from mig_core.cli import exit_codes
 from mig_core.cli.answers import AnswerPrinter
+from mig_core.domain.result import ModuleResult
 
 if TYPE_CHECKING:
     from mig_core.cli.ask_options import AskOptions
     from mig_core.domain.document import JSON
-    from mig_core.domain.result import ModuleResult
     from mig_core.plugin.module import Module
 
 DEFAULT_TIME = timedelta(minutes=5)

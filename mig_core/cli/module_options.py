@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 _TYPES = {Kind.TEXT: str, Kind.INTEGER: int, Kind.BOOLEAN: bool}
 _PREFIX = "module_"
+_LARGEST_SHOWN = 1 << 32
+"""An upper limit beyond this is there for parsers, and is not told."""
 _FALSE = ("false", "f", "0")
 _TRUE = ("true", "t", "1")
 
@@ -88,13 +90,27 @@ def _annotation(one: Parameter | Switch) -> Any:
     text = one.help[:1].upper() + one.help[1:]
     if isinstance(one, Switch):
         return Annotated[bool | None, typer.Option(double, single, help=text, show_default=False)]
+    text += _fine_print(one)
     if one.kind is Kind.BOOLEAN:
         option = typer.Option(f"{double}/--no-{one.name}", single, help=text, show_default=False)
         return Annotated[bool | None, option]
-    if one.cli_default is not None:
-        text += f" (default: {one.cli_default})"
-    if one.many:
-        text += " (repeatable)"
     kind: Any = _TYPES[one.kind]
     option = typer.Option(double, single, help=text, metavar=one.metavar or None, show_default=False)
     return Annotated[list[kind] | None if one.many else kind | None, option]
+
+
+def _fine_print(one: Parameter) -> str:
+    """What may be given, and what is meant when nothing is."""
+    notes = []
+    if one.choices:
+        notes.append(f"one of: {', '.join(one.choices)}")
+    if one.minimum is not None and one.maximum is not None and one.maximum <= _LARGEST_SHOWN:
+        notes.append(f"{one.minimum} to {one.maximum}")
+    default = one.cli_default if one.cli_default is not None else one.default
+    if default not in (None, "", False):
+        notes.append(f"default: {'yes' if default is True else default}")
+    if one.required:
+        notes.append("required")
+    if one.many:
+        notes.append("repeatable")
+    return f" ({'; '.join(notes)})" if notes else ""

@@ -5,14 +5,16 @@ Used by ``mig``, ``mig-admin`` and ``mig-console``; imports nothing that they wo
 
 from __future__ import annotations
 
+import contextlib
+import os
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TextIO, cast
 
 import typer
 from typer.exceptions import TyperException
 
 from mig_core.cli import exit_codes
-from mig_core.cli.terminal import note_error
+from mig_core.cli.terminal import RED, note, note_alone, note_error
 from mig_core.errors import MigError, Refused, RelayDenied
 
 if TYPE_CHECKING:
@@ -23,19 +25,28 @@ def run(app: typer.Typer, arguments: Sequence[str], *, name: str) -> int:
     """Runs the command and says on standard error why it failed; returns the exit status.
 
     What was written is flushed, so that a reader who went away (``| head``) is noticed here and is an ERROR without a
-    traceback. A ``SystemExit`` passes.
+    word, and a full disk one with a line. A ``SystemExit`` passes.
 
     Args:
         app: its commands return an exit status, or None for ALL_ANSWERED.
         arguments: the words after the program's name.
         name: the program's, for help and in front of errors.
     """
+    if sys.stderr is None:  # mig ... 2>&-
+        sys.stderr = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115  as long as the program
+    if sys.stdout is None:  # mig ... >&-
+        note_alone(f"{name}: standard output is closed", RED)
+        return exit_codes.ERROR
     try:
-        status = _obey(app, arguments, name)
-        if sys.stdout is not None:  # it is closed from the beginning: mig ... >&-
+        with contextlib.redirect_stdout(cast("TextIO", _Output(sys.stdout))):
+            status = _obey(app, arguments, name)
             sys.stdout.flush()
     except BrokenPipeError:
         _let_go()
+        return exit_codes.ERROR
+    except _OutputFailed as error:
+        _let_go()
+        note_alone(f"{name}: standard output cannot be written: {error}", RED)
         return exit_codes.ERROR
     return status
 
@@ -46,6 +57,11 @@ def _obey(app: typer.Typer, arguments: Sequence[str], name: str) -> int:
     except MigError as error:
         note_error(error, f"{name}: ")
         return exit_codes.REFUSED if isinstance(error, Refused | RelayDenied) else exit_codes.ERROR
+    except OSError as error:
+        if error.filename is None:  # of no file that anybody named: a defect
+            raise
+        note(f"{name}: {os.fsdecode(error.filename)}: {error.strerror}", RED)
+        return exit_codes.ERROR
     except TyperException as error:
         error.show()  # type: ignore[attr-defined]  # every usage error has it; typer does not declare it
         return exit_codes.USAGE
@@ -54,12 +70,42 @@ def _obey(app: typer.Typer, arguments: Sequence[str], name: str) -> int:
     return status if isinstance(status, int) else exit_codes.ALL_ANSWERED
 
 
+class _OutputFailed(Exception):
+    """Standard output cannot be written, and its reader has not just gone away: a full disk."""
+
+
+class _Output:
+    """Standard output whose faults are told from those of other files."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> int:
+        try:
+            return self._stream.write(text)
+        except BrokenPipeError:
+            raise
+        except OSError as error:
+            raise _OutputFailed(error.strerror or str(error)) from error
+
+    def flush(self) -> None:
+        try:
+            self._stream.flush()
+        except BrokenPipeError:
+            raise
+        except OSError as error:
+            raise _OutputFailed(error.strerror or str(error)) from error
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+
 def _let_go() -> None:
-    """Leaves alone the streams that nobody reads: the interpreter would try to flush them when it ends."""
+    """Leaves alone the streams that cannot be written: the interpreter would try to flush them when it ends."""
     for name in ("stdout", "stderr"):
         stream = getattr(sys, name)
         try:
             if stream is not None:
                 stream.flush()
-        except BrokenPipeError:
+        except OSError:
             setattr(sys, name, None)

@@ -30,6 +30,11 @@ def flush() -> None:
 def note(line: str, colour: str = "") -> None:
     """A line for the person, not for a pipe. Names from elsewhere may be in it."""
     sys.stdout.flush()
+    note_alone(line, colour)
+
+
+def note_alone(line: str, colour: str = "") -> None:
+    """The same when standard output is no more."""
     sys.stderr.write(coloured(visible(line), colour, sys.stderr) + "\n")
 
 

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import os
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from mig_core.domain.action import Action
 from mig_core.domain.ids import ActionId, uuid7
 from mig_core.domain.times import CLOCK_TOLERANCE
+from mig_core.errors import InvalidDocument
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from datetime import timedelta
 
     from mig_core.domain.action import Operation
 
@@ -43,6 +43,10 @@ def compose_action(
     Raises:
         InvalidDocument: the window is empty or longer than 31 days.
     """
+    if expiry <= timedelta(0):
+        raise InvalidDocument(
+            "action", "would end as it begins: no agent could answer", path="expiry", next_step="give it time, like 60s"
+        )
     moment = now or datetime.now(UTC)
     return Action(
         id=ActionId(uuid7(moment, randomness or os.urandom(10))),

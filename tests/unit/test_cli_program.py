@@ -81,6 +81,11 @@ def test_an_error_begins_with_the_program_and_cannot_drive_the_terminal(capsys: 
     assert printed.err == "prog: bad \\x1b[31m name\n  rename it\n"
 
 
+def test_a_file_that_cannot_be_used_is_named_without_a_traceback(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(app_that(raises=FileNotFoundError(2, "No such file", "/a/b")), [], name="prog") == exit_codes.ERROR
+    assert capsys.readouterr().err == "prog: /a/b: No such file\n"
+
+
 def test_another_error_is_a_defect_and_keeps_its_traceback() -> None:
     with pytest.raises(ZeroDivisionError):
         run(app_that(raises=ZeroDivisionError()), [], name="prog")
@@ -124,3 +129,42 @@ def test_the_interpreter_says_nothing_when_neither_stream_is_read() -> None:
 
     os.close(writing)
     assert ran.returncode == exit_codes.ERROR
+
+
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+@pytest.mark.parametrize("arguments", [["1"], ["100000"], ["--help"]])
+def test_a_full_standard_output_is_one_line_of_error(arguments: list[str], unbuffered: str) -> None:
+    with open("/dev/full", "w", encoding="utf-8") as full:
+        ran = subprocess.run(
+            [sys.executable, "-c", WRITES, *arguments],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            timeout=60,
+            env={**os.environ, "PYTHONUNBUFFERED": unbuffered},
+        )
+
+    assert ran.stderr == "prog: standard output cannot be written: No space left on device\n"
+    assert ran.returncode == exit_codes.ERROR
+
+
+def test_a_closed_standard_output_is_one_line_of_error() -> None:
+    ran = subprocess.run(
+        ["/bin/sh", "-c", 'exec "$@" >&-', "sh", sys.executable, "-c", WRITES, "1"],
+        stderr=subprocess.PIPE,
+        text=True,
+        timeout=60,
+    )
+
+    assert (ran.returncode, ran.stderr) == (exit_codes.ERROR, "prog: standard output is closed\n")
+
+
+def test_a_closed_standard_error_keeps_the_data_and_the_status() -> None:
+    ran = subprocess.run(
+        ["/bin/sh", "-c", 'exec "$@" 2>&-', "sh", sys.executable, "-c", WRITES, "1", "--fail"],
+        stdout=subprocess.PIPE,
+        text=True,
+        timeout=60,
+    )
+
+    assert (ran.returncode, ran.stdout) == (exit_codes.ERROR, "line 0\n")

@@ -1,0 +1,222 @@
+"""Every command of ``mig``, where it cannot do its work: one error that names the subject, the status, no traceback."""
+
+from __future__ import annotations
+
+import http.server
+import socket
+import threading
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import typer
+
+from mig_core.cli import exit_codes
+from mig_core.cli.main import app, main
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+FINGERPRINT = "A" * 40
+ACTION = "0197f9f0-0000-7000-8000-000000000000"
+ASK_THE_PLATFORM: dict[str, tuple[str, ...]] = {
+    "agents": (),
+    "agent show": ("web1",),
+    "agent approve": ("web1",),
+    "agent retire": ("web1",),
+    "actions": (),
+    "action show": (ACTION,),
+    "action follow": (ACTION,),
+    "action results": (ACTION,),
+    "action cancel": (ACTION,),
+    "action approve": (ACTION,),
+    "why": (ACTION, "web1"),
+    "investigators": (),
+    "investigator bootstrap": ("Ann", "--secret-file", "{folder}/secret"),
+    "investigator add": ("Ann", "{folder}/secret"),
+    "investigator show": (FINGERPRINT,),
+    "investigator disable": (FINGERPRINT,),
+    "investigator enable": (FINGERPRINT,),
+    "investigator permit": (FINGERPRINT, "--permissions", "read"),
+    "dashboard": (),
+    "ask": ("{folder}/action.json", "--yes"),
+    "file": ("-path", "/etc", "-name", "^x$", "--yes"),
+}
+ALONE = {"plugins", "plugin list", "plugin new", "config init", "config show", "demo"}
+"""These ask no platform; each has a test of its own below."""
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    (tmp_path / "secret").write_text("s3cret")
+    (tmp_path / "action.json").write_text(
+        '{"syntaxversion": 3, "name": "x", "target": "all", "operations": [{"module": "file", "parameters": {}}]}'
+    )
+    monkeypatch.setenv("MIG_CONFIG", str(tmp_path / "config.toml"))
+    monkeypatch.setenv("GNUPGHOME", str(tmp_path / "gnupg"))
+    (tmp_path / "gnupg").mkdir(mode=0o700)
+    return tmp_path
+
+
+@pytest.fixture
+def closed_port() -> Iterator[int]:
+    """A port that nobody else gets and nobody listens at."""
+    with socket.socket() as kept:
+        kept.bind(("127.0.0.1", 0))
+        yield kept.getsockname()[1]
+
+
+class _Elsewhere(http.server.BaseHTTPRequestHandler):
+    """What answers when the address is another server's: a page."""
+
+    def do_GET(self) -> None:
+        page = b"<html>\x1b[2JIt works!</html>"
+        self.send_response(200)
+        self.send_header("Content-Type", "text/html")
+        self.send_header("Content-Length", str(len(page)))
+        self.end_headers()
+        self.wfile.write(page)
+
+    do_POST = do_PATCH = do_GET  # noqa: N815  the names that http.server calls
+
+    def log_message(self, format: str, *arguments: Any) -> None:  # noqa: A002  its own argument
+        pass
+
+
+@pytest.fixture
+def other_server() -> Iterator[int]:
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), _Elsewhere) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield server.server_address[1]
+        server.shutdown()
+        thread.join()
+
+
+def settings(folder: Path, port: int) -> None:
+    (folder / "config.toml").write_text(f'api = "http://127.0.0.1:{port}"\nfingerprint = "{FINGERPRINT}"\n')
+
+
+def ran(command: str, folder: Path, capsys: pytest.CaptureFixture[str]) -> tuple[int, str, str]:
+    words = [word.format(folder=folder) for word in ASK_THE_PLATFORM[command]]
+    status = main([*command.split(), *words])
+    printed = capsys.readouterr()
+    return status, printed.out, printed.err
+
+
+def leaves(command: Any, path: str = "") -> Iterator[str]:
+    names = getattr(command, "list_commands", None)
+    if names is None:
+        yield path
+        return
+    for name in names(None):
+        yield from leaves(command.get_command(None, name), f"{path} {name}".strip())
+
+
+def test_every_command_has_its_error_path_here() -> None:
+    found = set(leaves(typer.main.get_command(app)))
+    modules = {name for name in found if " " not in name} - set(ASK_THE_PLATFORM) - ALONE
+
+    assert found - modules == set(ASK_THE_PLATFORM) | ALONE
+    assert "pkg" in modules  # asked in the same way as file
+
+
+@pytest.mark.parametrize("command", sorted(ASK_THE_PLATFORM))
+def test_without_settings_it_says_how_to_make_them(
+    command: str, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    status, out, err = ran(command, folder, capsys)
+
+    assert (status, out) == (exit_codes.ERROR, "")
+    assert err.startswith("mig: ")
+    assert "mig config init" in err
+
+
+@pytest.mark.parametrize("command", sorted(ASK_THE_PLATFORM))
+def test_a_platform_that_is_down_is_named(
+    command: str, folder: Path, closed_port: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    settings(folder, closed_port)
+
+    status, out, err = ran(command, folder, capsys)
+
+    assert (status, out) == (exit_codes.ERROR, "")
+    assert any(line.startswith("mig: ") for line in err.splitlines())
+    assert f"127.0.0.1:{closed_port}" in err or FINGERPRINT in err  # those that sign first have no key here
+
+
+@pytest.mark.parametrize("command", sorted(ASK_THE_PLATFORM))
+def test_another_server_at_the_address_is_told(
+    command: str, folder: Path, other_server: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    settings(folder, other_server)
+
+    status, out, err = ran(command, folder, capsys)
+
+    assert (status, out) == (exit_codes.ERROR, "")
+    assert any(line.startswith("mig: ") for line in err.splitlines())
+    assert "\x1b" not in err
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("investigator", "add", "Ann", "{folder}/missing"),
+        ("investigator", "bootstrap", "Ann", "--secret-file", "{folder}/missing"),
+        ("ask", "{folder}/missing"),
+    ],
+)
+def test_a_file_that_is_not_there_is_named(
+    words: tuple[str, ...], folder: Path, closed_port: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    settings(folder, closed_port)
+
+    status = main([word.format(folder=folder) for word in words])
+
+    err = capsys.readouterr().err
+    assert status == exit_codes.ERROR
+    assert f"{folder}/missing" in err
+    assert "No such file" in err
+
+
+def test_settings_that_are_there_are_not_overwritten(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    settings(folder, 1)
+
+    assert main(["config", "init", "--api", "https://x"]) == exit_codes.ERROR
+    assert "--force" in capsys.readouterr().err
+
+
+def test_settings_cannot_be_shown_before_they_are_made(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["config", "show"]) == exit_codes.ERROR
+    assert "mig config init" in capsys.readouterr().err
+
+
+def test_a_demo_where_a_file_lies_says_so(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["demo", "--exit", "--state", str(folder / "secret")]) == exit_codes.ERROR
+    assert str(folder / "secret") in capsys.readouterr().err
+
+
+def test_a_plugin_is_not_written_over_what_is_there(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["plugin", "new", "brandnew", "--folder", str(folder)]) == exit_codes.ERROR
+    assert "exists already" in capsys.readouterr().err
+
+
+def test_a_plugin_where_nothing_can_be_written_is_told(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    place = folder / "secret" / "plugin"
+
+    assert main(["plugin", "new", "brandnew", "--folder", str(place)]) == exit_codes.ERROR
+    assert str(folder / "secret") in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("words", [("plugins",), ("plugin", "list")])
+def test_a_plugin_that_cannot_be_loaded_is_an_error_and_listed(
+    words: tuple[str, ...], folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    info = folder / "mig_plugin_broken-1.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: mig-plugin-broken\nVersion: 1\n")
+    (info / "entry_points.txt").write_text("[mig.modules]\nbroken = no_such_module_anywhere:Broken\n")
+    monkeypatch.syspath_prepend(str(folder))
+
+    assert main([*words]) == exit_codes.ERROR
+    assert "No module named 'no_such_module_anywhere'" in capsys.readouterr().out
