@@ -2,7 +2,7 @@
 
 They are named ``file.parameters`` and ``file.row``. ``x-mig-rows-at`` says where the rows lie in a result's
 ``elements``, and ``x-mig-at`` where a column's value lies in such an entry when that is not under its own name
-(:func:`mig_core.plugin.columns.rows_of`).
+(:func:`mig_core.plugin.rows.rows_of`).
 """
 
 from __future__ import annotations

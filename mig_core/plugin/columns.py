@@ -20,10 +20,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Mapping
 
     from mig_core.domain.document import JSON
 
@@ -68,30 +68,6 @@ class Column:
     """Whether each row has it: an entry of the elements without it, or with an empty one, is no row."""
 
 
-def rows_of(columns: Iterable[Column], rows_at: str, elements: JSON) -> Iterator[Row]:
-    """The rows that lie in a result's elements. Total: what does not have the declared shape gives no row.
-
-    Args:
-        columns: what a row has; a cell that is not of the column's kind counts as not known.
-        rows_at: where the rows lie. Names of members in one another, with dots between them; ``*`` is every member;
-            ``[]`` behind one, every entry of its list: ``"packages[]"``, ``"*[]"``. Empty: the elements are one row.
-        elements: of a result; they may come from a hostile endpoint.
-    """
-    from mig_core.plugin.cells import read_cell
-
-    declared = tuple(columns)
-    for entry, keys in _entries(elements, tuple(rows_at.split(".")) if rows_at else (), ()):
-        if not isinstance(entry, dict):
-            continue
-        row: Row = {}
-        for column in declared:
-            found, value = _value(entry, keys, column.at or column.name)
-            if found:
-                read_cell(column, value, row)
-        if row and all(row.get(column.name) not in (None, "") for column in declared if column.always):
-            yield row
-
-
 def row_schema(columns: Iterable[Column]) -> dict[str, JSON]:
     """JSON Schema (2020-12) of a row."""
     properties: dict[str, JSON] = {}
@@ -128,35 +104,3 @@ _SCHEMAS: Mapping[ColumnKind, Mapping[str, JSON]] = {
     ColumnKind.TIME: {"type": "string", "format": "date-time"},
     ColumnKind.LIST: {"type": "array", "items": {"type": "string"}},
 }
-
-
-def _entries(value: JSON, steps: tuple[str, ...], keys: tuple[str, ...]) -> Iterator[tuple[JSON, tuple[str, ...]]]:
-    """What lies at the steps, with the keys that each ``*`` stood for."""
-    if not steps:
-        yield value, keys
-        return
-    if not isinstance(value, dict):
-        return
-    name, rest = steps[0], steps[1:]
-    each = name.endswith("[]")
-    name = name.removesuffix("[]")
-    for key in value if name == "*" else (name,):
-        inner = value.get(key)
-        passed = (*keys, key) if name == "*" else keys
-        if not each:
-            yield from _entries(inner, rest, passed)
-        elif isinstance(inner, list):
-            for entry in inner:
-                yield from _entries(entry, rest, passed)
-
-
-def _value(entry: Mapping[str, JSON], keys: tuple[str, ...], at: str) -> tuple[bool, JSON]:
-    """Whether there is something at the place, and what."""
-    if at.startswith("@"):
-        return True, keys[int(at[1:]) - 1]
-    value: JSON = cast("JSON", entry)
-    for name in at.split("."):
-        if not isinstance(value, dict) or name not in value:
-            return False, None
-        value = value[name]
-    return True, value

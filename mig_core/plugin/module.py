@@ -122,7 +122,7 @@ class Module(ABC, Generic[P]):
     columns: ClassVar[tuple[Column, ...]] = ()
     """What a row of its answers has (:mod:`mig_core.plugin.columns`); none: its elements are not rows."""
     rows_at: ClassVar[str] = ""
-    """Where the rows lie in the elements: see :func:`mig_core.plugin.columns.rows_of`."""
+    """Where the rows lie in the elements: see :func:`mig_core.plugin.rows.rows_of`."""
 
     @abstractmethod
     def parse_parameters(self, raw: object, *, strict: bool = True) -> P:
@@ -151,7 +151,7 @@ class Module(ABC, Generic[P]):
 
     def rows(self, result: ModuleResult) -> Iterator[Row]:
         """The result as rows of the declared columns. Total: it may come from a hostile endpoint."""
-        from mig_core.plugin.columns import rows_of
+        from mig_core.plugin.rows import rows_of
 
         return rows_of(self.columns, self.rows_at, result.elements)
 

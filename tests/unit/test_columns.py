@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from mig_core.plugin.cells import make_cell, seconds_of
-from mig_core.plugin.columns import Column, ColumnKind, row_schema, rows_of
+from mig_core.plugin.columns import Column, ColumnKind, row_schema
+from mig_core.plugin.rows import rows_of
 
 if TYPE_CHECKING:
     from mig_core.plugin.columns import Row

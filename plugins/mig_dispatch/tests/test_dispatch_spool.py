@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from mig_core.errors import MigError
 from mig_dispatch import framing
+from mig_dispatch.reader import Reader
 from mig_dispatch.receipts import Receipt, ReceiptFile, Receipts
 from mig_dispatch.spool import LEAST_BYTES, Spool
 
@@ -42,7 +43,7 @@ def spool_at(tmp_path: Path) -> Iterator[Callable[..., Spool]]:
 
 
 def _read_all(spool: Spool, number: int = 1) -> list[tuple[int, bytes]]:
-    reader = spool.reader(number)
+    reader = Reader(spool, number)
     found = []
     while reader.position < spool.next:
         found += [(one.number, one.payload) for one in reader.read(100, 1 << 20)]
@@ -93,7 +94,7 @@ def test_a_batch_larger_than_the_whole_spool_passes_through_in_parts(spool_at: A
     payloads = [b"%d" % number + b"x" * (1 << 20) for number in range(20)]
     writer = threading.Thread(target=lambda: spool.append(payloads, GO))
     writer.start()
-    reader = spool.reader(1)
+    reader = Reader(spool, 1)
     read: list[bytes] = []
 
     while len(read) < 20:

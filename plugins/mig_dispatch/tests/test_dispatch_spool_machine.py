@@ -11,6 +11,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
+from mig_dispatch.reader import Reader
 from mig_dispatch.receipts import Receipts
 from mig_dispatch.spool import LEAST_BYTES, Spool
 
@@ -33,7 +34,7 @@ class SpoolMachine(RuleBasedStateMachine):
     def open(self) -> None:
         self.spool = Spool(self.folder, max_bytes=LEAST_BYTES, new_id=lambda: "id", segment_bytes=1500)
         self.receipts = Receipts(self.spool, SINKS)
-        self.readers = {name: self.spool.reader(self.receipts.of(name).next) for name in SINKS}
+        self.readers = {name: Reader(self.spool, self.receipts.of(name).next) for name in SINKS}
 
     def close(self) -> None:
         for reader in self.readers.values():
@@ -74,7 +75,7 @@ class SpoolMachine(RuleBasedStateMachine):
             self.durable_receipts = self.receipt_bytes()
         if settled != frames:
             reader.close()
-            self.readers[name] = self.spool.reader(self.receipts.of(name).next)
+            self.readers[name] = Reader(self.spool, self.receipts.of(name).next)
 
     @rule()
     def sync(self) -> None:

@@ -16,6 +16,7 @@ from mig_core.domain.times import format_time
 from mig_core.plugin.printing import excerpt
 from mig_dispatch import record
 from mig_dispatch.deadletters import DeadLetter
+from mig_dispatch.reader import Reader
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -81,7 +82,7 @@ class Delivery(threading.Thread):
         self._now = now
         self._log = log
         self._logged_at: float | None = None
-        self._reader = spool.reader(receipts.of(settings.name).next)
+        self._reader = Reader(spool, receipts.of(settings.name).next)
         self._batch: list[Alert] = []
 
     def run(self) -> None:

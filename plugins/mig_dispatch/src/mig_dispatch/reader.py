@@ -3,24 +3,36 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from mig_dispatch import files, framing
 
 if TYPE_CHECKING:
     from mig_dispatch.segments import Segment
-    from mig_dispatch.spool import Spool
 
 _CHUNK = 1 << 18
+
+
+class Readable(Protocol):
+    """What is read: :class:`mig_dispatch.spool.Spool`."""
+
+    @property
+    def next(self) -> int:
+        """The number the next record will get. All before it are durable."""
+        ...
+
+    def extent(self, number: int) -> tuple[Segment, int, int]:
+        """The segment of record ``number``, its durable size, and where the one after it begins (0: none)."""
+        ...
 
 
 class Reader:
     """Reads records in order. Not thread-safe: one for each sink."""
 
-    def __init__(self, spool: Spool, number: int) -> None:
+    def __init__(self, readable: Readable, number: int) -> None:
         self.position = number
         """The number of the record that comes next."""
-        self._spool = spool
+        self._readable = readable
         self._descriptor = -1
         self._first = 0
         self._extent = 0
@@ -38,11 +50,11 @@ class Reader:
         """
         found: list[framing.Frame] = []
         size = 0
-        limit = self._spool.next
+        limit = self._readable.next
         while self.position < limit and len(found) < most and size < most_bytes:
             frame = self._frame(self._extent)
             if frame is None:
-                segment, extent, after = self._spool.extent(self.position)
+                segment, extent, after = self._readable.extent(self.position)
                 if not self._open(segment, extent):
                     self.position = max(self.position, after or limit)
             elif frame.number >= self.position:

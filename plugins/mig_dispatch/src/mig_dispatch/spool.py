@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING
 
 from mig_core.errors import MigError
 from mig_dispatch import files, framing, segments
-from mig_dispatch.reader import Reader
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -127,10 +126,6 @@ class Spool:
                 self._segments[0].path.unlink(missing_ok=True)
                 del self._segments[0]
             self._changed.notify_all()
-
-    def reader(self, number: int) -> Reader:
-        """A reader that begins with record ``number``."""
-        return Reader(self, number)
 
     def extent(self, number: int) -> tuple[Segment, int, int]:
         """For readers: the segment of record ``number``, its durable size, and where the one after it begins (0: none).

@@ -6,10 +6,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from mig_endpoint.processes.process import Process
+from typing import Protocol
 
 DELETED = " (deleted)"
 """What the kernel writes behind the name of a file that has none any more. A file's own name may end so, too."""
@@ -33,6 +30,20 @@ class Executable:
     inode: int
 
 
+class Named(Protocol):
+    """A process that may be asked for its name: :class:`mig_endpoint.processes.process.Process`."""
+
+    @property
+    def executable(self) -> Executable:
+        """What it runs."""
+        ...
+
+    @property
+    def command(self) -> str:
+        """Its ``comm``."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Name:
     """How a process is called in answers, as :func:`os.fsdecode` gives it."""
@@ -44,15 +55,18 @@ class Name:
     deleted: bool
 
 
-def executable_of(process: Process) -> Executable:
+def executable_of(folder: int) -> Executable:
     """What a process runs.
+
+    Args:
+        folder: descriptor of the process's (or a thread's) folder in /proc.
 
     Raises:
         OSError: it cannot be found out: PermissionError, or FileNotFoundError for kernel threads and those that ended.
     """
-    link = process.link("exe")
+    link = os.readlink("exe", dir_fd=folder)
     try:
-        own = os.stat("exe", dir_fd=process.folder)
+        own = os.stat("exe", dir_fd=folder)
     except OSError:
         return Executable(link, link.removesuffix(DELETED), link.endswith(DELETED), link.startswith(_MEMFD), 0, 0)
     deleted = link.endswith(DELETED) and not _is(link, own)
@@ -60,7 +74,7 @@ def executable_of(process: Process) -> Executable:
     return Executable(link, link.removesuffix(DELETED) if deleted else link, deleted, memfd, own.st_dev, own.st_ino)
 
 
-def name_of(process: Process) -> Name:
+def name_of(process: Named) -> Name:
     """The name of a process.
 
     Raises:

@@ -134,7 +134,7 @@ class Process:
     @cached_property
     def executable(self) -> Executable:
         """What it runs."""
-        return executable_of(self)
+        return executable_of(self.folder)
 
     @cached_property
     def command(self) -> str:
