@@ -19,6 +19,8 @@ Callers catch by meaning, not by library: drivers translate what pika, psycopg, 
     │   └── RelayDenied         the relay knows us and says no
     ├── StoreError
     │   ├── StoreUnavailable    try again later
+    │   │   └── StoreBroke      the connection ended while the database was at it
+    │   ├── StatementRefused    the database will not take these values, now or later
     │   ├── NotFound            names what was looked for
     │   └── Conflict            the change does not fit the present state
     └── ApiError                what mig-api answered, as its client sees it
@@ -182,6 +184,18 @@ class StoreError(MigError):
 
 class StoreUnavailable(StoreError):
     """The database cannot be reached, or went away. The transaction did not happen; try again later."""
+
+
+class StoreBroke(StoreUnavailable):
+    """The connection ended while the database was at it, again and again. Usually the database went away."""
+
+
+class StatementRefused(StoreError):
+    """The database will not take these values, now or later. ``sqlstate`` is PostgreSQL's code, or empty."""
+
+    def __init__(self, problem: str, sqlstate: str = "", *, next_step: str = "") -> None:
+        super().__init__(problem, next_step=next_step)
+        self.sqlstate = sqlstate
 
 
 class NotFound(StoreError):

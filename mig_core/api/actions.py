@@ -191,6 +191,8 @@ class ActionResources:
             raise Conflict(f"action {row.id} is {state}; only pending ones take signatures")
         signers = [*row.signers, signer.fingerprint]
         envelope = stored.with_signature(added)
+        if len(envelope.to_bytes()) > MAX_ACTION_BYTES:
+            raise Conflict(f"action {row.id} would be larger than the {MAX_ACTION_BYTES} bytes that agents accept")
         row = await self._actions.sign(row.id, envelope.to_bytes(), signers=signers, state=self._state(action, signers))
         log.info("action %s signed by %s: %s", row.id, signer.name, row.state)
         return Reply(self._document(row))

@@ -39,7 +39,7 @@ class DashboardResources:
         """GET /dashboard"""
         sums = await self._numbers.dashboard(self._clock())
         document: dict[str, JSON] = {
-            key: dict(sums.get(key, {})) for key in ("agents", "actions", "commands", "versions")
+            key: dict(sums.get(key, {})) for key in ("alarms", "agents", "actions", "commands", "versions")
         }
         document["counters"] = dict(await self._numbers.counters())
         return Reply(document)

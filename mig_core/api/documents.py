@@ -117,6 +117,7 @@ def agent_document(row: AgentRow) -> dict[str, JSON]:
         "failures": dict(row.failures),
         "statistics": dict(row.statistics),
         "persistent": dict(row.persistent),
+        "spool": dict(row.spool),
         "started": time_or_null(row.started_at),
         "heartbeat": time_or_null(row.heartbeat_at),
         "enrolled": time_or_null(row.enrolled_at),

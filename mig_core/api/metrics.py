@@ -37,6 +37,9 @@ class Metrics:
             "commands of the last 24 hours by state",
             _by("state", dashboard.get("commands", {})),
         )
+        _family(
+            lines, "mig_alarms", "gauge", "what somebody should look into", _by("name", dashboard.get("alarms", {}))
+        )
         _family(lines, "mig_events_total", "counter", "what happened, by name", _by("name", counters))
         _family(
             lines,

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from mig_core.cli import tables
 from mig_core.cli.program import run
 from mig_core.cli.terminal import data, note
 from mig_core.errors import ConfigurationError
@@ -26,6 +27,10 @@ app = typer.Typer(
 )
 db = typer.Typer(rich_markup_mode=None, no_args_is_help=True, help="The database.")
 app.add_typer(db, name="db")
+set_aside = typer.Typer(
+    rich_markup_mode=None, no_args_is_help=True, help="Messages of agents that could not be recorded."
+)
+app.add_typer(set_aside, name="set-aside")
 
 UrlOption = Annotated[str, typer.Option("--url", help="libpq URL of the role that owns the database")]
 
@@ -55,6 +60,48 @@ def create_login(
     make(_owner(url), name, password, group=group)
     if password_file is None:
         data(password)
+
+
+@set_aside.command("list")
+def list_set_aside(url: UrlOption = "") -> None:
+    """List messages of agents that could not be recorded."""
+    from mig_core.store.set_aside import shelved
+
+    tables.table(
+        ("number", "set aside", "relay", "kind", "agent", "bytes", "kept", "reason"),
+        (
+            (one.number, f"{one.at:%Y-%m-%d %H:%M:%S}", one.relay, one.kind, one.agent, one.size, one.kept, one.reason)
+            for one in shelved(_owner(url))
+        ),
+    )
+
+
+@set_aside.command("show")
+def show_set_aside(number: int, url: UrlOption = "") -> None:
+    """Write a message to standard output, as it came."""
+    from mig_core.store.set_aside import shelved_body
+
+    sys.stdout.buffer.write(shelved_body(_owner(url), number))
+
+
+@set_aside.command("retry")
+def retry_set_aside(
+    numbers: Annotated[list[int] | None, typer.Argument(help="none: all")] = None, url: UrlOption = ""
+) -> None:
+    """Let schedulers try messages again, after what was wrong has been mended."""
+    from mig_core.store.set_aside import take_again
+
+    note(f"{take_again(_owner(url), numbers or ())} messages are tried again")
+
+
+@set_aside.command("drop")
+def drop_set_aside(
+    numbers: Annotated[list[int] | None, typer.Argument(help="none: all")] = None, url: UrlOption = ""
+) -> None:
+    """Delete messages for good; the alarm ends with the last one."""
+    from mig_core.store.set_aside import drop
+
+    note(f"{drop(_owner(url), numbers or ())} messages are deleted")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

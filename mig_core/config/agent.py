@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
 
+from mig_core.domain.agent import MAX_NAME_BYTES
+
 DEFAULT_FILE = Path("/etc/mig/agent.toml")
 
 
@@ -110,6 +112,8 @@ class AgentSettings:
     a wrong one is reported and keeps that module alone from running."""
 
     def __post_init__(self) -> None:
+        if len(self.name.encode("utf-8", "replace")) > MAX_NAME_BYTES:
+            raise ValueError(f"name must have at most {MAX_NAME_BYTES} bytes, got {self.name!r:.80}")
         if self.heartbeat_interval < timedelta(seconds=1):
             raise ValueError("heartbeat_interval must be at least 1s")
         if self.log_level not in ("DEBUG", "INFO", "WARNING", "ERROR"):

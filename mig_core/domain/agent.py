@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from mig_core.domain.document import JSON, Members
 
 MAX_HEARTBEAT_BYTES = 256 << 10
+MAX_NAME_BYTES = 1024
+"""Of an agent's name in UTF-8. Names are indexed, and PostgreSQL refuses an index entry of more than 2,704 bytes."""
 
 
 class AgentState(StrEnum):
@@ -83,6 +85,8 @@ class Heartbeat:
     """Counters of the agent: commands run, refused, spooled…"""
     persistent: Mapping[str, JSON] = field(default_factory=dict)
     """Persistent module -> its health: ``state since pid restarts last_error alerts held status``."""
+    spool: Mapping[str, JSON] = field(default_factory=dict)
+    """What waits for the relay: ``answers bytes limit oldest disk_free``, and what was given up (``lost``)."""
 
     def to_payload(self) -> bytes:
         """The bytes to be signed."""
@@ -93,6 +97,7 @@ class Heartbeat:
                 "sent": format_time(self.sent),
                 "statistics": dict(self.statistics),
                 "persistent": dict(self.persistent),
+                "spool": dict(self.spool),
             }
         )
 
@@ -123,6 +128,11 @@ class Enrolment:
         )
 
 
+def shortened_name(name: str) -> str:
+    """As much of a name as is accepted, without what cannot be written as UTF-8."""
+    return name.encode("utf-8", "replace")[:MAX_NAME_BYTES].decode("utf-8", "ignore").replace("\x00", "")
+
+
 def read_heartbeat(payload: bytes) -> Heartbeat:
     """The heartbeat in a payload whose signature has been verified.
 
@@ -139,8 +149,9 @@ def read_heartbeat(payload: bytes) -> Heartbeat:
         if isinstance(value, int) and not isinstance(value, bool)
     }
     persistent = fields.mapping("persistent", default={})
+    spool = fields.mapping("spool", default={})
     fields.close()
-    return Heartbeat(facts, sequence, sent, statistics, persistent)
+    return Heartbeat(facts, sequence, sent, statistics, persistent, spool)
 
 
 def read_enrolment(payload: bytes) -> Enrolment:
@@ -171,7 +182,7 @@ def read_enrolment(payload: bytes) -> Enrolment:
 
 def _read_facts(fields: Members, subject: str) -> AgentFacts:
     identifier = check_agent_id(fields.take("id"), subject=subject, path="facts.id")
-    name = fields.text("name", max_length=1024)
+    name = fields.text("name", max_length=MAX_NAME_BYTES, max_bytes=MAX_NAME_BYTES)
     version = fields.text("version", max_length=128)
     mode = fields.text("mode", max_length=32)
     pid = fields.integer("pid", minimum=0, maximum=(1 << 31) - 1)

@@ -181,8 +181,11 @@ class Members:
             self.refuse(key, "is missing")
         return self._rest.pop(key)
 
-    def text(self, key: str, *, max_length: int, default: str | None = None) -> str:
-        """A string of at most ``max_length`` characters, without NUL; ``default`` stands for a missing or null one."""
+    def text(self, key: str, *, max_length: int, max_bytes: int | None = None, default: str | None = None) -> str:
+        """A string of at most ``max_length`` characters, without NUL; ``default`` stands for a missing or null one.
+
+        ``max_bytes``: of its UTF-8 form, for what goes into an index, which counts bytes.
+        """
         if default is not None and self._rest.get(key) is None:
             self._rest.pop(key, None)
             return default
@@ -191,6 +194,8 @@ class Members:
             self.refuse(key, f"must be a string, got {kind_of(value)}")
         if len(value) > max_length:
             self.refuse(key, f"is {len(value)} characters long, at most {max_length} are accepted")
+        if max_bytes is not None and len(value.encode("utf-8")) > max_bytes:
+            self.refuse(key, f"is {len(value.encode('utf-8'))} bytes long, at most {max_bytes} are accepted")
         if "\x00" in value:
             self.refuse(key, "contains a NUL character")
         return value

@@ -6,6 +6,8 @@ that "found nothing" and "could not look" are never the same answer.
 
 from __future__ import annotations
 
+import base64
+import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -22,6 +24,11 @@ if TYPE_CHECKING:
     from mig_core.domain.document import JSON, Members
 
 MAX_ERRORS = 10_000
+
+_BEGINNING = re.compile(
+    rb'\{"payloadType":"' + re.escape(envelopes.RESULT.encode("ascii")) + rb'","payload":"([A-Za-z0-9+/]{68})'
+)
+_CLAIM = re.compile(rb'\{"command":"([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})"')
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +135,19 @@ class Answer:
                 "finished": format_time(self.finished),
             }
         )
+
+
+def claimed_command(raw: bytes) -> CommandId | None:
+    """The command that a result's envelope claims to answer, found without decoding it; None when it begins otherwise.
+
+    Agents write type and command first (``docs/rest-api.md``), so a large result that nobody waits for costs no more
+    than a look at its beginning. It proves nothing: whoever reads on sees whether the claim was true.
+    """
+    beginning = _BEGINNING.match(raw)
+    if beginning is None:
+        return None
+    claim = _CLAIM.match(base64.b64decode(beginning[1]))
+    return None if claim is None else CommandId(claim[1].decode("ascii"))
 
 
 def read_answer(payload: bytes) -> Answer:

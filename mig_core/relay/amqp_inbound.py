@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from mig_core.domain.messages import Kind
     from mig_core.relay.amqp_connection import Channel
 
-_BATCH_BYTES = 32 << 20
+_BATCH_BYTES = 8 << 20
 
 log = logging.getLogger(__name__)
 

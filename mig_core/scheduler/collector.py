@@ -1,8 +1,7 @@
-"""Collecting: what agents sent is verified against their pinned keys and written into the books.
+"""Collecting: what agents sent is verified (:mod:`.reading`) and written into the books.
 
-The relay's word about the sender proves nothing: a document counts only when the agent's own signature does, when it
-speaks of that agent, and when the command was sent to it. Everything else changes nothing and is counted under a name
-that says why.
+What changes nothing is counted under a name that says why. What the database will not take, or what breaks our own
+code, is set aside, so that neither the same batch comes for ever nor the others wait.
 """
 
 from __future__ import annotations
@@ -10,49 +9,34 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
-from mig_core.domain import envelope as envelopes
-from mig_core.domain.agent import read_heartbeat
-from mig_core.domain.envelope import read_envelope
-from mig_core.domain.ids import check_agent_id
+from mig_core.domain.command import CommandState
 from mig_core.domain.messages import Kind
-from mig_core.domain.result import read_answer
-from mig_core.errors import InvalidDocument, SignatureInvalid
-from mig_core.identity import verify_agent
+from mig_core.domain.result import claimed_command
+from mig_core.scheduler.isolation import isolate
 from mig_core.scheduler.loops import until_done
+from mig_core.scheduler.reading import Opened, Reading, open_message, read_message
 from mig_core.store.rows import Recording
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Awaitable, Callable, Mapping, Sequence
     from datetime import datetime
 
-    from mig_core.domain.agent import Heartbeat
-    from mig_core.domain.envelope import Envelope
     from mig_core.domain.ids import AgentId
     from mig_core.domain.messages import Inbound
-    from mig_core.domain.result import Answer
     from mig_core.relay.base import PlatformRelay
     from mig_core.store.base import Store
 
-_LARGE = 256 << 10
-"""Documents above this size are read in a thread, so that the others do not wait."""
+T = TypeVar("T")
 
-_PAYLOAD_TYPES = {Kind.RESULT: envelopes.RESULT, Kind.HEARTBEAT: envelopes.HEARTBEAT}
-_MAX_BYTES = {Kind.RESULT: envelopes.MAX_RESULT_BYTES, Kind.HEARTBEAT: envelopes.MAX_ACTION_BYTES}
+LARGE = 64 << 10
+"""Documents above this size are read in a thread, so that the others do not wait; results among them only when the
+command they claim to answer is open."""
 
 _log = logging.getLogger(__name__)
-
-
-@dataclass(slots=True)
-class _Sorted:
-    """What a batch of messages amounts to."""
-
-    answers: list[Answer] = field(default_factory=list)
-    heartbeats: list[Heartbeat] = field(default_factory=list)
-    counted: Counter[str] = field(default_factory=Counter)
 
 
 class Collector:
@@ -64,82 +48,120 @@ class Collector:
         self._now = now
 
     async def run(self) -> None:
-        """Collects; a batch is acknowledged after what it says is committed."""
+        """Collects; a batch is acknowledged after what it says is committed, or set aside."""
         async for batch in self._relay.batches():
-            what = f"collecting from relay {self._relay.name}"
-            await until_done(what, partial(self.collect, batch.messages))
+            await self.collect(batch.messages)
             await batch.acknowledge()
 
     async def collect(self, messages: Sequence[Inbound]) -> None:
         """Verifies and records some messages. May be repeated: what was recorded before is a duplicate."""
-        opened = [(message, _open(message)) for message in messages]
-        keys = await self._store.agents.public_keys(sorted({signer for _, (_, signer) in opened if signer}))
-        sorted_ = _Sorted()
-        for message, (envelope, signer) in opened:
-            if len(message.body) > _LARGE:
-                await asyncio.to_thread(_sort, message, envelope, signer, keys, sorted_)
-            else:
-                _sort(message, envelope, signer, keys, sorted_)
-        await self._record(sorted_)
+        counted: Counter[str] = Counter()
+        wanted = await self._wanted(messages, counted)
+        readings = await self._read(wanted, counted)
+        answers = [one for one in readings if one.answer is not None]
+        heartbeats = [one for one in readings if one.heartbeat is not None]
+        counted.update(one.counted for one in readings if one.counted)
+        if answers:
+            for one, error in await self._isolate("recording answers", answers, partial(self._record, counted)):
+                await self._give_up(one, error, counted)
+            await self._do("settling", lambda: self._store.actions.settle(self._now()))
+        if heartbeats:
+            for one, error in await self._isolate("recording heartbeats", heartbeats, partial(self._beat, counted)):
+                await self._give_up(one, error, counted)
+        await self._count(counted)
 
-    async def _record(self, sorted_: _Sorted) -> None:
-        now, counted = self._now(), sorted_.counted
-        if sorted_.answers:
-            for answer, recording in zip(
-                sorted_.answers, await self._store.commands.record(sorted_.answers, now), strict=True
-            ):
-                if recording is not Recording.RECORDED:
-                    counted[f"result.{recording.value}"] += 1
-                    _log.debug("answer to command %s of agent %s: %s", answer.command, answer.agent, recording.value)
-            await self._store.actions.settle(now)
-        if sorted_.heartbeats:
-            changed = await self._store.agents.beat(sorted_.heartbeats, now)
-            counted["heartbeat.replayed"] += len(sorted_.heartbeats) - len(changed)
+    async def _wanted(self, messages: Sequence[Inbound], counted: Counter[str]) -> Sequence[Inbound]:
+        """Without large results that no command waits for: reading one costs a hundred times what asking does."""
+        large = [one for one in messages if one.kind is Kind.RESULT and len(one.body) > LARGE]
+        if not large:
+            return messages
+        claims = [(claimed_command(one.body), one.agent) for one in large]
+        open_ = await self._do("looking for commands", lambda: self._store.commands.awaited(claims))
+        unwanted = {id(one): fate for one, fate in zip(large, open_, strict=True) if fate is not None}
+        for one in large:
+            if (fate := unwanted.get(id(one))) is not None:
+                counted[f"result.{fate.value}"] += 1
+                _log.info("a result of %d bytes by %s was not read: %s", len(one.body), one.agent, fate.value)
+        return [one for one in messages if id(one) not in unwanted]
+
+    async def _read(self, messages: Sequence[Inbound], counted: Counter[str]) -> list[Reading]:
+        opened = [one for message in messages if (one := await self._open(message, counted)) is not None]
+        signers = sorted({one.signer for one in opened if one.signer})
+        keys = await self._do("looking for keys", lambda: self._store.agents.public_keys(signers))
+        return [reading for one in opened if (reading := await self._understand(one, keys, counted)) is not None]
+
+    async def _open(self, message: Inbound, counted: Counter[str]) -> Opened | None:
+        try:
+            return await _thread_if_large(message, partial(open_message, message))
+        except Exception as error:
+            _log.exception("a message by %s broke the scheduler's own code", message.agent)
+            await self._give_up(Reading(message), error, counted)
+            return None
+
+    async def _understand(self, opened: Opened, keys: Mapping[AgentId, bytes], counted: Counter[str]) -> Reading | None:
+        try:
+            return await _thread_if_large(opened.message, partial(read_message, opened, keys))
+        except Exception as error:
+            _log.exception("a message by %s broke the scheduler's own code", opened.message.agent)
+            await self._give_up(Reading(opened.message), error, counted)
+            return None
+
+    async def _record(self, counted: Counter[str], readings: Sequence[Reading]) -> None:
+        answers = [one.answer for one in readings if one.answer is not None]
+        outcome = await self._store.commands.record(answers, self._now())
+        for answer, recording in zip(answers, outcome, strict=True):
+            if recording is not Recording.RECORDED:
+                counted[f"result.{recording.value}"] += 1
+                _log.debug("answer to command %s of agent %s: %s", answer.command, answer.agent, recording.value)
+
+    async def _beat(self, counted: Counter[str], readings: Sequence[Reading]) -> None:
+        heartbeats = [one.heartbeat for one in readings if one.heartbeat is not None]
+        changed = await self._store.agents.beat(heartbeats, self._now())
+        counted["heartbeat.replayed"] += len(heartbeats) - len(changed)
+
+    async def _give_up(self, reading: Reading, error: Exception, counted: Counter[str]) -> None:
+        """Sets a message aside; the command it answers gets the reason instead."""
+        message, reason = reading.message, f"{type(error).__name__}: {error}"
+        number = await self._do(
+            "setting a message aside",
+            lambda: self._store.set_aside.put(self._relay.name, message, reason, self._now()),
+        )
+        counted[f"{message.kind.value}.set_aside"] += 1
+        _log.error(
+            "a %s of %d bytes by agent %s cannot be recorded and is set aside as number %d (mig-admin set-aside): %s",
+            message.kind.value,
+            len(message.body),
+            message.agent,
+            number,
+            reason,
+        )
+        if reading.answer is None:
+            return
+        said = reading.answer
+        why = (
+            f"the agent answered ({said.state.value}), but the platform cannot record the answer;"
+            f" it is set aside as number {number}: {error}"
+        )
+        instead = replace(said, state=CommandState.FAILED, reason=why[:2000], results=())
+        for _, again in await self._isolate(
+            "the reason instead", [instead], lambda some: self._store.commands.record(some, self._now())
+        ):
+            _log.error("command %s stays open until its window ends: %s", said.command, again)
+
+    async def _count(self, counted: Mapping[str, int]) -> None:
         noteworthy = {name: count for name, count in counted.items() if count}
         if noteworthy:
             _log.info("relay %s: %s", self._relay.name, ", ".join(f"{name} {n}" for name, n in noteworthy.items()))
-            await self._store.numbers.count(noteworthy)
+            await self._do("counting", lambda: self._store.numbers.count(noteworthy))
+
+    async def _isolate(
+        self, what: str, things: Sequence[T], work: Callable[[Sequence[T]], Awaitable[object]]
+    ) -> list[tuple[T, Exception]]:
+        return await isolate(f"relay {self._relay.name}: {what}", things, work, answers=self._store.ready)
+
+    async def _do(self, what: str, work: Callable[[], Awaitable[T]]) -> T:
+        return await until_done(f"relay {self._relay.name}: {what}", work)
 
 
-def _open(message: Inbound) -> tuple[Envelope | None, AgentId | None]:
-    """The envelope, and who claims to have signed it; (None, None) when it is not an envelope."""
-    try:
-        envelope = read_envelope(
-            message.body, expected_type=_PAYLOAD_TYPES[message.kind], max_bytes=_MAX_BYTES[message.kind]
-        )
-        return envelope, check_agent_id(envelope.signatures[0].keyid, subject="envelope", path="signatures[0].keyid")
-    except InvalidDocument as error:
-        _log.debug("a %s that came from %s cannot be read: %s", message.kind.value, message.agent, error)
-        return None, None
-
-
-def _sort(
-    message: Inbound, envelope: Envelope | None, signer: AgentId | None, keys: Mapping[AgentId, bytes], into: _Sorted
-) -> None:
-    kind = message.kind.value
-    if envelope is None or signer is None:
-        into.counted[f"{kind}.malformed"] += 1
-        return
-    if signer not in keys or signer != message.agent:
-        into.counted[f"{kind}.foreign"] += 1
-        _log.debug("a %s by %s came over the relay login of %s, or the agent is not known", kind, signer, message.agent)
-        return
-    try:
-        verify_agent(envelope, keys[signer])
-        if message.kind is Kind.RESULT:
-            answer = read_answer(envelope.payload)
-            speaks_of = answer.agent
-            if speaks_of == signer:
-                into.answers.append(answer)
-        else:
-            heartbeat = read_heartbeat(envelope.payload)
-            speaks_of = heartbeat.facts.id
-            if speaks_of == signer:
-                into.heartbeats.append(heartbeat)
-    except SignatureInvalid:
-        into.counted[f"{kind}.forged"] += 1
-    except InvalidDocument as error:
-        into.counted[f"{kind}.malformed"] += 1
-        _log.debug("a %s signed by %s cannot be read: %s", kind, signer, error)
-    else:
-        into.counted[f"{kind}.foreign"] += speaks_of != signer
+async def _thread_if_large(message: Inbound, work: Callable[[], T]) -> T:
+    return await asyncio.to_thread(work) if len(message.body) > LARGE else work()

@@ -10,14 +10,15 @@ from __future__ import annotations
 import logging
 from collections import defaultdict
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from mig_core.domain import envelope as envelopes
 from mig_core.domain.command import CancelMessage, CommandMessage
 from mig_core.domain.envelope import read_envelope
 from mig_core.domain.messages import Outgoing
 from mig_core.domain.target import parse_target
-from mig_core.errors import RelayError
+from mig_core.errors import InvalidDocument, RelayError, StatementRefused
+from mig_core.scheduler.isolation import is_outage
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
     from mig_core.relay.base import PlatformRelay
     from mig_core.store.base import Store
     from mig_core.store.rows import Unsent, UnsentCancel
+
+T = TypeVar("T")
 
 _BATCH = 500
 _LEASE = timedelta(seconds=30)
@@ -47,11 +50,21 @@ class FanOut:
         """One round; returns whether there may be more."""
         due = await self._store.actions.due(now=self._now(), limit=_BATCH)
         for action in due:
-            row = await self._store.actions.get(action)
-            targeted = await self._store.actions.fan_out(action, parse_target(row.target), now=self._now())
-            if targeted is not None:
-                _log.info("action %s %r: %d agents targeted", action, row.name[:80], targeted)
+            try:
+                await self._fan_out(action)
+            except Exception as error:
+                if is_outage(error):
+                    raise
+                # It would fail at every try, and no other action would ever have its turn.
+                _log.exception("action %s cannot be fanned out and is ended", action)
+                await self._store.actions.abandon(action, f"it cannot be fanned out: {error}", now=self._now())
         return len(due) == _BATCH
+
+    async def _fan_out(self, action: ActionId) -> None:
+        row = await self._store.actions.get(action)
+        targeted = await self._store.actions.fan_out(action, parse_target(row.target), now=self._now())
+        if targeted is not None:
+            _log.info("action %s %r: %d agents targeted", action, row.name[:80], targeted)
 
 
 class Outbox:
@@ -67,47 +80,78 @@ class Outbox:
         commands, names = self._store.commands, tuple(self._relays)
         unsent = await commands.claim_unsent(names, limit=_BATCH, lease=_LEASE, now=self._now())
         if unsent:
-            handed_over = await self._hand_over(_command_letters(unsent))
-            await commands.mark_sent([unsent[index].id for index in handed_over], self._now())
+            letters, unfit = _letters(unsent, _command_letter)
+            confirmed, refused = await self._hand_over(letters)
+            await commands.mark_sent([unsent[index].id for index in confirmed], self._now())
+            for index, reason in (unfit | refused).items():
+                _log.error("command %s cannot be handed to a relay: %s", unsent[index].id, reason)
+                await commands.abandon(unsent[index].id, f"it cannot be handed to the relay: {reason}", self._now())
         cancels = await commands.claim_unsent_cancels(names, limit=_BATCH, lease=_LEASE, now=self._now())
         if cancels:
-            told = await self._hand_over(_cancel_letters(cancels))
-            await commands.mark_cancels_sent([(cancels[index].action, cancels[index].agent) for index in told])
+            letters, unfit = _letters(cancels, _cancel_letter)
+            confirmed, refused = await self._hand_over(letters)
+            for index, reason in (unfit | refused).items():
+                _log.error("the cancel of action %s cannot reach an agent: %s", cancels[index].action, reason)
+            gone = (*confirmed, *unfit, *refused)
+            await commands.mark_cancels_sent([(cancels[index].action, cancels[index].agent) for index in gone])
         return len(unsent) == _BATCH or len(cancels) == _BATCH
 
-    async def _hand_over(self, letters: Sequence[tuple[str, Outgoing]]) -> Sequence[int]:
-        """Publishes each letter on its relay; returns the indices of those that were confirmed."""
+    async def _hand_over(self, letters: Mapping[int, tuple[str, Outgoing]]) -> tuple[list[int], dict[int, str]]:
+        """Publishes each letter on its relay; returns which were confirmed, and which can never be, with the reason."""
         by_relay: dict[str, list[int]] = defaultdict(list)
-        for index, (relay, _) in enumerate(letters):
+        for index, (relay, _) in letters.items():
             by_relay[relay].append(index)
         confirmed: list[int] = []
+        refused: dict[int, str] = {}
         for relay, indices in by_relay.items():
-            try:
-                missing = frozenset(await self._relays[relay].publish([letters[index][1] for index in indices]))
-            except RelayError as error:
-                _log.warning("relay %s: %s; %d messages wait for the next round", relay, error, len(indices))
-                continue
-            if missing:
-                _log.warning("relay %s did not confirm %d of %d messages", relay, len(missing), len(indices))
-            confirmed += [index for place, index in enumerate(indices) if place not in missing]
-        return confirmed
+            waiting = [indices]
+            while waiting:
+                some = waiting.pop()
+                try:
+                    confirmed += await self._publish(relay, {index: letters[index][1] for index in some})
+                except StatementRefused as error:
+                    middle = len(some) // 2
+                    if middle:
+                        waiting += [some[middle:], some[:middle]]
+                    else:
+                        refused[some[0]] = str(error)
+        return confirmed, refused
+
+    async def _publish(self, relay: str, letters: Mapping[int, Outgoing]) -> list[int]:
+        indices = list(letters)
+        try:
+            missing = frozenset(await self._relays[relay].publish(list(letters.values())))
+        except RelayError as error:
+            _log.warning("relay %s: %s; %d messages wait for the next round", relay, error, len(indices))
+            return []
+        if missing:
+            _log.warning("relay %s did not confirm %d of %d messages", relay, len(missing), len(indices))
+        return [index for place, index in enumerate(indices) if place not in missing]
 
 
-def _command_letters(rows: Sequence[Unsent]) -> list[tuple[str, Outgoing]]:
-    letters = []
+def _letters(
+    rows: Sequence[T], letter: Callable[[T, dict[ActionId, Envelope]], tuple[str, Outgoing]]
+) -> tuple[dict[int, tuple[str, Outgoing]], dict[int, str]]:
+    """By index the letters, and for what none can be written the reason."""
+    letters: dict[int, tuple[str, Outgoing]] = {}
+    unfit: dict[int, str] = {}
     read: dict[ActionId, Envelope] = {}
-    for row in rows:
-        if row.action not in read:
-            read[row.action] = read_envelope(row.envelope, expected_type=envelopes.ACTION)
-        body = CommandMessage(row.id, row.agent, read[row.action]).to_bytes()
-        letters.append((row.relay, Outgoing(row.agent, body, row.expire_after)))
-    return letters
+    for index, row in enumerate(rows):
+        try:
+            letters[index] = letter(row, read)
+        except InvalidDocument as error:
+            unfit[index] = str(error)
+    return letters, unfit
 
 
-def _cancel_letters(rows: Sequence[UnsentCancel]) -> list[tuple[str, Outgoing]]:
-    letters = []
-    for row in rows:
-        cancel = read_envelope(row.envelope, expected_type=envelopes.CANCEL)
-        body = CancelMessage(row.agent, cancel).to_bytes()
-        letters.append((row.relay, Outgoing(row.agent, body, row.expire_after)))
-    return letters
+def _command_letter(row: Unsent, read: dict[ActionId, Envelope]) -> tuple[str, Outgoing]:
+    if row.action not in read:
+        read[row.action] = read_envelope(row.envelope, expected_type=envelopes.ACTION)
+    body = CommandMessage(row.id, row.agent, read[row.action]).to_bytes()
+    return row.relay, Outgoing(row.agent, body, row.expire_after)
+
+
+def _cancel_letter(row: UnsentCancel, read: dict[ActionId, Envelope]) -> tuple[str, Outgoing]:
+    if row.action not in read:
+        read[row.action] = read_envelope(row.envelope, expected_type=envelopes.CANCEL)
+    return row.relay, Outgoing(row.agent, CancelMessage(row.agent, read[row.action]).to_bytes(), row.expire_after)

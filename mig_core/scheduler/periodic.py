@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import logging
+from datetime import timedelta
 from typing import TYPE_CHECKING
+
+from mig_core.scheduler.isolation import is_outage
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -11,6 +14,9 @@ if TYPE_CHECKING:
 
     from mig_core.config.server import SchedulerSettings
     from mig_core.store.base import Store
+
+KEEP_PENDING = timedelta(days=1)
+"""How long after its last request an agent that waits for approval is kept. It asks every minute."""
 
 _log = logging.getLogger(__name__)
 
@@ -24,19 +30,40 @@ class Periodic:
         self._now = now
 
     async def run(self) -> None:
-        """One round."""
-        now, settings = self._now(), self._settings
+        """One round. A part that cannot be done does not keep the others from being done."""
+        for part in (self._age, self._expire, self._settle, self._forget):
+            try:
+                await part()
+            except Exception as error:
+                if is_outage(error):
+                    raise
+                _log.exception("a part of the periodic work failed")
+
+    async def _age(self) -> None:
+        settings = self._settings
         aged = await self._store.agents.age(
-            now=now, idle_after=settings.idle_after, offline_after=settings.offline_after
+            now=self._now(), idle_after=settings.idle_after, offline_after=settings.offline_after
         )
         for state, count in aged.items():
             if count:
                 _log.info("%d agents are now %s", count, state.value)
-        expired = await self._store.actions.expire(now=now, grace=settings.expiry_grace)
+
+    async def _expire(self) -> None:
+        expired = await self._store.actions.expire(now=self._now(), grace=self._settings.expiry_grace)
         if expired:
             _log.info("%d actions and commands expired", expired)
-        for action in await self._store.actions.settle(now):
+
+    async def _settle(self) -> None:
+        for action in await self._store.actions.settle(self._now()):
             _log.info("action %s has ended", action)
-        forgotten = await self._store.actions.forget(before=now - settings.keep_actions)
-        if forgotten:
-            _log.info("%d old actions were forgotten", forgotten)
+
+    async def _forget(self) -> None:
+        store, now = self._store, self._now()
+        forgotten = {
+            "old actions": await store.actions.forget(before=now - self._settings.keep_actions),
+            "messages that were set aside": await store.set_aside.forget(before=now - self._settings.keep_actions),
+            "enrolments that nobody approved": await store.agents.forget_pending(before=now - KEEP_PENDING),
+        }
+        for what, count in forgotten.items():
+            if count:
+                _log.info("%d %s were forgotten", count, what)

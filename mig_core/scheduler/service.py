@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from mig_core.scheduler.collector import Collector
 from mig_core.scheduler.fanout import FanOut, Outbox
+from mig_core.scheduler.isolation import isolate
 from mig_core.scheduler.loops import regularly, until_done, whenever_woken
 from mig_core.scheduler.periodic import Periodic
 
@@ -86,8 +87,13 @@ class Scheduler:
 
     async def _admit(self, relay: PlatformRelay) -> bool:
         agents = await self._store.agents.not_admitted(relay.name, limit=_ADMIT_BATCH)
-        if agents:
-            await relay.admit(agents)
-            await self._store.agents.mark_admitted(agents)
-            _log.info("relay %s: %d agents admitted", relay.name, len(agents))
-        return len(agents) == _ADMIT_BATCH
+        refused = await isolate(
+            f"admitting agents to relay {relay.name}", agents, relay.admit, answers=self._store.ready
+        )
+        for agent, error in refused:
+            _log.error("relay %s: no place can be made for agent %s: %s", relay.name, agent, error)
+        admitted = [one for one in agents if one not in {agent for agent, _ in refused}]
+        if admitted:
+            await self._store.agents.mark_admitted(admitted)
+            _log.info("relay %s: %d agents admitted", relay.name, len(admitted))
+        return len(agents) == _ADMIT_BATCH and bool(admitted)

@@ -11,7 +11,7 @@ from mig_core.errors import Conflict, InvalidDocument
 from mig_core.store.action_rows import COLUMNS, action_row, action_rows, locked_action, one_action
 from mig_core.store.books import close_commands, settle_actions
 from mig_core.store.database import page_limit
-from mig_core.store.encoding import clean_text, read_cursor, write_cursor
+from mig_core.store.encoding import as_uuid, clean_text, read_cursor, write_cursor
 from mig_core.store.fanout import fan_out
 from mig_core.store.notify import notify
 
@@ -42,6 +42,11 @@ _EXPIRE_ACTIONS = """
            final_partial = 0, reason = CASE WHEN state = 'pending' THEN 'the window ended before enough had signed'
                                        ELSE 'the window ended before a scheduler was there' END
      WHERE state IN ('pending', 'scheduled') AND expire_after < %(now)s RETURNING id
+"""
+_ABANDON = """
+    UPDATE actions SET state = 'completed', reason = %s, finished_at = %s, final_counts = '{}', final_found = 0,
+           final_partial = 0
+     WHERE id = %s AND state = 'scheduled'
 """
 _OVERDUE = """
     SELECT c.id FROM actions a JOIN commands c ON c.action_id = a.id
@@ -186,6 +191,15 @@ class PostgresActions:
     async def fan_out(self, action: ActionId, target: Target, *, now: datetime) -> int | None:
         """See the protocol."""
         return await self._database.transaction(lambda cursor: fan_out(self._database, cursor, action, target, now))
+
+    async def abandon(self, action: ActionId, reason: str, *, now: datetime) -> None:
+        """See the protocol."""
+
+        async def work(cursor: Cursor) -> None:
+            await cursor.execute(_ABANDON, (clean_text(reason)[:2000], now, as_uuid(action)))
+            await notify(cursor, "action", [action])
+
+        await self._database.transaction(work)
 
     async def settle(self, now: datetime) -> Sequence[ActionId]:
         """See the protocol."""

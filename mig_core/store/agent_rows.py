@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 COLUMNS = (
     "id, name, public_key, status, relay, version, mode, pid, environment, tags, modules, failures, statistics,"
-    " persistent, started_at, heartbeat_at, enrolled_at"
+    " persistent, spool, started_at, heartbeat_at, enrolled_at"
 )
 APPROVED = "('online', 'idle', 'offline')"
 """SQL's list of the states in which an agent may receive and answer; actions reach these."""
@@ -70,6 +70,7 @@ def agent_row(row: Row) -> AgentRow:
         failures=row["failures"],
         statistics=row["statistics"],
         persistent=row["persistent"],
+        spool=row["spool"],
         started_at=row["started_at"],
         heartbeat_at=row["heartbeat_at"],
         enrolled_at=row["enrolled_at"],

@@ -47,7 +47,8 @@ _REFRESH = f"""
 """  # noqa: S608 - constants
 _BEAT = f"""
     UPDATE agents SET {SET_FACTS}, status = 'online', statistics = %(statistics)s::jsonb,
-           persistent = %(persistent)s::jsonb, heartbeat_at = %(now)s, heartbeat_sequence = %(sequence)s
+           persistent = %(persistent)s::jsonb, spool = %(spool)s::jsonb, heartbeat_at = %(now)s,
+           heartbeat_sequence = %(sequence)s
      WHERE id = %(id)s AND status IN {APPROVED} AND heartbeat_sequence < %(sequence)s
     RETURNING id
 """  # noqa: S608 - constants
@@ -218,6 +219,7 @@ class PostgresAgents:
             | {
                 "statistics": jsonb(one.statistics),
                 "persistent": jsonb(one.persistent),
+                "spool": jsonb(one.spool),
                 "sequence": one.sequence,
                 "now": now,
             }
@@ -245,6 +247,16 @@ class PostgresAgents:
             for row in await cursor.fetchall():
                 counts[AgentState(row["status"])] += 1
             return counts
+
+        return await self._database.transaction(work)
+
+    async def forget_pending(self, *, before: datetime) -> int:
+        """See the protocol."""
+
+        async def work(cursor: Cursor) -> int:
+            await cursor.execute("SELECT mig_forget_pending(%s) AS number", (before,))
+            row = await cursor.fetchone()
+            return 0 if row is None else int(row["number"])
 
         return await self._database.transaction(work)
 

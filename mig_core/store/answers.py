@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from mig_core.domain.ids import CommandId
     from mig_core.domain.result import Answer
-    from mig_core.store.database import Cursor, Database
+    from mig_core.store.database import Cursor, Database, Row
 
 # One statement an answer, sent together (psycopg's executemany is a pipeline): each finds its row by the primary key.
 # One statement for all of them, joined to arrays, was ten times slower: its plan cannot know how few rows it touches.
@@ -29,7 +29,10 @@ _RECORD = """
     RETURNING id, action_id
 """
 _CLOSED = "UPDATE actions SET closed = %s WHERE id = %s::uuid"
-_FATE = "SELECT id, action_id, agent_id, results IS NULL AS unanswered FROM commands WHERE id = ANY(%s)"
+_FATE = """
+    SELECT id, action_id, agent_id, results IS NULL AS unanswered, state IN ('queued', 'sent') AS open
+      FROM commands WHERE id = ANY(%s)
+"""
 
 
 async def record_answers(database: Database, answers: Sequence[Answer], now: datetime) -> Sequence[Recording]:
@@ -53,6 +56,27 @@ async def record_answers(database: Database, answers: Sequence[Answer], now: dat
         else:
             outcome.append(fates.get(one.command, Recording.FOREIGN))
     return outcome
+
+
+async def awaited(database: Database, claims: Sequence[tuple[CommandId | None, str]]) -> Sequence[Recording | None]:
+    """See :meth:`mig_core.store.base.Commands.awaited`."""
+    wanted = as_uuids(command for command, _ in claims if command is not None)
+
+    async def work(cursor: Cursor) -> dict[str, Row]:
+        await cursor.execute(_FATE, (wanted,))
+        return {str(row["id"]): row for row in await cursor.fetchall()}
+
+    rows = await database.transaction(work)
+    fates: list[Recording | None] = []
+    for command, agent in claims:
+        row = rows.get(command or "")
+        if row is None or row["agent_id"] != agent:
+            fates.append(Recording.FOREIGN)
+        elif row["open"]:
+            fates.append(None)
+        else:
+            fates.append(Recording.LATE if row["unanswered"] else Recording.DUPLICATE)
+    return fates
 
 
 async def _record(cursor: Cursor, values: Sequence[dict[str, object]]) -> set[str]:

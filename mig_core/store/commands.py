@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 from mig_core.domain.command import CommandState
 from mig_core.domain.ids import ActionId, AgentId, CommandId
 from mig_core.errors import InvalidDocument, NotFound
-from mig_core.store.answers import record_answers
+from mig_core.store.answers import awaited, record_answers
+from mig_core.store.books import close_commands
 from mig_core.store.database import page_limit
 from mig_core.store.encoding import as_uuid, as_uuids, clean_text, read_cursor, write_cursor
 from mig_core.store.notify import notify
@@ -118,6 +119,13 @@ class PostgresCommands:
 
         await self._database.transaction(work)
 
+    async def abandon(self, command: CommandId, reason: str, now: datetime) -> None:
+        """See the protocol."""
+        why = clean_text(reason)[:2000]
+        await self._database.transaction(
+            lambda cursor: close_commands(cursor, as_uuids([command]), "expired", why, now)
+        )
+
     async def claim_unsent_cancels(
         self, relays: Sequence[str], *, limit: int, lease: timedelta, now: datetime
     ) -> Sequence[UnsentCancel]:
@@ -155,6 +163,10 @@ class PostgresCommands:
     async def record(self, answers: Sequence[Answer], now: datetime) -> Sequence[Recording]:
         """See the protocol."""
         return await record_answers(self._database, answers, now)
+
+    async def awaited(self, claims: Sequence[tuple[CommandId | None, str]]) -> Sequence[Recording | None]:
+        """See the protocol."""
+        return await awaited(self._database, claims)
 
     async def get(self, action: ActionId, agent: AgentId) -> CommandRow:
         """See the protocol."""

@@ -16,7 +16,8 @@ from psycopg import errors
 from psycopg.rows import DictRow, dict_row
 from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
-from mig_core.errors import Conflict, StoreError, StoreUnavailable, TargetError
+from mig_core.errors import Conflict, StatementRefused, StoreBroke, StoreError, StoreUnavailable, TargetError
+from mig_core.store.sqlstates import Trouble, trouble_of
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
@@ -28,7 +29,9 @@ Cursor = psycopg.AsyncCursor[DictRow]
 T = TypeVar("T")
 
 TRIES = 5
-"""How often a transaction is begun anew after a deadlock, or after a connection that turned out dead."""
+"""How often a transaction is tried that others block."""
+CONNECTIONS = 3
+"""How many connections a transaction is tried on when they break. What is at fault may be the transaction itself."""
 
 KEEPALIVES: dict[str, Any] = {"keepalives_idle": 30, "keepalives_interval": 10, "keepalives_count": 3}
 """libpq settings that end a connection whose other side vanished."""
@@ -95,11 +98,14 @@ class Database:
         the commit. It must therefore have no effect but on the database.
 
         Raises:
-            StoreUnavailable: no connection, or it broke.
+            StoreBroke: its connection ended, and so did the next ones.
+            StoreUnavailable: no connection, or the database cannot do it now.
             Conflict: a unique key is taken.
-            StoreError: any other refusal of the database.
+            StatementRefused: the database will not take these values.
+            StoreError: schema, rights and program do not fit together.
         """
-        for left in reversed(range(TRIES)):
+        blocked = broke = 0
+        while True:
             committing = False
             try:
                 async with self._connection() as connection:
@@ -108,20 +114,20 @@ class Database:
                     committing = True
                     await connection.commit()
                     return result
-            except (errors.DeadlockDetected, errors.SerializationFailure) as error:
-                if not left:
-                    raise StoreUnavailable("the database is too busy: transactions block one another") from error
-                log.debug("a transaction is begun anew: %s", error)
-            except (psycopg.OperationalError, psycopg.InterfaceError) as error:
-                if not left or committing or isinstance(error, PoolTimeout | errors.QueryCanceled):
-                    raise StoreUnavailable(f"database: {first_line(error)}", next_step="try again later") from error
-                log.info("a connection to the database broke and is replaced: %s", error)
-                await self._pool.check()  # it was hardly the only one
             except errors.UniqueViolation as error:
                 raise Conflict(f"exists already ({error.diag.constraint_name})") from error
             except psycopg.Error as error:
-                raise StoreError(f"database: {first_line(error)}") from error
-        raise AssertionError("the last try returns or raises")
+                trouble = trouble_of(error)
+                blocked += trouble is Trouble.BLOCKED
+                broke += trouble is Trouble.BROKE
+                again = blocked < TRIES and broke < CONNECTIONS and trouble in (Trouble.BLOCKED, Trouble.BROKE)
+                if committing or not again:
+                    raise _translated(error, trouble) from error
+                if trouble is Trouble.BROKE:
+                    log.info("a connection to the database broke and is replaced: %s", error)
+                    await self._pool.check()  # it was hardly the only one
+                else:
+                    log.debug("a transaction is begun anew: %s", error)
 
     @asynccontextmanager
     async def as_reader(self, cursor: Cursor) -> AsyncIterator[None]:
@@ -137,7 +143,11 @@ class Database:
         except errors.QueryCanceled as error:
             problem = f"takes longer than {self._limits.target:g} s"
             raise TargetError("", 0, problem, next_step="make it simpler") from error
-        except (errors.DataError, UnicodeError) as error:
+        except UnicodeError as error:
+            raise TargetError("", 0, f"cannot be evaluated: {first_line(error)}") from error
+        except psycopg.Error as error:
+            if trouble_of(error) is not Trouble.REFUSED:
+                raise
             raise TargetError("", 0, f"cannot be evaluated: {first_line(error)}") from error
         await cursor.execute("SET LOCAL statement_timeout TO DEFAULT")
         await cursor.execute("SET LOCAL ROLE NONE")
@@ -148,7 +158,9 @@ class Database:
         connection = await self._pool.getconn()
         try:
             yield connection
-        except BaseException:
+        except BaseException as reason:
+            if isinstance(reason, psycopg.Error) and trouble_of(reason) is Trouble.BROKE:
+                await connection.close()  # also one that only says that its server does not write any more
             if not connection.closed:
                 try:
                     await connection.rollback()
@@ -163,6 +175,22 @@ async def _configure(connection: psycopg.AsyncConnection[DictRow]) -> None:
     """Times come back in UTC, whatever the server is set to."""
     await connection.execute("SET TIME ZONE 'UTC'")
     await connection.commit()
+
+
+def _translated(error: psycopg.Error, trouble: Trouble) -> StoreError:
+    """Our own error for one of the driver's."""
+    problem = f"database: {first_line(error)}"
+    match trouble:
+        case Trouble.BLOCKED:
+            return StoreUnavailable("the database is too busy: transactions block one another")
+        case Trouble.BROKE:
+            return StoreBroke(problem, next_step="try again later")
+        case Trouble.SHORT:
+            return StoreUnavailable(problem, next_step="try again later")
+        case Trouble.REFUSED:
+            return StatementRefused(problem, error.sqlstate or "")
+        case Trouble.UNFIT:
+            return StoreError(problem)
 
 
 def first_line(error: Exception) -> str:

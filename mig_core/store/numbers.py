@@ -24,6 +24,21 @@ _SUMS = {
     "commands": "SELECT state AS key, count(*) AS value FROM commands WHERE id >= %(since)s::uuid GROUP BY state",
     "versions": "SELECT version AS key, count(*) AS value FROM agents WHERE status = %(online)s GROUP BY version",
 }
+RELAY_STATE_LIFETIME = timedelta(minutes=2)
+"""What a scheduler said of a relay so long ago says nothing about now."""
+
+# Each line is something that somebody should look into.
+_ALARMS = """
+    SELECT 'messages_set_aside' AS key, count(*) AS value FROM set_aside
+    UNION ALL
+    SELECT 'agents_with_a_full_spool', count(*) FROM agents
+     WHERE status IN ('online', 'idle') AND spool->'full' = 'true'
+    UNION ALL
+    SELECT 'agents_that_lost_answers', count(*) FROM agents
+     WHERE status IN ('online', 'idle') AND jsonb_typeof(spool->'lost') = 'array' AND spool->'lost' <> '[]'
+    UNION ALL
+    SELECT 'relay_' || relay || '_in_trouble', 1 FROM relay_states WHERE problem <> '' AND said_at > %(lately)s
+"""
 
 
 class PostgresNumbers:
@@ -65,6 +80,8 @@ class PostgresNumbers:
             for name, statement in _SUMS.items():
                 await cursor.execute(statement, parameters)
                 sums[name] = {row["key"]: row["value"] for row in await cursor.fetchall()}
+            await cursor.execute(_ALARMS, {"lately": now - RELAY_STATE_LIFETIME})
+            sums["alarms"] = {row["key"]: row["value"] for row in await cursor.fetchall() if row["value"]}
             return sums
 
         return await self._database.transaction(work)

@@ -14,6 +14,7 @@ from mig_core.store.investigators import PostgresInvestigators
 from mig_core.store.migrate import check_version
 from mig_core.store.numbers import PostgresNumbers
 from mig_core.store.relay_queue import PostgresRelayQueue
+from mig_core.store.set_aside import PostgresSetAside
 from mig_core.store.wakeups import PostgresWakeups
 
 if TYPE_CHECKING:
@@ -42,6 +43,7 @@ class PostgresStore:
     actions: base.Actions
     commands: base.Commands
     numbers: base.Numbers
+    set_aside: base.SetAside
     relay_queue: RelayQueue
     wakeups: base.Wakeups
 
@@ -54,6 +56,7 @@ class PostgresStore:
         self.actions = PostgresActions(self._database)
         self.commands = PostgresCommands(self._database)
         self.numbers = PostgresNumbers(self._database)
+        self.set_aside = PostgresSetAside(self._database)
         self.relay_queue = PostgresRelayQueue(self._database)
         self.wakeups = self._wakeups
 

@@ -19,7 +19,10 @@ if TYPE_CHECKING:
     from mig_core.domain.messages import Outgoing
     from mig_core.store.database import Cursor, Database
 
-TAKE_BYTES = 64 << 20
+GROUP_BYTES = 4 << 20
+"""Messages that arrive at the same moment share a transaction up to this size. Larger ones cost more than they save:
+libpq moves all that is still unsent whenever a part of it has left."""
+TAKE_BYTES = 8 << 20
 """A batch of inbound messages ends before it is larger than this; one message is always given."""
 
 _PUT = "COPY relay_messages (agent_id, body, expires) FROM STDIN (FORMAT BINARY)"
@@ -64,7 +67,9 @@ class PostgresRelayQueue:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._inbound = Coalescing(self._store_inbound, limit=200)
+        self._inbound = Coalescing(
+            self._store_inbound, limit=200, weigh=lambda message: len(message[2]), most=GROUP_BYTES
+        )
         self._claims = Coalescing(self._claim, limit=200)
         self._acknowledgements = Coalescing(self._acknowledge, limit=500)
 

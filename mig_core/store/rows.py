@@ -61,6 +61,8 @@ class AgentRow:
     statistics: Mapping[str, int] = field(default_factory=dict)
     persistent: Mapping[str, JSON] = field(default_factory=dict)
     """Persistent module -> its health."""
+    spool: Mapping[str, JSON] = field(default_factory=dict)
+    """What waits on the endpoint for the relay, as its last heartbeat said."""
     started_at: datetime | None = None
     heartbeat_at: datetime | None = None
     enrolled_at: datetime | None = None

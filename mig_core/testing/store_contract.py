@@ -15,6 +15,7 @@ from mig_core.testing.store_contracts.investigators import InvestigatorsContract
 from mig_core.testing.store_contracts.numbers import NumbersContract
 from mig_core.testing.store_contracts.outbox import OutboxContract
 from mig_core.testing.store_contracts.relay_queue import RelayQueueContract
+from mig_core.testing.store_contracts.set_aside import SetAsideContract
 from mig_core.testing.store_contracts.wakeups import WakeupsContract
 
 
@@ -25,6 +26,7 @@ class StoreContract(
     OutboxContract,
     CommandsContract,
     RelayQueueContract,
+    SetAsideContract,
     WakeupsContract,
     NumbersContract,
 ):

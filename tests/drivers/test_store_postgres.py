@@ -16,11 +16,20 @@ if TYPE_CHECKING:
     from mig_core.store.base import Store
 
 BY_SCHEDULER = {
-    "agents": {"public_keys", "beat", "age", "not_admitted", "mark_admitted"},
-    "actions": {"due", "fan_out", "settle", "expire", "forget"},
-    "commands": {"claim_unsent", "mark_sent", "claim_unsent_cancels", "mark_cancels_sent", "record"},
+    "agents": {"public_keys", "beat", "age", "not_admitted", "mark_admitted", "forget_pending"},
+    "actions": {"due", "fan_out", "settle", "expire", "forget", "abandon"},
+    "commands": {
+        "claim_unsent",
+        "mark_sent",
+        "claim_unsent_cancels",
+        "mark_cancels_sent",
+        "record",
+        "abandon",
+        "awaited",
+    },
     "relay_queue": {"put_commands", "take_inbound", "remove_inbound", "dismiss"},
     "numbers": {"count"},
+    "set_aside": {"put", "forget"},
 }
 """What the scheduler does; the API does the rest."""
 
@@ -41,7 +50,16 @@ class SplitStore:
     """Both programs' stores, as one."""
 
     def __init__(self, api: PostgresStore, scheduler: PostgresStore) -> None:
-        for noun in ("investigators", "agents", "actions", "commands", "relay_queue", "numbers", "wakeups"):
+        for noun in (
+            "investigators",
+            "agents",
+            "actions",
+            "commands",
+            "relay_queue",
+            "numbers",
+            "set_aside",
+            "wakeups",
+        ):
             setattr(self, noun, SplitNoun(noun, api, scheduler))
 
 

@@ -7,6 +7,7 @@ import threading
 from dataclasses import replace
 from typing import TYPE_CHECKING, Protocol
 
+from mig_core.domain.agent import shortened_name
 from mig_core.errors import MigError
 
 if TYPE_CHECKING:
@@ -62,7 +63,7 @@ class FactsHolder:
             gathered = self._gatherer.gather(self._name)
             environment = gathered["environment"]
             if isinstance(environment, dict):
-                name, version = str(gathered["name"])[:1024], str(gathered["version"])[:128]
+                name, version = shortened_name(str(gathered["name"])), str(gathered["version"])[:128]
                 facts = replace(facts, name=name, version=version, environment=environment)
         except (MigError, KeyError) as error:
             log.warning("the environment facts stay as they were: %s", error)

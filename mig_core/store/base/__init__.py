@@ -14,12 +14,13 @@ from mig_core.store.base.agents import Agents
 from mig_core.store.base.commands import Commands
 from mig_core.store.base.investigators import Investigators
 from mig_core.store.base.numbers import Numbers
+from mig_core.store.base.set_aside import SetAside
 from mig_core.store.base.wakeups import Wakeups, Watch
 
 if TYPE_CHECKING:
     from mig_core.relay.base import RelayQueue
 
-__all__ = ["Actions", "Agents", "Commands", "Investigators", "Numbers", "Store", "Wakeups", "Watch"]
+__all__ = ["Actions", "Agents", "Commands", "Investigators", "Numbers", "SetAside", "Store", "Wakeups", "Watch"]
 
 
 class Store(Protocol):
@@ -30,6 +31,7 @@ class Store(Protocol):
     actions: Actions
     commands: Commands
     numbers: Numbers
+    set_aside: SetAside
     relay_queue: RelayQueue
     wakeups: Wakeups
 

@@ -85,6 +85,10 @@ class Actions(Protocol):
         """
         ...
 
+    async def abandon(self, action: ActionId, reason: str, *, now: datetime) -> None:
+        """Ends a SCHEDULED action without commands: COMPLETED, with the reason."""
+        ...
+
     async def settle(self, now: datetime) -> Sequence[ActionId]:
         """Ends actions whose every command is final; returns them."""
         ...

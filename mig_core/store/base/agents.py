@@ -90,6 +90,10 @@ class Agents(Protocol):
         """Moves silent agents to IDLE and OFFLINE; returns how many went to each."""
         ...
 
+    async def forget_pending(self, *, before: datetime) -> int:
+        """Forgets agents that wait for approval and last asked before; returns how many."""
+        ...
+
     async def not_admitted(self, relay: str, *, limit: int) -> Sequence[AgentId]:
         """Approved agents of a relay whose place to receive is not made yet."""
         ...

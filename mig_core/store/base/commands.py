@@ -27,6 +27,10 @@ class Commands(Protocol):
         """The relay has them. A command that was answered in the meantime stays as it is."""
         ...
 
+    async def abandon(self, command: CommandId, reason: str, now: datetime) -> None:
+        """Ends a command that can never be sent: EXPIRED, with the reason. One that is final stays as it is."""
+        ...
+
     async def claim_unsent_cancels(
         self, relays: Sequence[str], *, limit: int, lease: timedelta, now: datetime
     ) -> Sequence[UnsentCancel]:
@@ -41,6 +45,13 @@ class Commands(Protocol):
         """Closes the books for verified answers, in one transaction; says for each what became of it.
 
         NUL characters, which jsonb cannot hold, are stored as U+FFFD.
+        """
+        ...
+
+    async def awaited(self, claims: Sequence[tuple[CommandId | None, str]]) -> Sequence[Recording | None]:
+        """For each pair of a command and an agent: None while the command waits for that agent's answer.
+
+        Else what would become of an answer: FOREIGN (also for no command at all), DUPLICATE or LATE.
         """
         ...
 

@@ -23,6 +23,6 @@ class Numbers(Protocol):
     async def dashboard(self, now: datetime) -> Mapping[str, Mapping[str, int]]:
         """Sums by name: ``agents`` and ``actions`` by state, ``commands`` of the last 24 hours by state, ``versions``.
 
-        The last are those of agents online.
+        The last are those of agents online. ``alarms`` has what somebody should look into, and is empty otherwise.
         """
         ...

@@ -264,3 +264,23 @@ class ActionsContract:
             assert [one.name for one in rest] == ["still open"]
 
         store_runner.run(scenario())
+
+    def test_an_action_that_cannot_be_fanned_out_ends_with_the_reason(
+        self, store: Store, store_runner: asyncio.Runner
+    ) -> None:
+        """So that it is not due for ever; one that is under way stays as it is."""
+
+        async def scenario() -> None:
+            (command,) = await fanned_out(store, "web1", asked=action("under way"))
+            asked = action("never")
+            await scheduled(store, asked)
+
+            for one in (asked.id, command.action):
+                await store.actions.abandon(one, "no target", now=NOW)
+
+            ended, under_way = await store.actions.get(asked.id), await store.actions.get(command.action)
+            assert (ended.state, ended.reason) == (ActionState.COMPLETED, "no target")
+            assert under_way.state is ActionState.INFLIGHT
+            assert await store.actions.due(now=NOW) == []
+
+        store_runner.run(scenario())

@@ -216,3 +216,25 @@ class AgentsContract:
             assert len(await store.agents.not_admitted("amqp", limit=1)) == 1
 
         store_runner.run(scenario())
+
+    def test_who_waits_for_approval_is_forgotten_when_it_asks_no_more(
+        self, store: Store, store_runner: asyncio.Runner
+    ) -> None:
+        """Nobody else is."""
+
+        async def scenario() -> None:
+            (approved,) = await enrolled(store, "web1")
+            for name, seconds in (("stale", 0), ("asking", 100)):
+                await store.agents.enrol(
+                    enrolment(name, sent=later(seconds)), approved=False, token_digest=b"", now=later(seconds)
+                )
+
+            forgotten = await store.agents.forget_pending(before=later(50))
+
+            rows, _ = await store.agents.list(now=NOW)
+            assert forgotten == 1
+            assert [row.name for row in rows] == ["asking", "web1"]
+            assert await store.agents.forget_pending(before=later(50)) == 0
+            assert (await store.agents.get(approved)).id == approved
+
+        store_runner.run(scenario())

@@ -6,6 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from mig_core.domain.command import ActionState, CommandState
+from mig_core.domain.ids import CommandId
 from mig_core.store.rows import Recording
 from mig_core.testing.store_samples import ENVELOPE, LEASE, NOW, SIGNER, action, answer, enrolled, fanned_out, later
 
@@ -135,5 +136,53 @@ class OutboxContract:
             assert (await store.commands.get(command.action, command.agent)).state is CommandState.CANCELLED
             assert len(await store.commands.claim_unsent_cancels(RELAYS, limit=10, lease=LEASE, now=NOW)) == 1
             assert await store.commands.record([answer(command)], NOW) == [Recording.LATE]
+
+        store_runner.run(scenario())
+
+    def test_a_command_that_can_never_be_sent_ends_with_the_reason(
+        self, store: Store, store_runner: asyncio.Runner
+    ) -> None:
+        """It is accounted for, and claimed no more; one that has ended stays as it is."""
+
+        async def scenario() -> None:
+            one, two = await fanned_out(store, "web1", "web2")
+            await store.commands.record([answer(two)], NOW)
+
+            await store.commands.abandon(one.id, "the envelope cannot be read", NOW)
+            await store.commands.abandon(two.id, "too late", NOW)
+
+            rows, _ = await store.commands.list(one.action)
+            assert [(row.state, row.reason) for row in rows] == [
+                (CommandState.EXPIRED, "the envelope cannot be read"),
+                (CommandState.SUCCESS, ""),
+            ]
+            assert await store.commands.claim_unsent(RELAYS, limit=9, lease=LEASE, now=NOW) == []
+            assert await store.actions.settle(NOW) == [one.action]
+
+        store_runner.run(scenario())
+
+    def test_whether_an_answer_is_awaited_is_known_before_it_is_read(
+        self, store: Store, store_runner: asyncio.Runner
+    ) -> None:
+        """For each claim by itself."""
+
+        async def scenario() -> None:
+            one, two, three = await fanned_out(store, "web1", "web2", "web3")
+            await store.commands.record([answer(two)], NOW)
+            await store.commands.abandon(three.id, "", NOW)
+
+            fates = await store.commands.awaited(
+                [
+                    (one.id, one.agent),
+                    (one.id, two.agent),
+                    (two.id, two.agent),
+                    (three.id, three.agent),
+                    (None, one.agent),
+                    (CommandId("no uuid"), one.agent),
+                ]
+            )
+
+            foreign = Recording.FOREIGN
+            assert fates == [None, foreign, Recording.DUPLICATE, Recording.LATE, foreign, foreign]
 
         store_runner.run(scenario())
