@@ -42,13 +42,13 @@ class NameCheck(Check):
 
 @dataclass(frozen=True, slots=True)
 class SizeCheck(Check):
-    """On the size on disk."""
+    """On the size on disk. Any of the ranges will do."""
 
-    range: expressions.SizeRange
+    ranges: tuple[expressions.SizeRange, ...]
 
     def passes(self, status: os.stat_result, now: int) -> bool:
         """Whether the file passes."""
-        return self.range.holds(status.st_size) != self.negated
+        return any(one.holds(status.st_size) for one in self.ranges) != self.negated
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,15 +88,16 @@ class ContentCheck(Check):
 
 @dataclass(frozen=True, slots=True)
 class HashCheck(Check):
-    """On a digest of the content."""
+    """On a digest of the content. Any of the values will do: no file has two."""
 
     algorithm: str
+    values: frozenset[str]
 
     def passes(self, reading: Reading) -> bool | None:
         """Whether the file passes; None if that could not be found out."""
         if reading.digests is None:
             return None
-        return (reading.digests[self.algorithm] == self.value) != self.negated
+        return (reading.digests[self.algorithm] in self.values) != self.negated
 
 
 @dataclass(slots=True, eq=False)
@@ -156,18 +157,18 @@ class Slot:
 
 def slots_of(search: Search) -> list[Slot]:
     """The slots of a search, in the order of their rows."""
-    checks = list(_checks(search))
-    if search.options.matchall or not checks:
+    if search.options.matchall or not search.has_filters:
         one = Slot(search)
-        for check in checks:
+        for check in _checks(search):
             one.add(check)
         slots = [one]
     else:
         slots = []
-        for check in checks:
-            one = Slot(search, check.key, check.value)
-            one.add(check)
-            slots.append(one)
+        for key in FILTERS:
+            for value in search.filters[key]:
+                one = Slot(search, key, value)
+                one.add(_check(search, key, (value,)))
+                slots.append(one)
     if len(search.paths) > 1:
         for one in slots:
             one.seen = set()
@@ -175,23 +176,45 @@ def slots_of(search: Search) -> list[Slot]:
 
 
 def _checks(search: Search) -> Iterable[Check]:
+    """The checks of a search whose filters must all be passed.
+
+    Values of which a file can have only one are alternatives: two hashes of one algorithm, two exact sizes, names or
+    modes. All others must each be passed.
+    """
     for key in FILTERS:
-        mismatched = WORDS[key] in search.options.mismatch
-        for value in search.filters[key]:
-            yield _check(search, key, value, mismatched)
+        alternatives: dict[str, list[str]] = {}
+        for place, value in enumerate(search.filters[key]):
+            alternatives.setdefault(_alternative(key, value) or f"{place}", []).append(value)
+        for values in alternatives.values():
+            yield _check(search, key, tuple(values))
 
 
-def _check(search: Search, key: str, value: str, mismatched: bool) -> Check:
+def _alternative(key: str, value: str) -> str:
+    """What a file has only one of, where ``value`` is one for it; empty where a file may pass several such values."""
     if key == "sizes":
-        return SizeCheck(key, value, mismatched, expressions.parse_size(value))
+        return "" if value[0] in "<>" else "exact size"
+    if key in ("names", "modes"):
+        return "whole text" if expressions.is_whole_text(value) else ""
+    if key in ("contents", "mtimes"):
+        return ""
+    return digests.algorithm_of(key, value)
+
+
+def _check(search: Search, key: str, values: tuple[str, ...]) -> Check:
+    """The check of one value, or of several of which any will do."""
+    value, mismatched = values[0], WORDS[key] in search.options.mismatch
+    if key == "sizes":
+        return SizeCheck(key, value, mismatched, tuple(map(expressions.parse_size, values)))
     if key == "mtimes":
         return AgeCheck(key, value, mismatched, expressions.parse_age(value))
     if key not in ("names", "modes", "contents"):
-        return HashCheck(key, value, mismatched, digests.algorithm_of(key, value))
+        return HashCheck(key, value, mismatched, digests.algorithm_of(key, value), frozenset(values))
     inverted = len(value) > 1 and value.startswith("!")
     regex = value[1:] if inverted else value
     negated = inverted != mismatched
     if key == "contents":
         # "no line matches" and "not any line matches" are the same, so only the plain form needs every line
         return ContentCheck(key, value, negated, Question(regex, search.options.macroal and not inverted))
+    if len(values) > 1:
+        regex = "|".join(f"(?:{one})" for one in values)
     return (NameCheck if key == "names" else ModeCheck)(key, value, negated, Pattern(regex))

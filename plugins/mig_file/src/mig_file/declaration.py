@@ -120,7 +120,7 @@ PARAMETERS = Parameters(
         group="options",
         minimum=0,
         maximum=1 << 53,
-        cli_default=1000,
+        cli_default=0,
         metavar="N",
         help="how deep to go, 1 being the files of the path itself; 0 is no limit",
     ),

@@ -73,6 +73,14 @@ def parse_age(text: str) -> Age:
     return Age(sign == "<", nanoseconds)
 
 
+_ONE_TEXT = re.compile(r"\^(?:[^\\^$.|?*+()\[\]{}]|\\[^0-9A-Za-z]|\[[^\]\\^\[-]\])+\$")
+
+
+def is_whole_text(regex: str) -> bool:
+    """Whether an expression is plainly one that a single text passes: ``^passwd$``, ``^a\\.conf$``, ``^a[.]conf$``."""
+    return _ONE_TEXT.fullmatch(regex) is not None
+
+
 _TYPE_LETTERS = {
     stat.S_IFDIR: "d",
     stat.S_IFLNK: "L",

@@ -14,8 +14,12 @@ if TYPE_CHECKING:
 
     from mig_endpoint.files.opening import Status
 
-_HEAD = struct.Struct("<qqIIB")
-"""Size, time, mode, length of the path, length of the digest."""
+_HEAD = struct.Struct("<qqIIIBH")
+"""Size, time (seconds, nanoseconds), mode, lengths of path, digest and link target.
+
+A file system has 64 bits for the seconds: nanoseconds in 64 bits would end in 2262.
+"""
+_NS = 1_000_000_000
 
 
 class Hit(NamedTuple):
@@ -29,6 +33,8 @@ class Hit(NamedTuple):
     """Nanoseconds since 1970."""
     sha256: str
     """In upper case; empty if it was not asked for or could not be had."""
+    target: str = ""
+    """What a link says it leads to, as :func:`os.fsdecode` gives it; empty for everything else."""
 
 
 class Hits:
@@ -40,11 +46,12 @@ class Hits:
         self._data = bytearray()
         self._count = 0
 
-    def add(self, path: str, status: os.stat_result | Status, sha256: str) -> None:
-        """Takes a file in."""
-        raw, digest = os.fsencode(path), bytes.fromhex(sha256) if sha256 else b""
-        head = _HEAD.pack(status.st_size, status.st_mtime_ns, status.st_mode, len(raw), len(digest))
-        self._data += head + raw + digest
+    def add(self, path: str, status: os.stat_result | Status, sha256: str, target: str = "") -> None:
+        """Takes an entry in."""
+        raw, digest, leads = os.fsencode(path), bytes.fromhex(sha256) if sha256 else b"", os.fsencode(target)
+        seconds, fraction = divmod(status.st_mtime_ns, _NS)
+        lengths = (len(raw), len(digest), len(leads))
+        self._data += _HEAD.pack(status.st_size, seconds, fraction, status.st_mode, *lengths) + raw + digest + leads
         self._count += 1
 
     def __len__(self) -> int:
@@ -57,9 +64,12 @@ class Hits:
         """The first ``count`` hits; more may be added meanwhile."""
         data, position = self._data, 0
         for _ in range(count):
-            size, modified, mode, length, digest = _HEAD.unpack_from(data, position)
+            size, seconds, fraction, mode, *lengths = _HEAD.unpack_from(data, position)
             position += _HEAD.size
-            path = os.fsdecode(bytes(data[position : position + length]))
-            position += length
-            yield Hit(path, size, mode, modified, data[position : position + digest].hex().upper() if digest else "")
-            position += digest
+            parts = []
+            for length in lengths:
+                parts.append(bytes(data[position : position + length]))
+                position += length
+            path, digest, target = parts
+            modified = seconds * _NS + fraction
+            yield Hit(os.fsdecode(path), size, mode, modified, digest.hex().upper(), os.fsdecode(target))

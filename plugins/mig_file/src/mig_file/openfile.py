@@ -62,9 +62,10 @@ def groups_of(slots: Iterable[Slot]) -> tuple[Group, ...]:
         by_digest: dict[tuple[str, str], tuple[Slot, ...]] = {}
         others = []
         for slot in members:
-            if (key := _digest_of(slot)) is not None:
+            wanted = _digests_of(slot)
+            for key in wanted:
                 by_digest[key] = (*by_digest.get(key, ()), slot)
-            else:
+            if not wanted:
                 others.append(slot)
         groups.append(
             Group(
@@ -153,12 +154,14 @@ def _kind_of(slot: Slot) -> tuple[bool, bool]:
     return options.decompress or options.decompressall, options.decompressall
 
 
-def _digest_of(slot: Slot) -> tuple[str, str] | None:
-    """The one digest that a slot wants, if that is all it wants of the content."""
+def _digests_of(slot: Slot) -> list[tuple[str, str]]:
+    """The digests of which a slot wants any, if that is all it wants of the content."""
     if len(slot.reading) != 1:
-        return None
+        return []
     (check,) = slot.reading
-    return (check.algorithm, check.value) if isinstance(check, HashCheck) and not check.negated else None
+    if not isinstance(check, HashCheck) or check.negated:
+        return []
+    return [(check.algorithm, value) for value in check.values]
 
 
 def _needs_a_line(slot: Slot) -> bool:

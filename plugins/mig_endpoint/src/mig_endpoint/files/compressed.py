@@ -1,6 +1,8 @@
 """Compressed files as a stream of what is in them, bounded in memory and in size.
 
-Recognised by their first bytes, never by name; several members count as one stream, one level is opened.
+Recognised by their first bytes, never by name; several members count as one stream, one level is opened. Zeros behind a
+member are padding: tapes and block devices leave them (gzip(1), bzip2(1)), and xz has its own between streams (The .xz
+File Format 1.2.1, section 2.2). gzip: RFC 1952. zstd: RFC 8878; skippable frames may come first, as pzstd writes them.
 """
 
 from __future__ import annotations
@@ -20,7 +22,11 @@ MIN_EXPANDED_BOUND = 1 << 30
 EXPANSION_BOUND = 100
 """or to this many times its size on disk, if that is more."""
 XZ_MEMORY = 36 << 20
-"""What an xz stream may need in memory: presets up to 7, and 8 with small files."""
+"""What an xz stream may need in memory, in bytes: presets up to 7, and 8 with small files."""
+ZSTD_WINDOW = 25
+"""Logarithm of the window that a zstd frame may need: 32 MiB; levels up to 19 have 8 MiB, ``--ultra -22`` has 128."""
+MAX_SKIPPED_FRAMES = 10_000
+"""Skippable frames that are gone over in search of the first one with content."""
 
 
 class Decompressor(Protocol):
@@ -89,17 +95,39 @@ def _zstd() -> Decompressor:
     try:
         from compression import zstd  # type: ignore[import-not-found,unused-ignore]  # Python 3.14 has it
     except ImportError:
-        raise Unreadable(coverage.NO_DECOMPRESSOR, "zstd is not supported by this Python") from None
-    decompressor: Decompressor = zstd.ZstdDecompressor()
+        try:
+            from backports import zstd  # type: ignore[no-redef,unused-ignore]
+        except ImportError:
+            problem = "zstd needs Python 3.14 or the package backports.zstd (pip install 'mig-endpoint[zstd]')"
+            raise Unreadable(coverage.NO_DECOMPRESSOR, problem) from None
+    options = {zstd.DecompressionParameter.window_log_max: ZSTD_WINDOW}
+    decompressor: Decompressor = zstd.ZstdDecompressor(options=options)
     return decompressor
 
 
 _GZIP = b"\x1f\x8b"
+_ZSTD = b"\x28\xb5\x2f\xfd"
 _OTHERS: tuple[tuple[bytes, Callable[[], Decompressor]], ...] = (
     (b"BZh", _bzip2),
     (b"\xfd7zXZ\x00", _xz),
-    (b"\x28\xb5\x2f\xfd", _zstd),
+    (_ZSTD, _zstd),
 )
+
+
+def _is_skippable(head: bytes) -> bool:
+    """Whether a frame without content begins here (RFC 8878, section 3.1.2)."""
+    return len(head) >= 8 and head[0] & 0xF0 == 0x50 and head[1:4] == b"\x2a\x4d\x18"
+
+
+def _leads_to_zstd(fd: int, head: bytes) -> bool:
+    """Whether the skippable frames that the file begins with are zstd's: LZ4 has the same ones."""
+    position = 0
+    for _ in range(MAX_SKIPPED_FRAMES):
+        if not _is_skippable(head):
+            return head.startswith(_ZSTD)
+        position += 8 + int.from_bytes(head[4:8], "little")
+        head = os.pread(fd, 8, position)
+    return False
 
 
 class Expanded:
@@ -135,6 +163,8 @@ class Expanded:
             self._new = _Gzip
         elif every_kind:
             self._new = next((new for magic, new in _OTHERS if head.startswith(magic)), None)
+            if _is_skippable(head) and _leads_to_zstd(fd, head):
+                self._new = _zstd
         self._input = head
         self._inner: Decompressor | None = self._new() if self._new else None
 
@@ -150,7 +180,7 @@ class Expanded:
             return self._plain(view)
         while True:
             if self._inner.eof:
-                rest = self._inner.unused_data or self._more()
+                rest = self._behind_padding(self._inner.unused_data)
                 if not rest:
                     return 0
                 self._inner, self._input = self._new(), rest
@@ -166,6 +196,16 @@ class Expanded:
                 view[: len(output)] = output
                 return len(output)
 
+    def _behind_padding(self, rest: bytes) -> bytes:
+        """What follows the end of a member, zeros aside; empty at the end of the file."""
+        while True:
+            rest = rest.lstrip(b"\0")
+            if rest:
+                return rest
+            rest = self._more()
+            if not rest:
+                return b""
+
     def _expand(self, inner: Decompressor, room: int) -> bytes:
         data, self._input = self._input, b""
         try:
@@ -173,9 +213,11 @@ class Expanded:
         except (OSError, EOFError, ValueError) as error:
             raise Unreadable(coverage.DAMAGED, f"compressed data is damaged: {error}") from None
         except Exception as error:
-            if type(error).__name__ in ("LZMAError", "ZstdError"):  # importing them only to name them here costs time
-                raise Unreadable(coverage.DAMAGED, f"compressed data is damaged: {error}") from None
-            raise
+            if type(error).__name__ not in ("LZMAError", "ZstdError"):  # importing them only for their names costs time
+                raise
+            if "memory" in str(error).casefold():
+                raise Unreadable(coverage.NEEDS_MEMORY, f"compressed data needs too much memory: {error}") from None
+            raise Unreadable(coverage.DAMAGED, f"compressed data is damaged: {error}") from None
 
     def _plain(self, view: memoryview) -> int:
         if not self._input:
