@@ -13,9 +13,9 @@ ROOT = Path(__file__).parents[2]
 
 @pytest.fixture(scope="session")
 def wheels(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with the wheels and source archives of the core and of the first plugin."""
+    """A folder with the wheels and source archives of the core, of the library of modules and of the first plugin."""
     folder = tmp_path_factory.mktemp("wheels")
-    for source in (ROOT, ROOT / "plugins" / "mig_file"):
+    for source in (ROOT, ROOT / "plugins" / "mig_endpoint", ROOT / "plugins" / "mig_file"):
         build = [sys.executable, "-m", "build", "--no-isolation", "--wheel", "--sdist", "--outdir", str(folder)]
         subprocess.run([*build, str(source)], check=True, capture_output=True)
     return folder

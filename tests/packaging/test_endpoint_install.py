@@ -13,6 +13,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 ALLOWED = {
     "mig-core",
+    "mig-endpoint",
     "mig-plugin-file",
     "ahocorasick-rs",
     "google-re2",

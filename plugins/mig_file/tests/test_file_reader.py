@@ -7,6 +7,7 @@ import gzip
 import hashlib
 import lzma
 import os
+import sys
 from typing import TYPE_CHECKING
 
 import pytest
@@ -18,6 +19,11 @@ from mig_endpoint import coverage
 from mig_endpoint.files.interruptions import DeadlinePassed
 from mig_file.content import Question, Questions
 from mig_file.reader import Reader, Reading
+
+if sys.version_info >= (3, 14):
+    from compression import zstd
+else:
+    from backports import zstd
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -205,6 +211,67 @@ def test_several_gzip_members_are_one_stream(parts: list[bytes], read_size: int)
     assert reading.digests == {"sha1": hashlib.sha1(b"".join(parts)).hexdigest().upper()}
 
 
+ZEROS = bytes(1024)
+
+
+@pytest.mark.parametrize(
+    "packed",
+    [
+        gzip.compress(b"alpha\n") + ZEROS,
+        gzip.compress(b"al") + ZEROS + gzip.compress(b"pha\n") + b"\0",
+        gzip.compress(b"alpha\n") + bytes(300 << 10),
+        bz2.compress(b"alpha\n") + ZEROS,
+        lzma.compress(b"alpha\n") + bytes(4),
+        lzma.compress(b"al") + bytes(8) + lzma.compress(b"pha\n"),
+    ],
+)
+def test_zeros_behind_a_member_are_padding(packed: bytes) -> None:
+    reading = _read(packed, [Question("^alpha$", False)], ["md5"], expand=True, every_kind=True)
+
+    assert reading.problem is None
+    assert reading.found
+    assert reading.digests == {"md5": hashlib.md5(b"alpha\n").hexdigest().upper()}
+
+
+def _zstd(content: bytes, **options: int) -> bytes:
+    named = {getattr(zstd.CompressionParameter, name): value for name, value in options.items()}
+    return bytes(zstd.compress(content, options=named))
+
+
+SKIPPABLE = b"\x5a\x2a\x4d\x18\x04\0\0\0abcd"
+
+
+@pytest.mark.parametrize(
+    "frames", [["al", "pha\n"], [SKIPPABLE, "alpha\n"], [SKIPPABLE, SKIPPABLE, "al", SKIPPABLE, "pha\n", SKIPPABLE]]
+)
+def test_zstd_may_begin_with_frames_that_hold_nothing(frames: list[str | bytes]) -> None:
+    packed = b"".join(_zstd(one.encode()) if isinstance(one, str) else one for one in frames)
+
+    reading = _read(packed, [Question("^alpha$", False)], ["md5"], expand=True, every_kind=True)
+
+    assert reading.problem is None
+    assert reading.digests == {"md5": hashlib.md5(b"alpha\n").hexdigest().upper()}
+
+
+def test_a_file_that_only_looks_like_zstd_at_its_beginning_is_read_as_it_is() -> None:
+    lz4 = SKIPPABLE + b"\x04\x22\x4d\x18 something else"
+
+    reading = _read(lz4, [Question("something else", False)], expand=True, every_kind=True)
+
+    assert reading.found
+    assert reading.problem is None
+
+
+def test_zstd_that_needs_more_memory_than_we_give_is_reported() -> None:
+    compressor = zstd.ZstdCompressor(options={zstd.CompressionParameter.window_log: 27})
+    packed = compressor.compress(b"alpha") + compressor.flush()
+
+    reading = _read(packed, [Question("absent", False)], expand=True, every_kind=True)
+
+    assert reading.problem is not None
+    assert reading.problem[0] == coverage.NEEDS_MEMORY
+
+
 def test_bzip2_is_left_alone_when_only_gzip_was_asked_for() -> None:
     packed = bz2.compress(b"alpha")
 
@@ -260,6 +327,7 @@ def test_xz_that_needs_more_memory_than_we_give_is_reported() -> None:
     reading = _read(greedy, [Question("absent", False)], expand=True, every_kind=True)
 
     assert reading.problem is not None
+    assert reading.problem[0] == coverage.NEEDS_MEMORY
 
 
 def test_a_file_that_would_make_us_wait_is_reported(tmp_path: Path) -> None:

@@ -179,14 +179,34 @@ def _checks(search: Search) -> Iterable[Check]:
     """The checks of a search whose filters must all be passed.
 
     Values of which a file can have only one are alternatives: two hashes of one algorithm, two exact sizes, names or
-    modes. All others must each be passed.
+    modes. All others must each be passed. The original passed no file then (:func:`contradictions`).
     """
     for key in FILTERS:
-        alternatives: dict[str, list[str]] = {}
-        for place, value in enumerate(search.filters[key]):
-            alternatives.setdefault(_alternative(key, value) or f"{place}", []).append(value)
-        for values in alternatives.values():
-            yield _check(search, key, tuple(values))
+        for values in _alternatives(search, key):
+            if search.as_original:
+                yield from (_check(search, key, (value,)) for value in values)
+            else:
+                yield _check(search, key, values)
+
+
+def contradictions(search: Search) -> list[str]:
+    """What keeps any file from passing a search that is to mean what it meant to the original."""
+    if not search.as_original or not search.options.matchall:
+        return []
+    return [
+        f"no file can have {' and '.join(dict.fromkeys(values))}"
+        for key in FILTERS
+        for values in _alternatives(search, key)
+        if len(set(values)) > 1 and WORDS[key] not in search.options.mismatch
+    ]
+
+
+def _alternatives(search: Search, key: str) -> list[tuple[str, ...]]:
+    """The values of a filter: together those of which a file has only one."""
+    groups: dict[str, list[str]] = {}
+    for place, value in enumerate(search.filters[key]):
+        groups.setdefault(_alternative(key, value) or f"{place}", []).append(value)
+    return [tuple(values) for values in groups.values()]
 
 
 def _alternative(key: str, value: str) -> str:

@@ -70,7 +70,7 @@ class FileModule(Module[tuple[Search, ...]]):
     def run(self, parameters: tuple[Search, ...], context: Context) -> ModuleResult:
         """Searches; at the deadline returns what was found until then."""
         from mig_core.plugin.coverage import Tally
-        from mig_file import exploring
+        from mig_file import checks, exploring
         from mig_file.evaluation import Evaluation
 
         started = time.monotonic_ns()
@@ -80,6 +80,9 @@ class FileModule(Module[tuple[Search, ...]]):
             if not one.has_filters:
                 tally.skip(reasons.NO_FILTER)
                 tally.error(f"search {one.label!r:.80} has no filter, so nothing can match")
+            for contradiction in checks.contradictions(one):
+                tally.skip(reasons.CONTRADICTION)
+                tally.error(f"search {one.label!r:.80}: {contradiction}; without matchall any of them is meant")
         if context.on_partial is not None:
             evaluation.on_progress = _Progress(
                 context, lambda: _result(evaluation, tally, started, partial=True), self._partial_interval

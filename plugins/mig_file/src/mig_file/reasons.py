@@ -7,4 +7,5 @@ from mig_core.plugin.coverage import Reason
 DEPTH = Reason("below maxdepth", as_asked=True)
 NOT_READ = Reason("content of a special file")
 LONG_LINE = Reason("line too long to be judged as a whole")
+CONTRADICTION = Reason("search that no file can pass")
 NO_FILTER = Reason("search without any filter")

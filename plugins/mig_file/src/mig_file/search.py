@@ -52,6 +52,8 @@ class Search:
     paths: tuple[str, ...]
     filters: dict[str, tuple[str, ...]]
     options: Options
+    as_original: bool = False
+    """Asked through the original's interface (``mig-agent -m``), whose answers are known: see ``checks``."""
 
     @property
     def has_filters(self) -> bool:
@@ -67,7 +69,7 @@ def read_searches(raw: object, *, strict: bool) -> tuple[Search, ...]:
             filter, which could find nothing.
     """
     labelled = PARAMETERS.parse_labelled(raw if strict else _without_fractions(raw), strict=strict)
-    searches = tuple(_search(label, values) for label, values in labelled.items())
+    searches = tuple(_search(label, values, as_original=not strict) for label, values in labelled.items())
     for one in searches:
         if strict and not one.has_filters:
             raise ParameterError(
@@ -84,7 +86,7 @@ def clean_path(path: str) -> str:
     return cleaned[1:] if cleaned.startswith("//") else cleaned
 
 
-def _search(label: str, values: Values) -> Search:
+def _search(label: str, values: Values, *, as_original: bool) -> Search:
     filters = {key: values.texts(WORDS[key]) for key in FILTERS}
     for key in ("md5", "sha1", "sha2", "sha3"):
         filters[key] = tuple(value.upper() for value in filters[key])
@@ -104,7 +106,7 @@ def _search(label: str, values: Values) -> Search:
         debug=values.text("debug"),
     )
     paths = tuple(clean_path(path) for path in values.texts("path"))
-    return Search(label, values.text("description"), paths, filters, options)
+    return Search(label, values.text("description"), paths, filters, options, as_original)
 
 
 _LIMITS = ("maxdepth", "maxerrors", "matchlimit")
