@@ -8,7 +8,7 @@ import hashlib
 import lzma
 import os
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import re2
@@ -20,10 +20,8 @@ from mig_endpoint.files.interruptions import DeadlinePassed
 from mig_file.content import Question, Questions
 from mig_file.reader import Reader, Reading
 
-if sys.version_info >= (3, 14):
-    from compression import zstd
-else:
-    from backports import zstd
+# tools/requirements.txt installs it
+zstd: Any = pytest.importorskip("compression.zstd" if sys.version_info >= (3, 14) else "backports.zstd")
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -8,7 +8,8 @@ File Format 1.2.1, section 2.2). gzip: RFC 1952. zstd: RFC 8878; skippable frame
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Protocol
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, Protocol
 
 from mig_endpoint import coverage
 from mig_endpoint.files.interruptions import DeadlinePassed, Unreadable
@@ -92,11 +93,12 @@ def _xz() -> Decompressor:
 
 
 def _zstd() -> Decompressor:
+    zstd: Any
     try:
-        from compression import zstd  # type: ignore[import-not-found,unused-ignore]  # Python 3.14 has it
+        zstd = import_module("compression.zstd")  # from Python 3.14 on
     except ImportError:
         try:
-            from backports import zstd  # type: ignore[no-redef,unused-ignore]
+            zstd = import_module("backports.zstd")
         except ImportError:
             problem = "zstd needs Python 3.14 or the package backports.zstd (pip install 'mig-endpoint[zstd]')"
             raise Unreadable(coverage.NO_DECOMPRESSOR, problem) from None
