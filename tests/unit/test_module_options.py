@@ -83,7 +83,7 @@ def test_help_tells_choices_limits_and_defaults(capsys: pytest.CaptureFixture[st
 
     text = " ".join(capsys.readouterr().out.split())
     assert "(one of: name, size, mode, mtime, content, md5, sha1, sha2, sha3; repeatable)" in text
-    assert "0 is no limit (default: 1000)" in text
+    assert "0 is all (default: 1000)" in text
     assert "A file must pass every filter (default: yes)" in text
     assert "found, notfound or all (default: found)" in text
     assert "(required; repeatable)" in text
