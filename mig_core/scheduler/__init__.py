@@ -1,1 +1,6 @@
-"""The scheduler: fans actions out into commands, collects answers, keeps the books."""
+"""The scheduler: fans actions out into commands, collects answers, keeps the books.
+
+``main`` is the program, ``service`` has its tasks, each one of ``loops``: ``fanout`` from actions to commands and to
+the relays, ``collector`` from answers (``reading`` says what they amount to) to the books, ``periodic`` what time alone
+brings about. ``isolation`` keeps one thing that is at fault from holding up the others.
+"""

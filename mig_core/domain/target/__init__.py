@@ -4,9 +4,11 @@ A target is text like ``status = 'online' AND name LIKE 'web%'``. It is parsed o
 passed through. The tree has three users: :func:`match` here, ``mig_core.store.target_sql`` which compiles it to
 parametrised PostgreSQL, and the agent's own check, which is :func:`match` over a view with unknown fields.
 
-The reference for people is ``docs/targets.md``. The files, in the order a text passes them: ``lexer`` (tokens),
-``parser`` (grammar) with ``names`` (columns, macros, suggestions), ``literals`` (times, intervals, networks) and
-``regex`` (the subset of regular expressions, run by ``automaton``), then ``match`` over an ``agent_view``.
+The reference for people is ``docs/targets.md``. The files, in the order a text passes them: ``lexer`` (tokens, read
+through a ``cursor``), ``parser`` (grammar) and ``predicates`` (one test) with ``names`` (columns, macros, suggestions),
+``literals`` (times, intervals, networks) and ``regex`` (the subset of regular expressions: a ``regex_tree``, run by
+``automaton``); they make the ``tree``. Then ``match`` over an ``agent_view``, with ``addresses`` and ``jsontext`` as
+PostgreSQL has them.
 """
 
 from __future__ import annotations

@@ -1,11 +1,13 @@
 """The persistent module ``audit``: the kernel's audit trail as whole, readable events.
 
-``module`` is what the entry point names. From there down: ``settings`` reads the configuration, ``ruleset`` the rules
-(``rule_line`` in auditctl's syntax, ``rule_json`` in the original's), ``watch`` puts a running watch together.
+``module`` is what the entry point names, ``columns`` are its row's. From there down: ``settings`` reads the
+configuration, ``ruleset`` the rules (``rule_line`` in auditctl's syntax, ``rule_json`` in the original's; each a
+``rule`` with ``rule_fields``), ``watch`` puts a running watch together.
 
-The way of a record: ``reader`` takes it from the socket of the ``registration`` (``netlink``, ``receive``),
+The way of a record: ``reader`` takes it from the socket of the ``registration`` (``kernel``, ``netlink``, ``receive``),
 ``assembly`` joins the records of one event, ``event`` gives the event its shape, with ``record``, ``process``,
-``address``, ``accounts``, ``container`` and ``tables``. ``losses`` counts what did not make it.
+``execve``, ``address``, ``accounts``, ``container`` and ``tables``, and ``size`` keeps it within a line. ``losses``
+counts what did not make it, ``note`` remembers across a sudden end.
 """
 
 from mig_audit.module import AuditModule

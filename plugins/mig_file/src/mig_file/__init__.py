@@ -3,8 +3,8 @@
 ``module`` is what the entry point names. What is asked: ``declaration`` (parameters), ``search`` (typed),
 ``expressions``, ``patterns`` over ``syntax``, ``checks``. Going there: ``exploring``. Looking: ``evaluation`` over
 ``names``, ``plans``, ``openfile``, ``reader`` and ``content``; several processes at once: ``bundle``, ``workers``,
-``shares``. The answer: ``reasons``, ``hits``, ``rows``, ``timetext``, ``lines``. What it looks with is
-``mig_endpoint.files``.
+``shares``. The answer: ``reasons``, ``hits``, ``rows`` of ``columns``, ``timetext``,
+``lines``. What it looks with is ``mig_endpoint.files``.
 """
 
 from mig_file.module import FileModule

@@ -1,11 +1,16 @@
 """The `pkg` module: finds installed packages by name and version.
 
 ``module`` is what the entry point names. From there down: ``declaration`` (parameters) and ``request`` (their typed
-form, with ``condition`` and ``patterns``) say what is asked; ``inventory`` knows the sources, one file each (``dpkg``,
-``rpm``, ``apk``, ``pacman``, ``python_packages``, ``npm_packages``, ``gems``), each a :class:`mig_pkg.source.Source`;
-they read through :mod:`mig_endpoint.packages` (and ``program``) and give :class:`mig_pkg.package.Package`;
-``selection`` keeps what matches, ``reasons`` says why something could not be looked at, ``versions`` compares and
-``lines`` prints.
+form, with ``condition`` and ``patterns``) say what is asked. ``inventory`` knows the sources, each of which declares
+itself as a ``source`` and gives each ``package``, read through :mod:`mig_endpoint.packages` (and ``program``):
+
+* ``dpkg`` (``status_file``, ``status_list``), ``opkg``, ``apk``, all with ``records``; ``rpm`` (``rpm_files``,
+  ``rpm_header``), ``pacman``, ``snap``, ``flatpak``
+* ``python_packages``, ``npm_packages``, ``gems``
+* ``executables``: ``go_build`` and ``cargo_audit``, read with ``elf``
+
+``selection`` keeps what matches, ``reasons`` says why something could not be looked at, ``versions`` compares,
+``columns`` are the answer's and ``lines`` prints it.
 """
 
 from mig_pkg.module import PkgModule
