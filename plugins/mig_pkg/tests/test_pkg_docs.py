@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 
 from mig_core.plugin.coverage import Reason
+from mig_endpoint.packages import homes
+from mig_endpoint.packages import reasons as looking
 from mig_pkg import PkgModule, reasons, status_file
 from mig_pkg.inventory import SOURCES
 from mig_pkg.versions import COMPARE
@@ -46,7 +48,7 @@ def test_every_source_says_what_it_reads_and_where(row: list[str]) -> None:
     source = SOURCES[words(row[0])[0]]
 
     assert tuple(words(row[1])) == source.reads
-    assert tuple(words(row[2])) == (source.places or ("path",))
+    assert tuple(words(row[2])) == source.places
     assert tuple(words(row[3])) == source.keys
 
 
@@ -61,7 +63,16 @@ def test_every_state_is_explained() -> None:
 def test_every_reason_for_skipping_is_explained() -> None:
     documented = {word for row in table("Result") for word in words(row[0])}
 
-    assert documented == {one.text for one in vars(reasons).values() if isinstance(one, Reason)}
+    known = [*vars(reasons).values(), *vars(looking).values()]
+    assert documented == {one.text for one in known if isinstance(one, Reason)}
+
+
+def test_every_home_is_in_the_table() -> None:
+    rows = table("Where packages of languages are looked for")
+    documented = [(words(row[0])[0], row[1], tuple(words(row[2]))) for row in rows]
+
+    kinds = {"python": homes.PYTHON, "npm": homes.NPM, "gem": homes.GEM}
+    assert documented == [(kind, whose, places) for kind, of in kinds.items() for whose, places in of.items()]
 
 
 EXAMPLES = re.findall(r"^\$ mig pkg (.*)$", PAGE, re.MULTILINE)

@@ -38,7 +38,7 @@ def test_no_parser_fails_on_any_bytes_and_none_lets_line_breaks_through(raw: byt
         pacman._package(raw[:200].decode("utf-8", "replace"), b""),
         rpm._package(raw.replace(b"\n", b" ")),
         python_packages._package(raw, "/x/METADATA"),
-        npm_packages._package(raw, "/x/package.json"),
+        npm_packages.described(raw, "/x/package.json"),
         gems._package(raw, "/x/y.gemspec"),
     ]
 
@@ -102,9 +102,9 @@ def test_endless_lists_of_packages_are_cut(write: Any, ask: Any, tmp_path: pathl
 
 
 def test_an_answer_has_a_largest_size(write: Any, ask: Any, tmp_path: pathlib.Path) -> None:
-    write("/lib/apk/db/installed", "".join(f"P:p{n}{'x' * 400}\nV:1\n\n" for n in range(1_000)))
+    write("/lib/apk/db/installed", "".join(f"P:p{n}{'x' * 400}\nV:1\n\n" for n in range(30_000)))
 
-    said = ask(*["."] * 50, root=str(tmp_path))
+    said = ask(".", root=str(tmp_path))
 
     assert said.result.found
     assert said.reasons["answer full"] > 0

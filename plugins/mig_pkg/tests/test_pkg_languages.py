@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     import pathlib
 
+NOT_NAMED = "rest of the system, paths were named"
 SITE = "/usr/lib/python3.11/site-packages"
 
 
@@ -70,7 +71,7 @@ def test_npm_packages_inside_packages_are_found_once(write: Any, ask: Any, tmp_p
     said = ask(".", root=str(tmp_path), types=["npm"], paths=["/srv", "/srv/app"])
 
     assert sorted(said.names) == ["@scope/inner", "deep", "lodash", "npm", "semver"]
-    assert said.reasons == {"record not understood": 2}
+    assert said.reasons == {"record not understood": 2, NOT_NAMED: 1}
     assert ask("^lodash$", version="<4.17.21", root=str(tmp_path), types=["npm"], paths=["/srv"]).result.found
 
 
@@ -100,7 +101,7 @@ def test_gems_are_found_by_their_specifications(write: Any, ask: Any, tmp_path: 
 def test_a_directory_asked_for_that_is_not_there_is_booked(ask: Any, tmp_path: pathlib.Path) -> None:
     said = ask(".", root=str(tmp_path), types=["gem"], paths=["/nosuch"])
 
-    assert said.reasons == {"package database unreadable": 1}
+    assert said.reasons == {"package database unreadable": 1, NOT_NAMED: 1}
 
 
 def test_loops_of_links_end(write: Any, ask: Any, tmp_path: pathlib.Path) -> None:

@@ -10,10 +10,9 @@ from __future__ import annotations
 import errno
 import os
 import stat
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from mig_endpoint.packages.search import Search
+from mig_endpoint.packages.search import Kind
 from mig_pkg import cargo_audit, go_build, reasons
 from mig_pkg.elf import MAGIC, Elf, NotElf
 from mig_pkg.package import Package, is_usable
@@ -22,7 +21,8 @@ from mig_pkg.source import Source
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from mig_endpoint.packages.site import Site
+    from mig_endpoint.packages.search import Search
+    from mig_endpoint.packages.tree import Folder
 
     Read = Callable[[int, Elf, str], Iterator[Package]]
     """Gives the packages in an open program (descriptor, headers, path)."""
@@ -30,61 +30,42 @@ if TYPE_CHECKING:
 _FLAGS = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NOCTTY
 
 
-def go_modules(site: Site) -> Iterator[Package] | None:
-    """The modules in Go programs below the paths asked for; None when no path was."""
-    return _programs(site, _go)
+def look_for_go(search: Search[Package], folder: Folder) -> Iterator[Package]:
+    """The modules in the Go programs of a directory."""
+    return _programs(search, folder, _go)
 
 
-def crates(site: Site) -> Iterator[Package] | None:
-    """The crates in Rust programs below the paths asked for; None when no path was."""
-    return _programs(site, _rust)
+def look_for_rust(search: Search[Package], folder: Folder) -> Iterator[Package]:
+    """The crates in the Rust programs of a directory."""
+    return _programs(search, folder, _rust)
 
 
-def _programs(site: Site, read: Read) -> Iterator[Package] | None:
-    return _all(site, read) if site.paths else None
+def _programs(search: Search[Package], folder: Folder, read: Read) -> Iterator[Package]:
+    for name in sorted(set(folder.names).difference(folder.directories, folder.links)):
+        path, real = folder.inner(name)
+        search.check_time()
+        for package in _program(search, path, real, read):
+            yield from search.give(package, path)
 
 
-def _all(site: Site, read: Read) -> Iterator[Package]:
-    def look(_: Search[Package], directory: str, names: list[str]) -> Iterator[Package]:
-        try:
-            real = site.tree.real(directory)
-        except OSError:
-            return
-        for name in names:
-            site.check_time()
-            yield from _program(site, f"{directory.rstrip('/')}/{name}", f"{real.rstrip('/')}/{name}", read)
-
-    directories = []
-    for path in site.paths:
-        try:
-            real = site.tree.real(path)
-        except OSError:
-            real = path
-        if os.path.isfile(real):
-            yield from _program(site, path, real, read)
-        else:
-            directories.append(path)
-    yield from Search(replace(site, paths=tuple(directories)), look).packages(()) or ()
-
-
-def _program(site: Site, path: str, real: str, read: Read) -> Iterator[Package]:
+def _program(search: Search[Package], path: str, real: str, read: Read) -> Iterator[Package]:
     try:
         if not stat.S_ISREG(os.lstat(real).st_mode):
             return
         descriptor = os.open(real, _FLAGS)
     except OSError as error:
         if error.errno not in (errno.ENOENT, errno.ELOOP):
-            site.tally.failed(reasons.UNREADABLE, path, error.strerror or str(error))
+            search.failed(path, error)
         return
     try:
         if os.pread(descriptor, len(MAGIC), 0) == MAGIC:
             yield from read(descriptor, Elf(descriptor), path)
     except NotElf:
-        site.tally.skip(reasons.DAMAGED, path)
+        search.skip(reasons.DAMAGED, path)
     except (go_build.OlderForm, cargo_audit.Damaged):
-        site.tally.skip(reasons.DAMAGED, path)
+        search.skip(reasons.DAMAGED, path)
     except OSError as error:
-        site.tally.failed(reasons.UNREADABLE, path, error.strerror or str(error))
+        search.failed(path, error)
     finally:
         os.close(descriptor)
 
@@ -102,5 +83,5 @@ def _rust(descriptor: int, elf: Elf, path: str) -> Iterator[Package]:
             yield Package(name=crate.name, plain=crate.name, version=crate.version, type="cargo", path=path)
 
 
-GO = Source("go", (".go.buildinfo",), (), ("path",), go_modules)
-CARGO = Source("cargo", (".dep-v0",), (), ("path",), crates)
+GO = Source("go", (".go.buildinfo",), (), ("path",), kind=Kind((), look_for_go, everywhere=False))
+CARGO = Source("cargo", (".dep-v0",), (), ("path",), kind=Kind((), look_for_rust, everywhere=False))

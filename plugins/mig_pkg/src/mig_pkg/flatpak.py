@@ -47,7 +47,7 @@ def _configured(site: Site) -> Iterator[str]:
 
 def _expanded(site: Site, patterns: tuple[str, ...]) -> Iterator[str]:
     for pattern in patterns:
-        for place in site.tree.expand(pattern):
+        for place in site.tree.expand((pattern,)):
             if isinstance(place, OSError):
                 site.tally.failed(reasons.UNREADABLE, place.filename or pattern, place.strerror or str(place))
             else:

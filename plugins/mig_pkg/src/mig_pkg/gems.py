@@ -1,42 +1,25 @@
-"""Source: Ruby gems, by the specifications that RubyGems keeps of what it installed."""
+"""Source: Ruby gems, by the specifications that RubyGems keeps of what it installed, and Bundler of what git gave."""
 
 from __future__ import annotations
 
 import re
 from typing import TYPE_CHECKING
 
-from mig_endpoint.packages.search import Search
+from mig_endpoint.packages import homes
+from mig_endpoint.packages.search import Kind
 from mig_pkg.package import Package, is_usable, text
 from mig_pkg.source import Source
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from mig_endpoint.packages.site import Site
+    from mig_endpoint.packages.search import Search
+    from mig_endpoint.packages.tree import Folder
 
 DIRECTORY = "specifications"
-USUAL = tuple(
-    f"{place}/{DIRECTORY}"
-    for place in (
-        "/usr/share/rubygems-integration/*",
-        "/usr/share/gems",
-        "/usr/share/ruby/gems/*",
-        "/usr/lib/ruby/gems/*",
-        "/usr/lib64/ruby/gems/*",
-        "/usr/local/lib/ruby/gems/*",
-        "/usr/local/bundle",
-        "/var/lib/gems/*",
-        "/opt/*/lib/ruby/gems/*",
-        "/opt/*/embedded/lib/ruby/gems/*",
-        "/root/.gem/ruby/*",
-        "/root/.local/share/gem/ruby/*",
-        "/root/.rbenv/versions/*/lib/ruby/gems/*",
-        "/home/*/.gem/ruby/*",
-        "/home/*/.local/share/gem/ruby/*",
-        "/home/*/.rbenv/versions/*/lib/ruby/gems/*",
-        "/home/*/.rvm/gems/*",
-    )
-)
+DEFAULT = "default"
+CHECKOUTS = "/bundler/gems"
+"""Where Bundler keeps gems that it took from git, each with its specification in it."""
 SUFFIX = ".gemspec"
 MAX_SPECIFICATION = 1 << 16
 _STUB = re.compile(rb"^# stub: (\S+) (\S+) (\S+)", re.MULTILINE)
@@ -45,18 +28,20 @@ _FIELD = re.compile(
 )
 
 
-def installed(site: Site) -> Iterator[Package] | None:
-    """The gems, by directory; None when there is no directory of them."""
-    return Search(site, _look).packages((*USUAL, *(f"{one}/default" for one in USUAL)))
-
-
-def _look(search: Search[Package], directory: str, names: list[str]) -> Iterator[Package]:
+def look(search: Search[Package], folder: Folder) -> Iterator[Package]:
     """The gems whose specifications lie in this directory."""
-    parts = directory.rsplit("/", 2)
-    if DIRECTORY in (parts[-1], parts[-2]):
-        for name in names:
-            if name.endswith(SUFFIX):
-                yield from search.read(f"{directory}/{name}", MAX_SPECIFICATION, _package)
+    outer, _, name = folder.path.rpartition("/")
+    if name == DIRECTORY or (name == DEFAULT and outer.endswith(f"/{DIRECTORY}")) or outer.endswith(CHECKOUTS):
+        yield from _specifications(search, folder)
+    if search.is_home and DEFAULT in folder.directories:
+        inner = search.folder(f"{folder.path}/{DEFAULT}")
+        if inner is not None:
+            yield from _specifications(search, inner)
+
+
+def _specifications(search: Search[Package], folder: Folder) -> Iterator[Package]:
+    for name in folder.ending(SUFFIX):
+        yield from search.read(folder, name, MAX_SPECIFICATION, _package)
 
 
 def _package(raw: bytes, path: str) -> Package | None:
@@ -73,4 +58,4 @@ def _package(raw: bytes, path: str) -> Package | None:
     return Package(name=name, plain=name, version=version, type="gem", arch=arch, path=path)
 
 
-SOURCE = Source("gem", ("*.gemspec",), USUAL, ("path",), installed)
+SOURCE = Source("gem", ("*.gemspec",), (), ("path",), kind=Kind(homes.patterns(homes.GEM, homes.GEM_SITES), look))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from mig_endpoint.packages.search import Search
 from mig_endpoint.packages.site import RanOutOfTime
 from mig_pkg import (
     apk,
@@ -50,26 +51,45 @@ SOURCES: Mapping[str, Source] = {
 
 
 def packages(request: Request, site: Site) -> Iterator[Package]:
-    """All installed packages of the types asked for; books what could not be looked at."""
+    """All packages of the types asked for; books what could not be looked at."""
+    late = list(request.types)
+    try:
+        yield from _of_databases(request, site, late)
+        yield from _searched(request, site)
+    except RanOutOfTime:
+        for kind in late:
+            site.tally.skip(reasons.TIME, kind)
+
+
+def _of_databases(request: Request, site: Site, late: list[str]) -> Iterator[Package]:
+    """Those of system-wide databases; takes out of ``late`` each type that it is done with."""
     systems = [kind for kind in request.types if kind in SYSTEM_TYPES]
     present = 0
-    for place, kind in enumerate(request.types):
-        try:
-            site.check_time()
-            found = SOURCES[kind].installed(site)
-            if found is None:
-                if kind in request.asked:
-                    site.tally.skip(reasons.NO_MANAGER if kind in SYSTEM_TYPES else reasons.NO_DIRECTORY, kind)
-                continue
-            present += kind in SYSTEM_TYPES
+    for kind in systems:
+        site.check_time()
+        found = SOURCES[kind].installed(site)
+        if found is not None:
+            present += 1
             yield from found
-        except RanOutOfTime:
-            for late in request.types[place:]:
-                site.tally.skip(reasons.TIME, late)
-            return
+        elif kind in request.asked:
+            site.tally.skip(reasons.NO_MANAGER, kind)
+        late.remove(kind)
     if systems and not present:
         if not request.asked & set(systems):
             site.tally.skip(reasons.NO_MANAGER)
         site.tally.error(f"{reasons.NO_MANAGER.text}: looked for {', '.join(systems)}")
     elif systems and site.tally.count("packages") == 0:
         site.tally.skip(reasons.NO_PACKAGES)
+
+
+def _searched(request: Request, site: Site) -> Iterator[Package]:
+    """Those of languages, which lie in directories of theirs."""
+    kinds = {name: kind for name in request.types if (kind := SOURCES[name].kind) is not None}
+    if not kinds:
+        return
+    search = Search(site, kinds)
+    yield from search.packages()
+    if not site.paths:
+        for name in request.types:
+            if name in request.asked and name in kinds and kinds[name].homes and name not in search.present:
+                site.tally.skip(reasons.NO_DIRECTORY, name)

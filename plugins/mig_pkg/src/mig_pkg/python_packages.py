@@ -1,4 +1,8 @@
-"""Source: Python distributions, by their metadata (``*.dist-info``, ``*.egg-info``), as the packaging rules lay it."""
+"""Source: Python distributions, by their metadata as the packaging rules lay it: ``*.dist-info``, ``*.egg-info``.
+
+Eggs may be zipped; an ``egg-link`` leads to a source tree that is installed by it. Of fields that stand there twice the
+first counts, as for pip and :mod:`importlib.metadata`.
+"""
 
 from __future__ import annotations
 
@@ -6,64 +10,111 @@ import os
 import re
 from typing import TYPE_CHECKING
 
-from mig_endpoint.packages.search import Search
+from mig_endpoint.packages import homes, reasons
+from mig_endpoint.packages.search import Kind
 from mig_pkg.package import Package, is_usable, text
 from mig_pkg.source import Source
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from mig_endpoint.packages.site import Site
+    from mig_endpoint.packages.search import Search
+    from mig_endpoint.packages.tree import Folder
 
-_LIBRARIES = tuple(
-    f"{prefix}/{lib}/python[23]*/{kind}"
-    for prefix in ("/usr", "/usr/local")
-    for lib in ("lib", "lib64")
-    for kind in ("site-packages", "dist-packages")
-)
-USUAL = (
-    *_LIBRARIES,
-    "/opt/*/lib/python3*/site-packages",
-    "/opt/*/*/lib/python3*/site-packages",
-    "/opt/pipx/venvs/*/lib/python3*/site-packages",
-    "/root/.local/lib/python3*/site-packages",
-    "/root/.local/share/pipx/venvs/*/lib/python3*/site-packages",
-    "/home/*/.local/lib/python3*/site-packages",
-    "/home/*/.local/share/pipx/venvs/*/lib/python3*/site-packages",
-)
 MAX_METADATA = 1 << 16
-_FIELD = re.compile(rb"^(name|version):[ \t]*(.*?)[ \t\r]*$", re.IGNORECASE | re.MULTILINE)
-_END_OF_HEAD = re.compile(rb"\r?\n\r?\n")
+PROJECT = frozenset({"pyproject.toml", "setup.cfg", "setup.py"})
+"""Files of a source tree: what building it left there (``src/NAME.egg-info``) is no installation."""
+_FIELD = re.compile(rb"^(name|version):[ \t]*(.*?)[ \t]*$", re.IGNORECASE | re.MULTILINE)
+_SEPARATORS = re.compile(r"[-_.]+")
 
 
-def installed(site: Site) -> Iterator[Package] | None:
-    """The distributions, by directory; None when there is no directory of such packages."""
-    return Search(site, _look).packages(USUAL)
-
-
-def _look(search: Search[Package], directory: str, names: list[str]) -> Iterator[Package]:
+def look(search: Search[Package], folder: Folder) -> Iterator[Package]:
     """The distributions whose metadata lie in this directory."""
-    for name in names:
-        where = f"{directory}/{name}"
+    if search.is_named and folder.name.endswith((".dist-info", ".egg-info")):
+        file = "METADATA" if folder.name.endswith(".dist-info") else "PKG-INFO"
+        yield from search.read(folder, file, MAX_METADATA, _package)
+        return
+    if not any(mark in "/".join(folder.names) for mark in (".dist-info", ".egg")):
+        return
+    for name in folder.ending(".dist-info", ".egg-info", ".egg", ".egg-link"):
         if name.endswith(".dist-info"):
-            yield from search.read(f"{where}/METADATA", MAX_METADATA, _package)
+            yield from search.read(folder, f"{name}/METADATA", MAX_METADATA, _package)
         elif name.endswith(".egg-info"):
-            files = (f"{where}/PKG-INFO", where)
-            yield from search.read(next(filter(search.is_file, files), files[0]), MAX_METADATA, _package)
-        elif name.endswith(".egg") and search.is_file(f"{where}/EGG-INFO/PKG-INFO"):
-            yield from search.read(f"{where}/EGG-INFO/PKG-INFO", MAX_METADATA, _package)
+            yield from _egg_info(search, folder, name)
+        elif name.endswith(".egg"):
+            yield from _egg(search, folder, name)
+        else:
+            yield from _linked(search, folder, name)
+
+
+def _egg_info(search: Search[Package], folder: Folder, name: str) -> Iterator[Package]:
+    path, _ = folder.inner(name)
+    if _is_project(search, folder):
+        search.skip(reasons.NOT_INSTALLED, path)
+    elif search.is_file(path):
+        yield from search.read(folder, name, MAX_METADATA, _package)
+    else:
+        yield from search.read(folder, f"{name}/PKG-INFO", MAX_METADATA, _package)
+
+
+def _egg(search: Search[Package], folder: Folder, name: str) -> Iterator[Package]:
+    path, real = folder.inner(name)
+    member = "EGG-INFO/PKG-INFO"
+    if name in folder.directories or not search.is_file(path):
+        if search.is_file(f"{path}/{member}"):
+            yield from search.read(folder, f"{name}/{member}", MAX_METADATA, _package)
+        return
+    with search.archive(path) as archive:
+        if archive is None or not search.is_new(real):
+            return
+        try:
+            yield from search.give(_package(archive.read(member, MAX_METADATA), path), path)
+        except KeyError:
+            return  # an egg of something else
+        except (ValueError, OSError) as error:
+            search.failed(path, error)
+
+
+def _linked(search: Search[Package], folder: Folder, name: str) -> Iterator[Package]:
+    """The distribution that an ``egg-link`` installs: its first line names the directory of the metadata."""
+    written = search.content(folder, name, MAX_METADATA)
+    place = os.fsdecode((written or b"").split(b"\n", 1)[0].strip())
+    if not place:
+        return
+    tree = search.folder(os.path.normpath(os.path.join(folder.path, place)))
+    if tree is None:
+        return
+    infos = [one for one in tree.names if one.endswith(".egg-info")]
+    wanted = normal(name.removesuffix(".egg-link"))
+    for one in [one for one in infos if normal(one.removesuffix(".egg-info")) == wanted] or infos:
+        yield from search.read(tree, f"{one}/PKG-INFO", MAX_METADATA, _package)
+
+
+def _is_project(search: Search[Package], folder: Folder) -> bool:
+    if not PROJECT.isdisjoint(folder.names):
+        return True
+    if folder.name not in ("src", "lib", "python"):
+        return False
+    return any(search.is_file(f"{os.path.dirname(folder.path)}/{one}") for one in PROJECT)
+
+
+def normal(name: str) -> str:
+    """The name in PEP 503's form, in which ``Foo.Bar``, ``foo_bar`` and ``foo-bar`` are one."""
+    return _SEPARATORS.sub("-", name).lower()
 
 
 def _package(raw: bytes, path: str) -> Package | None:
-    head = _END_OF_HEAD.split(raw, maxsplit=1)[0]
-    fields = {found[1].lower(): text(found[2]) for found in _FIELD.finditer(head)}
+    head = raw.replace(b"\r\n", b"\n").replace(b"\r", b"\n").split(b"\n\n", 1)[0]
+    fields: dict[bytes, str] = {}
+    for found in _FIELD.finditer(head):
+        fields.setdefault(found[1].lower(), text(found[2]))
     name, version = fields.get(b"name", ""), fields.get(b"version", "")
     if not version or not is_usable(name, version):
         return None
     base = os.path.basename(path)
     return Package(
         name=name,
-        plain=name,
+        plain=normal(name),
         version=version,
         type="python",
         path=os.path.dirname(path) if base in ("METADATA", "PKG-INFO") else path,
@@ -72,8 +123,8 @@ def _package(raw: bytes, path: str) -> Package | None:
 
 SOURCE = Source(
     "python",
-    ("*.dist-info/METADATA", "*.egg-info", "*.egg-info/PKG-INFO", "*.egg/EGG-INFO/PKG-INFO"),
-    USUAL,
+    ("*.dist-info/METADATA", "*.egg-info", "*.egg-info/PKG-INFO", "*.egg/EGG-INFO/PKG-INFO", "*.egg", "*.egg-link"),
+    (),
     ("path",),
-    installed,
+    kind=Kind(homes.patterns(homes.PYTHON, homes.PYTHON_SITES), look),
 )

@@ -20,30 +20,29 @@ _ROW_BYTES = 160
 
 
 class Selection:
-    """The rows of an answer: for each name expression its packages, so one that matches two is there twice."""
+    """The rows of an answer: for each name expression the packages that no earlier one matched, type by type."""
 
     def __init__(self, request: Request, tally: Tally) -> None:
         """Compiles the request's expressions."""
         self._names = [patterns.compile_pattern(one) for one in request.names]
         self._condition = Condition(request.version)
-        self._rows: list[list[Package]] = [[] for _ in request.names]
+        self._rows: list[dict[str, list[Package]]] = [{kind: [] for kind in request.types} for _ in request.names]
         self._tally = tally
         self._room = MAX_ANSWER_BYTES
 
     def offer(self, package: Package) -> None:
-        """Looks at a package and keeps it once for each name expression that matches."""
+        """Looks at a package and keeps it if a name expression matches, and the version does."""
         self._tally.examined("packages")
         self._tally.examined(package.type)
         for place, matches in enumerate(self._names):
             if not matches(package.name) and (package.plain == package.name or not matches(package.plain)):
                 continue
             try:
-                if not self._condition.accepts(package):
-                    return
+                if self._condition.accepts(package):
+                    self._keep(place, package)
             except ValueError:
                 self._tally.skip(reasons.NO_ORDER, f"{package.name} {package.version}")
-                return
-            self._keep(place, package)
+            return
 
     def _keep(self, place: int, package: Package) -> None:
         size = _ROW_BYTES + 2 * len(package.name) + 2 * len(package.version) + len(package.source) + len(package.path)
@@ -51,13 +50,14 @@ class Selection:
             self._tally.skip(reasons.FULL, package.name)
             return
         self._room -= size
-        self._rows[place].append(package)
+        self._rows[place][package.type].append(package)
 
     @property
     def found(self) -> bool:
         """Whether anything matched."""
-        return any(self._rows)
+        return any(found for kinds in self._rows for found in kinds.values())
 
     def elements(self) -> dict[str, JSON]:
         """The answer's elements."""
-        return {"packages": cast("list[JSON]", [package.row() for rows in self._rows for package in rows])}
+        rows = [package.row() for kinds in self._rows for found in kinds.values() for package in found]
+        return {"packages": cast("list[JSON]", rows)}

@@ -1,153 +1,281 @@
-"""Looking for packages that no system-wide database knows: in the usual directories, and below those asked for.
+"""Looking for packages that no system-wide database knows: in their usual homes, below paths, or everywhere.
 
-The caller says what to make of a directory.
+A module says for each kind of package where it usually lies and what to make of a directory (:class:`Kind`); one
+:class:`Search` looks for all kinds at once, so that each directory is listed once.
 """
 
 from __future__ import annotations
 
+import contextlib
+import errno
+import glob
 import os
+from collections import defaultdict
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 from mig_endpoint.packages import reasons
-from mig_endpoint.packages.tree import TooLarge
+from mig_endpoint.packages.accounts import home_directories
+from mig_endpoint.packages.tree import GONE, Folder, TooLarge
+from mig_endpoint.packages.walk import Walk
+from mig_endpoint.packages.zipped import Archive
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
+    from mig_core.plugin.coverage import Reason
     from mig_endpoint.packages.site import Site
 
 Found = TypeVar("Found")
 """What a module makes of a package's description."""
 MAX_PACKAGES = 100_000
-"""Of one type; Debian has about 65,000 in all."""
-MAX_DEPTH = 40
-PSEUDO = frozenset({"/proc", "/sys", "/dev", "/run/user"})
-"""Not gone into: nothing is installed there."""
+"""Of one kind; Debian has about 65,000 in all."""
+COST = 4
+"""What reading a file counts against the number of directories that a search goes into unasked."""
+
+
+@dataclass(frozen=True, slots=True)
+class Kind(Generic[Found]):
+    """One kind of packages."""
+
+    homes: tuple[str, ...]
+    """Directories in which they usually lie, as patterns; ``~`` in front stands for every home directory."""
+    look: Callable[[Search[Found], Folder], Iterator[Found]]
+    """Gives the packages that a directory describes, perhaps with those in directories of theirs. Called for every
+    directory that the search comes to, the usual homes first (:attr:`Search.is_home`)."""
+    everywhere: bool = True
+    """Whether it is looked for on the whole system when no paths are asked for."""
 
 
 class Search(Generic[Found]):
-    """One search for packages of a language. Paths are those of the system that is looked at."""
+    """One search for some kinds of packages. Paths are those of the system that is looked at."""
 
-    def __init__(self, site: Site, look: Callable[[Search[Found], str, list[str]], Iterator[Found]]) -> None:
-        """``look`` gives the packages in a directory (path, names in it), perhaps with those in theirs."""
+    def __init__(self, site: Site, kinds: Mapping[str, Kind[Found]]) -> None:
         self._site = site
         self._tree = site.tree
         self._tally = site.tally
-        self._look = look
-        self._seen: set[str] = set()
+        self._kinds = kinds
+        self._walk = Walk(site)
+        self._looked: set[tuple[str, str]] = set()
+        self._read: set[tuple[str, str]] = set()
         self._refused: set[str] = set()
-        self._count = 0
-        self.places: frozenset[str] = frozenset()
-        """The usual directories that are there."""
+        self._counts = dict.fromkeys(kinds, 0)
+        self._kind = ""
+        self.is_home = False
+        """Whether the directory at hand is a usual home of the kind that is looked for."""
+        self.is_named = False
+        """Whether the directory at hand is a path that was asked for."""
+        self.present: set[str] = set()
+        """Kinds of which a usual home is there, or a package was found."""
 
-    def packages(self, usual: tuple[str, ...]) -> Iterator[Found] | None:
-        """The packages below the usual directories and those asked for; None when there are none of either."""
-        places = []
-        for pattern in usual:
-            self._site.check_time()
-            for place in self._tree.expand(pattern):
-                if isinstance(place, OSError):
-                    self._failed(place.filename or pattern, place)
-                else:
-                    places.append(place)
-        self.places = frozenset(places)
-        if not places and not self._site.paths:
-            return None
-        return self._found(places)
+    def packages(self) -> Iterator[Found]:
+        """The packages: those in the usual homes, kind by kind, then those below the paths, or those elsewhere.
 
-    def _found(self, places: list[str]) -> Iterator[Found]:
-        for place in places:
-            if self.is_new(place):
-                yield from self._look(self, place, self.names(place))
+        Raises:
+            RanOutOfTime: the deadline passed.
+        """
+        homes = self._paths(home_directories(self._tree))
+        yield from self._at_home(homes)
         for path in self._site.paths:
-            try:
-                yield from self._below(path)
-            except OSError as error:
-                self._failed(path, error)
+            yield from self._below(path)
+        everywhere = {name for name, kind in self._kinds.items() if kind.everywhere}
+        if everywhere and self._site.paths:
+            self._tally.skip(reasons.NOT_NAMED)
+        elif everywhere:
+            for folder in self._walk.likely(homes):
+                yield from self._look(folder, everywhere)
+
+    def _at_home(self, homes: list[str]) -> Iterator[Found]:
+        wanted: dict[str, list[str]] = defaultdict(list)
+        for name, kind in self._kinds.items():
+            for pattern in kind.homes:
+                tops = [glob.escape(home) for home in homes] if pattern.startswith("~") else [""]
+                for top in tops:
+                    wanted[top + pattern.removeprefix("~")].append(name)
+        self.is_home = True
+        for pattern, place in self._tree.matches(wanted):
+            if isinstance(place, OSError):
+                self.failed(place.filename, place)
+            elif (folder := self.folder(place)) is not None:
+                self.present.update(wanted[pattern])
+                yield from self._look(folder, wanted[pattern])
+        self.is_home = False
+        self._walk.spent = 0
 
     def _below(self, top: str) -> Iterator[Found]:
-        """Goes through a tree. Links are not followed."""
-        ahead = [(top, self._tree.real(top), 0)]
-        while ahead:
-            directory, real, depth = ahead.pop()
-            names, directories = self._listing(directory, real)
-            if self._is_first(real):
-                yield from self._look(self, directory, names)
-            if depth >= MAX_DEPTH and directories:
-                self.too_deep(directory)
-                continue
-            for name in reversed(directories):
-                inner = f"{directory.rstrip('/')}/{name}"
-                if inner not in PSEUDO:
-                    ahead.append((inner, f"{real.rstrip('/')}/{name}", depth + 1))
-
-    def read(self, path: str, limit: int, understand: Callable[[bytes, str], Found | None]) -> Iterator[Found]:
-        """The package that a file describes, unless it was given before."""
-        self._site.check_time()
         try:
-            real = self._tree.real(path)
-            if not self._is_first(real):
-                return
-            package = understand(self._tree.head(path, limit), path)
+            try:
+                for folder in self._walk.below(top):
+                    self.is_named = folder.path == top
+                    yield from self._look(folder, self._kinds)
+            except NotADirectoryError:
+                self.is_named = True
+                yield from self._look(self._alone(top), self._kinds)
         except OSError as error:
-            self._failed(path, error)
-            return
-        if package is None:
+            self.failed(top, error)
+        self.is_named = False
+
+    def _look(self, folder: Folder, kinds: Iterable[str]) -> Iterator[Found]:
+        for name in kinds:
+            if (name, folder.real) not in self._looked:
+                self._looked.add((name, folder.real))
+                self._kind = name
+                yield from self._kinds[name].look(self, folder)
+
+    def _alone(self, path: str) -> Folder:
+        """A file that was asked for, as the only one in its directory."""
+        real = self._tree.real(path)
+        directory, _, name = real.rpartition("/")
+        return Folder(self._tree.named(directory), directory, [name], [], [])
+
+    def _paths(self, found: Iterable[str | OSError]) -> list[str]:
+        """Those that are paths; the others are booked."""
+        paths = []
+        for one in found:
+            self._site.check_time()
+            if isinstance(one, OSError):
+                self.failed(one.filename or "", one)
+            else:
+                paths.append(one)
+        return paths
+
+    def read(
+        self,
+        folder: Folder,
+        inner: str,
+        limit: int,
+        understand: Callable[[bytes, str], Found | None],
+        *,
+        optional: bool = False,
+    ) -> Iterator[Found]:
+        """The package that a file describes, unless it was given before.
+
+        Args:
+            folder: where it lies.
+            inner: its path from there; in between are no links.
+            limit: bytes that are read, at most.
+            understand: makes the package of the bytes and the file's path; None when they are no description.
+            optional: it need not be there.
+        """
+        path, real = folder.inner(inner)
+        raw = self.content(folder, inner, limit, optional=optional)
+        if raw is not None and self.is_new(real):
+            yield from self.give(understand(raw, path), path)
+
+    def content(self, folder: Folder, inner: str, limit: int, *, optional: bool = False) -> bytes | None:
+        """The first bytes of a file; None when it cannot be read, which is booked. Arguments as for :meth:`read`."""
+        self._site.check_time()
+        self._walk.spent += COST
+        path, real = folder.inner(inner)
+        try:
+            if "/" not in inner or inner.partition("/")[0] in folder.directories:
+                try:
+                    return self._tree.head_at(real, limit)
+                except OSError as error:
+                    if error.errno != errno.ELOOP:
+                        raise
+            return self._tree.head(path, limit)
+        except OSError as error:
+            if not optional or error.errno not in GONE:
+                self.failed(path, error)
+            return None
+
+    @contextlib.contextmanager
+    def archive(self, path: str) -> Iterator[Archive | None]:
+        """A zip file, opened; None when it is none or cannot be read, which is booked."""
+        self._site.check_time()
+        self._walk.spent += COST
+        with contextlib.ExitStack() as stack:
+            try:
+                archive = Archive(stack.enter_context(self._tree.open(path)))
+            except (OSError, ValueError) as error:
+                self.failed(path, error)
+                archive = None
+            yield archive
+
+    def give(self, found: Found | None, path: str) -> Iterator[Found]:
+        """The package, if it is one and there are not too many; else why not is booked."""
+        if found is None:
             self._tally.skip(reasons.DAMAGED, path)
-        elif self._count >= MAX_PACKAGES:
+        elif self._counts[self._kind] >= MAX_PACKAGES:
             self._tally.skip(reasons.TOO_MANY, path)
         else:
-            self._count += 1
-            yield package
+            self._counts[self._kind] += 1
+            self.present.add(self._kind)
+            yield found
 
-    def names(self, directory: str) -> list[str]:
-        """What is in a directory; what cannot be listed is booked and empty."""
-        return self._listing(directory)[0]
-
-    def _listing(self, directory: str, real: str = "") -> tuple[list[str], list[str]]:
-        self._site.check_time()
+    def folder(self, path: str) -> Folder | None:
+        """A directory, links followed; None when it is not there, or cannot be listed, which is booked."""
         try:
-            return self._tree.listing_at(real) if real else self._tree.listing(directory)
-        except TooLarge:
-            self._tally.failed(reasons.TOO_LARGE, directory, "has too many entries")
+            return self._listed(path, self._tree.real(path))
         except OSError as error:
-            self._failed(directory, error)
-        return [], []
+            if error.errno not in GONE:
+                self.failed(path, error)
+            return None
 
-    def is_new(self, directory: str) -> bool:
-        """Whether it was not asked about before, by this or another path."""
+    def enter(self, folder: Folder, inner: str) -> Folder | None:
+        """A directory in a directory; None when it is not there, or cannot be listed, which is booked.
+
+        Where ``inner`` is a link, it is followed, and the directory has its own path.
+        """
+        path, real = folder.inner(inner)
+        if inner.partition("/")[0] not in folder.directories:
+            return self.linked(path)
         try:
-            return self._is_first(self._tree.real(directory))
-        except OSError:
-            return False
+            return self._listed(path, real)
+        except OSError as error:
+            if error.errno in (errno.ELOOP, errno.ENOTDIR):
+                return self.linked(path)
+            if error.errno not in GONE:
+                self.failed(path, error)
+            return None
 
-    def _is_first(self, real: str) -> bool:
-        is_first = real not in self._seen
-        self._seen.add(real)
-        return is_first
+    def linked(self, path: str) -> Folder | None:
+        """The directory that a link leads to, by its own path; None when there is none, or it cannot be listed."""
+        try:
+            real = self._tree.real(path)
+            return self._listed(self._tree.named(real), real)
+        except OSError as error:
+            if error.errno not in GONE:
+                self.failed(path, error)
+            return None
+
+    def _listed(self, path: str, real: str) -> Folder | None:
+        self._site.check_time()
+        self._walk.spent += 1
+        try:
+            return self._tree.folder_at(path, real)
+        except TooLarge:
+            self._tally.failed(reasons.TOO_LARGE, path, "has too many entries")
+            return None
+
+    def check_time(self) -> None:
+        """Raises when time is over.
+
+        Raises:
+            RanOutOfTime: the deadline passed.
+        """
+        self._site.check_time()
+
+    def is_new(self, real: str) -> bool:
+        """Whether this was not asked about before, for the kind that is looked for."""
+        is_new = (self._kind, real) not in self._read
+        self._read.add((self._kind, real))
+        return is_new
 
     def is_file(self, path: str) -> bool:
-        """Whether a regular file is there."""
+        """Whether a regular file is there, perhaps through links."""
         try:
             return os.path.isfile(self._tree.real(path))
         except OSError:
             return False
 
-    def is_directory(self, path: str) -> bool:
-        """Whether a directory is there, and not a link to one."""
-        try:
-            parent, _, name = path.rpartition("/")
-            place = f"{self._tree.real(parent or '/')}/{name}"
-            return os.path.isdir(place) and not os.path.islink(place)
-        except OSError:
-            return False
+    def skip(self, reason: Reason, path: str) -> None:
+        """Books something that was not looked at."""
+        self._tally.skip(reason, path)
 
-    def too_deep(self, directory: str) -> None:
-        """Books a directory that was not looked at because it lies too deep."""
-        self._tally.skip(reasons.DEPTH, directory)
-
-    def _failed(self, path: str, error: OSError) -> None:
-        if path in self._refused:
-            return
-        self._refused.add(path)
-        self._tally.failed(reasons.UNREADABLE, path, error.strerror or str(error))
+    def failed(self, path: str, error: Exception) -> None:
+        """Books, once, something that could not be looked at."""
+        if path not in self._refused:
+            self._refused.add(path)
+            self._tally.failed(reasons.UNREADABLE, path, getattr(error, "strerror", None) or str(error))

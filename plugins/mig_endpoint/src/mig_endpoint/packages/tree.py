@@ -6,25 +6,64 @@ Used by every source through ``site``.
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import fnmatch
+import itertools
 import os
 import stat
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
+    from typing import BinaryIO
 
 CHUNK = 1 << 18
 MAX_LINKS = 40
 MAX_ENTRIES = 200_000
 """Entries of one directory that are looked at."""
+_PIECE = 1 << 12
+_WILD = frozenset("*?[")
 _FLAGS = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NOCTTY
+
+
+GONE = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ELOOP})
+"""Something was removed or replaced since it was seen in the directory above."""
+_Parts = dict[str, "_Parts"]
+"""Patterns by their first parts; a whole pattern ends it."""
 
 
 class TooLarge(Exception):
     """A file is larger than was allowed, or a directory has too many entries; what came before was given."""
+
+
+@dataclass(slots=True)
+class Folder:
+    """One directory, listed."""
+
+    path: str
+    """As the system that is looked at names it."""
+    real: str
+    """As the endpoint names it, without links."""
+    names: list[str]
+    """What is in it, in no order."""
+    directories: list[str]
+    """Those of the names that are directories, and not links to one; sorted."""
+    links: list[str]
+    """Those of the names that are links."""
+
+    @property
+    def name(self) -> str:
+        """The last part of its path."""
+        return self.path.rpartition("/")[2]
+
+    def inner(self, name: str) -> tuple[str, str]:
+        """Path and real path of something in it that is no link."""
+        return f"{self.path.rstrip('/')}/{name}", f"{self.real.rstrip('/')}/{name}"
+
+    def ending(self, *ends: str) -> list[str]:
+        """Those of the names that end so, sorted."""
+        return sorted(name for name in self.names if name.endswith(ends))
 
 
 class Tree:
@@ -66,6 +105,10 @@ class Tree:
                 place.clear()
             ahead += [one for one in reversed(target.split("/")) if one not in ("", ".")]
         return "/".join((self.root, *place))
+
+    def named(self, real: str) -> str:
+        """What :meth:`real` gave, as a path of the system."""
+        return real if self.is_own else real[len(self.root) :] or "/"
 
     def exists(self, path: str) -> bool:
         """Whether something is there. What may not be looked at counts as there: opening it will say so."""
@@ -111,20 +154,23 @@ class Tree:
 
     def listing_at(self, real: str) -> tuple[list[str], list[str]]:
         """As :meth:`listing`, of what :meth:`real` gave, or of a directory in what was listed there."""
-        found: list[str] = []
-        directories: list[str] = []
-        fd = os.open(real, _FLAGS | os.O_DIRECTORY)
-        try:
-            with os.scandir(fd) as entries:
-                for entry in entries:
-                    if len(found) >= MAX_ENTRIES:
-                        raise TooLarge(real)
-                    found.append(entry.name)
-                    if entry.is_dir(follow_symlinks=False):
-                        directories.append(entry.name)
-        finally:
-            os.close(fd)
-        return sorted(found), sorted(directories)
+        names, directories, _ = _entries(real)
+        return sorted(names), sorted(directories)
+
+    def folder_at(self, path: str, real: str) -> Folder:
+        """As :meth:`listing_at`; ``path`` is its name for the system."""
+        names, directories, links = _entries(real)
+        directories.sort()
+        return Folder(path, real, names, directories, links)
+
+    def folder(self, path: str) -> Folder:
+        """A directory, listed, links followed.
+
+        Raises:
+            OSError: it cannot be listed.
+            TooLarge: it has more than :data:`MAX_ENTRIES`.
+        """
+        return self.folder_at(path, self.real(path))
 
     def chunks(self, path: str, limit: int) -> Iterator[bytes]:
         """The content of a regular file, piece by piece.
@@ -133,19 +179,34 @@ class Tree:
             OSError: it cannot be read, or is not a regular file.
             TooLarge: it is longer than ``limit`` bytes; that many were given.
         """
-        fd = os.open(self.real(path), _FLAGS)
+        return self._chunks_at(self.real(path), limit)
+
+    def _chunks_at(self, real: str, limit: int) -> Iterator[bytes]:
+        fd = os.open(real, _FLAGS)
         try:
             if not stat.S_ISREG(os.fstat(fd).st_mode):
-                raise OSError(errno.EINVAL, "not a regular file", path)
+                raise OSError(errno.EINVAL, "not a regular file", real)
             left = limit
             while piece := os.read(fd, CHUNK):
                 if len(piece) > left:
                     yield piece[:left]
-                    raise TooLarge(path)
+                    raise TooLarge(real)
                 left -= len(piece)
                 yield piece
         finally:
             os.close(fd)
+
+    def open(self, path: str) -> BinaryIO:
+        """A regular file, open for reading.
+
+        Raises:
+            OSError: it cannot be opened, or is not a regular file.
+        """
+        fd = os.open(self.real(path), _FLAGS)
+        if not stat.S_ISREG(os.fstat(fd).st_mode):
+            os.close(fd)
+            raise OSError(errno.EINVAL, "not a regular file", path)
+        return os.fdopen(fd, "rb")
 
     def head(self, path: str, limit: int) -> bytes:
         """At most the first ``limit`` bytes of a regular file.
@@ -153,30 +214,93 @@ class Tree:
         Raises:
             OSError: it cannot be read, or is not a regular file.
         """
-        pieces: list[bytes] = []
-        with contextlib.suppress(TooLarge):
-            pieces.extend(self.chunks(path, limit))
-        return b"".join(pieces)
+        return self.head_at(self.real(path), limit)
 
-    def expand(self, pattern: str) -> Iterator[str | OSError]:
-        """The directories that a path with ``*`` in some of its parts stands for, and where looking failed."""
-        places = [""]
-        for part in pattern.strip("/").split("/"):
-            if not set(part) & set("*?["):
-                places = [f"{place}/{part}" for place in places]
-                continue
-            found: list[str] = []
-            for place in places:
-                try:
-                    names = self.names(place or "/")
-                except (FileNotFoundError, NotADirectoryError):
-                    continue
-                except OSError as error:
-                    yield error
-                    continue
-                except TooLarge:
-                    yield OSError(errno.E2BIG, "too many entries", place)
-                    continue
-                found += [f"{place}/{name}" for name in names if fnmatch.fnmatchcase(name, part)]
-            places = found
-        yield from (place for place in places if self.exists(place))
+    def head_at(self, real: str, limit: int) -> bytes:
+        """As :meth:`head`, of what :meth:`real` gave, or of a file in what was listed there.
+
+        Raises:
+            OSError: it cannot be read, or is not a regular file; it is a link.
+        """
+        fd = os.open(real, _FLAGS)
+        try:
+            status = os.fstat(fd)
+            if not stat.S_ISREG(status.st_mode):
+                raise OSError(errno.EINVAL, "not a regular file", real)
+            read = b""
+            while len(read) < limit and (piece := os.read(fd, min(limit - len(read), max(status.st_size, _PIECE)))):
+                read += piece
+                if len(read) == status.st_size:
+                    break
+            return read
+        finally:
+            os.close(fd)
+
+    def expand(self, patterns: Iterable[str]) -> Iterator[str | OSError]:
+        """The paths that are there of those that patterns with ``*``, ``?`` and ``[`` in their parts stand for.
+
+        In between come errors, where a directory could not be listed.
+        """
+        for _, found in self.matches(patterns):
+            yield found
+
+    def matches(self, patterns: Iterable[str]) -> Iterator[tuple[str, str | OSError]]:
+        """As :meth:`expand`, each with the pattern that stands for it; an error has none.
+
+        Each directory is listed once, however many patterns lead through it.
+        """
+        parts: _Parts = {}
+        for pattern in patterns:
+            inner = parts
+            for part in pattern.strip("/").split("/"):
+                inner = inner.setdefault(part, {})
+            inner[pattern] = {}
+        yield from self._matches("", "", parts)
+
+    def _matches(self, path: str, above: str, parts: _Parts) -> Iterator[tuple[str, str | OSError]]:
+        """What patterns stand for below a directory; ``above`` is the real path of the one above, if that is known."""
+        try:
+            folder = self._child(path, above)
+        except TooLarge:
+            yield "", OSError(errno.E2BIG, "too many entries", path)
+            return
+        except OSError as error:
+            if error.errno not in GONE:
+                yield "", OSError(error.errno, error.strerror, path)
+            return
+        inside = frozenset((*folder.directories, *folder.links))
+        there = frozenset(folder.names)
+        real = folder.real.rstrip("/")
+        for part, inner in parts.items():
+            ends = [one for one in inner if "/" in one]
+            for name in fnmatch.filter(sorted(folder.names), part) if set(part) & _WILD else {part} & there:
+                if ends and (name not in folder.links or self.exists(f"{path}/{name}")):
+                    yield from ((pattern, f"{path}/{name}") for pattern in ends)
+                if len(ends) < len(inner) and name in inside:
+                    yield from self._matches(f"{path}/{name}", real, inner)
+
+    def _child(self, path: str, above: str) -> Folder:
+        """A directory, listed, links followed; quickly where the real path of the one above is known."""
+        if above:
+            try:
+                return self.folder_at(path, f"{above}/{path.rpartition('/')[2]}")
+            except OSError as error:
+                if error.errno not in (errno.ELOOP, errno.ENOTDIR):
+                    raise
+        return self.folder(path or "/")
+
+
+def _entries(real: str) -> tuple[list[str], list[str], list[str]]:
+    """The names in a directory, those of directories, and those of links."""
+    fd = os.open(real, _FLAGS | os.O_DIRECTORY)
+    try:
+        with os.scandir(fd) as opened:
+            entries = list(itertools.islice(opened, MAX_ENTRIES + 1))
+        if len(entries) > MAX_ENTRIES:
+            raise TooLarge(real)
+        names = [entry.name for entry in entries]
+        directories = [entry.name for entry in entries if entry.is_dir(follow_symlinks=False)]
+        links = [entry.name for entry in entries if entry.is_symlink()]
+    finally:
+        os.close(fd)
+    return names, directories, links

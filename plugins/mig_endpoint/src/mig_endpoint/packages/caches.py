@@ -1,0 +1,40 @@
+"""Unpacked packages that are not installed: what package managers keep beside what they installed. Used by ``walk``.
+
+Each form was seen: uv 0.13, yarn 1.22, bun 1.4, pnpm 12, npm 12; conda's by its documentation.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from mig_endpoint.packages.tree import Folder
+
+_VERSION = re.compile(r"v[0-9]+")
+
+
+def is_copy(folder: Folder) -> bool:
+    """Whether nothing in this directory is installed, and nothing below it.
+
+    * uv: what lies in ``archive-v0`` of its cache, except the environments that ``uvx`` made there.
+    * pnpm: its store. A package in ``links`` there is installed where a link leads to it, and such links are followed.
+    * yarn 1: ``v6/npm-NAME-…`` in its cache. bun: ``NAME@VERSION@@@1`` in its cache. npm: ``_cacache``.
+    * conda: the packages in ``pkgs``, from which environments are made.
+    """
+    parent, _, name = folder.path.rpartition("/")
+    outer = parent.rpartition("/")[2]
+    if outer.startswith("archive-v"):
+        return "pyvenv.cfg" not in folder.names and _is_file(f"{folder.real}/../../CACHEDIR.TAG")
+    if outer == "pkgs":
+        return "info" in folder.directories and _is_file(f"{folder.real}/info/index.json")
+    if _VERSION.fullmatch(name):
+        return "files" in folder.directories and bool({"index", "index.db", "links"} & set(folder.names))
+    if name.startswith("npm-"):
+        return "node_modules" in folder.directories and _VERSION.fullmatch(outer) is not None
+    return name == "_cacache" or ("@@@" in name and "package.json" in folder.names)
+
+
+def _is_file(path: str) -> bool:
+    return os.path.isfile(path)

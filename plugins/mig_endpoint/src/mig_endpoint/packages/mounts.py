@@ -1,0 +1,62 @@
+"""Which mounted file systems are this system's own storage. Used by ``walk``, which goes into no other unasked.
+
+Types are those of ``/proc/self/mountinfo`` (proc(5)).
+"""
+
+from __future__ import annotations
+
+import enum
+import os
+import re
+
+MOUNTINFO = "/proc/self/mountinfo"
+_OCTAL = re.compile(rb"\\([0-3][0-7]{2})")
+# fmt: off
+STORAGE = frozenset((
+    "9p", "apfs", "bcachefs", "btrfs", "erofs", "exfat", "ext2", "ext3", "ext4", "f2fs", "fuseblk", "hfsplus",
+    "iso9660", "jfs", "msdos", "nilfs2", "ntfs", "ntfs3", "overlay", "ramfs", "reiserfs", "rootfs", "squashfs",
+    "tmpfs", "ubifs", "udf", "ufs", "vfat", "virtiofs", "xfs", "zfs",
+))
+"""On a disk, in memory, or lent by the machine that this one is a guest of (9p, virtiofs)."""
+PSEUDO = frozenset((
+    "autofs", "binfmt_misc", "bpf", "cgroup", "cgroup2", "configfs", "debugfs", "devpts", "devtmpfs", "efivarfs",
+    "fuse.gvfsd-fuse", "fuse.lxcfs", "fuse.portal", "fusectl", "hugetlbfs", "mqueue", "nfsd", "nsfs", "proc", "pstore",
+    "rpc_pipefs", "securityfs", "selinuxfs", "sysfs", "tracefs",
+))
+"""No files that anybody stored. An ``autofs`` mounts something when it is gone into."""
+# fmt: on
+
+
+class Storage(enum.Enum):
+    """What a mount point leads to."""
+
+    OWN = enum.auto()
+    PSEUDO = enum.auto()
+    ELSEWHERE = enum.auto()
+    """On another machine, or behind a program: it may be slow, or not answer at all."""
+
+
+def mount_points(mountinfo: str = MOUNTINFO) -> dict[str, Storage]:
+    """What lies at each mount point; the upper one where several lie on one another. Empty without ``/proc``."""
+    points: dict[str, Storage] = {}
+    try:
+        with open(mountinfo, "rb") as lines:
+            for line in lines:
+                before, _, after = line.partition(b" - ")
+                fields, kinds = before.split(b" "), after.split(b" ")
+                if len(fields) > 4:
+                    points[_path(fields[4])] = _storage(kinds[0].decode("ascii", "replace"))
+    except OSError:
+        pass
+    return points
+
+
+def _storage(kind: str) -> Storage:
+    if kind in STORAGE:
+        return Storage.OWN
+    return Storage.PSEUDO if kind in PSEUDO else Storage.ELSEWHERE
+
+
+def _path(written: bytes) -> str:
+    """A path of mountinfo, in which blanks, tabs, line feeds and backslashes stand as octal numbers."""
+    return os.fsdecode(_OCTAL.sub(lambda found: bytes([int(found[1], 8)]), written))

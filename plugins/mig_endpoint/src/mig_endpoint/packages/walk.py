@@ -1,0 +1,172 @@
+"""Going through directories for packages: all below one, or those of a whole system in which packages are likely.
+
+Links are not followed. Whatever is left out is booked. Used by ``search``.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections import Counter, defaultdict, deque
+from typing import TYPE_CHECKING
+
+from mig_endpoint.packages import reasons
+from mig_endpoint.packages.caches import is_copy
+from mig_endpoint.packages.mounts import Storage, mount_points
+from mig_endpoint.packages.tree import GONE, TooLarge
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+    from mig_endpoint.packages.site import Site
+    from mig_endpoint.packages.tree import Folder
+
+MAX_DEPTH = 40
+MAX_LIKELY = 8000
+"""Directories of a system that are gone into unasked, about: a tenth of a second when they are in memory."""
+NO_DIRECTORIES = frozenset({"/proc", "/sys", "/dev", "/run/user"})
+"""Not gone into: nothing is installed there."""
+OTHER_SYSTEMS = (
+    "/agent/containerd",
+    "/containers/storage",
+    "/docker/overlay2",
+    "/docker/volumes",
+    "/lib/containerd",
+    "/lib/lxc",
+    "/lib/lxd",
+    "/lib/machines",
+    "/kubelet/pods",
+)
+"""Ends of paths below which other systems have their files: containers, and what they store."""
+METADATA = (".dist-info", ".egg-info")
+"""Directories that describe a package; the licences of others may lie in them, in directories named like these."""
+# fmt: off
+NEAR = frozenset((
+    "app", "apps", "bin", "current", "dist-packages", "env", "envs", "gems", "home", "installation", "installs", "lib",
+    "lib64", "local", "node", "node_modules", "opt", "python", "releases", "root", "ruby", "site-packages",
+    "specifications", "srv", "src", "tools", "var", "vendor", "venv", ".venv", "venvs", "versions", "virtualenvs",
+    "www",
+))
+"""Names of directories that lead to packages: they are gone into first."""
+FAR = frozenset((
+    ".git", ".hg", ".svn", "__pycache__", "asm", "boot", "debug", "doc", "docs", "documentation", "examples",
+    "firmware", "fonts", "help", "i18n", "icons", "include", "info", "licenses", "locale", "man", "modules", "objects",
+    "snap", "sounds", "terminfo", "test", "tests", "themes", "zoneinfo",
+))
+"""Names of directories in which packages are not expected: they come last, if there is room."""
+# fmt: on
+_STEP = 2
+_FAR_STEP = 12
+
+
+class Walk:
+    """Goes through directories, into each once."""
+
+    def __init__(self, site: Site) -> None:
+        self._site = site
+        self._tree = site.tree
+        self._tally = site.tally
+        self._seen: set[str] = set()
+        self.spent = 0
+        """Directories that :meth:`likely` has listed; who does other work for what it finds there may add to it."""
+
+    def below(self, top: str) -> Iterator[Folder]:
+        """The directory and all below it, whatever mounted file system they lie on; copies in caches are left out.
+
+        Raises:
+            OSError: the directory itself is not there, or cannot be listed.
+            RanOutOfTime: the deadline passed.
+        """
+        real = self._tree.real(top)
+        self._tree.names(top)
+        ahead = [(top, real, 0)]
+        while ahead:
+            path, real, depth = ahead.pop()
+            folder = self.enter(path, real)
+            if folder is None:
+                continue
+            yield folder
+            inner = [folder.inner(name) for name in reversed(folder.directories) if not name.endswith(METADATA)]
+            ahead += [(path, real, depth + 1) for path, real in inner if self._goes_into(path, depth)]
+
+    def likely(self, homes: Iterable[str]) -> Iterator[Folder]:
+        """The directories of the whole system, those first in which packages are likely; about :data:`MAX_LIKELY`.
+
+        Left out, and booked, are those for which there was no room, file systems of the network, and the files of
+        containers. ``homes`` are home directories: packages are likely there, wherever they lie.
+
+        Raises:
+            RanOutOfTime: the deadline passed.
+        """
+        mounts = mount_points()
+        ahead: defaultdict[int, deque[tuple[str, str, int]]] = defaultdict(deque)
+        for path in ("/", *homes):
+            with contextlib.suppress(OSError):
+                ahead[0].append((path, self._tree.real(path), 0))
+        cost = 0
+        while ahead and self.spent < MAX_LIKELY:
+            if not ahead[cost]:
+                del ahead[cost]
+                cost += 1
+                continue
+            path, real, depth = ahead[cost].popleft()
+            folder = self.enter(path, real)
+            if folder is None:
+                continue
+            self.spent += 1
+            yield folder
+            for name in folder.directories:
+                path, real = folder.inner(name)
+                if not name.endswith(METADATA) and self._goes_into(path, depth) and self._is_own(path, real, mounts):
+                    ahead[cost + _step(name)].append((path, real, depth + 1))
+        self._book_left([path for queue in ahead.values() for path, real, _ in queue if real not in self._seen])
+
+    def enter(self, path: str, real: str) -> Folder | None:
+        """The directory, listed; None when it was entered before, holds copies or cannot be listed.
+
+        Raises:
+            RanOutOfTime: the deadline passed.
+        """
+        self._site.check_time()
+        if real in self._seen:
+            return None
+        self._seen.add(real)
+        try:
+            folder = self._tree.folder_at(path, real)
+        except TooLarge:
+            self._tally.failed(reasons.TOO_LARGE, path, "has too many entries")
+            return None
+        except OSError as error:
+            if error.errno not in GONE:
+                self._tally.failed(reasons.UNREADABLE, path, error.strerror or str(error))
+            return None
+        if is_copy(folder):
+            self._tally.skip(reasons.NOT_INSTALLED, path)
+            return None
+        return folder
+
+    def _goes_into(self, path: str, depth: int) -> bool:
+        if depth < MAX_DEPTH:
+            return path not in NO_DIRECTORIES
+        self._tally.skip(reasons.DEPTH, path)
+        return False
+
+    def _is_own(self, path: str, real: str, mounts: Mapping[str, Storage]) -> bool:
+        if path.endswith(OTHER_SYSTEMS):
+            self._tally.skip(reasons.OTHER_SYSTEM, path)
+            return False
+        storage = mounts.get(real, Storage.OWN)
+        if storage is Storage.ELSEWHERE:
+            self._tally.skip(reasons.NETWORK, path)
+        return storage is Storage.OWN
+
+    def _book_left(self, left: list[str]) -> None:
+        """Books directories by what they have in common, the most first."""
+        groups = Counter("/".join(path.split("/", 3)[:3]) for path in left)
+        for group, count in sorted(groups.items(), key=lambda item: (-item[1], item[0])):
+            self._tally.skip(reasons.NOT_WALKED, group, count=count)
+
+
+def _step(name: str) -> int:
+    if name in NEAR or name.startswith("python"):
+        return 0
+    return _FAR_STEP if name in FAR else _STEP
