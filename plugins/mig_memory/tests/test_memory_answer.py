@@ -19,9 +19,8 @@ from mig_core.domain.result import Coverage, ModuleResult, Skipped
 from mig_core.errors import ParameterError
 from mig_core.plugin.coverage import Tally
 from mig_core.plugin.module import Context
-from mig_endpoint.processes.askers import find_askers
 from mig_endpoint.processes.proc import Proc
-from mig_endpoint.processes.reasons import ENDED
+from mig_endpoint.processes.reasons import DEVICE, ENDED, KERNEL, ON_DISK
 from mig_memory import MemoryModule, evaluation, reasons
 
 RESULT = ModuleResult(
@@ -88,7 +87,7 @@ def test_masking_hides_what_was_added_to_the_originals_answer() -> None:
 
 def test_what_nobody_asked_for_leaves_an_answer_complete() -> None:
     tally = Tally()
-    for reason in (reasons.ASKER, ENDED, reasons.DEVICE, reasons.ON_DISK):
+    for reason in (reasons.ASKER, ENDED, DEVICE, KERNEL, ON_DISK):
         tally.skip(reason)
 
     assert tally.complete
@@ -185,9 +184,8 @@ def test_rows_are_limited_and_the_rest_is_counted() -> None:
     tally = Tally()
     with Proc(tally) as proc:
         one = evaluation.Evaluation(searches, proc, tally, lambda: False, max_rows=1)
-        ids = proc.ids()
 
-        for _ in one.look_at(ids, find_askers(ids)):
+        for _ in one.look_at_all():
             pass
 
     assert one.hits > 1

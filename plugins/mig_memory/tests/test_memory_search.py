@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -326,3 +327,38 @@ def test_a_search_stays_small_and_leaves_no_descriptors_open(start_target: Start
 
     assert result.coverage.examined["bytes"] >= 300 << 20
     assert len(os.listdir("/proc/self/fd")) == before
+
+
+def test_what_starts_or_becomes_another_program_during_the_search_is_found(
+    start_target: StartTarget, tmp_path: Path
+) -> None:
+    target = start_target()
+    for name in ("became-another", "started"):
+        shutil.copy(os.path.realpath("/bin/sleep"), tmp_path / name)
+    begun: list[subprocess.Popen[bytes]] = []
+    module = MemoryModule(partial_interval=0.0)
+    searches = {"s": {"names": [f"^{tmp_path}/"], "options": {"matchall": True}}}
+
+    def meanwhile(so_far: ModuleResult) -> None:
+        if not begun and found(so_far) == [target.pid]:
+            assert target.process.stdin is not None
+            target.process.stdin.write(f"os.execv({str(tmp_path / 'became-another')!r}, ['x', '99'])\n")
+            target.process.stdin.flush()
+            begun.append(subprocess.Popen([tmp_path / "started", "99"]))
+            while os.readlink(f"/proc/{target.pid}/exe") == target.path:
+                time.sleep(0.01)
+
+    result = module.run(
+        module.parse_parameters({"searches": searches}), Context(deadline=time.monotonic() + 60, on_partial=meanwhile)
+    )
+
+    begun[0].kill()
+    begun[0].wait()
+    elements: Any = result.elements
+    assert [(row["process"]["pid"], row["process"]["name"]) for row in elements["s"]] == [
+        (target.pid, target.path),
+        (target.pid, str(tmp_path / "became-another")),
+        (begun[0].pid, str(tmp_path / "started")),
+    ]
+    statistics: Any = result.statistics
+    assert statistics["totalhits"] == 3

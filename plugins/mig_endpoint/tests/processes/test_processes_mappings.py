@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -24,11 +26,11 @@ ffffffffff600000-ffffffffff601000 --xp 00000000 00:00 0                  [vsysca
 
 
 def test_mappings_that_touch_are_one_text() -> None:
-    mapped = [one for one in mappings.parse(MAPS) if one.is_readable and not one.is_device]
+    mapped = [one for one in mappings.parse(MAPS) if one.is_readable]
 
     groups = mappings.texts(Range(one.start, one.end, one) for one in mapped)
 
-    assert [len(group) for group in groups] == [2, 1, 1, 1, 1, 1]
+    assert [len(group) for group in groups] == [2, 1, 1, 3, 2]
 
 
 def test_libraries_are_the_mapped_files_but_the_executable_and_named_memory() -> None:
@@ -44,9 +46,9 @@ def test_any_text_can_be_parsed(text: bytes) -> None:
     assert all(isinstance(one, Mapping) for one in mappings.parse(text + b"\n" + MAPS))
 
 
-def test_files_that_lie_in_memory_only_are_not_as_on_disk() -> None:
+def test_a_mapping_knows_the_device_of_its_file() -> None:
     by_path = {one.path: one for one in mappings.parse(MAPS)}
 
-    assert by_path[b"/usr/bin/sleep"].is_as_on_disk
-    assert not by_path[b"/memfd:x (deleted)"].is_as_on_disk
-    assert not by_path[b"[heap]"].is_as_on_disk
+    assert by_path[b"/usr/bin/sleep"].device == os.makedev(0xFE, 0)
+    assert by_path[b"/memfd:x (deleted)"].is_shared
+    assert by_path[b"[heap]"].device == 0

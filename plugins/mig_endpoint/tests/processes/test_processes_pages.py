@@ -1,4 +1,4 @@
-"""Which pages hold something: all ways of asking the kernel give the same answer."""
+"""What the kernel says about pages: all ways of asking give the same answer."""
 
 from __future__ import annotations
 
@@ -6,15 +6,25 @@ import ctypes
 import mmap
 import os
 import random
+from typing import TYPE_CHECKING
 
 import pytest
 
-from mig_core.testing.services import service_missing
-from mig_endpoint.processes import mappings, pages
-from mig_endpoint.processes.mappings import Mapping, Range
-from mig_endpoint.processes.pages import PAGE, Holds, Part
+from mig_endpoint.processes import pages
+from mig_endpoint.processes.pages import PAGE, Run, State, runs
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 COUNT = 3000
+GUARD_INSTALL = 102
+
+
+@pytest.fixture
+def pagemap() -> Iterator[int]:
+    file = os.open("/proc/self/pagemap", os.O_RDONLY)
+    yield file
+    os.close(file)
 
 
 def anonymous(count: int) -> tuple[mmap.mmap, int]:
@@ -23,97 +33,96 @@ def anonymous(count: int) -> tuple[mmap.mmap, int]:
     return memory, ctypes.addressof(ctypes.c_char.from_buffer(memory))
 
 
-def whole(address: int, count: int) -> Range:
-    return Range(address, address + count * PAGE, Mapping(address, address + count * PAGE, b"rw-p", 0, 0, b""))
+def scanned(start: int, end: int, pagemap: int) -> list[Run]:
+    regions = pages._scan(start, end, pagemap)
+    if regions is None:
+        pytest.skip("this kernel has no PAGEMAP_SCAN (Linux 6.7)")
+    return list(pages._of_regions(start, end, pagemap, regions))
 
 
-def check_gapless(found: list[Part], one: Range) -> None:
-    assert [part.start for part in found] == [one.start, *(part.end for part in found[:-1])]
-    assert found[-1].end == one.end
+def check_gapless(found: list[Run], start: int, end: int) -> None:
+    assert [one.start for one in found] == [start, *(one.end for one in found[:-1])]
+    assert found[-1].end == end
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_pagemap_and_its_scan_agree_with_what_was_touched(seed: int) -> None:
+def test_pagemap_and_its_scan_agree_with_what_was_touched(seed: int, pagemap: int) -> None:
     memory, address = anonymous(COUNT)
     touched = sorted(random.Random(seed).sample(range(COUNT), COUNT // 3))
     for page in touched:
         memory[page * PAGE] = 1
-    one = Range(address + 1, address + COUNT * PAGE - 1, whole(address, COUNT).mapping)
-    pagemap = os.open("/proc/self/pagemap", os.O_RDONLY)
+    start, end = address + 1, address + COUNT * PAGE - 1
 
-    plain = list(pages._of_pagemap(one, pagemap, pages._PRESENT, Holds.ZEROS))
-    regions = pages._scanned(one.start, one.end, pagemap)
-    scanned = list(pages._of_regions(one, pagemap, regions)) if regions else plain
-    os.close(pagemap)
+    plain = list(runs(start, end, pagemap))
 
-    check_gapless(plain, one)
-    assert scanned == plain
-    seen = {
-        page for part in plain if part.holds is Holds.DATA for page in range(part.start // PAGE, -(-part.end // PAGE))
-    }
+    check_gapless(plain, start, end)
+    assert scanned(start, end, pagemap) == plain
+    own = [one for one in plain if one.state is State.OWN]
+    seen = {page for one in own for page in range(one.start // PAGE, -(-one.end // PAGE))}
     assert seen == {address // PAGE + page for page in touched}
+    assert {one.state for one in plain} == {State.OWN, State.UNTOUCHED}
 
 
-def test_pages_that_were_read_and_never_written_are_zeros() -> None:
+def test_pages_that_were_read_and_never_written_are_zeros(pagemap: int) -> None:
     memory, address = anonymous(COUNT)
     read = sum(memory[page * PAGE] for page in range(COUNT))
     memory[7 * PAGE] = 1
-    pagemap = os.open("/proc/self/pagemap", os.O_RDONLY)
 
-    regions = pages._scanned(address, address + COUNT * PAGE, pagemap)
-    os.close(pagemap)
+    found = scanned(address, address + COUNT * PAGE, pagemap)
 
     assert read == 0
-    if regions is None:
-        pytest.skip("this kernel has no PAGEMAP_SCAN (Linux 6.7)")
-    assert regions.used == [(address + 7 * PAGE, address + 8 * PAGE)]
+    assert [one.state for one in found] == [State.UNTOUCHED, State.OWN, State.UNTOUCHED]
+    assert found[1] == Run(address + 7 * PAGE, address + 8 * PAGE, State.OWN)
 
 
-def test_terabytes_that_were_only_reserved_cost_nothing() -> None:
+def test_terabytes_that_were_only_reserved_cost_nothing(pagemap: int) -> None:
     size = 1 << 42
     no_reserve = 0x4000
     memory = mmap.mmap(-1, size, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | no_reserve)
     memory[size // 2] = 1
     address = ctypes.addressof(ctypes.c_char.from_buffer(memory))
-    pagemap = os.open("/proc/self/pagemap", os.O_RDONLY)
-    if pages._scanned(address, address + size, pagemap) is None:
+    if pages._scan(address, address + size, pagemap) is None:
         pytest.skip("this kernel has no PAGEMAP_SCAN (Linux 6.7)")
 
-    found = list(pages.parts(whole(address, size // PAGE), pagemap, -1, nofiles=False))
-    os.close(pagemap)
+    found = list(runs(address, address + size, pagemap))
 
-    assert [part.holds for part in found] == [Holds.ZEROS, Holds.DATA, Holds.ZEROS]
+    assert [one.state for one in found] == [State.UNTOUCHED, State.OWN, State.UNTOUCHED]
     assert found[1].start <= address + size // 2 < found[1].end
 
 
-def test_without_pagemap_everything_is_read() -> None:
-    one = whole(1 << 32, 5)
+def test_guards_are_told_from_what_is_in_swap(pagemap: int) -> None:
+    _, address = anonymous(3)
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.madvise(ctypes.c_void_p(address + PAGE), ctypes.c_size_t(PAGE), GUARD_INSTALL):
+        pytest.skip("this kernel has no MADV_GUARD_INSTALL (Linux 6.13)")
 
-    assert list(pages.parts(one, -1, -1, nofiles=False)) == [Part(one.start, one.end, Holds.DATA)]
+    plain = list(runs(address, address + 3 * PAGE, pagemap))
+
+    assert [one.state for one in plain] == [State.UNTOUCHED, State.GUARD, State.UNTOUCHED]
+    assert scanned(address, address + 3 * PAGE, pagemap) == plain
 
 
-def test_holes_of_a_shared_file_are_zeros_and_what_lies_behind_it_is_nothing() -> None:
-    if os.geteuid() != 0:
-        service_missing("only root may open map_files")
-    file = os.memfd_create("holes")
-    os.truncate(file, 10 * PAGE)
-    os.pwrite(file, b"x", 3 * PAGE)
-    memory = mmap.mmap(file, 10 * PAGE)
-    os.truncate(file, 8 * PAGE)
+def test_pages_of_a_file_are_told_from_changed_ones(pagemap: int) -> None:
+    file = os.memfd_create("file")
+    os.pwrite(file, b"x" * 3 * PAGE, 0)
+    memory = mmap.mmap(file, 3 * PAGE, mmap.MAP_PRIVATE)
     address = ctypes.addressof(ctypes.c_char.from_buffer(memory))
-    process = os.open("/proc/self", os.O_RDONLY | os.O_DIRECTORY)
-    with open("/proc/self/maps", "rb") as maps:
-        mapping = next(one for one in mappings.parse(maps.read()) if one.start == address)
+    memory[2 * PAGE] = 1
+    assert memory[PAGE] == ord("x")
 
-    found = list(pages.parts(Range(mapping.start, mapping.end, mapping), -1, process, nofiles=False))
-    file_end = pages.end_of_file(mapping, process)
-    os.close(process)
+    plain = list(runs(address, address + 3 * PAGE, pagemap))
     os.close(file)
 
-    assert [((part.start - address) // PAGE, part.holds) for part in found] == [
-        (0, Holds.ZEROS),
-        (3, Holds.DATA),
-        (4, Holds.ZEROS),
-        (8, Holds.NOTHING),
-    ]
-    assert file_end == address + 8 * PAGE
+    assert plain[-1] == Run(address + 2 * PAGE, address + 3 * PAGE, State.OWN)
+    assert State.FILE in {one.state for one in plain}
+    assert scanned(address, address + 3 * PAGE, pagemap) == plain
+
+
+def test_without_pagemap_nothing_is_known() -> None:
+    assert list(runs(4096, 3 * 4096, -1)) == [Run(4096, 3 * 4096, State.UNKNOWN)]
+
+
+def test_addresses_of_the_kernel_are_unknown(pagemap: int) -> None:
+    start = 0xFFFFFFFFFF600000
+
+    assert [one.state for one in runs(start, start + PAGE, pagemap)] == [State.UNKNOWN]

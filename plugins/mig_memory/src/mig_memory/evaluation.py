@@ -9,12 +9,16 @@ from __future__ import annotations
 import os
 import threading
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING
 
 from mig_core.plugin.coverage import Tally
 from mig_endpoint.processes import mappings
+from mig_endpoint.processes import reasons as process_reasons
+from mig_endpoint.processes.askers import find_askers
 from mig_endpoint.processes.executable import name_of
-from mig_endpoint.processes.reasons import ENDED
+from mig_endpoint.processes.origins import Origins
+from mig_endpoint.processes.rounds import Rounds
 from mig_endpoint.processes.visit import visit
 from mig_memory import facts, patterns, reasons
 from mig_memory.scan import Scan
@@ -53,6 +57,8 @@ class _Verdict:
     tally: Tally = field(default_factory=Tally)
     slots: list[int] = field(default_factory=list)
     described: dict[str, JSON] = field(default_factory=dict)
+    again: bool = False
+    """Whether the process was looked at before, as another program."""
 
 
 class Evaluation:
@@ -70,6 +76,7 @@ class Evaluation:
         self.tally = tally
         self.hits = 0
         self._proc = proc
+        self._origins = Origins()
         self.slots = [
             Slot(search, check) for search in searches for check in ([None] if search.matchall else search.checks)
         ]
@@ -92,11 +99,15 @@ class Evaluation:
         for kind in ("processes", "bytes"):
             tally.examined(kind, 0)
 
-    def look_at(self, pids: Sequence[int], askers: Askers, threads: int = 1) -> Iterator[None]:
-        """Looks at the processes, and yields after each of them."""
+    def look_at_all(self, threads: int = 1) -> Iterator[None]:
+        """Looks at every process, then at those that are new or have become another; yields after each of them."""
+        own = find_askers(self._proc.ids()).own
+        rounds = Rounds(self._proc, self.tally, frozenset({own}))
+        for ids in rounds:
+            examine = partial(self._examine, askers=find_askers(self._proc.ids()), rounds=rounds)
+            yield from self._look_at(ids, examine, threads)
 
-        def examine(pid: int) -> _Verdict:
-            return self._examine(pid, askers)
+    def _look_at(self, pids: Sequence[int], examine: Callable[[int], _Verdict], threads: int) -> Iterator[None]:
 
         if threads > 1 and len(self._battery.patterns) > 0:
             from concurrent.futures import ThreadPoolExecutor
@@ -113,20 +124,28 @@ class Evaluation:
     def _take(self, verdict: _Verdict) -> None:
         self.tally.add(verdict.tally)
         for index in verdict.slots:
+            hits = self.slots[index].hits
+            if verdict.again and verdict.described in hits:
+                continue
             self.hits += 1
             if self.hits <= self._max_rows:
-                self.slots[index].hits.append(verdict.described)
+                hits.append(verdict.described)
             else:
                 self.tally.skip(reasons.FULL)
 
-    def _examine(self, pid: int, askers: Askers) -> _Verdict:
+    def _examine(self, pid: int, askers: Askers, rounds: Rounds) -> _Verdict:
         verdict = _Verdict()
-        if not self._searches or pid == askers.own:
+        if not self._searches:
             return verdict
         if self._expired():
             verdict.tally.skip(reasons.TIME, f"process {pid}")
             return verdict
-        visit(self._proc, pid, verdict.tally, lambda process: self._judge(process, verdict, asks=pid in askers.others))
+
+        def judge(process: Process) -> None:
+            verdict.again = rounds.was_counted(process)
+            self._judge(process, verdict, asks=pid in askers.others)
+
+        visit(self._proc, pid, verdict.tally, rounds.note, judge)
         return verdict
 
     def _judge(self, process: Process, verdict: _Verdict, *, asks: bool) -> None:
@@ -139,7 +158,8 @@ class Evaluation:
             verdict.tally.skip(reasons.ASKER, f"process {process.pid} {facts.printable(name.shown)}")
         elif by_extent:
             passed |= self._in_memory(process, by_extent, verdict.tally)
-        verdict.tally.examined("processes")
+        if not verdict.again:
+            verdict.tally.examined("processes")
         verdict.slots = [index for index, slot in enumerate(self.slots) if _is_hit(slot, passed)]
         verdict.described = facts.describe(process, name) if verdict.slots else {}
 
@@ -171,7 +191,7 @@ class Evaluation:
     def _in_memory(self, process: Process, by_extent: dict[Extent, list[Search]], tally: Tally) -> set[_Passed]:
         """Which content and byte checks a process passes, extent by extent."""
         try:
-            scan = Scan(process, self._window(), self._expired)
+            scan = Scan(process, self._origins, self._window(), self._expired)
         except PermissionError:
             tally.failed(self._proc.denied, f"process {process.pid}", "permission denied")
             return set()
@@ -193,14 +213,14 @@ class Evaluation:
         if seen.expired:
             tally.skip(reasons.TIME, example)
         if seen.ended:
-            tally.skip(ENDED, example)
+            tally.skip(process_reasons.ENDED, example)
         if seen.devices:
-            tally.skip(reasons.DEVICE, example, count=seen.devices)
-        if seen.as_on_disk:
-            tally.skip(reasons.ON_DISK, example, count=seen.as_on_disk >> 10)
+            tally.skip(process_reasons.DEVICE, example, count=seen.devices)
+        for reason, count in seen.left.items():
+            tally.skip(reason, example, count=-(-count >> 10))
         for start, end in seen.unreadable:
             where = f"{example}: {start:#x} to {end:#x}"
-            tally.skip(reasons.UNREADABLE, where)
+            tally.skip(process_reasons.UNREADABLE, where)
             if self._log_failures:
                 tally.error(f"Could not read memory of {where}")
 

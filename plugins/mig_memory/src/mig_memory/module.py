@@ -58,7 +58,6 @@ class MemoryModule(Module[tuple[Search, ...]]):
 
     def run(self, parameters: tuple[Search, ...], context: Context) -> ModuleResult:
         """Searches; at the deadline returns what was found until then."""
-        from mig_endpoint.processes.askers import find_askers
         from mig_endpoint.processes.proc import Proc
         from mig_memory import reasons
         from mig_memory.evaluation import Evaluation
@@ -77,8 +76,7 @@ class MemoryModule(Module[tuple[Search, ...]]):
                 return _result(parameters, evaluation, tuple(errors), time.monotonic_ns() - started, partial=partial)
 
             due = time.monotonic() + self._partial_interval
-            ids = proc.ids()
-            for _ in evaluation.look_at(ids, find_askers(ids), context.threads):
+            for _ in evaluation.look_at_all(context.threads):
                 now = time.monotonic()
                 if context.on_partial is not None and now >= due:
                     context.partial(result(partial=True))

@@ -17,17 +17,20 @@ if TYPE_CHECKING:
 
 
 def plan(mappings: Iterable[Mapping], extent: Extent) -> Iterator[Range]:
-    """The part of the readable mappings that an extent is about, by address.
+    """The part of some mappings that an extent is about, by address.
 
-    ``maxlength`` counts every byte of the mappings that are read, whether or not the process has ever touched it.
+    ``maxlength`` counts every byte of mappings that the process may read, whether or not it has ever touched it. What
+    it may not read lies between these and is looked at without being counted.
     """
     left = extent.maxlength
     for one in mappings:
         start = max(one.start, extent.offset)
-        if start >= one.end or not one.is_readable or one.is_device:
+        if start >= one.end:
             continue
-        end = min(one.end, start + left) if extent.maxlength else one.end
+        counts = extent.maxlength and one.is_readable
+        end = min(one.end, start + left) if counts else one.end
         yield Range(start, end, one)
-        left -= end - start
-        if extent.maxlength and not left:
-            return
+        if counts:
+            left -= end - start
+            if not left:
+                return

@@ -4,10 +4,7 @@ from __future__ import annotations
 
 from mig_core.plugin.coverage import Reason
 
-UNREADABLE = Reason("range of memory that could not be read")
 TIME = Reason("process not looked at to the end: time ran out")
 FULL = Reason("match not returned: the answer is full")
 NO_CHECK = Reason("search without any check")
 ASKER = Reason("memory of a process that handles this question", as_asked=True)
-DEVICE = Reason("mapping of a device", as_asked=True)
-ON_DISK = Reason("KiB that are as in the file they were mapped from", as_asked=True)

@@ -25,9 +25,13 @@ def elements(searches: Iterable[Search], slots: Iterable[Slot]) -> dict[str, JSO
     found: dict[str, list[JSON]] = {one.label: [] for one in searches}
     for slot in slots:
         echo = _echo(slot)
-        processes: list[dict[str, JSON]] = slot.hits or [{"name": "", "pid": 0}]
+        processes: list[dict[str, JSON]] = sorted(slot.hits, key=_pid) or [{"name": "", "pid": 0}]
         found[slot.search.label] += [{"process": one, "search": echo} for one in processes]
     return dict(found.items())
+
+
+def _pid(described: dict[str, JSON]) -> int:
+    return described["pid"] if isinstance(described["pid"], int) else 0
 
 
 def _echo(slot: Slot) -> dict[str, JSON]:

@@ -1,32 +1,39 @@
 """Reads the memory of one process and lets a window look at it.
 
-Between ``pages``, which says where something is, and ``window``, which finds what is wanted there. Reading goes through
-``/proc/PID/mem`` with preadv(2), straight into the window's buffer.
+Between :mod:`mig_endpoint.processes.memory`, which says where something is and reads it, and ``window``, which finds
+what is wanted there. Reading goes straight into the window's buffer.
 """
 
 from __future__ import annotations
 
-import os
+from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from mig_endpoint.processes import mappings, pages
-from mig_endpoint.processes.pages import PAGE, Holds
+from mig_endpoint.processes import reasons
+from mig_endpoint.processes.mappings import texts
+from mig_endpoint.processes.memory import Holds, Memory
+from mig_endpoint.processes.origins import Kind
+from mig_endpoint.processes.pages import PAGE
 from mig_memory.plan import plan
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from mig_core.plugin.coverage import Reason
     from mig_endpoint.processes.mappings import Range
-    from mig_endpoint.processes.pages import Part
+    from mig_endpoint.processes.memory import Part
+    from mig_endpoint.processes.origins import Origins
     from mig_endpoint.processes.process import Process
     from mig_memory.search import Extent
     from mig_memory.window import Window
 
 _WORTH_A_LOOK = 64 << 10
 """How many bytes must have been read to see whether they are all zero and need not be searched."""
-_MOST_FAILURES = 256
-"""Unreadable pages in a row after which the rest of a range is given up."""
+_FILE_FAILURES = 16
+"""Unreadable pages of a file in a row after which the rest of the part is given up: a bad disk takes its time with
+each.
+"""
 
 
 @dataclass(slots=True)
@@ -36,8 +43,8 @@ class Seen:
     bytes: int = 0
     unreadable: list[tuple[int, int]] = field(default_factory=list)
     """Ranges of addresses that could not be read."""
-    as_on_disk: int = 0
-    """Bytes left out because a file has them too (``nofiles``)."""
+    left: Counter[Reason] = field(default_factory=Counter)
+    """Bytes that were left, by reason."""
     devices: int = 0
     """Mappings of devices, which are never read."""
     ended: bool = False
@@ -55,7 +62,7 @@ class Seen:
 class Scan:
     """One process's memory, open for reading."""
 
-    def __init__(self, process: Process, window: Window, expired: Callable[[], bool]) -> None:
+    def __init__(self, process: Process, origins: Origins, window: Window, expired: Callable[[], bool]) -> None:
         """Opens the memory.
 
         Raises:
@@ -65,17 +72,11 @@ class Scan:
         self._window = window
         self._expired = expired
         self.seen = Seen()
-        self._memory = process.open("mem")
-        try:
-            self._pagemap = process.open("pagemap")
-        except OSError:
-            self._pagemap = -1
+        self._memory = Memory(process, origins)
 
     def close(self) -> None:
         """Closes what was opened."""
-        os.close(self._memory)
-        if self._pagemap >= 0:
-            os.close(self._pagemap)
+        self._memory.close()
 
     def search(self, extent: Extent, wanted: set[int]) -> None:
         """Looks for the ``wanted`` patterns of the window in an extent, and takes out of ``wanted`` what it finds.
@@ -84,8 +85,9 @@ class Scan:
         """
         self._window.begin(wanted)
         mapped = self._process.mappings
-        self.seen.devices = sum(one.is_device for one in mapped)
-        for text in mappings.texts(plan(mapped, extent)):
+        looked_at = [one for one in mapped if self._memory.origin(one).kind is not Kind.DEVICE]
+        self.seen.devices = len(mapped) - len(looked_at)
+        for text in texts(plan(looked_at, extent)):
             for one in text:
                 if self._range(one, extent):
                     return
@@ -94,7 +96,7 @@ class Scan:
 
     def _range(self, one: Range, extent: Extent) -> bool:
         """Reads a range. Whether to stop."""
-        for part in pages.parts(one, self._pagemap, self._process.folder, nofiles=extent.nofiles):
+        for part in self._memory.parts(one, nofiles=extent.nofiles):
             if self._expired():
                 self.seen.expired = True
                 return True
@@ -103,8 +105,8 @@ class Scan:
             elif part.holds is Holds.ZEROS:
                 stop = self._window.fill(part.end - part.start)
             else:
-                if part.holds is Holds.FILE:
-                    self.seen.as_on_disk += part.end - part.start
+                if part.reason is not None:
+                    self.seen.left[part.reason] += part.end - part.start
                 stop = self._window.end_text()
             if stop:
                 return True
@@ -115,9 +117,7 @@ class Scan:
         while position < part.end:
             room = self._window.room()
             try:
-                count = os.preadv(self._memory, [room[: part.end - position]], position)
-            except ProcessLookupError:
-                count = 0
+                count = self._memory.read(part, position, room)
             except OSError:
                 count = -1
             if count > 0:
@@ -127,6 +127,8 @@ class Scan:
                 zeros = count >= _WORTH_A_LOOK and self._window.holds_zeros(count)
                 if self._window.fill(count) if zeros else self._window.commit(count):
                     return True
+            elif count == 0 and part.file >= 0:
+                return self._window.end_text()  # the file has become shorter
             elif count == 0:
                 self.seen.ended = True
                 return True
@@ -142,12 +144,11 @@ class Scan:
 
     def _skip(self, position: int, part: Part, one: Range, failures: int) -> int:
         """Books an unreadable page, or more than one. Where to go on."""
-        if failures == 1 and one.mapping.has_file:
-            file_end = pages.end_of_file(one.mapping, self._process.folder)
-            if file_end is not None and position >= file_end:
-                return part.end  # there is nothing behind the end of a file
         after = min(part.end, (position // PAGE + 1) * PAGE)
-        if failures >= _MOST_FAILURES:
+        if self._memory.origin(one.mapping).kind is Kind.KERNEL:
+            self.seen.left[reasons.KERNEL] += after - position
+            return after
+        if part.file >= 0 and failures >= _FILE_FAILURES:
             after = part.end
         self.seen.failed(position, after)
         return after

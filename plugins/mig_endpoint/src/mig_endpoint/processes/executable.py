@@ -8,6 +8,8 @@ import os
 from dataclasses import dataclass
 from typing import Protocol
 
+from mig_endpoint.processes.mounts import Mounts, is_remote
+
 DELETED = " (deleted)"
 """What the kernel writes behind the name of a file that has none any more. A file's own name may end so, too."""
 _MEMFD = "/memfd:"
@@ -15,7 +17,10 @@ _MEMFD = "/memfd:"
 
 @dataclass(frozen=True, slots=True)
 class Executable:
-    """The file a process runs; texts are as :func:`os.fsdecode` gives them."""
+    """The file a process runs; texts are as :func:`os.fsdecode` gives them.
+
+    The file itself, whatever has become of its name, can be read through ``exe`` in the process's folder.
+    """
 
     link: str
     """As the kernel names it. In another mount namespace it is the path there."""
@@ -25,9 +30,6 @@ class Executable:
     """Whether the file has no name any more, or another file has it now."""
     memfd: bool
     """Whether it never had a name: memfd_create(2)."""
-    device: int
-    """``st_dev`` and ``st_ino`` of the file itself, which may be read through ``exe``; 0 where that cannot be asked."""
-    inode: int
 
 
 class Named(Protocol):
@@ -43,6 +45,11 @@ class Named(Protocol):
         """Its ``comm``."""
         ...
 
+    @property
+    def mounts(self) -> Mounts:
+        """The reader's mounts."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class Name:
@@ -55,23 +62,21 @@ class Name:
     deleted: bool
 
 
-def executable_of(folder: int) -> Executable:
+def executable_of(folder: int, mounts: Mounts) -> Executable:
     """What a process runs.
 
     Args:
         folder: descriptor of the process's (or a thread's) folder in /proc.
+        mounts: the reader's.
 
     Raises:
         OSError: it cannot be found out: PermissionError, or FileNotFoundError for kernel threads and those that ended.
     """
     link = os.readlink("exe", dir_fd=folder)
-    try:
-        own = os.stat("exe", dir_fd=folder)
-    except OSError:
-        return Executable(link, link.removesuffix(DELETED), link.endswith(DELETED), link.startswith(_MEMFD), 0, 0)
-    deleted = link.endswith(DELETED) and not _is(link, own)
-    memfd = link.startswith(_MEMFD) and own.st_nlink == 0
-    return Executable(link, link.removesuffix(DELETED) if deleted else link, deleted, memfd, own.st_dev, own.st_ino)
+    deleted = link.endswith(DELETED) and not _is_there(folder, mounts, link)
+    return Executable(
+        link, link.removesuffix(DELETED) if deleted else link, deleted, deleted and link.startswith(_MEMFD)
+    )
 
 
 def name_of(process: Named) -> Name:
@@ -82,15 +87,25 @@ def name_of(process: Named) -> Name:
     """
     executable = process.executable
     if not executable.deleted:
+        if _may_not_answer(process.mounts, executable.link):
+            return Name(executable.link, executable.link, deleted=False)
         resolved = os.path.realpath(executable.link)
         if os.path.exists(resolved):
             return Name(resolved, executable.link, deleted=False)
     return Name(f"[{process.command}]", executable.path, executable.deleted)
 
 
-def _is(path: str, own: os.stat_result) -> bool:
-    """Whether a path leads to that very file."""
+def _is_there(folder: int, mounts: Mounts, link: str) -> bool:
+    """Whether a path that ends in " (deleted)" leads to the very file that the process runs."""
+    if _may_not_answer(mounts, link):
+        return False
     try:
-        return os.path.samestat(os.stat(path), own)
+        return os.path.samestat(os.stat(link), os.stat("exe", dir_fd=folder))
     except OSError:
         return False
+
+
+def _may_not_answer(mounts: Mounts, path: str) -> bool:
+    """Whether a path lies on a file system that somebody else serves; it is not asked then."""
+    mount = mounts.mount_of(os.fsencode(path))
+    return mount is not None and is_remote(mount.kind)

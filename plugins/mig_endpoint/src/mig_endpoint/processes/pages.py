@@ -1,8 +1,8 @@
-"""Which pages of a mapping hold something. Source: the kernel's ``Documentation/admin-guide/mm/pagemap.rst``.
+"""What the kernel says about each page of a process. Sources: ``Documentation/admin-guide/mm/pagemap.rst`` (bit 58:
+Linux 6.15), ``fs/proc/task_mmu.c`` and ``include/uapi/linux/fs.h`` (PAGEMAP_SCAN: Linux 6.7, PAGE_IS_GUARD: 6.15).
 
-Pages that a process has never touched read as zeros. They are not read: that would be slow where a program has reserved
-much and used little, and it would make the kernel set up tables, for shared memory even pages, in the process that is
-being looked at. Whoever reads puts zeros in their place.
+Asking changes nothing. Reading a page that is not there does: the kernel makes tables, for shared memory and for huge
+pages even the page itself, in the process that is looked at. So nobody reads before asking here.
 """
 
 from __future__ import annotations
@@ -19,8 +19,6 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from mig_endpoint.processes.mappings import Mapping, Range
-
 PAGE = os.sysconf("SC_PAGE_SIZE")
 _ENTRY = 8
 _BATCH = 64 << 10
@@ -30,173 +28,143 @@ _LARGE = 64 << 20
 
 Terabytes may be reserved and hardly anything used, and other programs that look at memory leave such pages behind.
 """
-# linux/fs.h: _IOWR('f', 16, struct pm_scan_arg), Linux 6.7; twelve 64-bit numbers, and regions of three.
+# _IOWR('f', 16, struct pm_scan_arg): twelve 64-bit numbers, and regions of three.
 _PAGEMAP_SCAN = 0xC0606610
 _SCAN_ARGUMENT = struct.Struct("=12Q")
-_PAGE_IS_PRESENT_OR_SWAPPED = 1 << 3 | 1 << 4
-_PAGE_IS_PFNZERO = 1 << 5
+_IS_FILE, _IS_PRESENT, _IS_SWAPPED, _IS_PFNZERO, _IS_GUARD = 1 << 2, 1 << 3, 1 << 4, 1 << 5, 1 << 8
 _REGIONS = 512
-# The highest byte of an entry: bit 7 present, bit 6 swapped, bit 5 a page of a file or of shared memory.
-_PRESENT = re.compile(rb"[\x40-\xff]+")
-_OWN = re.compile(rb"[\x40-\x5f\x80-\x9f\xc0-\xdf]+")
 
 
-class Holds(Enum):
-    """What a part of memory holds."""
+class State(Enum):
+    """What there is of a page."""
 
-    DATA = "data"
-    ZEROS = "zeros"
-    """It has never been touched."""
-    NOTHING = "nothing"
-    """It lies behind the end of the file it was mapped from: nobody can read it."""
+    OWN = "own"
+    """In memory, and of this process alone (or of those it forked): no file has it."""
     FILE = "file"
-    """The same as the file it was mapped from, and that was not wanted."""
+    """In memory, as the file or the shared memory has it."""
+    SWAPPED = "swapped"
+    """Swapped out. Pages of shared memory that are swapped out count as untouched."""
+    GUARD = "guard"
+    """A guard region (MADV_GUARD_INSTALL): nobody can touch it, nothing is in it."""
+    UNTOUCHED = "untouched"
+    """Not there for this process: reading it would bring it in."""
+    UNKNOWN = "unknown"
+    """The kernel does not say: there is no pagemap."""
+
+
+_LETTERS = {b"P": State.OWN, b"F": State.FILE, b"S": State.SWAPPED, b"G": State.GUARD, b"U": State.UNTOUCHED}
+_STATES = {letter[0]: state for letter, state in _LETTERS.items()}
+_RUNS = re.compile(b"|".join(letter + b"+" for letter in _LETTERS))
+
+
+def _letter(flags: int) -> bytes:
+    """For the highest byte of an entry: bit 7 present, 6 swapped, 5 of a file or shared, 2 guard."""
+    if flags & 0x04:
+        return b"G"
+    if flags & 0x80:
+        return b"F" if flags & 0x20 else b"P"
+    return b"S" if flags & 0x40 else b"U"
+
+
+_TABLE = b"".join(_letter(flags) for flags in range(256))
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
-    """Addresses ``start`` to ``end`` (not included)."""
+class Run:
+    """Addresses ``start`` to ``end`` (not included) whose pages are in the same state."""
 
     start: int
     end: int
-    holds: Holds
+    state: State
 
 
-def parts(one: Range, pagemap: int, process: int, *, nofiles: bool) -> Iterator[Part]:
-    """The range in parts, without gaps and by address.
+def runs(start: int, end: int, pagemap: int) -> Iterator[Run]:
+    """The states of the pages from ``start`` to ``end``, without gaps and by address.
 
     Args:
-        one: what is to be read.
-        pagemap: descriptor of the process's pagemap; -1 if it could not be opened: then everything counts as data.
-        process: descriptor of the process's folder in /proc.
-        nofiles: leave out pages that are as in the file they were mapped from.
+        start: first address; need not be a page's.
+        end: the address behind the last.
+        pagemap: descriptor of the process's pagemap; -1 if it could not be opened.
     """
-    mapping = one.mapping
-    if mapping.has_huge_pages:
-        return _of_pagemap(one, pagemap, _PRESENT, Holds.ZEROS)
-    if mapping.has_file and mapping.is_shared:
-        if nofiles and mapping.is_as_on_disk:
-            return iter((Part(one.start, one.end, Holds.FILE),))
-        return _of_file(one, process)
-    if not mapping.has_file:
-        if one.end - one.start >= _LARGE and pagemap >= 0 and (regions := _scanned(one.start, one.end, pagemap)):
-            return _of_regions(one, pagemap, regions)
-        return _of_pagemap(one, pagemap, _PRESENT, Holds.ZEROS)
-    if nofiles and mapping.is_as_on_disk:
-        return _of_pagemap(one, pagemap, _OWN, Holds.FILE)
-    return iter((Part(one.start, one.end, Holds.DATA),))
+    if pagemap < 0:
+        yield Run(start, end, State.UNKNOWN)
+    elif end - start >= _LARGE and (scanned := _scan(start, end, pagemap)) is not None:
+        yield from _of_regions(start, end, pagemap, scanned)
+    else:
+        yield from _of_entries(start, end, pagemap)
 
 
-def end_of_file(mapping: Mapping, process: int) -> int | None:
-    """The first address behind the file of a mapping, on a page's border; None where that cannot be found out."""
-    try:
-        size = os.stat(_link(mapping), dir_fd=process).st_size
-    except OSError:  # only root may look
-        return None
-    return mapping.start + max(0, -(-(size - mapping.position) // PAGE) * PAGE)
-
-
-def _link(mapping: Mapping) -> str:
-    return f"map_files/{mapping.start:x}-{mapping.end:x}"
-
-
-def _of_pagemap(one: Range, pagemap: int, wanted: re.Pattern[bytes], otherwise: Holds) -> Iterator[Part]:
-    position = one.start
-    while position < one.end:
+def _of_entries(start: int, end: int, pagemap: int) -> Iterator[Run]:
+    position = start
+    while position < end:
         first = position // PAGE
-        count = min(_BATCH, -(-one.end // PAGE) - first)
-        batch_end = min(one.end, (first + count) * PAGE)
+        count = min(_BATCH, -(-end // PAGE) - first)
+        batch_end = min(end, (first + count) * PAGE)
         try:
-            flags = os.pread(pagemap, count * _ENTRY, first * _ENTRY)[_ENTRY - 1 :: _ENTRY] if pagemap >= 0 else b""
+            flags = os.pread(pagemap, count * _ENTRY, first * _ENTRY)[_ENTRY - 1 :: _ENTRY]
         except OSError:
             flags = b""
         if len(flags) < count:
-            yield Part(position, batch_end, Holds.DATA)
-            position = batch_end
-            continue
-        for run in wanted.finditer(flags):
-            start, end = (first + run.start()) * PAGE, min(batch_end, (first + run.end()) * PAGE)
-            if start > position:
-                yield Part(position, start, otherwise)
-            yield Part(max(start, position), end, Holds.DATA)
-            position = end
-        if position < batch_end:
-            yield Part(position, batch_end, otherwise)
-            position = batch_end
-
-
-def _of_regions(one: Range, pagemap: int, regions: _Regions | None) -> Iterator[Part]:
-    position = one.start
-    while regions is not None:
-        for start, end in regions.used:
-            if start > position:
-                yield Part(position, start, Holds.ZEROS)
-            stop = min(end, one.end)
-            yield Part(max(start, position), stop, Holds.DATA)
-            position = stop
-        if regions.reached >= one.end:
-            if position < one.end:
-                yield Part(position, one.end, Holds.ZEROS)
-            return
-        regions = _scanned(regions.reached, one.end, pagemap)
-    yield Part(position, one.end, Holds.DATA)  # the kernel has changed its mind
+            yield Run(position, batch_end, State.UNKNOWN)
+        else:
+            letters = flags.translate(_TABLE)
+            for run in _RUNS.finditer(letters):
+                place, stop = max(position, (first + run.start()) * PAGE), min(batch_end, (first + run.end()) * PAGE)
+                yield Run(place, stop, _STATES[letters[run.start()]])
+        position = batch_end
 
 
 @dataclass(frozen=True, slots=True)
 class _Regions:
-    used: list[tuple[int, int]]
+    used: list[Run]
     reached: int
     """All before this address has been looked at."""
 
 
-def _scanned(start: int, end: int, pagemap: int) -> _Regions | None:
+def _of_regions(start: int, end: int, pagemap: int, regions: _Regions | None) -> Iterator[Run]:
+    position = start
+    while regions is not None:
+        for one in regions.used:
+            if one.start > position:
+                yield Run(position, one.start, State.UNTOUCHED)
+            stop = min(one.end, end)
+            yield Run(max(one.start, position), stop, one.state)
+            position = stop
+        if regions.reached >= end:
+            if position < end:
+                yield Run(position, end, State.UNTOUCHED)
+            return
+        regions = _scan(regions.reached, end, pagemap)
+    yield from _of_entries(position, end, pagemap)  # the kernel has changed its mind
+
+
+def _scan(start: int, end: int, pagemap: int) -> _Regions | None:
     """Which pages hold something, as far as one call says; None where the kernel cannot say."""
     start, end = start // PAGE * PAGE, -(-end // PAGE) * PAGE
     found = array.array("Q", bytes(8 * 3 * _REGIONS))
-    asked, zero = _PAGE_IS_PRESENT_OR_SWAPPED, _PAGE_IS_PFNZERO
     size, address = _SCAN_ARGUMENT.size, found.buffer_info()[0]
-    argument = bytearray(_SCAN_ARGUMENT.pack(size, 0, start, end, 0, address, _REGIONS, 0, zero, zero, asked, asked))
-    try:
-        count = fcntl.ioctl(pagemap, _PAGEMAP_SCAN, argument)
-    except OSError:
-        return None
-    reached = _SCAN_ARGUMENT.unpack(argument)[4]
-    if reached <= start:
-        return None
-    return _Regions([(found[3 * index], found[3 * index + 1]) for index in range(count)], reached)
+    anyof, zero = _IS_PRESENT | _IS_SWAPPED, _IS_PFNZERO
+    for wanted in (_IS_FILE | _IS_PRESENT | _IS_SWAPPED | _IS_GUARD, _IS_FILE | _IS_PRESENT | _IS_SWAPPED):
+        argument = bytearray(
+            _SCAN_ARGUMENT.pack(size, 0, start, end, 0, address, _REGIONS, 0, zero, zero, anyof, wanted)
+        )
+        try:
+            count = fcntl.ioctl(pagemap, _PAGEMAP_SCAN, argument)
+        except OSError:  # Linux before 6.15 knows no guards, before 6.7 no scan
+            continue
+        reached = _SCAN_ARGUMENT.unpack(argument)[4]
+        if reached <= start:
+            return None
+        used = [
+            Run(found[3 * index], found[3 * index + 1], _of_categories(found[3 * index + 2])) for index in range(count)
+        ]
+        return _Regions(used, reached)
+    return None
 
 
-def _of_file(one: Range, process: int) -> Iterator[Part]:
-    """A shared mapping: what of its file exists, which is more than this process has touched."""
-    mapping = one.mapping
-    try:
-        file = os.open(_link(mapping), os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY, dir_fd=process)
-    except OSError:  # only root may open it
-        yield Part(one.start, one.end, Holds.DATA)
-        return
-    try:
-        base = mapping.position - mapping.start
-        size = os.fstat(file).st_size
-        stop = min(one.end, max(one.start, -(-(size - base) // PAGE) * PAGE))
-        position = one.start
-        while position < stop:
-            data = _seek(file, position + base, os.SEEK_DATA, stop + base) - base
-            if data > position:
-                yield Part(position, data, Holds.ZEROS)
-                position = data
-                continue
-            hole = _seek(file, position + base, os.SEEK_HOLE, stop + base) - base
-            hole = max(hole, min(position + PAGE, stop))  # the file may be changing under us
-            yield Part(position, hole, Holds.DATA)
-            position = hole
-    finally:
-        os.close(file)
-    if stop < one.end:
-        yield Part(stop, one.end, Holds.NOTHING)
-
-
-def _seek(file: int, position: int, what: int, otherwise: int) -> int:
-    try:
-        return min(max(os.lseek(file, position, what), position), otherwise)
-    except OSError:  # no more data, or nothing that knows holes
-        return otherwise
+def _of_categories(categories: int) -> State:
+    if categories & _IS_GUARD:
+        return State.GUARD
+    if categories & _IS_PRESENT:
+        return State.FILE if categories & _IS_FILE else State.OWN
+    return State.SWAPPED

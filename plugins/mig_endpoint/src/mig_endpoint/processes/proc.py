@@ -13,6 +13,7 @@ import re
 from typing import TYPE_CHECKING
 
 from mig_endpoint.processes import reasons
+from mig_endpoint.processes.mounts import own_mounts
 from mig_endpoint.processes.process import Process
 
 if TYPE_CHECKING:
@@ -42,15 +43,12 @@ class Proc:
         """Whether this process may read any other, as far as its capabilities go."""
         self.denied: Reason = reasons.DENIED if self.privileged else reasons.DENIED_UNPRIVILEGED
         """What a refusal is booked as."""
-        self._covered = frozenset[int]()
         self.folder = os.open("/proc", os.O_DIRECTORY | os.O_RDONLY | os.O_CLOEXEC)
         self._clean = -1
-        mounts = _mounts()
-        if not self.privileged and any(
-            option in mount[-1] for mount in mounts if mount[4] == b"/proc" for option in _HIDING
-        ):
+        self._look_at_mounts()
+        options = b",".join(mount.options for mount in self.mounts.all if mount.point == b"/proc")
+        if not self.privileged and any(option in options for option in _HIDING):
             tally.skip(reasons.HIDDEN)
-        self._see_behind(mounts)
 
     def __enter__(self) -> Proc:
         return self
@@ -69,12 +67,13 @@ class Proc:
 
         Also finds out anew what is mounted over processes.
         """
-        self._see_behind(_mounts())
+        self._look_at_mounts()
         return sorted(int(name) for name in os.listdir(self.folder) if name.isdecimal())
 
     def process(self, pid: int) -> Process:
         """A process, not yet open: entering its ``with`` raises what :class:`Process` says."""
-        return Process(pid, self._clean if pid in self._covered and self._clean >= 0 else self.folder)
+        folder = self._clean if pid in self._covered and self._clean >= 0 else self.folder
+        return Process(pid, folder, self.mounts)
 
     def is_covered(self, pid: int) -> bool:
         """Whether something is mounted over a process."""
@@ -84,8 +83,10 @@ class Proc:
         """Whether something is mounted over a process, and we may not look behind it."""
         return pid in self._covered and self._clean < 0
 
-    def _see_behind(self, mounts: list[list[bytes]]) -> None:
-        found = (_COVERING.match(mount[4]) for mount in mounts)
+    def _look_at_mounts(self) -> None:
+        self.mounts = own_mounts()
+        """What is mounted here, as of the last :meth:`ids`."""
+        found = (_COVERING.match(mount.point) for mount in self.mounts.all)
         self._covered = frozenset(int(one.group(1)) for one in found if one)
         if self._covered and self._clean < 0:
             self._clean = _copy_of_mount(b"/proc")
@@ -98,15 +99,6 @@ def may_read_all() -> bool:
             if line.startswith(b"CapEff:"):
                 return bool(int(line.split()[1], 16) & _CAP_SYS_PTRACE)
     return os.geteuid() == 0
-
-
-def _mounts() -> list[list[bytes]]:
-    """The lines of mountinfo (proc_pid_mountinfo(5)), split: field 4 is the mount point, the last has the options."""
-    try:
-        with open("/proc/self/mountinfo", "rb") as file:
-            return [fields for line in file if len(fields := line.split()) > 5]
-    except OSError:
-        return []
 
 
 def _copy_of_mount(path: bytes) -> int:

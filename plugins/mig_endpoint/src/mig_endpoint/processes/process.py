@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from mig_endpoint.processes.mappings import Mapping
+    from mig_endpoint.processes.mounts import Mounts
 
 _MAX_MAPS = 64 << 20
 _MAX_TEXT = 4 << 20
@@ -37,13 +38,15 @@ class Process:
     Args:
         pid: the process's id.
         proc: descriptor of /proc; :meth:`mig_endpoint.processes.proc.Proc.process` knows the right one.
+        mounts: the mounts of this process, the reader.
 
     Every fact may raise OSError: PermissionError where we may not know, FileNotFoundError or ProcessLookupError when
     the process has ended. Entering raises FileNotFoundError if there is no such process.
     """
 
-    def __init__(self, pid: int, proc: int) -> None:
+    def __init__(self, pid: int, proc: int, mounts: Mounts) -> None:
         self.pid = pid
+        self.mounts = mounts
         self.folder = -1
         """Descriptor of its folder; of a living thread's where the main thread has ended."""
         self.thread = pid
@@ -123,6 +126,18 @@ class Process:
         """Id and start: no other process of this machine's run has both."""
         return self.pid, self.stat.start
 
+    def incarnation(self) -> tuple[int | str, ...]:
+        """Another value for another process of this id, and for another program that this one has become by exec.
+
+        The same program started again by exec is told by its addresses, which are another each time, unless the machine
+        or its caller has switched that off. Without the right to read the process only its start is known.
+        """
+        try:
+            link = self.link("exe")
+        except OSError:
+            link = ""
+        return (self.stat.start, link, *self.stat.program)
+
     def started(self) -> float:
         """When it started, in seconds since 1970, to a hundredth of a second.
 
@@ -134,7 +149,7 @@ class Process:
     @cached_property
     def executable(self) -> Executable:
         """What it runs."""
-        return executable_of(self.folder)
+        return executable_of(self.folder, self.mounts)
 
     @cached_property
     def command(self) -> str:

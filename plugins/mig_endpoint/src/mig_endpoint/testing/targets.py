@@ -21,12 +21,14 @@ if TYPE_CHECKING:
 # A target obeys lines of Python on its standard input. What a test looks for must be nowhere but where the test wants
 # it, not even in such a line: so tests write it backwards, and the target puts it in place byte by byte.
 _OBEY = """
-import ctypes, mmap, os, sys, threading
+import ctypes, mmap, os, sys, threading, time
 OWN = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS
 def put(memory, place, backwards):
     for index, character in enumerate(reversed(backwards)):
         memory[place + index] = ord(character)
-def obey():
+def obey(leaderless=False):
+    while leaderless and b") Z" not in open(f"/proc/self/task/{os.getpid()}/stat", "rb").read():
+        time.sleep(0.01)
     print("ready", flush=True)
     for line in sys.stdin:
         exec(line, globals())
@@ -35,7 +37,7 @@ def end_this_thread():
     c.syscall({"x86_64": 60}.get(os.uname().machine, 93), 0)
 c = ctypes.CDLL(None)
 if sys.argv[1:] == ["leaderless"]:
-    threading.Thread(target=obey).start()
+    threading.Thread(target=obey, args=(True,)).start()
     end_this_thread()
 obey()
 """

@@ -1,0 +1,156 @@
+"""What a mapping is of: judged by its device number and its inode, never by its name alone.
+
+Names lie in both directions: a program may lie below ``/dev``, a device in any folder; memory of huge pages can have
+any name, and a file's own name may end in "(deleted)". Sources: proc_pid_maps(5), proc_pid_mountinfo(5); PROCMAP_QUERY
+in ``fs/proc/task_mmu.c`` (Linux 6.11), before it KernelPageSize in proc_pid_smaps(5).
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import re
+import stat
+import struct
+from dataclasses import dataclass
+from enum import Enum
+from typing import TYPE_CHECKING
+
+from mig_endpoint.processes.mapped_file import locate
+from mig_endpoint.processes.mounts import Mounts, is_remote
+from mig_endpoint.processes.pages import PAGE
+
+if TYPE_CHECKING:
+    from mig_endpoint.processes.mappings import Mapping
+    from mig_endpoint.processes.process import Process
+
+_OWN_NAMES = (b"[heap]", b"[stack", b"[anon")
+_ZERO_DEVICE = os.makedev(1, 5)
+# fmt: off
+_KERNEL_TYPES = frozenset((
+    b"binder", b"bpf", b"binfmt_misc", b"cgroup", b"cgroup2", b"configfs", b"debugfs", b"devpts", b"efivarfs",
+    b"functionfs", b"fusectl", b"mqueue", b"nsfs", b"proc", b"pstore", b"resctrl", b"rpc_pipefs", b"securityfs",
+    b"selinuxfs", b"smackfs", b"sysfs", b"tracefs",
+))
+# fmt: on
+"""File systems that are the kernel speaking: reading a file there can do something."""
+# include/uapi/linux/fs.h: _IOWR('f', 17, struct procmap_query)
+_PROCMAP_QUERY = 0xC0686611
+_QUERY = struct.Struct("=9Q2I2I2Q")
+
+
+class Kind(Enum):
+    """What there is behind a mapping."""
+
+    OWN = "own"
+    """Nothing: memory of the process itself."""
+    FILE = "file"
+    """A file, on a disk or in memory."""
+    REMOTE = "remote"
+    """A file that another machine or program serves and may never give."""
+    DEVICE = "device"
+    """A device, or an object of the kernel: reading it can have effects."""
+    KERNEL = "kernel"
+    """Code and data that the kernel puts into every process."""
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """What a mapping is of."""
+
+    kind: Kind
+    in_memory: bool = False
+    """Whether its file lies in memory only and has no name that others could look it up by."""
+    page_size: int = PAGE
+    """More than :data:`PAGE` for pages of a pool that the system keeps for programs (hugetlbfs)."""
+
+
+class Origins:
+    """Finds out what mappings are of, and remembers it for one run. May be used by several threads."""
+
+    def __init__(self) -> None:
+        self._known: dict[tuple[int, int, bool], Origin] = {}
+        self._page_sizes: dict[int, int] = {}
+        self._mounts: dict[int, Mounts] = {}
+
+    def of(self, process: Process, mapping: Mapping) -> Origin:
+        """What a mapping of a process is of. Where it cannot be found out, its name and pages must tell: a FILE."""
+        if mapping.inode == 0:
+            is_own = not mapping.path or mapping.path.startswith(_OWN_NAMES)
+            return Origin(Kind.OWN if is_own else Kind.KERNEL)
+        if not mapping.path.startswith(b"/"):
+            return Origin(Kind.DEVICE)  # anon_inode:[…], socket:[…]
+        key = (mapping.device, mapping.inode, mapping.is_shared)
+        known = self._known.get(key)
+        if known is None:
+            known = self._known[key] = self._find_out(process, mapping)
+        return known
+
+    def _find_out(self, process: Process, mapping: Mapping) -> Origin:
+        kind_of_system = self._type_of(process, mapping.device)
+        if kind_of_system in _KERNEL_TYPES:
+            return Origin(Kind.DEVICE)
+        if is_remote(kind_of_system):
+            return Origin(Kind.REMOTE)
+        is_mounted = bool(kind_of_system)
+        found = locate(process, mapping)
+        if found is None:
+            if mapping.path.startswith(b"/dev/") and kind_of_system == b"devtmpfs":
+                return Origin(Kind.DEVICE)
+        elif stat.S_ISCHR(found.stat.st_mode) and found.stat.st_rdev == _ZERO_DEVICE and not mapping.is_shared:
+            return Origin(Kind.OWN)
+        elif not stat.S_ISREG(found.stat.st_mode):
+            return Origin(Kind.DEVICE)
+        if not is_mounted and mapping.path.startswith(b"/dmabuf:"):
+            return Origin(Kind.DEVICE)
+        has_no_name = not is_mounted or mapping.path.startswith(b"/dev/shm/") or kind_of_system == b"hugetlbfs"
+        return Origin(Kind.FILE, has_no_name, self._page_size(process, mapping, kind_of_system))
+
+    def _type_of(self, process: Process, device: int) -> bytes:
+        """The type of a file system, as ``fuse.sshfs``; empty if it is mounted nowhere, as memfd_create(2)'s."""
+        if here := process.mounts.kind_of_device(device):
+            return here
+        try:
+            namespace = process.namespace("mnt")
+            if namespace not in self._mounts:
+                self._mounts[namespace] = Mounts(process.read("mountinfo"))
+        except OSError:
+            return b""
+        return self._mounts[namespace].kind_of_device(device)
+
+    def _page_size(self, process: Process, mapping: Mapping, kind_of_system: bytes) -> int:
+        if os.major(mapping.device) or kind_of_system not in (b"", b"hugetlbfs"):
+            return PAGE  # files of huge pages are on file systems of their own, without a block device
+        known = self._page_sizes.get(mapping.device)
+        if known is None:
+            known = self._page_sizes[mapping.device] = page_size_of(process, mapping)
+        return known
+
+
+def page_size_of(process: Process, mapping: Mapping) -> int:
+    """The size of the pages that a mapping is made of, in bytes; that of usual ones where it cannot be found out."""
+    try:
+        return _queried(process, mapping) or _from_smaps(process, mapping) or PAGE
+    except OSError:
+        return PAGE
+
+
+def _queried(process: Process, mapping: Mapping) -> int:
+    """The answer of PROCMAP_QUERY; 0 where the kernel has none."""
+    maps = process.open("maps")
+    try:
+        argument = bytearray(_QUERY.pack(_QUERY.size, 0, mapping.start, *[0] * 12))
+        fcntl.ioctl(maps, _PROCMAP_QUERY, argument)
+    except OSError:
+        return 0
+    finally:
+        os.close(maps)
+    answer = _QUERY.unpack(argument)
+    return int(answer[6]) if answer[3] == mapping.start else 0
+
+
+def _from_smaps(process: Process, mapping: Mapping) -> int:
+    head = b"%x-%x " % (mapping.start, mapping.end)
+    _, _, rest = (b"\n" + process.read("smaps", 256 << 20)).partition(b"\n" + head)
+    found = re.search(rb"^KernelPageSize: +(\d+) kB", rest, re.MULTILINE)
+    return int(found.group(1)) << 10 if found else 0
