@@ -2,11 +2,13 @@
 each name.
 
 ``proc`` is /proc itself: who is there, also behind mounts; ``visit`` looks at processes one after the other for any
-number of consumers in one walk, and books what could not be looked at. ``process`` is one of them, held so that its id
-cannot come to mean another: what it runs (``executable``), what the kernel says about it (``stat``), in which container
-(``container``), which files and sockets it has open (``descriptors``), what it has mapped (``mappings``) and which
-pages of that hold something (``pages``). ``askers`` knows who handles the question. ``reasons`` says why something was
-not looked at.
+number of consumers in one walk, and books what could not be looked at; ``rounds`` goes on with those that start or
+become another program meanwhile. ``process`` is one of them, held so that its id cannot come to mean another: what it
+runs (``executable``), what the kernel says about it (``stat``), in which container (``container``), which files and
+sockets it has open (``descriptors``), what it has mapped (``mappings``). ``memory`` reads what it has in memory without
+making it grow: ``pages`` says which pages are there, ``origins`` what a mapping is of, ``mapped_file`` the way to a
+mapped file, ``holes`` which parts of that exist, ``swap`` how much may be brought back. ``mounts`` tells file systems
+apart, ``askers`` knows who handles the question, ``reasons`` says why something was not looked at.
 
 Nothing here stops, changes or enlarges a process.
 """
