@@ -5,16 +5,20 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from mig_core.api.actions import action_id
-from mig_core.api.documents import command_document, page
+from mig_core.api.documents import command_document, page, proof_document
 from mig_core.api.exchange import CURSOR, LIMIT, Bound, Call, Parameter, Reply, Route
 from mig_core.domain.command import CommandState
 from mig_core.domain.ids import check_agent_id
 from mig_core.store.rows import Permission
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
+    from mig_core.domain.document import JSON
     from mig_core.store.base import Actions, Commands
+    from mig_core.store.rows import CommandRow
+
+PROOF = Parameter("proof", "true: with what each agent signed, and its public key")
 
 
 class CommandResources:
@@ -36,6 +40,7 @@ class CommandResources:
                 query=(
                     Parameter("state", "states, separated by commas"),
                     Parameter("found", "true or false: only answers that did or did not find something"),
+                    PROOF,
                     CURSOR,
                     LIMIT,
                 ),
@@ -49,6 +54,7 @@ class CommandResources:
                 "One agent's command of an action",
                 Permission.READ,
                 response="Command",
+                query=(PROOF,),
             ),
             self.show,
         )
@@ -59,13 +65,26 @@ class CommandResources:
         states, found = call.words("state", CommandState), call.truth("found")
         limit = call.whole_number("limit", default=100, minimum=1, maximum=500)
         rows, cursor = await self._commands.list(
-            identifier, states=states, found=found, cursor=call.query.get("cursor", ""), limit=limit
+            identifier,
+            states=states,
+            found=found,
+            cursor=call.query.get("cursor", ""),
+            limit=limit,
+            proofs=bool(call.truth("proof")),
         )
         if not rows:
             await self._actions.get(identifier)  # an unknown action is 404, not an empty list
-        return Reply(page([command_document(row) for row in rows], cursor))
+        return Reply(page(_documents(call, rows), cursor))
 
     async def show(self, call: Call) -> Reply:
         """GET /actions/{action}/commands/{agent}"""
         agent = check_agent_id(call.path["agent"], subject="request", path="agent")
-        return Reply(command_document(await self._commands.get(action_id(call), agent)))
+        row = await self._commands.get(action_id(call), agent, proof=bool(call.truth("proof")))
+        return Reply(_documents(call, [row])[0])
+
+
+def _documents(call: Call, rows: Sequence[CommandRow]) -> list[JSON]:
+    """The rows, and if it was asked for what each agent signed."""
+    if not call.truth("proof"):
+        return [command_document(row) for row in rows]
+    return [{**command_document(row), "proof": proof_document(row)} for row in rows]

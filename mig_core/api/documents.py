@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from typing import TYPE_CHECKING
 
 from mig_core.domain import envelope as envelopes
@@ -98,6 +99,16 @@ def command_document(row: CommandRow) -> dict[str, JSON]:
         "queued": format_time(row.queued_at),
         "sent": time_or_null(row.sent_at),
         "finished": time_or_null(row.finished_at),
+    }
+
+
+def proof_document(row: CommandRow) -> JSON:
+    """What the agent signed and the key it is pinned to (its id derives from it); null where nothing is kept."""
+    if row.proof is None:
+        return None
+    return {
+        "envelope": row.proof.envelope(row.agent).to_json(),
+        "publickey": base64.b64encode(row.public_key).decode("ascii"),
     }
 
 

@@ -144,7 +144,9 @@ SCHEMAS: dict[str, Schema] = {
             "queued": TIME,
             "sent": _or_null(TIME),
             "finished": _or_null(TIME),
-        }
+            "proof": _or_null(_object({"envelope": _ref("Envelope"), "publickey": BASE64})),
+        },
+        "proof",
     ),
     "CommandList": _page("Command"),
     "TargetQuestion": _object({"target": TEXT, "limit": NUMBER}, "limit"),

@@ -12,6 +12,7 @@ import typer
 from mig_core.cli import exit_codes, tables
 from mig_core.cli.ask_options import Format, Show
 from mig_core.cli.connection import connect
+from mig_core.cli.results import FormatOption, ShowOption, results
 from mig_core.cli.terminal import YELLOW, confirm, data, note
 
 if TYPE_CHECKING:
@@ -21,9 +22,6 @@ app = typer.Typer(add_completion=False, rich_markup_mode=None)
 action_app = typer.Typer(
     add_completion=False, rich_markup_mode=None, no_args_is_help=True, help="One action, by its id."
 )
-
-ShowOption = Annotated[Show, typer.Option("--show", "-show", help="Which answers")]
-FormatOption = Annotated[Format, typer.Option("--format", help="How answers are printed")]
 
 
 @app.command("actions")
@@ -66,19 +64,7 @@ def follow(action: str, show: ShowOption = Show.FOUND, output: FormatOption = Fo
     return watch(client, client.action(action), show, output)
 
 
-@action_app.command("results")
-def results(action: str, show: ShowOption = Show.FOUND, output: FormatOption = Format.TEXT) -> int:
-    """Print the answers there are now."""
-    from mig_core.cli.answers import AnswerPrinter
-
-    client = connect().client
-    document = client.action(action)
-    printer = AnswerPrinter([one["module"] for one in document["operations"]], show, output)
-    for command in client.commands(action):
-        if command["finished"]:
-            printer.print(command)
-    printer.finish({key: value for key, value in document.items() if key != "envelope"})
-    return exit_codes.ALL_ANSWERED
+action_app.command("results")(results)
 
 
 @action_app.command("cancel")

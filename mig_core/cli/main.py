@@ -28,6 +28,7 @@ _OWN = {
     "agent": ("mig_core.cli.agents:agent_app", "Show, approve or retire one agent."),
     "actions": ("mig_core.cli.actions:app", "List actions."),
     "action": ("mig_core.cli.actions:action_app", "Show, follow, cancel, approve one action, or its results."),
+    "results": ("mig_core.cli.results:app", "Print an action's answers; --verify checks what agents signed."),
     "why": ("mig_core.cli.why:app", "Explain what became of one command."),
     "investigators": ("mig_core.cli.investigators:app", "List investigators."),
     "investigator": ("mig_core.cli.investigators:investigator_app", "Add, change or show one investigator."),

@@ -155,15 +155,25 @@ class MigClient:
     # -- answers
 
     def commands(
-        self, action: str, *, states: Sequence[str] = (), found: bool | None = None, limit: int | None = None
+        self,
+        action: str,
+        *,
+        states: Sequence[str] = (),
+        found: bool | None = None,
+        limit: int | None = None,
+        proofs: bool = False,
     ) -> Iterator[Document]:
-        """Commands of an action with their answers, by agent name."""
-        wanted = None if found is None else str(found).lower()
-        return self._pages(f"/actions/{_part(action)}/commands", {"state": [*states], "found": wanted}, limit)
+        """Commands of an action with their answers, by agent name.
 
-    def command(self, action: str, agent: str) -> Document:
+        With ``proofs`` each has what its agent signed: see :func:`mig_core.client.proofs.check_answer`.
+        """
+        query = {"state": [*states], "found": _word(found), "proof": "true" if proofs else None}
+        return self._pages(f"/actions/{_part(action)}/commands", query, limit)
+
+    def command(self, action: str, agent: str, *, proof: bool = False) -> Document:
         """One agent's command of an action."""
-        return self._get(f"/actions/{_part(action)}/commands/{_part(agent)}")
+        query = {"proof": "true"} if proof else None
+        return self._get(f"/actions/{_part(action)}/commands/{_part(agent)}", query)
 
     def follow(self, action: str, position: str = "") -> Iterator[Event]:
         """Answers as they come in, until the action has ended: see :class:`~mig_core.client.follow.Event`.
@@ -272,6 +282,10 @@ class MigClient:
 def _part(text: str) -> str:
     """One segment of a path, whatever the text."""
     return quote(text, safe="") or "-"
+
+
+def _word(truth: bool | None) -> str | None:
+    return None if truth is None else str(truth).lower()
 
 
 def _carried(signature: Signature) -> dict[str, JSON]:

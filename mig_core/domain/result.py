@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from mig_core.domain.document import JSON, Members
+    from mig_core.domain.proof import Proof
 
 MAX_ERRORS = 10_000
 
@@ -110,6 +111,8 @@ class Answer:
     results: tuple[ModuleResult, ...]
     started: datetime
     finished: datetime
+    proof: Proof | None = field(default=None, compare=False, repr=False)
+    """The signed document it was read from; None where it was made and not read."""
 
     @property
     def found(self) -> bool:

@@ -142,7 +142,7 @@ class Collector:
             f"the agent answered ({said.state.value}), but the platform cannot record the answer;"
             f" it is set aside as number {number}: {error}"
         )
-        instead = replace(said, state=CommandState.FAILED, reason=why[:2000], results=())
+        instead = replace(said, state=CommandState.FAILED, reason=why[:2000], results=(), proof=None)
         for _, again in await self._isolate(
             "the reason instead", [instead], lambda some: self._store.commands.record(some, self._now())
         ):

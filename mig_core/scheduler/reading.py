@@ -7,7 +7,7 @@ it speaks of that agent.
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from mig_core.domain import envelope as envelopes
@@ -15,6 +15,7 @@ from mig_core.domain.agent import read_heartbeat
 from mig_core.domain.envelope import read_envelope
 from mig_core.domain.ids import check_agent_id
 from mig_core.domain.messages import Kind
+from mig_core.domain.proof import Proof
 from mig_core.domain.result import read_answer
 from mig_core.errors import InvalidDocument, SignatureInvalid
 from mig_core.identity import verify_agent
@@ -87,7 +88,7 @@ def read_message(opened: Opened, keys: Mapping[AgentId, bytes]) -> Reading:
         if message.kind is Kind.RESULT:
             answer = read_answer(envelope.payload)
             if answer.agent == signer:
-                return Reading(message, answer=answer)
+                return Reading(message, answer=replace(answer, proof=Proof.of(envelope)))
         else:
             heartbeat = read_heartbeat(envelope.payload)
             if heartbeat.facts.id == signer:

@@ -23,6 +23,7 @@ _RECORD = """
     UPDATE commands
        SET state = %(state)s, reason = %(reason)s, found = %(found)s, complete = %(complete)s,
            results = %(results)s::jsonb, results_size = %(size)s, finished_at = %(now)s,
+           signed_answer = %(document)s, signature = %(signature)s,
            sent_at = coalesce(sent_at, %(now)s), position = %(position)s
      WHERE id = %(command)s::uuid AND action_id = %(action)s::uuid AND agent_id = %(agent)s
        AND state IN ('queued', 'sent')
@@ -132,6 +133,8 @@ def _values(answer: Answer, now: datetime) -> dict[str, object]:
         "complete": answer.complete,
         "results": results,
         "size": len(results.encode("utf-8")),
+        "document": None if answer.proof is None else answer.proof.document,
+        "signature": None if answer.proof is None else answer.proof.signature,
         "now": now,
         "position": 0,
     }

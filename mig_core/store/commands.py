@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from mig_core.domain.command import CommandState
 from mig_core.domain.ids import ActionId, AgentId, CommandId
+from mig_core.domain.proof import Proof
 from mig_core.errors import InvalidDocument, NotFound
 from mig_core.store.answers import awaited, record_answers
 from mig_core.store.books import close_commands
@@ -62,8 +63,10 @@ _COLUMNS = (
     "c.id, c.action_id, c.agent_id, c.agent_name, c.state, c.reason, c.found, c.complete, c.results, c.queued_at,"
     " c.sent_at, c.finished_at, c.position"
 )
+_PROOFS = "c.signed_answer, c.signature, (SELECT g.public_key FROM agents g WHERE g.id = c.agent_id) AS public_key"
+_NO_PROOFS = "NULL::bytea AS signed_answer, NULL::bytea AS signature, NULL::bytea AS public_key"
 # The page's rows are chosen with their sizes first, and read (results and all) only as far as they fit.
-_LIST = f"""
+_LIST = """
     WITH page AS (
         SELECT id, agent_name, agent_id, results_size FROM commands
          WHERE action_id = %(action)s AND (%(states)s::text[] IS NULL OR state = ANY(%(states)s))
@@ -73,9 +76,9 @@ _LIST = f"""
     ), fitting AS (
         SELECT id, sum(results_size::bigint) OVER (ORDER BY agent_name, agent_id) AS bytes, results_size FROM page
     )
-    SELECT {_COLUMNS}, (SELECT count(*) FROM page) AS found_rows FROM fitting JOIN commands c USING (id)
+    SELECT {columns}, (SELECT count(*) FROM page) AS found_rows FROM fitting JOIN commands c USING (id)
      WHERE bytes <= %(bytes)s OR bytes = fitting.results_size ORDER BY c.agent_name, c.agent_id
-"""  # noqa: S608 - constants
+"""
 _SINCE = f"""
     WITH page AS (
         SELECT id, position, results_size FROM commands
@@ -83,7 +86,7 @@ _SINCE = f"""
     ), fitting AS (
         SELECT id, sum(results_size::bigint) OVER (ORDER BY position) AS bytes, results_size FROM page
     )
-    SELECT {_COLUMNS} FROM fitting JOIN commands c USING (id)
+    SELECT {_COLUMNS}, {_NO_PROOFS} FROM fitting JOIN commands c USING (id)
      WHERE bytes <= %(bytes)s OR bytes = fitting.results_size ORDER BY c.position
 """  # noqa: S608 - constants
 
@@ -168,12 +171,13 @@ class PostgresCommands:
         """See the protocol."""
         return await awaited(self._database, claims)
 
-    async def get(self, action: ActionId, agent: AgentId) -> CommandRow:
+    async def get(self, action: ActionId, agent: AgentId, *, proof: bool = False) -> CommandRow:
         """See the protocol."""
+        columns = f"{_COLUMNS}, {_PROOFS if proof else _NO_PROOFS}"
 
         async def work(cursor: Cursor) -> CommandRow:
             await cursor.execute(
-                f"SELECT {_COLUMNS} FROM commands c WHERE action_id = %s AND agent_id = %s",  # noqa: S608 - a constant
+                f"SELECT {columns} FROM commands c WHERE action_id = %s AND agent_id = %s",  # noqa: S608 - a constant
                 (as_uuid(action), clean_text(agent)),
             )
             row = await cursor.fetchone()
@@ -191,6 +195,7 @@ class PostgresCommands:
         found: bool | None = None,
         cursor: str = "",
         limit: int = 100,
+        proofs: bool = False,
     ) -> tuple[Sequence[CommandRow], str]:
         """See the protocol."""
         name, agent = read_cursor(cursor, parts=2) if cursor else (None, None)
@@ -202,11 +207,13 @@ class PostgresCommands:
             "name": name,
             "agent": agent,
             "limit": length,
-            "bytes": MAX_PAGE_BYTES,
+            # The signed documents are as large again, and larger in base64.
+            "bytes": MAX_PAGE_BYTES // 3 if proofs else MAX_PAGE_BYTES,
         }
+        statement = _LIST.format(columns=f"{_COLUMNS}, {_PROOFS if proofs else _NO_PROOFS}")
 
         async def work(sql_cursor: Cursor) -> tuple[Sequence[CommandRow], str]:
-            await sql_cursor.execute(_LIST, parameters)
+            await sql_cursor.execute(statement, parameters)
             rows = await sql_cursor.fetchall()
             more = bool(rows) and (len(rows) == length or len(rows) < rows[0]["found_rows"])
             following = write_cursor(rows[-1]["agent_name"], rows[-1]["agent_id"]) if more else ""
@@ -258,4 +265,6 @@ def _command(row: Row) -> CommandRow:
         sent_at=row["sent_at"],
         finished_at=row["finished_at"],
         position="" if row["position"] is None else str(row["position"]),
+        proof=None if row["signed_answer"] is None else Proof(row["signed_answer"], row["signature"]),
+        public_key=row["public_key"] or b"",
     )

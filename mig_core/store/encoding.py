@@ -1,7 +1,6 @@
 """How our values become PostgreSQL's: texts and JSON that it accepts whatever an endpoint sent, cursors, identifiers.
 
-PostgreSQL's text and jsonb refuse NUL and lone surrogates, jsonb also refuses numbers that are not finite. One such
-character from one endpoint must not hold up the answers of the others, so they become U+FFFD (numbers: null).
+What becomes of characters and numbers that PostgreSQL refuses is in :mod:`mig_core.domain.storable`.
 """
 
 from __future__ import annotations
@@ -9,29 +8,19 @@ from __future__ import annotations
 import base64
 import binascii
 import json
-import math
 import uuid
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from mig_core.domain.document import dump
+from mig_core.domain.storable import clean_json
+from mig_core.domain.storable import clean_text as clean_text
 from mig_core.errors import InvalidDocument
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from mig_core.domain.document import JSON
-
-REPLACEMENT = "\ufffd"
-
-
-def clean_text(text: str) -> str:
-    """The text with U+FFFD for what PostgreSQL cannot hold."""
-    if "\x00" in text:
-        text = text.replace("\x00", REPLACEMENT)
-    if not text.isascii():
-        text = text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-    return text
 
 
 def jsonb(value: Mapping[str, JSON] | Mapping[str, str] | Mapping[str, int] | Sequence[JSON]) -> str:
@@ -40,23 +29,9 @@ def jsonb(value: Mapping[str, JSON] | Mapping[str, str] | Mapping[str, int] | Se
     try:
         text = dump(plain).decode("utf-8")
     except ValueError:  # not a finite number
-        return dump(_clean(plain)).decode("utf-8")
+        return dump(clean_json(plain)).decode("utf-8")
     # Looking for the escape also finds "\\u0000", a backslash and five characters; then the walk changes nothing.
-    return dump(_clean(plain)).decode("utf-8") if "\\u0000" in text else text
-
-
-def _clean(value: JSON) -> JSON:
-    match value:
-        case str():
-            return clean_text(value)
-        case float():
-            return value if math.isfinite(value) else None
-        case dict():
-            return {clean_text(key): _clean(inner) for key, inner in value.items()}
-        case list() | tuple():
-            return [_clean(inner) for inner in value]
-        case _:
-            return value
+    return dump(clean_json(plain)).decode("utf-8") if "\\u0000" in text else text
 
 
 def write_cursor(*parts: str) -> str:

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from mig_core.domain.command import ActionState, CommandState
     from mig_core.domain.document import JSON
     from mig_core.domain.ids import ActionId, AgentId, CommandId, Fingerprint
+    from mig_core.domain.proof import Proof
 
 
 class Permission(StrEnum):
@@ -117,6 +118,10 @@ class CommandRow:
     finished_at: datetime | None
     position: str = ""
     """Opaque; where a stream of answers goes on after this one."""
+    proof: Proof | None = None
+    """What the agent signed, if it was asked for, and if there is an answer and it was kept."""
+    public_key: bytes = b""
+    """The agent's, with the proof."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,8 @@ import io
 import json
 from typing import TYPE_CHECKING
 
+import psycopg
+
 from mig_core.cli import exit_codes
 from mig_core.cli.demo.site import CONTENT, ENDPOINTS, HOLDER
 
@@ -122,6 +124,35 @@ def test_results_and_follow_come_back_to_an_action_that_has_ended(fleet: Fleet) 
     followed = fleet.mig("action", "follow", action)
 
     assert results.stdout == followed.stdout != ""
+
+
+def test_answers_are_checked_against_what_agents_signed(fleet: Fleet) -> None:
+    action = json.loads(fleet.mig(*BY_CONTENT, "--json").stdout)["action"]["id"]
+
+    plain = fleet.mig("results", action, "--show", "all")
+    checked = fleet.mig("results", action, "--show", "all", "--verify")
+
+    assert checked.returncode == exit_codes.ALL_ANSWERED, checked.stderr
+    assert checked.stdout == plain.stdout != ""
+    assert f"{len(ENDPOINTS)} answers checked: as signed by the agent" in checked.stderr
+    assert "the question is signed by" in checked.stderr
+    assert ": checked" in checked.stderr
+
+
+def test_a_changed_answer_is_said_and_not_shown(fleet: Fleet) -> None:
+    action = json.loads(fleet.mig(*BY_CONTENT, "--json").stdout)["action"]["id"]
+    with psycopg.connect(fleet.platform.postgres.url(), autocommit=True) as database:
+        database.execute("ALTER TABLE commands DISABLE TRIGGER USER")
+        changed = "UPDATE commands SET found = false, results = %s WHERE action_id = %s AND agent_name = %s"
+        database.execute(changed, ("[]", action, HOLDER))
+        database.execute("ALTER TABLE commands ENABLE TRIGGER USER")
+
+    ran = fleet.mig("results", action, "--show", "all", "--verify")
+
+    assert ran.returncode == exit_codes.ERROR
+    assert f"WRONG  {HOLDER}" in ran.stderr
+    assert HOLDER not in ran.stdout
+    assert f"{len(ENDPOINTS) - 1} answers checked" in ran.stderr
 
 
 def test_an_action_file_of_the_original_is_asked_too(fleet: Fleet) -> None:

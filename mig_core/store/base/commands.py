@@ -44,7 +44,7 @@ class Commands(Protocol):
     async def record(self, answers: Sequence[Answer], now: datetime) -> Sequence[Recording]:
         """Closes the books for verified answers, in one transaction; says for each what became of it.
 
-        NUL characters, which jsonb cannot hold, are stored as U+FFFD.
+        NUL characters, which jsonb cannot hold, are stored as U+FFFD; the answer's proof is kept as it is.
         """
         ...
 
@@ -55,8 +55,8 @@ class Commands(Protocol):
         """
         ...
 
-    async def get(self, action: ActionId, agent: AgentId) -> CommandRow:
-        """One command.
+    async def get(self, action: ActionId, agent: AgentId, *, proof: bool = False) -> CommandRow:
+        """One command, with what the agent signed if ``proof`` asks for it.
 
         Raises:
             NotFound
@@ -71,8 +71,9 @@ class Commands(Protocol):
         found: bool | None = None,
         cursor: str = "",
         limit: int = 100,
+        proofs: bool = False,
     ) -> tuple[Sequence[CommandRow], str]:
-        """Commands of an action, by agent name."""
+        """Commands of an action, by agent name; with what the agents signed if ``proofs`` asks for it."""
         ...
 
     async def finished_since(self, action: ActionId, *, position: str, limit: int = 500) -> Sequence[CommandRow]:

@@ -11,6 +11,7 @@ import pytest
 
 from mig_core.domain.command import CommandState
 from mig_core.domain.ids import CommandId
+from mig_core.domain.proof import Proof
 from mig_core.errors import InvalidDocument, NotFound
 from mig_core.store.rows import Recording
 from mig_core.testing.store_samples import NOW, action, answer, fanned_out, later, module_result, sample_agent_id
@@ -41,6 +42,28 @@ class CommandsContract:
             assert (row.state, row.reason, row.found, row.complete) == (CommandState.SUCCESS, "why", True, True)
             assert row.results == [module_result(elements={"a": [1]}).to_json()]
             assert (row.finished_at, row.sent_at) == (later(1), later(1))
+
+        store_runner.run(scenario())
+
+    def test_what_the_agent_signed_is_kept_and_given_when_asked_for(
+        self, store: Store, store_runner: asyncio.Runner
+    ) -> None:
+        """With the key that the agent is pinned to. An answer that came without it has none."""
+
+        async def scenario() -> None:
+            one, two = await fanned_out(store, "web1", "web2")
+            proof = Proof(b"compressed", bytes(64))
+
+            await store.commands.record([replace(answer(one), proof=proof), answer(two)], later(1))
+            plain, _ = await store.commands.list(one.action)
+            full, _ = await store.commands.list(one.action, proofs=True)
+            row = await store.commands.get(one.action, one.agent, proof=True)
+
+            keys = await store.agents.public_keys([one.agent])
+            assert [one.proof for one in plain] == [None, None]
+            assert [one.proof for one in full] == [proof, None]
+            assert (row.proof, row.public_key) == (proof, keys[one.agent])
+            assert (await store.commands.get(one.action, one.agent)).proof is None
 
         store_runner.run(scenario())
 

@@ -1,0 +1,116 @@
+"""``mig results ACTION`` (also ``mig action results``): answers, checked against what agents signed."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from mig_core.cli import exit_codes
+from mig_core.cli.ask_options import Format, Show
+from mig_core.cli.connection import Connection, connect
+from mig_core.cli.terminal import GREEN, RED, YELLOW, note
+from mig_core.errors import InvalidDocument, SignatureInvalid
+from mig_core.text import visible
+
+if TYPE_CHECKING:
+    pass
+
+app = typer.Typer(add_completion=False, rich_markup_mode=None)
+
+ShowOption = Annotated[Show, typer.Option("--show", "-show", help="Which answers")]
+FormatOption = Annotated[Format, typer.Option("--format", help="How answers are printed")]
+VerifyOption = Annotated[
+    bool,
+    typer.Option("--verify", help="Check answers against what agents signed, and the question's signatures"),
+]
+
+
+@app.command("results")
+def results(
+    action: str, show: ShowOption = Show.FOUND, output: FormatOption = Format.TEXT, verify: VerifyOption = False
+) -> int:
+    """Print the answers there are now."""
+    from mig_core.cli.answers import AnswerPrinter
+
+    connection = connect()
+    document = connection.client.action(action)
+    printer = AnswerPrinter([one["module"] for one in document["operations"]], show, output)
+    checks = _Checks(connection) if verify else None
+    if checks is not None:
+        checks.question(document)
+    for command in connection.client.commands(action, proofs=verify):
+        if not command["finished"]:
+            continue
+        if checks is None or checks.answer(command):
+            printer.print(command)
+    kept = verify or output is not Format.JSON
+    printer.finish({key: value for key, value in document.items() if key != "envelope" or kept})
+    return exit_codes.ALL_ANSWERED if checks is None else checks.finish()
+
+
+class _Checks:
+    """What was checked and how it came out. An answer that is not what its agent signed is said and not printed."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self._good = 0
+        self._unanswered = 0
+        self._bad = 0
+
+    def question(self, action: dict[str, Any]) -> None:
+        """The signatures over the question, by the keys in this investigator's GnuPG."""
+        from mig_core.client.proofs import check_question
+        from mig_core.pgp.keyring import GnupgKeyring
+        from mig_core.pgp.signer import export_public
+
+        with tempfile.TemporaryDirectory(prefix="mig-verify-") as home:
+            keyring = GnupgKeyring(Path(home) / "keyring")
+            for signer in action["signers"]:
+                try:
+                    keyring.add(export_public(self._connection.settings.gnupg_home, signer))
+                except (SignatureInvalid, InvalidDocument):
+                    continue  # said below: it is among the unknown
+            try:
+                checked = check_question(action, keyring)
+            except (SignatureInvalid, InvalidDocument) as error:
+                self._wrong("the question", error)
+                return
+        for fingerprint in checked.signed_by:
+            note(f"the question is signed by {fingerprint}: checked", GREEN)
+        for fingerprint in checked.unknown:
+            note(f"the question is signed by {visible(fingerprint)}: not checked, your GnuPG lacks the key", YELLOW)
+
+    def answer(self, command: dict[str, Any]) -> bool:
+        """Whether the answer is what its agent signed (or there is none); otherwise it is said."""
+        from mig_core.client.proofs import check_answer
+
+        try:
+            signed = check_answer(command)
+        except (SignatureInvalid, InvalidDocument) as error:
+            self._wrong(f"{visible(command['agentname'])} ({command['agent']})", error)
+            return False
+        if signed is None:
+            self._unanswered += 1
+        else:
+            self._good += 1
+        return True
+
+    def finish(self) -> int:
+        """The sum, and the exit status."""
+        note(f"{self._good} {_answers(self._good)} checked: as signed by the agent", GREEN if self._good else "")
+        if self._unanswered:
+            note(f"{self._unanswered} without an answer: that is the platform's own word, nobody signed it", YELLOW)
+        if self._bad:
+            note(f"{self._bad} wrong: not shown; look into who can write to the database", RED)
+        return exit_codes.ERROR if self._bad else exit_codes.ALL_ANSWERED
+
+    def _wrong(self, what: str, error: Exception) -> None:
+        self._bad += 1
+        note(f"WRONG  {what}: {visible(str(error))}", RED)
+
+
+def _answers(count: int) -> str:
+    return "answer" if count == 1 else "answers"
