@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
@@ -14,9 +14,6 @@ from mig_core.cli.connection import Connection, connect
 from mig_core.cli.terminal import GREEN, RED, YELLOW, note
 from mig_core.errors import InvalidDocument, SignatureInvalid
 from mig_core.text import visible
-
-if TYPE_CHECKING:
-    pass
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
