@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from mig_core.domain.action import Action, Cancel
     from mig_core.domain.agent import AgentFacts
     from mig_core.domain.envelope import Envelope
-    from mig_core.domain.ids import ActionId, Fingerprint
+    from mig_core.domain.ids import Fingerprint
     from mig_core.pgp.base import Keyring
 
 logger = logging.getLogger(__name__)
@@ -50,7 +50,7 @@ class Check(StrEnum):
     TARGET = "target"
     """The target does not exclude this agent; what only the platform knows excludes nobody."""
     REPLAY = "replay"
-    """The action was not run here before."""
+    """The action was not run here before, and that is known."""
     MODULE = "module"
     """Every operation's module is installed and enabled by local policy."""
     ACL = "acl"
@@ -60,14 +60,14 @@ class Check(StrEnum):
 
 
 class Journal(Protocol):
-    """The ids of actions that were run here, kept until their windows end; survives a restart.
+    """The ids of actions that were run here, kept until their windows have certainly ended; survives a restart.
 
     Whoever runs an authorized action enters its id *before* the first operation, in one step with a last look, so that
     two deliveries at the same time cannot both run.
     """
 
-    def seen(self, action: ActionId) -> bool:
-        """Whether the action was run here."""
+    def objection(self, action: Action) -> str:
+        """Why the action may have been run here before; empty: it was not."""
         ...
 
 
@@ -95,6 +95,14 @@ class Authorized:
     action: Action
     signers: tuple[Fingerprint, ...]
     parameters: tuple[object, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class AuthorizedCancel:
+    """A cancel that must be heeded."""
+
+    cancel: Cancel
+    signers: tuple[Fingerprint, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,8 +137,9 @@ def authorize(
     action, signers = verify_action(envelope, keyring)
     _check_window(action, now)
     _check_target(action, facts, now)
-    if journal.seen(action.id):
-        raise Refused(Check.REPLAY, f"action {action.id} was already run here")
+    objection = journal.objection(action)
+    if objection:
+        raise Refused(Check.REPLAY, objection)
     for operation in action.operations:
         if not modules.enabled(operation.module):
             raise Refused(
@@ -147,7 +156,7 @@ def authorize(
     return Authorized(action, signers, parameters)
 
 
-def authorize_cancel(envelope: Envelope, *, keyring: Keyring, acl: Acl) -> Cancel:
+def authorize_cancel(envelope: Envelope, *, keyring: Keyring, acl: Acl) -> AuthorizedCancel:
     """The cancel, when all its signatures are good and at least one signer counts in some entry of the ACL.
 
     It has no window and is in no journal: to cancel the same action again changes nothing.
@@ -162,7 +171,7 @@ def authorize_cancel(envelope: Envelope, *, keyring: Keyring, acl: Acl) -> Cance
         raise Refused(Check.ENVELOPE, str(error)) from error
     if not any(acl.knows(signer) for signer in signers):
         raise Refused(Check.ACL, "none of the signers is in the ACL", next_step="let an investigator it names cancel")
-    return cancel
+    return AuthorizedCancel(cancel, signers)
 
 
 def verify_action(envelope: Envelope, keyring: Keyring) -> tuple[Action, tuple[Fingerprint, ...]]:

@@ -87,6 +87,11 @@ class AppendOnly:
                 os.ftruncate(self._descriptor, size)
             raise
 
+    @property
+    def size(self) -> int:
+        """Its bytes."""
+        return os.fstat(self._descriptor).st_size
+
     def last_line(self) -> bytes:
         """The last line, without its newline; empty when there is none."""
         size = os.fstat(self._descriptor).st_size

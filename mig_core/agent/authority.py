@@ -12,9 +12,8 @@ if TYPE_CHECKING:
 
     from mig_core.agent.platform.facts import FactsHolder
     from mig_core.agent.records.journal import Journal
-    from mig_core.authorization import Authorized, ModuleSet
+    from mig_core.authorization import Authorized, AuthorizedCancel, ModuleSet
     from mig_core.domain.acl import Acl
-    from mig_core.domain.action import Cancel
     from mig_core.domain.envelope import Envelope
     from mig_core.domain.ids import CommandId
     from mig_core.pgp.base import Keyring
@@ -31,7 +30,7 @@ class Authority(Protocol):
         """
         ...
 
-    def authorize_cancel(self, cancel: Envelope) -> Cancel:
+    def authorize_cancel(self, cancel: Envelope) -> AuthorizedCancel:
         """The cancel that must be heeded.
 
         Raises:
@@ -62,16 +61,17 @@ class LocalAuthority:
 
     def authorize(self, action: Envelope, command: CommandId) -> Authorized:
         """See :meth:`Authority.authorize`."""
+        now = self._clock()
         return authorize(
             action,
             keyring=self._keyring,
             acl=self._acl,
             facts=self._facts.current(),
-            journal=self._journal.view(command),
+            journal=self._journal.view(command, now=now),
             modules=self._modules,
-            now=self._clock(),
+            now=now,
         )
 
-    def authorize_cancel(self, cancel: Envelope) -> Cancel:
+    def authorize_cancel(self, cancel: Envelope) -> AuthorizedCancel:
         """See :meth:`Authority.authorize_cancel`."""
         return authorize_cancel(cancel, keyring=self._keyring, acl=self._acl)

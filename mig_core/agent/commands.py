@@ -4,9 +4,11 @@
 2. Authorization decides. A refusal is an answer too.
 3. Ledger and journal note that it begins, durably.
 4. The operations run, each in its own process.
-5. The answer is signed and put into the spool, durably.
+5. The answer is signed and put into the spool, durably (``answering``).
 6. Ledger and journal note that it ended, durably.
 7. The delivery is acknowledged, and the sender sees the answer.
+
+A command's id stands for one signed document for ever: with another it is noted and not run.
 
 When the agent stops in good order in between, the journal takes the attempt back and the relay delivers again.
 """
@@ -17,10 +19,11 @@ import hashlib
 import logging
 import threading
 import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from mig_core.agent.operations.executor import MAX_PAYLOAD_BYTES, Interruption
+from mig_core.agent.answering import Answering, Ending
+from mig_core.agent.operations.executor import Interruption
 from mig_core.agent.records.journal import MAX_ATTEMPTS, Start
 from mig_core.authorization import Check
 from mig_core.domain import envelope as envelopes
@@ -28,19 +31,17 @@ from mig_core.domain.action import MAX_WINDOW
 from mig_core.domain.command import CommandState
 from mig_core.domain.document import dump, load
 from mig_core.domain.ids import ActionId, CommandId, check_uuid
-from mig_core.domain.result import Answer, ModuleResult
+from mig_core.domain.times import format_time
 from mig_core.errors import InvalidDocument, Refused
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
     from datetime import datetime
 
     from mig_core.agent.authority import Authority
     from mig_core.agent.counters import Counters
     from mig_core.agent.execution import Runner
-    from mig_core.agent.records.journal import Journal
-    from mig_core.agent.records.ledger import Ledger
-    from mig_core.agent.records.spool import Spool, Spooled
+    from mig_core.agent.records.opening import Records
     from mig_core.authorization import Authorized
     from mig_core.domain.command import CancelMessage, CommandMessage
     from mig_core.domain.document import JSON
@@ -53,16 +54,8 @@ CANCELLED = "cancelled by an investigator"
 NO_ACTION = ActionId("00000000-0000-0000-0000-000000000000")
 """Stands for the action's id in the refusal of an envelope that does not even say which action it is."""
 _MAX_LEDGER_PARAMETERS = 4096
-
-
-@dataclass(frozen=True, slots=True)
-class Records:
-    """Where things are noted down."""
-
-    journal: Journal
-    spool: Spool
-    ledger: Ledger
-    counters: Counters
+_MAX_LEDGER_BYTES = 256 << 10
+"""Of an action's parameters, all together, as the ledger keeps them."""
 
 
 class Commands:
@@ -75,26 +68,40 @@ class Commands:
         authority: Authority,
         runner: Runner,
         records: Records,
+        counters: Counters,
         clock: Callable[[], datetime],
         disk_retry_seconds: float = 5.0,
     ) -> None:
-        self._key = key
         self._authority = authority
         self._runner = runner
         self._journal, self._spool, self._ledger = records.journal, records.spool, records.ledger
-        self._counters = records.counters
+        self._folding, self._counters = records.folding, counters
         self._clock = clock
-        self._disk_retry_seconds = disk_retry_seconds
         self._lock = threading.Lock()
-        self._active: dict[CommandId, list[Callable[[], None]]] = {}
+        self._active: dict[CommandId, _Active] = {}
         self._running: dict[CommandId, tuple[ActionId, Interruption]] = {}
         self._stopping = threading.Event()
+        self._answering = Answering(
+            key, records, counters, clock=clock, stopping=self._stopping, retry_seconds=disk_retry_seconds
+        )
 
     def recover(self) -> None:
         """At start: commands whose answers wait in the spool are finished, whatever the journal missed."""
-        now = self._clock()
         for command in self._spool.commands():
-            self._journal.finish(command, now=now)
+            self._journal.finish(command)
+
+    def look_after(self, *, everything: bool = False) -> None:
+        """Now and then, and with ``everything`` at the end: what is due in the records is noted.
+
+        Raises:
+            OSError: the disk does not take it; call again.
+        """
+        now = self._clock()
+        self._journal.look(now)
+        if self._journal.go_on():
+            log.warning("the owner says to go on without the record of what was run here before")
+            self._ledger.add("go-on", {"note": "the owner ended the doubt about what was run before"}, now=now)
+        self._folding.flush(now, everything=everything)
 
     def stop(self) -> None:
         """Nothing further begins; what runs is interrupted and will be delivered again."""
@@ -111,13 +118,22 @@ class Commands:
             OSError: it could not be noted; let it be delivered again.
         """
         try:
-            cancel = self._authority.authorize_cancel(message.cancel)
+            authorized = self._authority.authorize_cancel(message.cancel)
         except Refused as error:
             self._counters.count("cancels_refused")
             log.warning("a cancel was %s", error)
             return
-        now = self._clock()
-        self._journal.cancel(cancel.action, now + MAX_WINDOW, now=now)
+        cancel = authorized.cancel
+        if not self._journal.cancelled(cancel.action):
+            now = self._clock()
+            noted: dict[str, JSON] = {
+                "action": cancel.action,
+                "reason": cancel.reason,
+                "signers": list(authorized.signers),
+                "until": format_time(now + MAX_WINDOW),
+            }
+            self._ledger.add("cancel", noted, now=now)
+            self._journal.cancel(cancel.action, now + MAX_WINDOW)
         self._counters.count("cancels")
         log.info("action=%s cancelled: %s", cancel.action, cancel.reason or "no reason given")
         with self._lock:
@@ -131,12 +147,21 @@ class Commands:
         Raises:
             OSError: the disk does not take what must be noted; the command will be delivered again.
         """
+        payload = hashlib.sha256(message.action.payload).hexdigest()
+        reused = self._journal.is_another(message.command, payload)
         with self._lock:
-            if message.command in self._active:
+            active = self._active.get(message.command)
+            if active is not None and active.payload == payload:
                 # Delivered again while it runs, over a new connection: the old acknowledgement reaches nobody.
-                self._active[message.command].append(acknowledge)
+                active.acknowledge.append(acknowledge)
                 return
-            self._active[message.command] = [acknowledge]
+            reused = reused or active is not None
+            if not reused:
+                self._active[message.command] = _Active(payload, [acknowledge])
+        if reused:
+            self._note_reuse(message, payload)
+            acknowledge()
+            return
         done = False
         try:
             done = self._handle(message)
@@ -148,10 +173,11 @@ class Commands:
             log.exception("command=%s broke the agent's own code", message.command)
             reason = f"the agent could not handle it: {type(error).__name__}"
             action = _claimed_action(message.action.payload)
-            done = self._answer(message.command, action, CommandState.FAILED, reason, (), self._clock())
+            ending = Ending(message.command, action, CommandState.FAILED, reason, fold="failed")
+            done = self._answering.give(ending, self._clock())
         finally:
             with self._lock:
-                waiting = self._active.pop(message.command)
+                waiting = self._active.pop(message.command).acknowledge
         # 7. To every connection that delivered it.
         if done:
             for one in waiting:
@@ -169,36 +195,42 @@ class Commands:
             action = self._journal.action_of(command) or NO_ACTION
             reason = f"it took the agent down {MAX_ATTEMPTS} times; it is not run again"
             log.error("action=%s command=%s %s", action, command, reason)
-            return self._answer(command, action, CommandState.KILLED, reason, (), started)
+            return self._answering.give(Ending(command, action, CommandState.KILLED, reason), started)
         # Nothing begins whose answer could not be kept.
         if not self._spool.wait_for_room() or self._stopping.is_set():
             return False
+        if self._journal.problem:
+            self.look_after()
         # 2. May it run here? And 3., if nobody has cancelled it meanwhile, it is noted that it begins.
         try:
             authorized = self._authority.authorize(message.action, command)
             if not self._journal.cancelled(authorized.action.id):
-                standing = self._start(command, authorized)
+                payload = hashlib.sha256(message.action.payload).hexdigest()
+                standing = self._start(command, authorized, payload)
         except Refused as error:
             # While the agent stops, parameters cannot be looked at any more: that refusal would not be a true one.
             return not self._stopping.is_set() and self._refuse(message, error, started)
         # A cancel may have come before the command, or between the two looks.
         action = authorized.action.id
         if self._journal.cancelled(action):
-            if standing is Start.RUN:
-                self._journal.finish(command, now=self._clock())
-            return self._answer(command, action, CommandState.CANCELLED, CANCELLED, (), started)
+            return self._answering.give(
+                Ending(command, action, CommandState.CANCELLED, CANCELLED, fold="cancelled"), started
+            )
         if standing is Start.FINISHED:
             return True
         # 4. to 6.
         return self._run(command, authorized, started)
 
-    def _start(self, command: CommandId, authorized: Authorized) -> Start:
+    def _start(self, command: CommandId, authorized: Authorized, payload: str) -> Start:
         """Step 3: the ledger first, so that whatever runs is in it."""
         action = authorized.action
         operations: list[JSON] = []
+        room = _MAX_LEDGER_BYTES
         for operation in action.operations:
             raw = dump(operation.parameters)
-            shown: JSON = operation.parameters if len(raw) <= _MAX_LEDGER_PARAMETERS else "(too long to be kept here)"
+            keep = len(raw) <= min(_MAX_LEDGER_PARAMETERS, room)
+            room -= len(raw) if keep else 0
+            shown: JSON = operation.parameters if keep else "(too long to be kept here)"
             operations.append(
                 {"module": operation.module, "parameters": shown, "sha256": hashlib.sha256(raw).hexdigest()}
             )
@@ -206,11 +238,14 @@ class Commands:
             "command": command,
             "action": action.id,
             "name": action.name,
+            "from": format_time(action.valid_from),
+            "until": format_time(action.expire_after),
             "signers": list(authorized.signers),
+            "payload": payload,
             "operations": operations,
         }
-        self._ledger.add("asked", asked, now=self._clock())
-        standing = self._journal.start(command, action.id, action.expire_after, now=self._clock())
+        line = self._ledger.add("asked", asked, now=self._clock())
+        standing = self._journal.start(command, action, payload, now=self._clock(), ledger=line)
         if standing is Start.REPLAY:
             raise Refused(Check.REPLAY, f"action {action.id} was already run here")
         return standing
@@ -234,7 +269,7 @@ class Commands:
             with self._lock:
                 del self._running[command]
         if interruption.why == STOPPING and done.state is CommandState.CANCELLED:
-            self._journal.release(command, now=self._clock())
+            self._journal.release(command)
             log.info("action=%s command=%s interrupted: the agent stops; it will come again", action.id, command)
             return False
         log.info(
@@ -248,67 +283,30 @@ class Commands:
             done.cpu_seconds,
             done.max_rss_kib,
         )
-        return self._answer(command, action.id, done.state, done.reason, done.results, started)
+        return self._answering.give(Ending(command, action.id, done.state, done.reason, done.results), started)
 
     def _refuse(self, message: CommandMessage, error: Refused, started: datetime) -> bool:
         action = _claimed_action(message.action.payload)
         log.warning("action=%s command=%s %s", action, message.command, error)
         reason = f"{error.check}: {error.problem}"
-        return self._answer(message.command, action, CommandState.REFUSED, reason, (), started)
+        ending = Ending(message.command, action, CommandState.REFUSED, reason, fold=f"refused {error.check}")
+        return self._answering.give(ending, started)
 
-    def _answer(
-        self,
-        command: CommandId,
-        action: ActionId,
-        state: CommandState,
-        reason: str,
-        results: Sequence[ModuleResult],
-        started: datetime,
-    ) -> bool:
-        """Steps 5 and 6, and the answer's way to the sender. False: the agent stops and it could not be stored."""
-        reason = reason.replace("\x00", "\N{REPLACEMENT CHARACTER}")[:4000]
-        answer = Answer(command, action, self._key.agent_id, state, reason, tuple(results), started, self._clock())
-        payload = answer.to_payload()
-        if len(payload) > MAX_PAYLOAD_BYTES:
-            problem = f"the answer has {len(payload)} bytes, more than can be sent"
-            answer = replace(
-                answer, state=CommandState.FAILED, reason=problem, results=(ModuleResult.failure(problem),)
-            )
-            payload = answer.to_payload()
-        signed = self._key.sign(envelopes.RESULT, payload).to_bytes()
-        written: dict[str, JSON] = {
-            "command": command,
-            "action": action,
-            "state": answer.state.value,
-            "reason": answer.reason,
-            "found": answer.found,
-            "sha256": hashlib.sha256(signed).hexdigest(),
-        }
-        stored: list[Spooled] = []
-        steps: tuple[Callable[[], object], ...] = (
-            lambda: stored.append(self._spool.store(command, signed)),
-            lambda: self._ledger.add("answered", written, now=self._clock()),
-            lambda: self._journal.finish(command, now=self._clock()),
-        )
-        for step in steps:
-            if not self._insist(step, command):
-                # What is not in the spool yet is run again; what is there counts as finished at the next start.
-                return False
-        self._counters.count(f"commands_{answer.state}")
-        self._spool.offer(stored[0])
-        return True
+    def _note_reuse(self, message: CommandMessage, payload: str) -> None:
+        """A command's id came again with something else to do: nothing is run, and the owner can read that it came."""
+        self._counters.count("commands_reused")
+        action = _claimed_action(message.action.payload)
+        log.warning("action=%s command=%s was another action's command: not run", action, message.command)
+        noted: dict[str, JSON] = {"command": message.command, "action": action, "payload": payload}
+        self._folding.add("reused", "reused", noted, now=self._clock())
 
-    def _insist(self, step: Callable[[], object], command: CommandId) -> bool:
-        """Tries a step until the disk takes it; False when the agent stops before."""
-        while True:
-            try:
-                step()
-                return True
-            except OSError as error:
-                log.error("the answer to command %s cannot be kept on disk, trying again: %s", command, error)
-                self._counters.count("disk_errors")
-                if self._stopping.wait(self._disk_retry_seconds):
-                    return False
+
+@dataclass(slots=True)
+class _Active:
+    """A command that is being handled: what it asks (SHA-256), and whom to tell at its end."""
+
+    payload: str
+    acknowledge: list[Callable[[], None]]
 
 
 def _claimed_action(payload: bytes) -> ActionId:

@@ -9,11 +9,10 @@ import os
 import signal
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from mig_core.agent.authority import LocalAuthority
-from mig_core.agent.commands import Commands, Records
+from mig_core.agent.commands import Commands
 from mig_core.agent.counters import Counters
 from mig_core.agent.execution import Runner
 from mig_core.agent.operations.executor import Executor
@@ -24,9 +23,7 @@ from mig_core.agent.platform.connector import ApiTransport, PlatformConnector, r
 from mig_core.agent.platform.enrolment import Enroller
 from mig_core.agent.platform.facts import FactsHolder
 from mig_core.agent.platform.heartbeat import Heartbeats
-from mig_core.agent.records.journal import Journal
-from mig_core.agent.records.ledger import Ledger
-from mig_core.agent.records.spool import Spool
+from mig_core.agent.records.opening import open_records
 from mig_core.agent.service import Processes, Reporting, Service
 from mig_core.domain.acl import Acl, read_acl
 from mig_core.domain.agent import AgentFacts
@@ -35,14 +32,15 @@ from mig_core.identity import AgentKey
 from mig_core.pgp.gnupg import GnupgKeyring
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
+    from mig_core.agent.records.opening import Records
     from mig_core.config.agent import AgentSettings
 
 log = logging.getLogger(__name__)
 
-LEDGER = "ledger.jsonl"
+SEQUENCE = "heartbeat.sequence"
 _MORE_THAN_WORKERS = 16
 """Messages taken from the relay beyond what can run at once, so that a cancel overtakes waiting commands."""
 
@@ -132,7 +130,7 @@ class Identity:
 
 
 def introduce(
-    settings: AgentSettings, launcher: Launcher, executor: Executor, failures: Mapping[str, str] = MappingProxyType({})
+    settings: AgentSettings, launcher: Launcher, executor: Executor, failures: Callable[[], Mapping[str, str]] = dict
 ) -> Identity:
     """Key, facts (gathered once) and enrolment; the launcher is started.
 
@@ -140,7 +138,7 @@ def introduce(
         settings: the agent's.
         launcher: knows what could not be loaded.
         executor: gathers.
-        failures: what else does not work, to be reported.
+        failures: what else does not work now, to be reported.
 
     Raises:
         ConfigurationError: names what is wrong.
@@ -165,7 +163,7 @@ def introduce(
         failures=catalogue.failures,
     )
     facts = FactsHolder(
-        first, name=settings.name, gatherer=executor, failures=lambda: {**launcher.catalogue.failures, **failures}
+        first, name=settings.name, gatherer=executor, failures=lambda: {**launcher.catalogue.failures, **failures()}
     )
     facts.refresh()
     transport = ApiTransport(platform)
@@ -230,6 +228,26 @@ def run_daemon(settings: AgentSettings) -> None:
         launcher.close()
 
 
+def _opened_records(settings: AgentSettings) -> Records:
+    state = settings.state
+    key = AgentKey.load_or_create(state / "agent.key")
+    # The first heartbeat of all comes after the first journal, and before the first command.
+    young = not (state / SEQUENCE).exists()
+    try:
+        return open_records(
+            state,
+            key,
+            now=utc_now(),
+            young=young,
+            spool_bytes=settings.spool_mb << 20,
+            ledger_bytes=settings.ledger_mb << 20,
+        )
+    except OSError as error:
+        raise ConfigurationError(
+            str(state), "", f"the agent's records cannot be kept: {error}", next_step="make room on its disk"
+        ) from error
+
+
 def _compose(settings: AgentSettings, launcher: Launcher) -> Service:
     state, modules = settings.state, settings.modules
     executor = Executor(launcher, modules)
@@ -240,23 +258,20 @@ def _compose(settings: AgentSettings, launcher: Launcher) -> Service:
         log.error("a persistent module is not started: %s", why)
     failures = {f"{KEY}.{name}": why for name, why in plan.failures.items()}
     failures |= {f"keys: {name}"[:200]: why for name, why in keyring.unusable.items()}
-    identity = introduce(settings, launcher, executor, failures)
+    records = _opened_records(settings)
+    identity = introduce(settings, launcher, executor, lambda: {**failures, **records.problems()})
     supervisor = make_supervisor(settings, plan, identity)
     executor = Executor(launcher, modules, running=supervisor)
     counters = Counters()
-    records = Records(
-        journal=Journal(state / "journal.jsonl", now=utc_now()),
-        spool=Spool(state / "spool", max_bytes=settings.spool_mb << 20),
-        ledger=Ledger(state / LEDGER, now=utc_now()),
-        counters=counters,
-    )
     counters.gauge("spooled", lambda: len(records.spool))
     counters.gauge("ledger_entries", lambda: records.ledger.entries)
     authority = LocalAuthority(
         keyring=keyring, acl=acl, facts=identity.facts, journal=records.journal, modules=executor, clock=utc_now
     )
     runner = Runner(executor, identity.facts, counters, utc_now)
-    commands = Commands(key=identity.key, authority=authority, runner=runner, records=records, clock=utc_now)
+    commands = Commands(
+        key=identity.key, authority=authority, runner=runner, records=records, counters=counters, clock=utc_now
+    )
     connector = PlatformConnector(
         settings.platform,
         identity.key.agent_id,
@@ -277,11 +292,12 @@ def _compose(settings: AgentSettings, launcher: Launcher) -> Service:
         agent_id=identity.key.agent_id,
         commands=commands,
         connector=connector,
-        records=records,
+        spool=records.spool,
+        counters=counters,
         reporting=Reporting(
             heartbeats=Heartbeats(
                 identity.key,
-                state / "heartbeat.sequence",
+                state / SEQUENCE,
                 facts=identity.facts.current,
                 statistics=counters.snapshot,
                 clock=utc_now,

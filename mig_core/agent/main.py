@@ -60,11 +60,13 @@ def _dispatch(options: argparse.Namespace) -> int:
 
         return EXIT_OK if check_setup(settings, sys.stdout) else EXIT_ERROR
     if options.command == "log":
-        from mig_core.agent.daemon import LEDGER
+        from mig_core.agent.records.opening import LEDGER
         from mig_core.agent.records.show_ledger import show_ledger
 
         whole = show_ledger(settings.state / LEDGER, as_json=options.json, out=sys.stdout, err=sys.stderr)
         return EXIT_OK if whole else EXIT_ERROR
+    if options.command == "journal":
+        return _journal(settings, go_on=options.go_on)
     _start_logging(settings)
     if options.command == "id":
         return _show_id(settings)
@@ -74,6 +76,17 @@ def _dispatch(options: argparse.Namespace) -> int:
 
     run_daemon(settings)
     return EXIT_OK
+
+
+def _journal(settings: AgentSettings, *, go_on: bool) -> int:
+    from mig_core.agent.records.journal_standing import show_journal, tell_to_go_on
+    from mig_core.agent.records.opening import JOURNAL
+
+    path = settings.state / JOURNAL
+    if go_on:
+        tell_to_go_on(path, out=sys.stdout)
+        return EXIT_OK
+    return EXIT_OK if show_journal(path, out=sys.stdout) else EXIT_ERROR
 
 
 def _run_module(name: str, *, as_lines: bool, mask: bool) -> int:
@@ -162,6 +175,10 @@ def make_parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", metavar="COMMAND")
     log = commands.add_parser("log", help="show what this endpoint was asked and answered, and verify the chain")
     log.add_argument("--json", action="store_true", help="one JSON object a line")
+    journal = commands.add_parser("journal", help="show whether the record of what was run here is whole")
+    journal.add_argument(
+        "--go-on", action="store_true", help="end the doubt after it was lost: old actions may be run a second time"
+    )
     commands.add_parser("id", help="print the agent's id, making its key if there is none")
     commands.add_parser("enrol", help="introduce the agent to the platform once, and print how it stands")
     return parser

@@ -34,11 +34,13 @@ from mig_core.network.backoff import Backoff
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from mig_core.agent.commands import Commands, Records
+    from mig_core.agent.commands import Commands
+    from mig_core.agent.counters import Counters
     from mig_core.agent.operations.launcher import Launcher
     from mig_core.agent.persistent.supervisor import Supervisor
     from mig_core.agent.platform.facts import FactsHolder
     from mig_core.agent.platform.heartbeat import Heartbeats
+    from mig_core.agent.records.spool import Spool
     from mig_core.domain.ids import AgentId
     from mig_core.relay.base import AgentRelay, Delivery
 
@@ -98,14 +100,15 @@ class Service:
         agent_id: AgentId,
         commands: Commands,
         connector: Connector,
-        records: Records,
+        spool: Spool,
+        counters: Counters,
         reporting: Reporting,
         processes: Processes,
     ) -> None:
         self._agent_id = agent_id
         self._commands = commands
         self._connector = connector
-        self._spool, self._counters = records.spool, records.counters
+        self._spool, self._counters = spool, counters
         self._reporting = reporting
         self._launcher, self._supervisor = processes.launcher, processes.supervisor
         self._concurrency = processes.concurrency
@@ -181,6 +184,7 @@ class Service:
         for thread in threads:
             if thread.name.startswith("worker"):
                 thread.join(max(0.0, end - time.monotonic()))
+        self._look_after_records(everything=True)
         self._denied.set()
         self._beat.set()
         self._connector.close()
@@ -296,6 +300,7 @@ class Service:
             except (MigError, OSError) as error:
                 log.warning("no heartbeat: %s", error)
                 delay = min(delay, _RETRY_SECONDS)
+            self._look_after_records()
             relay = self._relay
             if relay is None or not relay.connected:
                 # Perhaps the login is refused: only an attempt to send tells.
@@ -303,6 +308,12 @@ class Service:
             self._beat.wait(delay)
             if not self._stopping.is_set():
                 self._beat.clear()
+
+    def _look_after_records(self, *, everything: bool = False) -> None:
+        try:
+            self._commands.look_after(everything=everything)
+        except OSError as error:
+            log.error("the records could not be looked after: %s", error)
 
     def _publish(self, kind: Kind, body: bytes) -> None:
         with self._relay_changed:

@@ -102,6 +102,8 @@ class AgentSettings:
     """How often the environment facts are looked at again."""
     spool_mb: int = 256
     """Most disk space for answers that wait for the relay, in MiB."""
+    ledger_mb: int = 64
+    """Most disk space for the ledger, in MiB; the oldest of its segments goes first."""
     log_level: str = "INFO"
     tags: Mapping[str, str] = field(default_factory=dict)
     platform: PlatformSettings = field(default_factory=PlatformSettings)
@@ -116,5 +118,7 @@ class AgentSettings:
             raise ValueError(f"name must have at most {MAX_NAME_BYTES} bytes, got {self.name!r:.80}")
         if self.heartbeat_interval < timedelta(seconds=1):
             raise ValueError("heartbeat_interval must be at least 1s")
+        if not 1 <= self.ledger_mb <= 1 << 20:
+            raise ValueError(f"ledger_mb must be from 1 to {1 << 20}, got {self.ledger_mb}")
         if self.log_level not in ("DEBUG", "INFO", "WARNING", "ERROR"):
             raise ValueError(f"log_level must be DEBUG, INFO, WARNING or ERROR, got {self.log_level!r:.40}")

@@ -24,6 +24,7 @@ LOGIN = "application/vnd.mig.login.v3+json"
 RESULT = "application/vnd.mig.result.v3+json"
 HEARTBEAT = "application/vnd.mig.heartbeat.v3+json"
 ENROL = "application/vnd.mig.enrol.v3+json"
+LEDGER = "application/vnd.mig.ledger.v3+json"
 
 MAX_SIGNATURES = 16
 MAX_SIGNATURE_BYTES = 4096

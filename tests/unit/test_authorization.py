@@ -71,8 +71,8 @@ class Journal:
 
     ran: frozenset[str] = frozenset()
 
-    def seen(self, action: ActionId) -> bool:
-        return action in self.ran
+    def objection(self, action: Action) -> str:
+        return f"action {action.id} was already run here" if action.id in self.ran else ""
 
 
 @dataclass
@@ -333,7 +333,7 @@ def test_any_one_investigator_of_the_acl_may_cancel(agent: Agent, investigator_k
 
     signed = investigator_keys.bob.sign(Envelope(CANCEL, cancel.to_payload()))
 
-    assert authorize_cancel(signed, keyring=agent.keyring, acl=acl) == cancel
+    assert authorize_cancel(signed, keyring=agent.keyring, acl=acl).cancel == cancel
 
 
 def test_a_cancel_by_a_stranger_or_somebody_outside_the_acl_or_of_another_type_is_refused(

@@ -1,5 +1,8 @@
 """What the agent keeps on disk.
 
-``journal``: ids of actions already run. ``spool``: answers waiting for the relay. ``ledger``: the hash-chained log for
-the machine's owner, which ``show_ledger`` prints and verifies.
+* ``opening`` opens all of it. ``spool``: answers waiting for the relay
+* ``journal``: which actions were run here (``journal_state`` what it knows, ``sealed_lines`` its file, ``age`` what it
+  takes for the time); ``journal_standing`` shows it
+* ``ledger``: the hash-chained log for the machine's owner (``ledger_file`` its segments, ``folding`` what is only
+  counted), which ``show_ledger`` prints and verifies; ``witness`` is what the journal hears of it
 """

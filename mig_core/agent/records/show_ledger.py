@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, TextIO
 
-from mig_core.agent.records.ledger import read_ledger
+from mig_core.agent.records.ledger_file import read_ledger
 from mig_core.errors import InvalidDocument
 from mig_core.text import visible
 
@@ -43,17 +43,29 @@ def show_ledger(path: Path, *, as_json: bool, out: TextIO, err: TextIO) -> bool:
 
 def _line(entry: dict[str, JSON]) -> str:
     time, event, command = entry.get("time"), entry.get("event"), entry.get("command", "")
+    action = entry.get("action")
     if event == "asked":
-        signers = entry.get("signers")
-        by = ", ".join(str(one) for one in signers) if isinstance(signers, list) else "?"
-        text = f"action {entry.get('action')} {entry.get('name')!r} by {by}: {_operations(entry.get('operations'))}"
+        text = f"action {action} {entry.get('name')!r} by {_signers(entry)}: {_operations(entry.get('operations'))}"
     elif event == "answered":
         reason = f" ({entry.get('reason')})" if entry.get("reason") else ""
         found = "found something" if entry.get("found") else "found nothing"
-        text = f"action {entry.get('action')}: {entry.get('state')}, {found}{reason} sha256 {entry.get('sha256')}"
+        text = f"action {action}: {entry.get('state')}, {found}{reason} sha256 {entry.get('sha256')}"
+    elif event == "cancel":
+        text = f"action {action} by {_signers(entry)}: {entry.get('reason') or 'no reason given'}"
+    elif event == "reused":
+        text = f"came again for action {action}, sha256 {entry.get('payload')}: not run"
+    elif event == "repeated":
+        text = f"{entry.get('count')} more {entry.get('kind')} since {entry.get('since')}, the last {entry.get('last')}"
+    elif event == "carried":
+        text = f"segment {entry.get('segment')}, signed by agent {entry.get('agent')}"
     else:
         text = str(entry.get("note", ""))
     return visible(f"{entry.get('n')} {time} {event} {command} {text}")
+
+
+def _signers(entry: dict[str, JSON]) -> str:
+    signers = entry.get("signers")
+    return ", ".join(str(one) for one in signers) if isinstance(signers, list) else "?"
 
 
 def _operations(value: JSON) -> str:

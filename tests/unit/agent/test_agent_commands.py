@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
+import hashlib
 import threading
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, NoReturn, cast
 
 import pytest
 
-from mig_core.agent.commands import NO_ACTION, Commands, Records
+from mig_core.agent.commands import NO_ACTION, Commands
 from mig_core.agent.counters import Counters
+from mig_core.agent.records.folding import Folding
 from mig_core.agent.records.journal import Journal
-from mig_core.agent.records.ledger import Ledger, read_ledger
+from mig_core.agent.records.ledger import Ledger
+from mig_core.agent.records.ledger_file import read_ledger
+from mig_core.agent.records.opening import Records
 from mig_core.agent.records.spool import Spool, Spooled
 from mig_core.domain import envelope as envelopes
+from mig_core.domain.action import Action, Operation
 from mig_core.domain.command import CommandMessage, CommandState
 from mig_core.domain.envelope import Envelope, read_envelope
-from mig_core.domain.ids import CommandId
+from mig_core.domain.ids import ActionId, CommandId
 from mig_core.domain.result import Answer, read_answer
 from mig_core.errors import Refused
 from mig_core.identity import AgentKey, verify_agent
@@ -26,7 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from mig_core.domain.action import Cancel
+    from mig_core.authorization import AuthorizedCancel
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 KEY = AgentKey(bytes(range(32)))
@@ -48,7 +53,7 @@ class Authority:
         assert self.go_on.wait(10)
         raise self.error
 
-    def authorize_cancel(self, cancel: Envelope) -> Cancel:
+    def authorize_cancel(self, cancel: Envelope) -> AuthorizedCancel:
         raise self.error
 
 
@@ -69,6 +74,7 @@ class Agent:
     commands: Commands
     authority: Authority
     records: Records
+    counters: Counters
 
     def answer(self) -> Answer:
         spooled = self.records.spool.first(timeout=0)
@@ -81,11 +87,12 @@ class Agent:
 @pytest.fixture
 def make_agent(tmp_path: Path) -> Callable[..., Agent]:
     def make(spool: type[Spool] = Spool) -> Agent:
+        ledger, counters = Ledger(tmp_path / "ledger", key=KEY, now=NOW), Counters()
         records = Records(
             journal=Journal(tmp_path / "journal", now=NOW),
             spool=spool(tmp_path / "spool", max_bytes=1 << 20),
-            ledger=Ledger(tmp_path / "ledger", now=NOW),
-            counters=Counters(),
+            ledger=ledger,
+            folding=Folding(ledger),
         )
         authority = Authority()
         commands = Commands(
@@ -93,12 +100,19 @@ def make_agent(tmp_path: Path) -> Callable[..., Agent]:
             authority=authority,
             runner=cast("Any", None),  # no operation is run here
             records=records,
+            counters=counters,
             clock=lambda: NOW,
             disk_retry_seconds=0.01,
         )
-        return Agent(commands, authority, records)
+        return Agent(commands, authority, records, counters)
 
     return make
+
+
+def action(identifier: str = ACTION) -> Action:
+    return Action(
+        ActionId(identifier), "a question", "all", NOW, NOW + timedelta(minutes=5), (Operation("nothing", {}),)
+    )
 
 
 def message(payload: bytes = b'{"id":"%b"}' % ACTION.encode()) -> CommandMessage:
@@ -137,7 +151,7 @@ def test_an_answer_waits_for_a_disk_that_is_full_for_a_while(make_agent: Callabl
 
     assert agent.answer().state is CommandState.REFUSED
     assert acknowledged == [True]
-    assert agent.records.counters.snapshot()["disk_errors"] == 3
+    assert agent.counters.snapshot()["disk_errors"] == 3
 
 
 def test_a_fault_of_the_agents_own_is_an_answer_too(make_agent: Callable[..., Agent]) -> None:
@@ -181,7 +195,8 @@ def test_nothing_is_answered_or_acknowledged_once_the_agent_stops(make_agent: Ca
 
 def test_an_answer_in_the_spool_counts_as_finished_after_a_crash(make_agent: Callable[..., Agent]) -> None:
     agent = make_agent()
-    agent.records.journal.start(COMMAND, cast("Any", ACTION), NOW.replace(hour=13), now=NOW)
+    payload = hashlib.sha256(message().action.payload).hexdigest()
+    agent.records.journal.start(COMMAND, action(ACTION), payload, now=NOW)
     agent.records.spool.offer(agent.records.spool.store(COMMAND, b"signed"))
     acknowledged: list[bool] = []
 
@@ -191,3 +206,56 @@ def test_an_answer_in_the_spool_counts_as_finished_after_a_crash(make_agent: Cal
     assert acknowledged == [True]
     assert not agent.authority.asked.is_set()
     assert len(agent.records.spool) == 1
+
+
+def test_a_storm_of_refusals_leaves_a_few_lines_and_their_number(
+    make_agent: Callable[..., Agent], tmp_path: Path
+) -> None:
+    agent = make_agent()
+    for number in range(500):
+        identifier = CommandId(f"0197f9f0-0000-7000-8000-{number:012}")
+        agent.commands.handle(CommandMessage(identifier, KEY.agent_id, message().action), lambda: None)
+
+    agent.commands.look_after(everything=True)
+
+    entries = list(read_ledger(tmp_path / "ledger"))
+    assert [entry["event"] for entry in entries[:6]] == [*["answered"] * 5, "repeated"]
+    assert entries[-1]["kind"] == "refused acl" and entries[-1]["count"] == 495
+    assert len(entries) < 20
+
+
+def test_a_reused_command_id_is_noted_acknowledged_and_never_run(
+    make_agent: Callable[..., Agent], tmp_path: Path
+) -> None:
+    agent = make_agent()
+    payload = hashlib.sha256(message().action.payload).hexdigest()
+    agent.records.journal.start(COMMAND, action(), payload, now=NOW)
+    agent.records.journal.finish(COMMAND)
+    acknowledged: list[bool] = []
+
+    agent.commands.handle(message(b'{"id":"0197f9f0-0000-7000-8000-000000000009"}'), lambda: acknowledged.append(True))
+
+    assert acknowledged == [True] and not agent.authority.asked.is_set()
+    assert len(agent.records.spool) == 0
+    (entry,) = read_ledger(tmp_path / "ledger")
+    assert entry["event"] == "reused" and entry["action"] == "0197f9f0-0000-7000-8000-000000000009"
+    assert agent.counters.snapshot() == {"commands_reused": 1}
+
+
+def test_a_command_id_reused_while_its_command_is_handled_is_noted_too(
+    make_agent: Callable[..., Agent], tmp_path: Path
+) -> None:
+    agent = make_agent()
+    agent.authority.go_on.clear()
+    acknowledged: list[str] = []
+    worker = threading.Thread(target=lambda: agent.commands.handle(message(), lambda: acknowledged.append("first")))
+    worker.start()
+    assert agent.authority.asked.wait(10)
+
+    agent.commands.handle(message(b"{}"), lambda: acknowledged.append("other"))
+    assert acknowledged == ["other"]
+    agent.authority.go_on.set()
+    worker.join(10)
+
+    assert acknowledged == ["other", "first"]
+    assert [entry["event"] for entry in read_ledger(tmp_path / "ledger")] == ["reused", "answered"]
