@@ -6,7 +6,7 @@ VERSION ?= 3.13
 VENV := .venv
 BIN := $(VENV)/bin
 PLUGINS := $(patsubst %/pyproject.toml,%,$(wildcard plugins/*/pyproject.toml))
-SOURCES := conftest.py mig_core benchmarks tests $(wildcard plugins/*/src plugins/*/tests plugins/*/benchmarks plugins/*/tools plugins/*/fuzz)
+SOURCES := conftest.py mig_core benchmarks tests $(wildcard plugins/*/src plugins/*/tests plugins/*/benchmarks plugins/*/tools plugins/*/fuzz docs/examples/*/src docs/examples/*/tests)
 # Where the demonstration lives between starts; empty: a new folder that is removed at the end.
 DEMO ?=
 

@@ -22,7 +22,7 @@ from mig_core.errors import MigError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-_OWN = {
+OWN_COMMANDS = {
     "ask": ("mig_core.cli.ask_file:app", "Ask the action in a file (also: mig -i FILE)."),
     "agents": ("mig_core.cli.agents:app", "List agents."),
     "agent": ("mig_core.cli.agents:agent_app", "Show, approve or retire one agent."),
@@ -46,12 +46,12 @@ class LazyGroup(TyperGroup):
     def list_commands(self, ctx: Any) -> list[str]:
         """Modules and plugins' commands first, then our own."""
         plugins = {**_installed("mig.modules"), **_installed("mig.cli")}
-        return [*sorted(set(plugins) - set(_OWN)), *_OWN]
+        return [*sorted(set(plugins) - set(OWN_COMMANDS)), *OWN_COMMANDS]
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
         """Imports a command. Our own names win over plugins'."""
-        if cmd_name in _OWN:
-            module, _, attribute = _OWN[cmd_name][0].partition(":")
+        if cmd_name in OWN_COMMANDS:
+            module, _, attribute = OWN_COMMANDS[cmd_name][0].partition(":")
             return _as_command(getattr(importlib.import_module(module), attribute), cmd_name)
         if cmd_name in _installed("mig.modules"):
             from mig_core.cli.investigate import module_command
@@ -66,12 +66,12 @@ class LazyGroup(TyperGroup):
     def format_commands(self, ctx: Any, formatter: Any) -> None:
         """The list in ``mig --help``, made without importing any command."""
         summaries = {**_installed("mig.modules"), **_installed("mig.cli")}
-        questions = [(name, text) for name, text in sorted(summaries.items()) if name not in _OWN]
+        questions = [(name, text) for name, text in sorted(summaries.items()) if name not in OWN_COMMANDS]
         if questions:
             with formatter.section("Questions (one word a module)"):
                 formatter.write_dl(questions)
         with formatter.section("Commands"):
-            formatter.write_dl([(name, text) for name, (_, text) in _OWN.items()])
+            formatter.write_dl([(name, text) for name, (_, text) in OWN_COMMANDS.items()])
 
 
 app = typer.Typer(

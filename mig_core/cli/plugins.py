@@ -54,10 +54,27 @@ def list_plugins(json: tables.JsonOption = False) -> int:
 def new(
     name: str,
     folder: Annotated[Path | None, typer.Option("--folder", help="Where to write it (default: ./mig_NAME)")] = None,
+    table: Annotated[bool, typer.Option("--table", help="A module whose whole answer is rows")] = False,
 ) -> None:
     """Write a plugin that installs, is found, and passes the contract's tests."""
     from mig_core.cli.plugin_template import write_plugin
 
-    place = write_plugin(name, folder or Path(f"mig_{name}"))
+    place = write_plugin(name, folder or Path(f"mig_{name}"), table=table, taken=_taken(name))
     data(str(place))
     note(f"next: pip install -e {place} && pytest {place}")
+
+
+def _taken(name: str) -> dict[str, str]:
+    """Names that a module cannot have here -> who has them."""
+    from importlib.util import find_spec
+
+    from mig_core.cli.main import OWN_COMMANDS
+    from mig_core.plugin.manager import COMMANDS, MODULES, installed
+
+    taken = dict.fromkeys(OWN_COMMANDS, "a command of mig itself")
+    taken |= {
+        one.name: f"{one.distribution}, which is installed" for one in (*installed(MODULES), *installed(COMMANDS))
+    }
+    if name not in taken and name.isidentifier() and find_spec(f"mig_{name}") is not None:
+        taken[name] = f"the Python package mig_{name}, which is installed"
+    return taken

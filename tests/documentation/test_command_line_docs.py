@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 
 from mig_core.cli import ask_options, exit_codes
-from mig_core.cli.main import _OWN
+from mig_core.cli.main import OWN_COMMANDS
 
 PAGE = (Path(__file__).parents[2] / "docs" / "command-line.md").read_text(encoding="utf-8")
 
 
-@pytest.mark.parametrize("command", sorted(_OWN))
+@pytest.mark.parametrize("command", sorted(OWN_COMMANDS))
 def test_every_command_is_in_the_table(command: str) -> None:
     assert re.search(rf"^\| `mig {command}( [A-Z]+)?` \|", PAGE, re.MULTILINE)
 

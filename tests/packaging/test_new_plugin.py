@@ -16,8 +16,14 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-def test_it_installs_is_found_and_passes_its_own_tests(tmp_path: Path) -> None:
-    plugin = write_plugin("port_check", tmp_path / "mig_port_check")
+@pytest.mark.parametrize(
+    ("table", "question", "line"),
+    [(False, ["-path", "/"], "port_check: found"), (True, ["--uid", "0"], "user=root uid=0 home=/root")],
+)
+def test_it_installs_is_found_and_passes_its_own_tests(
+    table: bool, question: list[str], line: str, tmp_path: Path
+) -> None:
+    plugin = write_plugin("port_check", tmp_path / "mig_port_check", table=table)
     site = tmp_path / "site"
     pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "install", "--quiet", "--no-deps"]
     subprocess.run([*pip, "--no-build-isolation", "--target", str(site), str(plugin)], check=True, capture_output=True)
@@ -33,7 +39,7 @@ def test_it_installs_is_found_and_passes_its_own_tests(tmp_path: Path) -> None:
         check=False,
     )
     asked = subprocess.run(
-        [*program, "port_check", "-t", "local", "-path", "/", "-show", "all"],
+        [*program, "port_check", "-t", "local", *question, "-show", "all"],
         env=environment,
         capture_output=True,
         text=True,
@@ -41,7 +47,7 @@ def test_it_installs_is_found_and_passes_its_own_tests(tmp_path: Path) -> None:
     )
 
     assert tested.returncode == 0, tested.stdout
-    assert "port_check: found" in asked.stdout, asked.stderr
+    assert line in asked.stdout, asked.stderr
 
 
 @pytest.mark.parametrize("name", ["", "Port", "1port", "a b", "../x", "x" * 33])

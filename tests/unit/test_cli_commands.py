@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from typing import TYPE_CHECKING
 
 import pytest
 
 from mig_core.cli import exit_codes
-from mig_core.cli.main import _OWN, main
+from mig_core.cli.main import OWN_COMMANDS, main
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 HEAVY = {"psycopg", "falcon", "pika", "urllib3", "gnupg", "re2", "pyroute2", "rich", "mig_file"}
 
 
-@pytest.mark.parametrize("command", sorted(_OWN))
+@pytest.mark.parametrize("command", sorted(OWN_COMMANDS))
 def test_every_command_has_help(command: str, capsys: pytest.CaptureFixture[str]) -> None:
     status = main([command, "--help"])
 
@@ -48,3 +52,20 @@ def test_without_settings_the_error_says_how_to_make_them(
 
     assert main(["agents"]) == exit_codes.ERROR
     assert "mig config init" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("name", "owner"),
+    [
+        ("file", "mig-plugin-file"),
+        ("agents", "a command of mig itself"),
+        ("endpoint", "the Python package mig_endpoint"),
+    ],
+)
+def test_a_new_plugin_cannot_have_a_name_that_is_taken(
+    name: str, owner: str, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    assert main(["plugin", "new", name, "--folder", str(tmp_path / "new")]) == exit_codes.ERROR
+
+    assert f"the name is taken by {owner}" in capsys.readouterr().err
+    assert not (tmp_path / "new").exists()
