@@ -14,7 +14,7 @@ from mig_core.plugin.manager import load_module
 from mig_core.plugin.table import TableModule
 
 PAGES = Path(__file__).parents[2] / "docs" / "modules"
-TABLES = ("process",)
+TABLES = ("netstat", "process")
 EXAMPLES = 5
 
 

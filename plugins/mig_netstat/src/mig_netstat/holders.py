@@ -1,0 +1,93 @@
+"""Who holds which socket, and which network namespaces there are: one walk over the processes.
+
+A socket may be held by many processes (inherited, passed on), so a holder is a list. Only descriptors tell; what the
+kernel's tables say about owners is the user id that made it.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from typing import TYPE_CHECKING
+
+from mig_endpoint.processes.descriptors import descriptors_of
+from mig_endpoint.processes.visit import visit
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from mig_core.plugin.coverage import Tally
+    from mig_endpoint.processes.proc import Proc
+    from mig_endpoint.processes.process import Process
+
+_NAMESPACE = re.compile(r"net:\[(\d+)\]")
+_CHECK = 64
+
+
+class Holders:
+    """What one walk found out; to be filled with :meth:`walk`."""
+
+    def __init__(self) -> None:
+        self.by_inode: dict[int, list[str]] = {}
+        """Socket's inode -> ``pid name executable container``, each once."""
+        self.descriptor_of: dict[int, tuple[int, int]] = {}
+        """Socket's inode -> a process and descriptor that lead to it."""
+        self.namespaces: dict[int, str] = {}
+        """Number of a network namespace -> a path that leads to it."""
+        self.denied = False
+        """Whether somebody's descriptors could not be read, so that holders may be missing."""
+
+    def walk(self, proc: Proc, tally: Tally, *, expired: Callable[[], bool]) -> None:
+        """Asks every process for its namespace, and for its descriptors: both lead to namespaces.
+
+        Args:
+            proc: where.
+            tally: books processes that may not be read.
+            expired: asked now and then; true ends the walk.
+        """
+        for place, pid in enumerate(proc.ids()):
+            if place % _CHECK == 0 and expired():
+                return
+            before = tally.skipped(proc.denied)
+            visit(proc, pid, tally, self._space, self._sockets)
+            self.denied = self.denied or tally.skipped(proc.denied) > before
+
+    def _space(self, process: Process) -> None:
+        if process.stat.is_kernel_thread or (process.stat.has_ended and process.thread == process.pid):
+            return
+        number = process.namespace("net")
+        self.namespaces.setdefault(number, f"/proc/{process.thread}/ns/net")
+
+    def _sockets(self, process: Process) -> None:
+        if not process.has_memory():
+            return
+        text = ""
+        mine: set[int] = set()
+        for one in descriptors_of(process):
+            if found := _NAMESPACE.fullmatch(one.target):
+                self.namespaces.setdefault(int(found[1]), f"/proc/{one.thread}/fd/{one.number}")
+            if not (inode := one.socket) or inode in mine:
+                continue
+            mine.add(inode)
+            text = text or _holder(process)
+            self.by_inode.setdefault(inode, []).append(text)
+            self.descriptor_of.setdefault(inode, (one.thread, one.number))
+
+
+def _holder(process: Process) -> str:
+    try:
+        path = process.executable.path
+    except OSError:
+        path = "?"
+    return " ".join(filter(None, (str(process.pid), process.command, path, process.container)))
+
+
+def protocol_of(thread: int, descriptor: int) -> str:
+    """What a socket without a row is, as the kernel names it: ``TCPv6``, ``AF_VSOCK``, ``XDP``; empty if it is gone.
+
+    Source: the extended attribute ``system.sockprotoname`` of a socket's descriptor (``net/socket.c``).
+    """
+    try:
+        return os.getxattr(f"/proc/{thread}/fd/{descriptor}", "system.sockprotoname").rstrip(b"\0").decode("ascii")
+    except (OSError, UnicodeDecodeError):
+        return ""

@@ -1,0 +1,209 @@
+"""The module itself: from what is asked to rows. The composition root of the plugin."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from mig_core.domain.result import ModuleResult
+from mig_core.plugin.coverage import Tally
+from mig_core.plugin.module import ModuleInfo
+from mig_core.plugin.printing import coverage_lines, duration_text, mapping, printable
+from mig_core.plugin.table import TIME_UP, TableContext, TableModule
+from mig_netstat import classic
+from mig_netstat.declaration import COLUMNS, OPTIONS, SOCKETS, WHAT
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from mig_core.domain.document import JSON
+    from mig_core.plugin.cells import Cell
+    from mig_core.plugin.columns import Row
+    from mig_core.plugin.module import Context
+    from mig_core.plugin.parameters import Values
+    from mig_netstat.handlers import Handlers
+    from mig_netstat.holders import Holders
+    from mig_netstat.socket_record import SocketRecord
+
+_CLASSIC_RESULT = frozenset({"localmac", "localip", "neighbormac", "neighborip", "connectedip", "listeningport"})
+
+
+class NetstatModule(TableModule):
+    """Says who listens, who talks to whom, and who holds the sockets; in every network namespace."""
+
+    info = ModuleInfo(
+        name="netstat",
+        summary="find sockets, their holders, interfaces, neighbours and routes",
+        needs_root=True,
+        discloses="addresses and ports of connections, and the programs that hold them",
+        preload=("mig_netstat.sockets", "mig_endpoint.processes.visit"),
+    )
+    columns = COLUMNS
+    options = OPTIONS
+
+    def run(self, parameters: Values, context: Context) -> ModuleResult:
+        """Rows; or the original's elements where one of its six questions is asked."""
+        if not classic.is_asked(parameters):
+            return super().run(parameters, context)
+        started = time.monotonic_ns()
+        tally = Tally()
+        rows = _Look(tally, context.expired, counters=False).rows(classic.needs(parameters))
+        found, hits = classic.elements(parameters, rows)
+        if context.expired():
+            tally.skip(TIME_UP)
+        statistics: dict[str, JSON] = {
+            "examined": tally.count("items"),
+            "exectime": duration_text(time.monotonic_ns() - started),
+            "totalhits": hits,
+        }
+        return ModuleResult(hits > 0, True, found, statistics, tally.errors(), tally.coverage())
+
+    def look(self, context: TableContext, tally: Tally) -> Iterator[dict[str, Cell]]:
+        """A row for each thing of the kinds asked about."""
+        asked = context.values.texts("ask") or (SOCKETS,)
+        wanted = frozenset(WHAT if "all" in asked else asked)
+        counters = context.wants("sent") or context.wants("received")
+        yield from _Look(tally, context.expired, counters=counters).rows(wanted)
+
+    def rows(self, result: ModuleResult) -> Iterator[Row]:
+        """The rows, also of an answer to one of the original's questions."""
+        if _CLASSIC_RESULT & mapping(result.elements).keys():
+            yield from classic.rows(result.elements)
+        else:
+            yield from super().rows(result)
+
+    def mask(self, result: ModuleResult) -> ModuleResult:
+        """The result without addresses and holders."""
+        masked = super().mask(result)
+        if _CLASSIC_RESULT & mapping(result.elements).keys():
+            return replace(masked, elements=classic.masked(result.elements))
+        return masked
+
+    def lines(self, result: ModuleResult, *, found_only: bool) -> Iterator[str]:
+        """The original's lines for its questions, a line for each row otherwise."""
+        if not _CLASSIC_RESULT & mapping(result.elements).keys():
+            yield from super().lines(result, found_only=found_only)
+            return
+        for line in classic.lines(result.elements, found_only=found_only):
+            yield printable(line)
+        if found_only:
+            return
+        for error in result.errors:
+            yield printable(f"error: {error}")
+        yield from coverage_lines(result.coverage)
+        said = mapping(result.statistics)
+        yield printable(
+            f"Statistics: total hits {said.get('totalhits')} examined {said.get('examined')} items "
+            f"exectime {said.get('exectime')}"
+        )
+
+
+class _Look:
+    """One look at the network of this endpoint."""
+
+    def __init__(self, tally: Tally, expired: Callable[[], bool], *, counters: bool) -> None:
+        self._tally = tally
+        self._expired = expired
+        self._counters = counters
+        self._users: dict[int, str] = {}
+
+    def rows(self, wanted: frozenset[str]) -> Iterator[dict[str, Cell]]:
+        """The rows about everything wanted."""
+        from mig_endpoint.processes.proc import Proc
+        from mig_netstat import names
+        from mig_netstat.handlers import Handlers
+        from mig_netstat.holders import Holders
+
+        if self._expired():
+            return
+        handlers, holders = Handlers(), Holders()
+        with Proc(self._tally) as proc:
+            holders.walk(proc, self._tally, expired=self._expired)
+        if SOCKETS in wanted:
+            yield from self._sockets(handlers, holders)
+        yield from self._spaces(wanted, handlers, holders)
+        if names.RESOLVERS in wanted:
+            yield from names.resolvers(self._tally)
+        if names.HOSTS in wanted:
+            yield from names.hosts(self._tally)
+
+    def _sockets(self, handlers: Handlers, holders: Holders) -> Iterator[dict[str, Cell]]:
+        from mig_netstat.sockets import Sockets
+
+        sockets = Sockets(holders, handlers, self._tally, counters=self._counters, expired=self._expired)
+        for record in sockets.all():
+            self._tally.examined("items")
+            yield self._row(record, holders)
+
+    def _spaces(self, wanted: frozenset[str], handlers: Handlers, holders: Holders) -> Iterator[dict[str, Cell]]:
+        from mig_netstat import firewall, namespaces, routing
+
+        kinds = wanted & {*routing.KINDS, firewall.FIREWALL}
+        if not kinds:
+            return
+        own = namespaces.own()
+        for number, path in ({own: ""} | namespaces.mounted() | holders.namespaces | {own: ""}).items():
+            if self._expired():
+                return
+            name = "default" if number == own else f"net:[{number}]"
+            for row in routing.rows(kinds, name, path, handlers, self._tally):
+                self._tally.examined("items")
+                yield row
+
+    def _row(self, record: SocketRecord, holders: Holders) -> dict[str, Cell]:
+        row: dict[str, Cell] = {
+            "what": SOCKETS,
+            "protocol": record.protocol,
+            "state": record.state,
+            "local_address": record.local,
+            "remote_address": record.remote,
+            "dual_stack": record.dual_stack,
+            "namespace": record.namespace,
+            "path": record.path,
+            "processes": self._processes(record, holders),
+        }
+        numbers = {
+            "local_port": record.local_port,
+            "remote_port": record.remote_port,
+            "timer": record.timer,
+            "sent": record.sent,
+            "received": record.received,
+        }
+        row |= {name: value for name, value in numbers.items() if value is None or value >= 0}
+        row |= {name: value for name, value in (("inode", record.inode), ("peer", record.peer)) if value}
+        queues = (("receive_queue", record.receive_queue), ("send_queue", record.send_queue))
+        row |= {name: value for name, value in queues if value}
+        row["uid"] = record.uid
+        row["user"] = None if record.uid is None else self._user(record.uid)
+        if record.interface:
+            row["interface"] = _interface(record.interface)
+        if not record.dual_stack:
+            del row["dual_stack"]
+        return row
+
+    @staticmethod
+    def _processes(record: SocketRecord, holders: Holders) -> list[str] | None:
+        """Who holds it; None where that cannot be known: nobody does any more, or somebody could not be asked."""
+        if record.holders:
+            return record.holders
+        return None if not record.inode or holders.denied else []
+
+    def _user(self, number: int) -> str:
+        import pwd
+
+        if number not in self._users:
+            try:
+                self._users[number] = pwd.getpwuid(number).pw_name
+            except KeyError:
+                self._users[number] = str(number)
+        return self._users[number]
+
+
+def _interface(number: int) -> str:
+    import socket
+
+    try:
+        return socket.if_indextoname(number)
+    except OSError:
+        return str(number)

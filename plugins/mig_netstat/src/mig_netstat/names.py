@@ -1,0 +1,50 @@
+"""What this endpoint takes for the addresses of names: resolvers (resolv.conf(5)) and the hosts file (hosts(5))."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from mig_endpoint.coverage import failed
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from mig_core.plugin.cells import Cell
+    from mig_core.plugin.coverage import Tally
+
+RESOLVERS, HOSTS = "resolvers", "hosts"
+RESOLVER_FILES = ("/etc/resolv.conf", "/run/systemd/resolve/resolv.conf")
+"""The second is what systemd-resolved itself asks, when the first names its stub."""
+HOSTS_FILE = "/etc/hosts"
+MAX_BYTES = 16 << 20
+
+
+def resolvers(tally: Tally, files: tuple[str, ...] = RESOLVER_FILES) -> Iterator[dict[str, Cell]]:
+    """A row for each resolver and search list; where the agent's own mount namespace has them."""
+    for path in files:
+        for words in _lines(path, tally):
+            if words[0] == "nameserver" and len(words) > 1:
+                yield {"what": RESOLVERS, "remote_address": words[1], "path": path}
+            elif words[0] in ("search", "domain", "options"):
+                yield {"what": RESOLVERS, "type": words[0], "names": words[1:], "path": path}
+
+
+def hosts(tally: Tally, path: str = HOSTS_FILE) -> Iterator[dict[str, Cell]]:
+    """A row for each line of the hosts file."""
+    for words in _lines(path, tally):
+        yield {"what": HOSTS, "remote_address": words[0], "names": words[1:], "path": path}
+
+
+def _lines(path: str, tally: Tally) -> Iterator[list[str]]:
+    try:
+        with open(path, encoding="utf-8", errors="surrogateescape") as file:
+            text = file.read(MAX_BYTES)
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        failed(tally, path, error)
+        return
+    for line in text.splitlines():
+        words = line.partition("#")[0].split()
+        if words and not words[0].startswith(";"):
+            yield words

@@ -1,0 +1,164 @@
+"""Interfaces, addresses, neighbours, routes and rules of a network namespace, through pyroute2 (rtnetlink(7)).
+
+With them the firewall, which belongs to a namespace too.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any
+
+from mig_core.plugin.coverage import Reason
+from mig_netstat import firewall, namespaces
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from mig_core.plugin.cells import Cell
+    from mig_core.plugin.coverage import Tally
+    from mig_netstat.handlers import Handlers
+
+NOT_ASKED = Reason("interfaces, neighbours and routes that could not be asked for")
+INTERFACES, ADDRESSES, NEIGHBOURS, ROUTES, RULES = "interfaces", "addresses", "neighbours", "routes", "rules"
+KINDS = (INTERFACES, ADDRESSES, NEIGHBOURS, ROUTES, RULES)
+_FLAGS = {0x1: "up", 0x2: "broadcast", 0x8: "loopback", 0x10: "pointopoint", 0x100: "promisc", 0x200: "allmulti",
+          0x1000: "multicast", 0x10000: "lower_up"}  # fmt: skip
+"""net_device_flags of ``linux/if.h``."""
+_NEIGHBOUR_STATES = {0x01: "INCOMPLETE", 0x02: "REACHABLE", 0x04: "STALE", 0x08: "DELAY", 0x10: "PROBE", 0x20: "FAILED",
+                     0x40: "NOARP", 0x80: "PERMANENT"}  # fmt: skip
+_TABLES = {253: "default", 254: "main", 255: "local"}
+_ROUTE_KINDS = {1: "unicast", 2: "local", 3: "broadcast", 4: "anycast", 5: "multicast", 6: "blackhole",
+                7: "unreachable", 8: "prohibit", 9: "throw", 10: "nat"}  # fmt: skip
+_RULE_ACTIONS = {1: "to_table", 2: "goto", 3: "nop", 6: "blackhole", 7: "unreachable", 8: "prohibit"}
+
+Row = dict[str, "Cell"]
+
+
+def rows(wanted: frozenset[str], name: str, path: str, handlers: Handlers, tally: Tally) -> list[Row]:
+    """The rows of one namespace.
+
+    Args:
+        wanted: of :data:`KINDS`, and the firewall.
+        name: what the namespace is called in answers.
+        path: leads to it; empty for our own.
+        handlers: says what may be asked about the firewall.
+        tally: books what could not be asked for.
+    """
+    try:
+        if not path:
+            return _rows(wanted, name, handlers, tally)
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:  # its last process has ended
+        return []
+    except OSError as error:
+        tally.failed(NOT_ASKED, name, error.strerror or str(error))
+        return []
+    try:
+        with namespaces.inside(descriptor):
+            return _rows(wanted, name, handlers, tally)
+    except OSError as error:
+        tally.failed(NOT_ASKED, name, error.strerror or str(error))
+        return []
+    finally:
+        os.close(descriptor)
+
+
+def _rows(wanted: frozenset[str], name: str, handlers: Handlers, tally: Tally) -> list[Row]:
+    from pyroute2 import IPRoute
+    from pyroute2.netlink.exceptions import NetlinkError
+
+    found: list[Row] = []
+    if firewall.FIREWALL in wanted:
+        found += ({"namespace": name, **row} for row in firewall.rows(handlers, tally))
+    if not wanted.intersection(KINDS):
+        return found
+    with IPRoute() as route:
+        interfaces = {one["index"]: one.get_attr("IFLA_IFNAME") or str(one["index"]) for one in route.get_links()}
+        asks: dict[str, Callable[[], Iterator[Row]]] = {
+            INTERFACES: lambda: map(_interface, route.get_links()),
+            ADDRESSES: lambda: (_address(one, interfaces) for one in route.get_addr()),
+            NEIGHBOURS: lambda: (_neighbour(one, interfaces) for one in route.get_neighbours()),
+            ROUTES: lambda: (_route(one, interfaces) for one in route.get_routes()),
+            RULES: lambda: (_rule(one) for one in route.get_rules()),
+        }
+        for kind, ask in asks.items():
+            if kind not in wanted:
+                continue
+            try:
+                found += ({"what": kind, "namespace": name, **row} for row in ask())
+            except (NetlinkError, OSError) as error:
+                tally.failed(NOT_ASKED, f"{kind} of {name}", str(error))
+    return found
+
+
+def _interface(one: Any) -> Row:
+    info = one.get_attr("IFLA_LINKINFO")
+    row: Row = {
+        "interface": one.get_attr("IFLA_IFNAME") or str(one["index"]),
+        "mac": one.get_attr("IFLA_ADDRESS") or "",
+        "state": one.get_attr("IFLA_OPERSTATE") or "",
+        "type": (info.get_attr("IFLA_INFO_KIND") if info else "") or "",
+        "flags": [text for bit, text in _FLAGS.items() if one["flags"] & bit],
+    }
+    return row | _number("mtu", one.get_attr("IFLA_MTU"))
+
+
+def _address(one: Any, interfaces: dict[int, str]) -> Row:
+    address = one.get_attr("IFA_LOCAL") or one.get_attr("IFA_ADDRESS")
+    return {
+        "interface": interfaces.get(one["index"], str(one["index"])),
+        "local_address": f"{address}/{one['prefixlen']}" if address else "",
+    }
+
+
+def _neighbour(one: Any, interfaces: dict[int, str]) -> Row:
+    return {
+        "interface": interfaces.get(one["ifindex"], str(one["ifindex"])),
+        "remote_address": one.get_attr("NDA_DST") or "",
+        "mac": one.get_attr("NDA_LLADDR") or "",
+        "state": _NEIGHBOUR_STATES.get(one["state"], ""),
+    }
+
+
+def _route(one: Any, interfaces: dict[int, str]) -> Row:
+    everything = "::" if one["family"] == 10 else "0.0.0.0"  # noqa: S104  # nothing is bound to it
+    through = one.get_attr("RTA_OIF")
+    row: Row = {
+        "remote_address": f"{one.get_attr('RTA_DST') or everything}/{one['dst_len']}",
+        "gateway": one.get_attr("RTA_GATEWAY") or "",
+        "local_address": one.get_attr("RTA_PREFSRC") or "",
+        "interface": interfaces.get(through, str(through)) if through else "",
+        "type": _ROUTE_KINDS.get(one["type"], str(one["type"])),
+        "table": _table(one),
+    }
+    return row | _number("metric", one.get_attr("RTA_PRIORITY"))
+
+
+def _rule(one: Any) -> Row:
+    mark = one.get_attr("FRA_FWMARK")
+    parts = {
+        "from": _network(one.get_attr("FRA_SRC"), one["src_len"]),
+        "to": _network(one.get_attr("FRA_DST"), one["dst_len"]),
+        "iif": one.get_attr("FRA_IIFNAME"),
+        "oif": one.get_attr("FRA_OIFNAME"),
+        "fwmark": f"{mark:#x}" if mark else "",
+    }
+    row: Row = {
+        "type": _RULE_ACTIONS.get(one["action"], str(one["action"])),
+        "table": _table(one),
+        "flags": [f"{name} {value}" for name, value in parts.items() if value],
+    }
+    return row | _number("metric", one.get_attr("FRA_PRIORITY") or 0)
+
+
+def _number(name: str, value: int | None) -> Row:
+    return {} if value is None else {name: value}
+
+
+def _network(address: str | None, length: int) -> str:
+    return f"{address}/{length}" if address else ""
+
+
+def _table(one: Any) -> str:
+    number = one.get_attr("RTA_TABLE") or one.get_attr("FRA_TABLE") or one["table"]
+    return _TABLES.get(number, str(number))

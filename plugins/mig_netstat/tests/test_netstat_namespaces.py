@@ -1,0 +1,197 @@
+"""Network namespaces: with processes, kept by a descriptor, kept by a socket alone."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from mig_core.plugin.coverage import Tally
+from mig_endpoint.processes.proc import Proc
+from mig_netstat import namespaces
+from mig_netstat.handlers import Handlers
+from mig_netstat.holders import Holders
+from mig_netstat.sockets import Sockets
+
+if TYPE_CHECKING:
+    import pathlib
+    from collections.abc import Callable
+
+    Rows = Callable[..., list[dict[str, Any]]]
+    Start = Callable[..., subprocess.Popen[str]]
+
+LISTEN = "import socket\ns = socket.socket(); s.bind(('127.0.0.1', 4444)); s.listen()"
+pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="entering a network namespace needs root")
+
+
+def holders(row: dict[str, Any]) -> list[str]:
+    return [one.split()[0] for one in row["processes"]]
+
+
+def test_a_listener_in_another_namespace_is_found_with_its_process(rows: Rows, start: Start, netns: str) -> None:
+    before = namespaces.own()
+    process = start(LISTEN, "ip", "netns", "exec", netns)
+    number = namespaces.number_of(f"/run/netns/{netns}")
+
+    found = rows(local_port=["4444"], state=["LISTEN"])
+
+    assert [(row["namespace"], holders(row)) for row in found] == [(f"net:[{number}]", [str(process.pid)])]
+    assert namespaces.own() == before
+
+
+def test_a_namespace_without_processes_is_looked_at_too(rows: Rows, netns: str) -> None:
+    number = namespaces.number_of(f"/run/netns/{netns}")
+
+    addresses = rows(ask=["addresses"], namespace=[f"{number}"])
+
+    assert sorted(row["local_address"] for row in addresses) == ["127.0.0.1/8", "::1/128"]
+
+
+def test_a_namespace_that_only_a_descriptor_keeps_is_looked_at(rows: Rows) -> None:
+    code = (
+        "import os, socket\n"
+        "here = os.open('/proc/self/ns/net', os.O_RDONLY)\n"
+        "import ctypes; libc = ctypes.CDLL(None)\n"
+        "assert libc.unshare(0x40000000) == 0\n"
+        "kept = os.open('/proc/self/ns/net', os.O_RDONLY)\n"
+        "assert libc.setns(here, 0x40000000) == 0\n"
+        "print('ready', os.fstat(kept).st_ino, flush=True)\n"
+        "import time; time.sleep(77)"
+    )
+    process = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
+    try:
+        assert process.stdout is not None
+        number = process.stdout.readline().split()[1]
+
+        assert [row["interface"] for row in rows(ask=["interfaces"], namespace=[number])] == ["lo"]
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def test_a_socket_that_alone_keeps_its_namespace_is_found_with_its_port(rows: Rows) -> None:
+    left, right = socket.socketpair()
+    code = (
+        "import ctypes, socket, sys\n"
+        "assert ctypes.CDLL(None).unshare(0x40000000) == 0\n"
+        "s = socket.socket(); s.bind(('0.0.0.0', 4445)); s.listen()\n"
+        "socket.send_fds(socket.socket(fileno=int(sys.argv[1])), [b'x'], [s.fileno()])"
+    )
+    subprocess.run([sys.executable, "-c", code, str(right.fileno())], pass_fds=(right.fileno(),), check=True)
+    _, descriptors, _, _ = socket.recv_fds(left, 1, 1)
+
+    found = rows(local_port=["4445"], state=["LISTEN"])
+
+    assert [(holders(row), row["namespace"].startswith("net:[")) for row in found] == [([str(os.getpid())], True)]
+    os.close(descriptors[0])
+    left.close()
+    right.close()
+
+
+def test_without_the_kernel_s_handlers_the_same_sockets_are_found_in_proc(
+    start: Start, netns: str, tmp_path: pathlib.Path
+) -> None:
+    process = start(LISTEN, "ip", "netns", "exec", netns)
+    server = socket.create_server(("::", 0), family=socket.AF_INET6)
+    (tmp_path / "modules").write_text("ext4 1 0 - Live 0x0\n")
+    tally, found = Tally(), Holders()
+    with Proc(tally) as proc:
+        found.walk(proc, tally, expired=lambda: False)
+
+    without = Handlers(str(tmp_path), str(tmp_path))
+    records = list(Sockets(found, without, tally, counters=False, expired=lambda: False).all())
+
+    assert not without.may_ask("tcp")
+    there = next(one for one in records if one.local_port == 4444)
+    assert (there.state, there.protocol, there.local) == ("LISTEN", "tcp", "127.0.0.1")
+    assert [one.split()[0] for one in there.holders] == [str(process.pid)]
+    here = next(one for one in records if one.local_port == server.getsockname()[1])
+    assert (here.local, here.state, here.namespace) == ("::", "LISTEN", "default")
+    server.close()
+
+
+def test_what_proc_cannot_tell_about_a_socket_is_not_known(tmp_path: pathlib.Path) -> None:
+    with socket.socket() as bound:
+        bound.bind(("127.0.0.1", 0))
+        (tmp_path / "modules").write_text("")
+        tally, found = Tally(), Holders()
+        with Proc(tally) as proc:
+            found.walk(proc, tally, expired=lambda: False)
+
+        without = Handlers(str(tmp_path), str(tmp_path))
+        records = list(Sockets(found, without, tally, counters=False, expired=lambda: False).all())
+
+        mine = next(one for one in records if one.inode == os.fstat(bound.fileno()).st_ino)
+        assert (mine.protocol, mine.local, mine.local_port) == ("tcp", None, None)
+
+
+def test_interfaces_neighbours_routes_rules_and_the_firewall_of_a_namespace_are_told(rows: Rows, netns: str) -> None:
+    def ip(*words: str) -> None:
+        subprocess.run(["ip", "-n", netns, *words], check=True)
+
+    ip("link", "add", "one", "type", "veth", "peer", "name", "two")
+    ip("link", "set", "one", "address", "02:00:00:00:00:01", "up")
+    ip("link", "set", "two", "up")
+    ip("addr", "add", "192.0.2.1/24", "dev", "one")
+    ip("addr", "add", "2001:db8::1/64", "dev", "one", "nodad")
+    ip("neigh", "add", "192.0.2.9", "lladdr", "02:00:00:00:00:09", "dev", "one")
+    ip("neigh", "add", "2001:db8::9", "lladdr", "02:00:00:00:00:09", "dev", "one")
+    ip("route", "add", "198.51.100.0/24", "via", "192.0.2.9", "table", "77")
+    ip("rule", "add", "from", "192.0.2.0/24", "table", "77", "priority", "100")
+    number = str(namespaces.number_of(f"/run/netns/{netns}"))
+
+    found = rows(ask=["all"], namespace=[number])
+
+    by_kind = {what: [row for row in found if row["what"] == what] for what in {row["what"] for row in found}}
+    assert ("one", "02:00:00:00:00:01", "veth") in [
+        (row["interface"], row.get("mac"), row.get("type")) for row in by_kind["interfaces"]
+    ]
+    assert {"192.0.2.1/24", "2001:db8::1/64"} <= {row["local_address"] for row in by_kind["addresses"]}
+    assert {(row["remote_address"], row["mac"]) for row in by_kind["neighbours"] if row["state"] == "PERMANENT"} == {
+        ("192.0.2.9", "02:00:00:00:00:09"),
+        ("2001:db8::9", "02:00:00:00:00:09"),
+    }
+    assert [(row["gateway"], row["interface"]) for row in by_kind["routes"] if row["table"] == "77"] == [
+        ("192.0.2.9", "one")
+    ]
+    assert [(row["flags"], row["table"]) for row in by_kind["rules"] if row["metric"] == 100] == [
+        (["from 192.0.2.0/24"], "77")
+    ]
+    assert rows(ask=["routes"], remote_address=["198.51.100.0/24"], namespace=[number])[0]["table"] == "77"
+
+
+def test_rules_of_nftables_are_counted_by_chain(rows: Rows, netns: str) -> None:
+    script = "add table inet t; add chain inet t c; add rule inet t c accept; add rule inet t c drop"
+    made = subprocess.run(["ip", "netns", "exec", netns, "nft", script], check=False, capture_output=True)
+    if made.returncode != 0:
+        pytest.skip("this kernel has no nftables")
+    number = str(namespaces.number_of(f"/run/netns/{netns}"))
+
+    found = rows(ask=["firewall"], namespace=[number])
+
+    assert [(row["type"], row["table"], row["count"]) for row in found] == [("nftables", "t c", 2)]
+
+
+def test_a_namespace_that_may_not_be_entered_is_read_through_its_processes(start: Start, netns: str) -> None:
+    start(LISTEN, "ip", "netns", "exec", netns)
+    code = (
+        f"import sys; sys.path[:0] = {sys.path!r}\n"
+        "import time\nfrom mig_core.plugin.module import Context\nfrom mig_netstat import NetstatModule\n"
+        "m = NetstatModule()\nc = Context(deadline=time.monotonic() + 30)\n"
+        "r = m.run(m.parse_parameters({'local_port': ['4444']}), c)\n"
+        "print([(row['state'], row['namespace'][:5]) for row in m.rows(r)])"
+    )
+    without = "-sys_admin"
+
+    printed = subprocess.run(
+        ["setpriv", f"--bounding-set={without}", f"--inh-caps={without}", sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+
+    assert printed.strip() == "[('LISTEN', 'net:[')]"
