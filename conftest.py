@@ -10,6 +10,7 @@ pytest_plugins = [
     "mig_core.testing.api_site",
     "mig_core.testing.fleet",
     "mig_core.testing.keys",
+    "mig_core.testing.nginx",
     "mig_core.testing.ordinary_user",
     "mig_core.testing.postgres",
     "mig_core.testing.rabbitmq",

@@ -21,6 +21,7 @@ Callers catch by meaning, not by library: drivers translate what pika, psycopg, 
     │   ├── StoreUnavailable    try again later
     │   │   └── StoreBroke      the connection ended while the database was at it
     │   ├── StatementRefused    the database will not take these values, now or later
+    │   ├── NoRoom              as much of it is kept as may be
     │   ├── NotFound            names what was looked for
     │   └── Conflict            the change does not fit the present state
     └── ApiError                what mig-api answered, as its client sees it
@@ -196,6 +197,10 @@ class StatementRefused(StoreError):
     def __init__(self, problem: str, sqlstate: str = "", *, next_step: str = "") -> None:
         super().__init__(problem, next_step=next_step)
         self.sqlstate = sqlstate
+
+
+class NoRoom(StoreError):
+    """As much of it is kept as may be. Try again later."""
 
 
 class NotFound(StoreError):

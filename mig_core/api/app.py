@@ -16,14 +16,16 @@ import falcon.asgi
 
 from mig_core.api.actions import ActionResources
 from mig_core.api.agents import AgentResources
+from mig_core.api.clients import TrustedProxies
 from mig_core.api.commands import CommandResources
+from mig_core.api.connections import SCOPE_KEY, Who
 from mig_core.api.dashboard import DashboardResources
 from mig_core.api.enrolment import EnrolmentResources
 from mig_core.api.events import EventResources
 from mig_core.api.exchange import Call
 from mig_core.api.health import HealthResources
 from mig_core.api.investigators import InvestigatorResources
-from mig_core.api.limiter import Limiter
+from mig_core.api.limiter import Limiter, LoginFailures
 from mig_core.api.login import LoginResources
 from mig_core.api.metrics import Metrics
 from mig_core.api.middleware import SECURITY_HEADERS, Admission, AgentTokens, check_media_type, read_body
@@ -43,6 +45,7 @@ if TYPE_CHECKING:
     from falcon.asgi import Request, Response
 
     from mig_core.api.bootstrap import BootstrapSecret
+    from mig_core.api.connections import Connections
     from mig_core.api.exchange import Bound, Event, Reply, Route
     from mig_core.api.keys import InvestigatorKeys
     from mig_core.api.polls import Waiters
@@ -71,6 +74,7 @@ def create_app(
     waiters: Waiters,
     clock: Callable[[], datetime],
     new_token: Callable[[], str],
+    connections: Connections | None = None,
     version: str = "",
     plugins: Sequence[Mapping[str, Answer] | None] = (),
     module_schemas: Callable[[], Mapping[str, JSON]] = dict,
@@ -83,11 +87,12 @@ def create_app(
         waiters: ``waiters.stop()`` answers everybody who waits, so that the server can stop.
         clock: Aware times.
         new_token: Unguessable texts, for nonces and tokens.
+        connections: What the server counts of its connections.
         version: What the OpenAPI document calls this program's version.
         plugins: What plugins' ``mig_api_routes`` returned.
         module_schemas: Gives what installed modules add to the OpenAPI document, when it is asked for.
     """
-    metrics = Metrics()
+    metrics = Metrics(connections)
     tokens = AgentTokens(store.agents, clock=clock, lifetime=TOKENS_BELIEVED)
     bound: list[Bound] = [
         *LoginResources(
@@ -96,7 +101,8 @@ def create_app(
             bootstrap,
             session_lifetime=settings.session_lifetime,
             public_url=settings.public_url,
-            failures=Limiter(burst=20, per_second=0.5),
+            failures=LoginFailures(),
+            bootstraps=Limiter(burst=20, per_second=0.5),
             nonces=Limiter(burst=100, per_second=10),
             clock=clock,
             new_token=new_token,
@@ -113,6 +119,7 @@ def create_app(
             tokens,
             secret=enrolment_secret,
             failures=Limiter(burst=100, per_second=2),
+            strangers=Limiter(burst=500, per_second=20, what="enrolments without the secret from this address"),
             clock=clock,
             new_token=new_token,
         ).routes(),
@@ -127,13 +134,14 @@ def create_app(
         clock=clock,
     )
     bound += health.routes()
-    return MigApp(bound, Admission(store.investigators, tokens, clock), metrics)
+    proxies = TrustedProxies(settings.trusted_proxies)
+    return MigApp(bound, Admission(store.investigators, tokens, clock), metrics, proxies)
 
 
 class MigApp(falcon.asgi.App):  # type: ignore[type-arg]  # falcon's own request and response types
     """The application; ``routes`` is what it declares."""
 
-    def __init__(self, bound: Sequence[Bound], admission: Admission, metrics: Metrics) -> None:
+    def __init__(self, bound: Sequence[Bound], admission: Admission, metrics: Metrics, proxies: TrustedProxies) -> None:
         super().__init__(middleware=[_Accounting(metrics)])
         self.routes: tuple[Route, ...] = tuple(one.route for one in bound)
         self.req_options.auto_parse_form_urlencoded = False
@@ -145,7 +153,7 @@ class MigApp(falcon.asgi.App):  # type: ignore[type-arg]  # falcon's own request
         for one in bound:
             paths.setdefault(one.route.full_path, []).append(one)
         for path, methods in paths.items():
-            self.add_route(path, _Resource(methods, admission))
+            self.add_route(path, _Resource(methods, admission, proxies))
 
     async def __call__(  # type: ignore[override]  # falcon.asgi overrides its WSGI parent in the same way
         self, scope: Any, receive: Any, send: Any
@@ -178,16 +186,19 @@ def _after(first: Any, receive: Callable[[], Awaitable[Any]]) -> Callable[[], Aw
 class _Resource:
     """What falcon calls for one path: an ``on_METHOD`` for each declared route."""
 
-    def __init__(self, bound: Sequence[Bound], admission: Admission) -> None:
+    def __init__(self, bound: Sequence[Bound], admission: Admission, proxies: TrustedProxies) -> None:
         self._admission = admission
+        self._proxies = proxies
         for one in bound:
             setattr(self, f"on_{one.route.method.lower()}", self._responder(one))
 
     def _responder(self, bound: Bound) -> Callable[..., Awaitable[None]]:
         async def respond(req: Request, resp: Response, **path: str) -> None:
-            call = _call(bound.route, req, path)
+            call = _call(bound.route, req, path, self._proxies)
             # Who it is comes before what it says: strangers' bodies are not even read.
             await self._admission.admit(call)
+            if call.who is not Who.GUEST and (connection := req.scope.get(SCOPE_KEY)) is not None:
+                connection.admit(call.who)
             check_media_type(bound.route, req.content_type or "")
             call.body = await read_body(bound.route, req.content_length, req.stream)
             _send(resp, bound.route, await bound.handle(call))
@@ -213,7 +224,7 @@ class _Accounting:
         log.debug("%s %s: %s (request %s)", req.method, req.path, resp.status_code, req.context.request_id)
 
 
-def _call(route: Route, req: Request, path: dict[str, str]) -> Call:
+def _call(route: Route, req: Request, path: dict[str, str], proxies: TrustedProxies) -> Call:
     query = {name: value[-1] if isinstance(value, list) else value for name, value in req.params.items()}
     receive = req.scope["mig.receive"]
 
@@ -224,7 +235,7 @@ def _call(route: Route, req: Request, path: dict[str, str]) -> Call:
     return Call(
         route=route,
         request_id=req.context.request_id,
-        address=req.remote_addr,
+        address=proxies.client((req.scope.get("client") or ("",))[0], req.scope["headers"]),
         path=path,
         query=query,
         headers={name.lower(): value for name, value in req.headers.items()},

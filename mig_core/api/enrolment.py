@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hmac
 import logging
+from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -15,6 +16,7 @@ from mig_core.api.exchange import Access, Bound, Call, Reply, Route
 from mig_core.api.middleware import digest_of
 from mig_core.domain import envelope as envelopes
 from mig_core.domain.agent import MAX_HEARTBEAT_BYTES, AgentState, read_enrolment
+from mig_core.domain.document import dump
 from mig_core.domain.envelope import read_envelope
 from mig_core.domain.times import format_time
 from mig_core.errors import ApiError, SignatureInvalid
@@ -26,12 +28,16 @@ if TYPE_CHECKING:
 
     from mig_core.api.limiter import Limiter
     from mig_core.api.middleware import AgentTokens
+    from mig_core.domain.agent import Enrolment
+    from mig_core.domain.document import JSON
     from mig_core.store.base import Store
 
 log = logging.getLogger(__name__)
 
 MAX_AGE = timedelta(minutes=5)
 """How far an enrolment's ``sent`` may be from the server's time."""
+MAX_STRANGERS_BYTES = 8 << 10
+"""What is kept of the facts of an agent without the secret, about; its first heartbeat brings the rest."""
 MAX_ENROLMENT_BYTES = 2 * MAX_HEARTBEAT_BYTES
 
 
@@ -40,7 +46,8 @@ class EnrolmentResources:
 
     Args:
         secret: The platform's enrolment secret; empty: every new agent waits for approval.
-        failures: Limits wrong attempts by client address.
+        failures: Limits wrong attempts by client.
+        strangers: Limits enrolments without the secret by client.
     """
 
     def __init__(
@@ -50,6 +57,7 @@ class EnrolmentResources:
         *,
         secret: str,
         failures: Limiter,
+        strangers: Limiter,
         clock: Callable[[], datetime],
         new_token: Callable[[], str],
     ) -> None:
@@ -57,6 +65,7 @@ class EnrolmentResources:
         self._tokens = tokens
         self._secret = secret
         self._failures = failures
+        self._strangers = strangers
         self._clock = clock
         self._new_token = new_token
 
@@ -77,14 +86,14 @@ class EnrolmentResources:
 
     async def enrol(self, call: Call) -> Reply:
         """POST /enrol"""
-        self._failures.check(call.address)
+        self._failures.check(call.bucket)
         envelope = read_envelope(call.body, expected_type=envelopes.ENROL, max_bytes=MAX_ENROLMENT_BYTES)
         enrolment = read_enrolment(envelope.payload)
         agent = enrolment.facts.id
         try:
             verify_agent(envelope, enrolment.public_key)
         except SignatureInvalid:
-            self._failures.spend(call.address)
+            self._failures.spend(call.bucket)
             await self._store.numbers.count({"enrolment.forged": 1})
             raise
         now = self._clock()
@@ -96,9 +105,12 @@ class EnrolmentResources:
                 next_step="set the endpoint's clock",
             )
         token = self._new_token()
-        row = await self._store.agents.enrol(
-            enrolment, approved=self._knows_secret(call, enrolment.secret), token_digest=digest_of(token), now=now
-        )
+        approved = self._knows_secret(call, enrolment.secret)
+        if not approved:
+            self._strangers.check(call.bucket)
+            self._strangers.spend(call.bucket)
+            enrolment = _in_brief(enrolment)
+        row = await self._store.agents.enrol(enrolment, approved=approved, token_digest=digest_of(token), now=now)
         self._tokens.forget(agent)
         log.info("agent %s (%s) enrolled from %s: %s", row.id, row.name, call.address, row.state)
         if row.state is AgentState.PENDING:
@@ -113,10 +125,23 @@ class EnrolmentResources:
             return False
         if hmac.compare_digest(self._secret.encode(), given.encode("utf-8", "surrogatepass")):
             return True
-        self._failures.spend(call.address)
+        self._failures.spend(call.bucket)
         raise ApiError(
             403,
             "this is not the platform's enrolment secret",
             field="secret",
             next_step="correct the agent's platform.enrolment_secret_file, or remove it and let it be approved",
         )
+
+
+def _in_brief(enrolment: Enrolment) -> Enrolment:
+    """The enrolment; of one with many facts only those that say which machine this is."""
+    facts = enrolment.facts
+    if len(dump(facts.to_json())) <= MAX_STRANGERS_BYTES:
+        return enrolment
+    environment: dict[str, JSON] = {
+        key: value[:200]
+        for key in ("os", "ident", "arch", "kernel", "init")
+        if isinstance(value := facts.environment.get(key), str)
+    }
+    return replace(enrolment, facts=replace(facts, environment=environment, tags={}, failures={}, modules=()))

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, TypeVar
 
+from mig_core.api.clients import bucket_of
+from mig_core.api.connections import Who
 from mig_core.domain.document import load, members
 from mig_core.errors import ApiError, InvalidDocument
 
@@ -130,6 +132,18 @@ class Call:
     investigator: Investigator | None = None
     session_digest: bytes = b""
     agent: AgentId | None = None
+
+    @property
+    def bucket(self) -> str:
+        """What the client's failures are counted under."""
+        return bucket_of(self.address)
+
+    @property
+    def who(self) -> Who:
+        """What is known of the caller."""
+        if self.agent is not None:
+            return Who.AGENT
+        return Who.GUEST if self.investigator is None else Who.INVESTIGATOR
 
     @property
     def caller(self) -> Investigator:

@@ -1,12 +1,26 @@
-"""HTTP as ``mig-api`` speaks it: uvicorn's protocol on httptools, with a bound to what a peer may send as headers.
+"""HTTP as ``mig-api`` speaks it: uvicorn's protocol on httptools, with bounds to what a peer may send and how long.
 
 httptools costs less processor time than h11 (docs/performance.md), but keeps whatever a peer sends as one header, or as
-header after header, so that an endless one would fill the memory. Bodies are bounded where they are read.
+header after header, so that an endless one would fill the memory; and uvicorn waits for the end of a head for ever.
+Bodies are bounded where they are read.
 """
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any, cast
+
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from mig_core.api.connections import SCOPE_KEY
+
+if TYPE_CHECKING:
+    import asyncio
+
+    from uvicorn.config import Config
+    from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
+    from uvicorn.server import ServerState
+
+    from mig_core.api.connections import Connection
 
 MAX_HEAD_BYTES = 64 << 10
 """What a request's line and headers may have, as with h11; so may the trailers behind a body in chunks. Not exact: the
@@ -14,11 +28,34 @@ piece of data in which they begin (at most 256 KiB) is not counted."""
 
 
 class BoundedHttpProtocol(HttpToolsProtocol):
-    """Refuses who sends too much without anything coming of it: the end of a head, some body, the end of a request."""
+    """Refuses who sends too much without anything coming of it: the end of a head, some body, the end of a request.
+
+    Args:
+        connection: is told what happens; it says when a head takes too long.
+    """
 
     _came_on = False
+    _in_head = False
     _fruitless = 0
     """Bytes since the parser last came on."""
+
+    def __init__(
+        self, connection: Connection, config: Config, server_state: ServerState, app_state: dict[str, Any]
+    ) -> None:
+        super().__init__(config, server_state, app_state)
+        self._connection = connection
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
+        """The connection stands, TLS and all."""
+        super().connection_made(transport)
+        self._connection.replace_cut(transport.abort)
+        if self._connection.closed:
+            transport.abort()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """It has ended."""
+        self._connection.close()
+        super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
         """Takes in what the peer sent."""
@@ -27,15 +64,23 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         self._fruitless = 0 if self._came_on else self._fruitless + len(data)
         if self._fruitless > MAX_HEAD_BYTES and not self.transport.is_closing():
             self.send_400_response("Request head too large.")
+        cycle: RequestResponseCycle | None = self.cycle  # uvicorn's type leaves the beginning out
+        if cycle is None or cycle.response_complete:
+            # Something came, but no whole head: from now on, or since then, we wait for it.
+            self._connection.awaits_head()
 
     def on_message_begin(self) -> None:
         """A request begins."""
         self._came_on = True
+        self._in_head = True
         super().on_message_begin()
+        cast("dict[str, object]", self.scope)[SCOPE_KEY] = self._connection  # servers may add members of their own
 
     def on_headers_complete(self) -> None:
         """Its head is complete."""
         self._came_on = True
+        self._in_head = False
+        self._connection.has_head()
         super().on_headers_complete()
 
     def on_body(self, body: bytes) -> None:
@@ -46,4 +91,13 @@ class BoundedHttpProtocol(HttpToolsProtocol):
     def on_message_complete(self) -> None:
         """The request is complete."""
         self._came_on = True
+        self._connection.has_request()
         super().on_message_complete()
+
+    def on_response_complete(self) -> None:
+        """The answer is given."""
+        self._connection.has_response()
+        if self._in_head:
+            # A part of the next request came along with this one.
+            self._connection.awaits_head()
+        super().on_response_complete()

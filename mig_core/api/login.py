@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from mig_core.api.bootstrap import BootstrapSecret
     from mig_core.api.keys import InvestigatorKeys
-    from mig_core.api.limiter import Limiter
+    from mig_core.api.limiter import Limiter, LoginFailures
     from mig_core.store.base import Investigators
 
 log = logging.getLogger(__name__)
@@ -45,8 +45,9 @@ class LoginResources:
     Args:
         public_url: The address investigators know this API by; logins signed for another one are refused. Empty: the
             address is not checked.
-        failures: Limits wrong attempts by client address.
-        nonces: Limits how fast one address gets nonces.
+        failures: Limits wrong logins, by account and client.
+        bootstraps: Limits wrong bootstraps by client.
+        nonces: Limits how fast one client gets nonces.
         new_token: Makes unguessable texts.
     """
 
@@ -58,7 +59,8 @@ class LoginResources:
         *,
         session_lifetime: timedelta,
         public_url: str,
-        failures: Limiter,
+        failures: LoginFailures,
+        bootstraps: Limiter,
         nonces: Limiter,
         clock: Callable[[], datetime],
         new_token: Callable[[], str],
@@ -69,6 +71,7 @@ class LoginResources:
         self._session_lifetime = session_lifetime
         self._public_url = public_url
         self._failures = failures
+        self._bootstraps = bootstraps
         self._nonces = nonces
         self._clock = clock
         self._new_token = new_token
@@ -108,8 +111,8 @@ class LoginResources:
 
     async def nonce(self, call: Call) -> Reply:
         """POST /login/nonce"""
-        self._nonces.check(call.address)
-        self._nonces.spend(call.address)
+        self._nonces.check(call.bucket)
+        self._nonces.spend(call.bucket)
         nonce = self._new_token()
         expires = self._clock() + NONCE_LIFETIME
         await self._investigators.put_nonce(digest_of(nonce), expires)
@@ -117,15 +120,16 @@ class LoginResources:
 
     async def login(self, call: Call) -> Reply:
         """POST /login"""
-        self._failures.check(call.address)
         envelope = read_envelope(call.body, expected_type=envelopes.LOGIN, max_bytes=MAX_SMALL_BODY)
+        account = envelope.signatures[0].keyid.upper()
+        self._failures.check(account, call.bucket)
         try:
             if len(envelope.signatures) != 1:
                 raise SignatureInvalid(envelope.signatures[0].keyid[:80], "a login carries exactly one signature")
             investigator = await self._keys.signer(envelope, envelope.signatures[0], None)
             await self._check_login(envelope.payload, investigator)
         except (SignatureInvalid, Refused) as error:
-            self._failures.spend(call.address)
+            self._failures.spend(account, call.bucket)
             log.warning("login from %s refused: %s", call.address, error)
             raise ApiError(401, str(error), next_step=error.next_step) from error
         token = self._new_token()
@@ -164,7 +168,7 @@ class LoginResources:
 
     async def bootstrap(self, call: Call) -> Reply:
         """POST /bootstrap"""
-        self._failures.check(call.address)
+        self._bootstraps.check(call.bucket)
         fields = call.document()
         secret = fields.text("secret", max_length=500)
         name = fields.text("name", max_length=MAX_NAME)
@@ -173,7 +177,7 @@ class LoginResources:
         if not name.strip():
             fields.refuse("name", "must not be empty")
         if not self._bootstrap.matches(secret):
-            self._failures.spend(call.address)
+            self._bootstraps.spend(call.bucket)
             raise ApiError(
                 403,
                 "this is not the bootstrap secret, or it is spent",

@@ -21,14 +21,17 @@ import threading
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import uvicorn
 
 from mig_core.api.app import create_app
 from mig_core.api.bootstrap import BootstrapSecret
+from mig_core.api.clients import TrustedProxies
+from mig_core.api.connections import ConnectionLimits, Connections, descriptor_limit, raise_descriptor_limit
 from mig_core.api.http_protocol import BoundedHttpProtocol
 from mig_core.api.keys import InvestigatorKeys
+from mig_core.api.listener import Listener
 from mig_core.api.login import MAX_CLOCK_DIFFERENCE
 from mig_core.api.module_schemas import module_schemas
 from mig_core.api.polls import Waiters
@@ -45,6 +48,7 @@ from mig_core.store.postgres import PostgresStore
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
+    from mig_core.api.connections import Connection
     from mig_core.domain.document import JSON
     from mig_core.plugin.hooks import Answer
     from mig_core.store.base import Store
@@ -77,6 +81,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         settings = load_settings(ApiSettings, role="api", path=path, environment=os.environ)
         _start_log(settings.log_level)
+        raise_descriptor_limit()
         gc.set_threshold(*COLLECTION)
         asyncio.run(check(settings) if options.check else serve(settings))
     except MigError as error:
@@ -109,6 +114,7 @@ async def check(settings: ApiSettings) -> None:
     """
     _acl(settings.acl)
     _enrolment_secret(settings.enrolment_secret_file)
+    _proxies(settings)
     store = PostgresStore(database_url(settings), pool_size=1)
     await store.open()
     await store.close()
@@ -120,11 +126,13 @@ async def serve(
     *,
     clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     started: Callable[[Server, str], None] = lambda server, address: None,
+    limits: ConnectionLimits | None = None,
 ) -> None:
     """Serves until a signal says stop, or ``should_exit`` of the server is set.
 
     Args:
         started: called once requests are answered, with the server and its address (``127.0.0.1:1664``).
+        limits: of connections; none: what the descriptors allow.
 
     Raises:
         MigError: it cannot start.
@@ -136,6 +144,8 @@ async def serve(
     acl = _acl(settings.acl)
     enrolment_secret = _enrolment_secret(settings.enrolment_secret_file)
     state = _state_folder(settings.state)
+    proxies = _proxies(settings)
+    connections = Connections(limits or ConnectionLimits.of_descriptors(descriptor_limit()), proxies)
     async with contextlib.AsyncExitStack() as stack:
         store: Store = PostgresStore(database_url(settings), pool_size=database.pool_size)
         await store.open()
@@ -156,6 +166,7 @@ async def serve(
             enrolment_secret=enrolment_secret,
             bootstrap=bootstrap,
             waiters=waiters,
+            connections=connections,
             clock=clock,
             new_token=lambda: secrets.token_urlsafe(32),
             version=version(),
@@ -164,7 +175,7 @@ async def serve(
         )
         listening = stack.enter_context(_listening(settings.listen))
         address = _address_of(listening)
-        server = Server(_uvicorn_config(app, settings), waiters, lambda: started(server, address))
+        server = Server(_uvicorn_config(app, settings), waiters, connections, lambda: started(server, address))
         log.info("mig-api %s listens on %s", version(), address)
         await server.serve(sockets=[listening])
     log.info("mig-api has stopped")
@@ -173,9 +184,12 @@ async def serve(
 class Server(uvicorn.Server):
     """uvicorn, stopping at once: everybody who waits is answered before it counts open connections."""
 
-    def __init__(self, config: uvicorn.Config, waiters: Waiters, started: Callable[[], None]) -> None:
+    def __init__(
+        self, config: uvicorn.Config, waiters: Waiters, connections: Connections, started: Callable[[], None]
+    ) -> None:
         super().__init__(config)
         self._waiters = waiters
+        self._connections = connections
         self._on_started = started
 
     @contextlib.contextmanager
@@ -195,9 +209,15 @@ class Server(uvicorn.Server):
                 loop.remove_signal_handler(number)
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Begins to answer."""
-        await super().startup(sockets)
+        """Begins to answer: with our own way of accepting connections instead of asyncio's."""
+        await self.lifespan.startup()
+        listeners = [Listener(one, self._connections, self._make_protocol, self.config.ssl) for one in sockets or ()]
+        self.servers = cast("list[asyncio.base_events.Server]", listeners)  # it closes them, and waits for that
+        self.started = True
         self._on_started()
+
+    def _make_protocol(self, connection: Connection) -> BoundedHttpProtocol:
+        return BoundedHttpProtocol(connection, self.config, self.server_state, self.lifespan.state)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Ends waits, then connections."""
@@ -237,6 +257,8 @@ def _uvicorn_config(app: object, settings: ApiSettings) -> uvicorn.Config:
     config = uvicorn.Config(
         app,  # type: ignore[arg-type]  # falcon's App is an ASGI application; uvicorn's alias is narrower
         http=BoundedHttpProtocol,
+        # Who the client is, mig_core.api.clients finds out; uvicorn would believe whatever loopback says.
+        proxy_headers=False,
         lifespan="off",
         log_config=None,
         access_log=False,
@@ -294,6 +316,13 @@ def _listening(address: str) -> Iterator[socket.socket]:
 def _address_of(listening: socket.socket) -> str:
     name = listening.getsockname()
     return f"unix:{name}" if isinstance(name, str) else "{}:{}".format(*name[:2])
+
+
+def _proxies(settings: ApiSettings) -> TrustedProxies:
+    try:
+        return TrustedProxies(settings.trusted_proxies)
+    except ValueError as error:
+        raise ConfigurationError("api", "trusted_proxies", str(error)) from error
 
 
 def _acl(path: Path | None) -> Acl | None:

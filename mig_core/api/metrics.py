@@ -11,13 +11,16 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+    from mig_core.api.connections import Connections
+
 MEDIA_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 
 class Metrics:
     """What this process counts by itself."""
 
-    def __init__(self) -> None:
+    def __init__(self, connections: Connections | None = None) -> None:
+        self._connections = connections
         self.requests: Counter[tuple[str, str, int]] = Counter()
         """By method, declared path (or ``other``) and status."""
         self.polls = 0
@@ -53,6 +56,16 @@ class Metrics:
         )
         _family(lines, "mig_poll_waiters", "gauge", "open polls of agents", [("", self.polls)])
         _family(lines, "mig_event_streams", "gauge", "open event streams of investigators", [("", self.streams)])
+        if self._connections is not None:
+            counts = {who.value: number for who, number in self._connections.counts.items()}
+            _family(lines, "mig_connections", "gauge", "open connections, by who they are", _by("who", counts))
+            _family(
+                lines,
+                "mig_connections_cut_total",
+                "counter",
+                "connections ended from this side, by reason",
+                _by("why", self._connections.cut),
+            )
         return "\n".join([*lines, ""]).encode()
 
 

@@ -15,6 +15,7 @@ from mig_core.errors import (
     Conflict,
     InvalidDocument,
     MigError,
+    NoRoom,
     NotFound,
     ParameterError,
     PluginError,
@@ -63,6 +64,15 @@ class Problem:
         return document
 
 
+_PLAIN: dict[type[MigError], tuple[int, str]] = {
+    Refused: (403, "refused"),
+    NotFound: (404, "not-found"),
+    Conflict: (409, "conflict"),
+    NoRoom: (429, "too-many"),
+    PluginError: (400, "module"),
+}
+
+
 def problem_of(error: Exception, request_id: str) -> Problem:
     """What a client is told about an error. Only errors made for people are quoted."""
     match error:
@@ -75,14 +85,9 @@ def problem_of(error: Exception, request_id: str) -> Problem:
             return Problem(400, str(error), "invalid-document", error.path, error.next_step)
         case SignatureInvalid():
             return Problem(403, str(error), "signature", "signatures", error.next_step)
-        case Refused():
-            return Problem(403, str(error), "refused", "", error.next_step)
-        case NotFound():
-            return Problem(404, str(error), "not-found", "", error.next_step)
-        case Conflict():
-            return Problem(409, str(error), "conflict", "", error.next_step)
-        case PluginError():
-            return Problem(400, str(error), "module", "", error.next_step)
+        case Refused() | NotFound() | Conflict() | NoRoom() | PluginError():
+            status, kind = next(meaning for one, meaning in _PLAIN.items() if isinstance(error, one))
+            return Problem(status, str(error), kind, "", error.next_step)
         case StoreUnavailable() | RelayUnavailable():
             return Problem(503, "the database cannot be reached now", "unavailable", "", "try again later")
         case _:

@@ -63,6 +63,11 @@ class ApiSettings:
 
     Logins that were signed for another address are then refused; empty: the address is not checked.
     """
+    trusted_proxies: tuple[str, ...] = ()
+    """Proxies in front of this API whose ``X-Forwarded-For`` is believed: addresses, networks, or ``unix``
+
+    (whoever connects to our Unix socket). Empty: none, and everybody behind a proxy counts as one.
+    """
     database: DatabaseSettings = field(default_factory=DatabaseSettings)
     tls: ServerTlsSettings = field(default_factory=ServerTlsSettings)
     acl: Path | None = None

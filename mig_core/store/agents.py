@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import hmac
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from mig_core.domain.agent import AgentState
 from mig_core.domain.ids import AgentId
-from mig_core.errors import Conflict, NotFound
+from mig_core.errors import Conflict, NoRoom, NotFound
 from mig_core.store.agent_rows import (
     APPROVED,
     COLUMNS,
@@ -24,12 +25,17 @@ from mig_core.store.notify import notify
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from datetime import datetime, timedelta
+    from datetime import datetime
 
     from mig_core.domain.agent import Enrolment, Heartbeat
     from mig_core.domain.target import Target
     from mig_core.store.database import Cursor, Database, Row
     from mig_core.store.rows import AgentRow
+
+MOST_PENDING = 5_000
+"""So many agents may wait for approval: anybody can ask for it."""
+STILL_ASKING = timedelta(minutes=10)
+"""Agents that wait for approval ask every minute. Who was silent so long goes first when there are too many."""
 
 _INSERT = f"""
     INSERT INTO agents (id, name, public_key, status, relay, version, mode, pid, environment, tags, addresses, modules,
@@ -58,6 +64,11 @@ _RETIRE = f"""
 _NOT_ADMITTED = f"""
     SELECT id FROM agents WHERE relay = %s AND NOT admitted AND status IN {APPROVED} ORDER BY id LIMIT %s
 """  # noqa: S608 - a constant
+_PENDING = "SELECT count(*) AS number FROM agents WHERE status = 'pending'"
+_PENDING_AFTER = f"""
+    WITH forgotten AS (SELECT mig_forget_pending(%(before)s) AS number)
+    SELECT ({_PENDING}) - (SELECT number FROM forgotten) AS number
+"""  # noqa: S608 - a constant; a statement sees the table as it was before it
 _AGE = """
     UPDATE agents
        SET status = CASE WHEN heartbeat_at > %(offline)s THEN 'idle' ELSE 'offline' END
@@ -94,6 +105,8 @@ class PostgresAgents:
             parameters["status"] = (AgentState.ONLINE if admit else AgentState.PENDING).value
             parameters["token"] = token_digest if admit else None
             parameters["heartbeat_at"] = now if admit else None
+            if known is None and not admit:
+                await _require_room(cursor, now)
             await cursor.execute(_INSERT if known is None else _REFRESH, parameters)
             row = await cursor.fetchone()
             if row is None:
@@ -279,6 +292,19 @@ class PostgresAgents:
             )
 
         await self._database.transaction(work)
+
+
+async def _require_room(cursor: Cursor, now: datetime) -> None:
+    """Returns when one more agent may wait for approval. Those that ask no more make room."""
+    for pending in (_PENDING, _PENDING_AFTER):
+        await cursor.execute(pending, {"before": now - STILL_ASKING})
+        row = await cursor.fetchone()
+        if row is not None and row["number"] < MOST_PENDING:
+            return
+    raise NoRoom(
+        f"{MOST_PENDING} agents wait for approval, more may not",
+        next_step="approve or retire them (mig agents --state pending), or give agents the enrolment secret",
+    )
 
 
 def _check_enrolment(known: Row, enrolment: Enrolment) -> None:

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator, Mapping
     from pathlib import Path
 
+    from mig_core.api.connections import ConnectionLimits
     from mig_core.api.main import Server
     from mig_core.domain.document import JSON
     from mig_core.domain.envelope import Envelope
@@ -69,6 +70,8 @@ class ApiSite:
     address: str = ""
     offset: timedelta = timedelta()
     """Added to the API's clock."""
+    limits: ConnectionLimits | None = None
+    """Of its connections; none: what the descriptors allow."""
     _server: Server | None = None
     _thread: threading.Thread | None = None
     _failure: list[BaseException] = field(default_factory=list)
@@ -90,7 +93,8 @@ class ApiSite:
 
         def run() -> None:
             try:
-                asyncio.run(serve(self.settings, clock=lambda: datetime.now(UTC) + self.offset, started=started))
+                clock = lambda: datetime.now(UTC) + self.offset  # noqa: E731  short, and used once
+                asyncio.run(serve(self.settings, clock=clock, started=started, limits=self.limits))
             except BaseException as error:
                 self._failure.append(error)
                 ready.set()

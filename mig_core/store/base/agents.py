@@ -25,6 +25,7 @@ class Agents(Protocol):
         Enrolling is a sign of life: an approved agent is ONLINE after it.
 
         Raises:
+            NoRoom: as many agents wait for approval as may.
             Conflict: another key, an older enrolment (replay), or a retired agent.
         """
         ...

@@ -1,0 +1,140 @@
+"""Accepting connections: bounded before anything is read, and paused with a word in the log when descriptors run out.
+
+asyncio's own server accepts whatever comes, says nothing of TLS handshakes that never end, and writes a traceback for
+each connection it has no descriptor for.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import logging
+from functools import partial
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import socket
+    import ssl
+    from collections.abc import Callable
+
+    from mig_core.api.connections import Connection, Connections
+
+log = logging.getLogger(__name__)
+
+AT_ONCE = 32
+"""Connections accepted before others have their turn, so that the heads of those accepted are read in between."""
+PAUSE = 0.05
+"""Seconds until room is looked for again."""
+NO_DESCRIPTORS = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
+QUIET = 60.0
+"""Seconds between two lines about the same want."""
+
+
+class Listener:
+    """One listening socket; what :class:`uvicorn.Server` calls a server.
+
+    Args:
+        listening: bound and listening.
+        connections: keeps the bounds.
+        make_protocol: the protocol of one connection.
+        context: for TLS.
+    """
+
+    def __init__(
+        self,
+        listening: socket.socket,
+        connections: Connections,
+        make_protocol: Callable[[Connection], asyncio.Protocol],
+        context: ssl.SSLContext | None,
+    ) -> None:
+        self._listening = listening
+        self._connections = connections
+        self._make_protocol = make_protocol
+        self._context = context
+        self._loop = asyncio.get_running_loop()
+        self._beginning: set[asyncio.Task[None]] = set()
+        self._timer: asyncio.TimerHandle | None = None
+        self._sweeper: asyncio.TimerHandle | None = None
+        self._closed = False
+        self._told = -QUIET
+        listening.setblocking(False)
+        self._resume()
+        self._sweep()
+
+    def close(self) -> None:
+        """Accepts no more, and ends handshakes."""
+        if self._closed:
+            return
+        self._closed = True
+        self._loop.remove_reader(self._listening.fileno())
+        for timer in (self._timer, self._sweeper):
+            if timer is not None:
+                timer.cancel()
+        for task in self._beginning:
+            task.cancel()
+
+    async def wait_closed(self) -> None:
+        """Nothing is left to wait for."""
+
+    def _accept(self) -> None:
+        for _ in range(AT_ONCE):
+            if not self._connections.has_room():
+                self._pause("all connections are in use")
+                return
+            try:
+                accepted, name = self._listening.accept()
+            except (BlockingIOError, InterruptedError, ConnectionAbortedError):
+                return
+            except OSError as error:
+                if error.errno not in NO_DESCRIPTORS:
+                    raise
+                self._pause(f"{error.strerror}")
+                return
+            self._begin(accepted, name[0] if isinstance(name, tuple) else "")
+
+    def _begin(self, accepted: socket.socket, peer: str) -> None:
+        accepted.setblocking(False)
+        connection = self._connections.opened(peer, accepted.close)
+        if connection is None:
+            accepted.close()
+            return
+        task = self._loop.create_task(self._connect(accepted, connection))
+        # Until the protocol stands (with TLS that takes as long as the other end likes), the task is what to end.
+        connection.replace_cut(partial(_cancel, task))
+        self._beginning.add(task)
+        task.add_done_callback(self._beginning.discard)
+
+    async def _connect(self, accepted: socket.socket, connection: Connection) -> None:
+        try:
+            await self._loop.connect_accepted_socket(
+                partial(self._make_protocol, connection),
+                accepted,
+                ssl=self._context,
+                ssl_handshake_timeout=None if self._context is None else self._connections.limits.head_seconds,
+            )
+        except (OSError, asyncio.CancelledError) as error:
+            log.debug("a connection of %s came to nothing: %s", connection.address, error)
+            connection.close()
+            accepted.close()
+
+    def _pause(self, why: str) -> None:
+        now = self._loop.time()
+        if now - self._told >= QUIET:
+            self._told = now
+            counts = ", ".join(f"{number} {who.value}" for who, number in sorted(self._connections.counts.items()))
+            log.warning("no further connection is accepted for now: %s (%s)", why, counts)
+        self._loop.remove_reader(self._listening.fileno())
+        self._timer = self._loop.call_later(PAUSE, self._resume)
+
+    def _resume(self) -> None:
+        if not self._closed:
+            self._loop.add_reader(self._listening.fileno(), self._accept)
+
+    def _sweep(self) -> None:
+        if not self._closed:
+            self._connections.sweep()
+            self._sweeper = self._loop.call_later(1.0, self._sweep)
+
+
+def _cancel(task: asyncio.Task[None]) -> None:
+    task.cancel()
