@@ -1,6 +1,6 @@
 """Cells: what a module found as the JSON of its column's kind, and back again.
 
-:func:`make_cell` is for what a module of this very process gives, and strict; :func:`read_cell` for what came from an
+:class:`CellMaker` is for what a module of this very process gives, and strict; :func:`read_cell` for what came from an
 endpoint, and total.
 """
 
@@ -8,20 +8,22 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 from mig_core.domain.times import format_time, parse_time
 from mig_core.plugin.columns import ColumnKind
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from mig_core.domain.document import JSON
     from mig_core.plugin.columns import Column, Row
 
 Cell = str | int | float | bool | datetime | list[str] | tuple[str, ...] | None
-"""What a module may give for a column: see :func:`make_cell`."""
+"""What a module may give for a column: see :class:`CellMaker`."""
 
 MAX_TEXT = 1 << 16
-"""Characters of a text in a row. :func:`make_cell` leaves cutting to its caller, who books it."""
+"""Characters of a text in a row. :class:`CellMaker` leaves cutting to its caller, who books it."""
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _GO_TIME = re.compile(r"(\d{4}-\d\d-\d\d) (\d\d:\d\d:\d\d(?:\.\d{1,9})?) \+0000 UTC", re.ASCII)
@@ -33,43 +35,77 @@ _NUMBERS: dict[ColumnKind, type | tuple[type, ...]] = {
 }
 
 
-def make_cell(column: Column, value: Cell, row: Row) -> None:
-    """Puts a module's value into a row.
+class CellMaker:
+    """Puts a module's values for one column into rows."""
 
-    Args:
-        column: whose value it is.
-        value: None when it is not known; an empty text or list when there is none, which leaves the column out. A
-            ``time`` is an aware :class:`datetime` or seconds since 1970; names of files are as :func:`os.fsdecode`
-            gives them, a byte that is no UTF-8 becomes ``\\xff``.
-        row: gets the cell.
+    __slots__ = ("_column", "_convert", "_name")
 
-    Raises:
-        TypeError: the value is not of the column's kind.
-    """
-    if value is None:
-        row[column.name] = None
-        return
-    cell = _converted(column.kind, value)
-    if cell is None:
-        raise TypeError(f"column {column.name} is of kind {column.kind.value}, and was given a {type(value).__name__}")
-    if cell not in ("", []):
-        row[column.name] = cell
+    def __init__(self, column: Column) -> None:
+        self._column = column
+        self._name = column.name
+        self._convert = _CONVERTERS.get(column.kind, _text)
+
+    def put(self, value: Cell, row: Row) -> None:
+        """Puts a value into a row.
+
+        Args:
+            value: None when it is not known; an empty text or list when there is none, which leaves the column out. A
+                ``time`` is an aware :class:`datetime` or seconds since 1970; names of files are as :func:`os.fsdecode`
+                gives them, a byte that is no UTF-8 becomes ``\\xff``.
+            row: gets the cell.
+
+        Raises:
+            TypeError: the value is not of the column's kind.
+        """
+        if value is None:
+            row[self._name] = None
+            return
+        cell = self._convert(value)
+        if cell is None:
+            kind = self._column.kind.value
+            raise TypeError(f"column {self._name} is of kind {kind}, and was given a {type(value).__name__}")
+        if cell not in ("", []):
+            row[self._name] = cell
 
 
-def _converted(kind: ColumnKind, value: Cell) -> JSON:
-    """The cell; None when the value is not of this kind."""
-    plain = not isinstance(value, bool)
-    if kind in _NUMBERS:
-        return cast("int | float", value) if plain and isinstance(value, _NUMBERS[kind]) else None
-    if kind is ColumnKind.BOOLEAN:
-        return value if isinstance(value, bool) else None
-    if kind is ColumnKind.LIST:
-        return [clean(one) for one in value] if isinstance(value, list | tuple) else None
-    if kind is ColumnKind.TIME:
-        return time_text(value) if plain and isinstance(value, datetime | int | float) else None
-    if not isinstance(value, str):
-        return None
-    return folded(clean(value)) if kind is ColumnKind.HASH else clean(value)
+def _text(value: Cell) -> JSON:
+    return clean(value) if isinstance(value, str) else None
+
+
+def _hash(value: Cell) -> JSON:
+    return folded(clean(value)) if isinstance(value, str) else None
+
+
+def _integer(value: Cell) -> JSON:
+    return value if isinstance(value, int) and not isinstance(value, bool) else None
+
+
+def _number(value: Cell) -> JSON:
+    return value if isinstance(value, int | float) and not isinstance(value, bool) else None
+
+
+def _boolean(value: Cell) -> JSON:
+    return value if isinstance(value, bool) else None
+
+
+def _list(value: Cell) -> JSON:
+    return [clean(one) for one in value] if isinstance(value, list | tuple) else None
+
+
+def _time(value: Cell) -> JSON:
+    return time_text(value) if isinstance(value, datetime | int | float) and not isinstance(value, bool) else None
+
+
+_CONVERTERS: dict[ColumnKind, Callable[[Cell], JSON]] = {
+    ColumnKind.HASH: _hash,
+    ColumnKind.INTEGER: _integer,
+    ColumnKind.SIZE: _integer,
+    ColumnKind.DURATION: _number,
+    ColumnKind.BOOLEAN: _boolean,
+    ColumnKind.LIST: _list,
+    ColumnKind.TIME: _time,
+}
+"""Kind -> what gives the cell, or None for a value that is not of the kind; texts for all others."""
 
 
 def read_cell(column: Column, value: JSON, row: Row) -> None:

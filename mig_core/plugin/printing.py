@@ -1,6 +1,6 @@
 """What a module's ``lines`` are made with: hostile JSON taken apart, text without control characters, Go's durations.
 
-For plugin authors; the core does not use it. It imports little, because it is loaded in each operation's process. What
+For plugin authors. It imports little, because it is loaded in each operation's process. What
 a terminal would obey is escaped by ``mig``, whatever a module has done here.
 """
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from mig_core.plugin.cells import MAX_TEXT, Cell, make_cell
+from mig_core.plugin.cells import MAX_TEXT, Cell, CellMaker
 from mig_core.plugin.columns import ColumnKind
 from mig_core.plugin.conditions import EXPLAINED, METAVARS, ColumnFilter, FlagFilter, check_condition
 from mig_core.plugin.coverage import Reason
@@ -82,6 +82,7 @@ class Selection:
 
     def __init__(self, columns: Iterable[Column], values: Values, tally: Tally, *, now: float) -> None:
         self._columns = {one.name: one for one in columns}
+        self._makers = {name: CellMaker(column) for name, column in self._columns.items()}
         self._tally = tally
         self._filters: dict[str, ColumnFilter | FlagFilter] = {}
         for column in self._columns.values():
@@ -98,6 +99,7 @@ class Selection:
             for one in self._columns.values()
             if not one.on_request or one.name in requested or one.name in self._filters
         }
+        self._order = [name for name in self._columns if name in self._wanted]
 
     def wants(self, column: str) -> bool:
         """Whether a column belongs into the rows: true of all but those that cost extra and were not asked for."""
@@ -119,9 +121,9 @@ class Selection:
         """Whether a row with these cells, and whatever others, is certainly not asked for."""
         row: Row = {}
         for name, value in cells.items():
-            column = self._column(name)
+            self._column(name)
             if name in self._filters:
-                make_cell(column, value, row)
+                self._makers[name].put(value, row)
         return any(
             self._filters[name].holds(row.get(name), present=name in row) is False
             for name in cells
@@ -134,20 +136,25 @@ class Selection:
         Raises:
             TypeError: there is no such column, or a cell is not of its kind.
         """
+        if not cells.keys() <= self._columns.keys():
+            self._column(next(name for name in cells if name not in self._columns))
         row: Row = {}
-        for name, value in cells.items():
-            make_cell(self._column(name), value, row)
         unknown = ""
-        for name, chosen in self._filters.items():
+        for name, chosen in self._filters.items():  # first of all: most rows are not asked for
+            if name in cells:
+                self._makers[name].put(cells[name], row)
             holds = chosen.holds(row.get(name), present=name in row)
             if holds is False:
                 return None
             if holds is None:
                 unknown = unknown or name
+        for name, value in cells.items():
+            if name not in self._filters:
+                self._makers[name].put(value, row)
         if unknown:
             self._tally.skip(Reason(f"row whose {unknown} is not known"), self._example(row))
             return None
-        return {name: self._cut(value) for name, value in self._ordered(row)}
+        return {name: self._cut(row[name]) for name in self._order if name in row}
 
     def _column(self, name: str) -> Column:
         """The column of that name: a misspelt one must not count as one that nobody asked for."""
@@ -156,14 +163,12 @@ class Selection:
         except KeyError:
             raise TypeError(f"there is no column {name}; the columns are {', '.join(self._columns)}") from None
 
-    def _ordered(self, row: Row) -> Iterator[tuple[str, JSON]]:
-        return ((name, row[name]) for name in self._columns if name in row and name in self._wanted)
-
     def _cut(self, value: JSON) -> JSON:
-        if isinstance(value, str) and len(value) > MAX_TEXT:
-            self._tally.skip(CUT, value[:80])
-            return value[:MAX_TEXT]
-        if isinstance(value, list) and sum(len(one) for one in value if isinstance(one, str)) > MAX_TEXT:
+        if isinstance(value, str):
+            if len(value) > MAX_TEXT:
+                self._tally.skip(CUT, value[:80])
+                return value[:MAX_TEXT]
+        elif isinstance(value, list) and sum(len(one) for one in value if isinstance(one, str)) > MAX_TEXT:
             self._tally.skip(CUT, str(value[0])[:80])
             return _as_many_as_fit(value)
         return value

@@ -44,7 +44,7 @@ What ``look`` keeps to:
 
 * A row is a mapping, column name -> value. A column without a value is left out or given as ``""``; a value that could
   not be found out is None. A filter on a column whose value is not known cannot be answered: the row is left out, and
-  booked. :func:`mig_core.plugin.cells.make_cell` says which Python values a kind takes.
+  booked. :class:`mig_core.plugin.cells.CellMaker` says which Python values a kind takes.
 * Whoever skips, books: what could not be looked at goes to ``tally``. The limit, the deadline and a full answer book
   themselves.
 * A row may be left out before it is complete: ``if context.rules_out(pid=pid, exe=exe): continue`` saves what the rest

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from mig_core.plugin.cells import make_cell, seconds_of
+from mig_core.plugin.cells import CellMaker, seconds_of
 from mig_core.plugin.columns import Column, ColumnKind, row_schema
 from mig_core.plugin.rows import rows_of
 
@@ -19,7 +19,7 @@ NAME = Column("name", ColumnKind.TEXT, "a name", always=True)
 
 def cell(kind: ColumnKind, value: Any) -> Row:
     row: Row = {}
-    make_cell(Column("it", kind, "it"), value, row)
+    CellMaker(Column("it", kind, "it")).put(value, row)
     return row
 
 
