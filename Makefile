@@ -10,7 +10,7 @@ SOURCES := conftest.py mig_core benchmarks tests $(wildcard plugins/*/src plugin
 # Where the demonstration lives between starts; empty: a new folder that is removed at the end.
 DEMO ?=
 
-.PHONY: help dev fix check test check-on compose-test demo package clean
+.PHONY: help dev fix check test check-on compose-test demo constraints notice package clean
 
 help: ## what can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -20,9 +20,10 @@ dev: $(VENV)/.ready ## the virtual environment .venv with core, plugins and tool
 $(VENV)/.ready: pyproject.toml constraints.txt $(addsuffix /pyproject.toml,$(PLUGINS))
 	@./tools/need-system-packages
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -r tools/requirements.txt
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt --no-build-isolation \
-	  -e '.[server,cli,embedded,testing]' $(addprefix -e ,$(PLUGINS))
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r constraints.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-build-isolation --no-deps \
+	  -e . $(addprefix -e ,$(PLUGINS))
+	$(BIN)/python -m pip check
 	@touch $@
 
 fix: dev ## format, and mend what can be mended
@@ -49,6 +50,12 @@ compose-test: ## the compose environment in real containers (needs Docker)
 
 demo: dev ## platform, four agents, the walk-through's questions, real answers
 	$(BIN)/mig demo $(if $(DEMO),--state $(DEMO))
+
+constraints: ## all pinned versions anew, after a dependency changed (tools/lock-dependencies --upgrade: the newest)
+	./tools/lock-dependencies
+
+notice: dev ## NOTICE: whose works MIG needs, and their licences
+	$(BIN)/python tools/write-notice
 
 package: dev ## wheels and source archives of core and plugins, in dist/
 	rm -rf dist

@@ -31,12 +31,12 @@ ALLOWED = {
 
 
 @pytest.fixture(scope="module")
-def endpoint(wheels: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def endpoint(wheels: Path, versions: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A clean virtual environment with the wheels of core and one plugin."""
     venv = tmp_path_factory.mktemp("endpoint") / "venv"
     subprocess.run([sys.executable, "-m", "venv", str(venv)], check=True, capture_output=True)
     pip = [str(venv / "bin" / "python"), "-m", "pip", "--disable-pip-version-check"]
-    install = [*pip, "install", "--quiet", "-c", str(ROOT / "constraints.txt"), *map(str, wheels.glob("*.whl"))]
+    install = [*pip, "install", "--quiet", "-c", str(versions), *map(str, wheels.glob("*.whl"))]
     subprocess.run(install, check=True, capture_output=True)
     return venv
 

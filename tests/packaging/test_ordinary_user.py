@@ -37,14 +37,16 @@ def home(tmp_path: Path) -> Path:
     return folder
 
 
-def test_the_demonstration_runs_for_an_ordinary_user_from_wheels(wheels: Path, home: Path, tmp_path: Path) -> None:
+def test_the_demonstration_runs_for_an_ordinary_user_from_wheels(
+    wheels: Path, versions: Path, home: Path, tmp_path: Path
+) -> None:
     venv = tmp_path / "venv"
     subprocess.run([system_python(), "-m", "venv", str(venv)], check=True, capture_output=True)
     core, *others = (
         str(next(wheels.glob(f"{name}-*.whl"))) for name in ("mig_core", "mig_endpoint", "mig_plugin_file")
     )
     install = [str(venv / "bin" / "python"), "-m", "pip", "--disable-pip-version-check", "install", "--quiet"]
-    install += ["-c", str(ROOT / "constraints.txt"), f"{core}[server,cli,embedded]", *others]
+    install += ["-c", str(versions), f"{core}[server,cli,embedded]", *others]
     subprocess.run(install, check=True, capture_output=True)
     become = []
     if os.geteuid() == 0:
