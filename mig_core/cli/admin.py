@@ -56,7 +56,7 @@ def create_login(
     """Make the login of an API or scheduler, or change its password."""
     from mig_core.store.roles import create_login as make
 
-    password = password_file.read_text(encoding="utf-8").strip() if password_file else secrets.token_urlsafe(32)
+    password = _password(password_file) if password_file else secrets.token_urlsafe(32)
     make(_owner(url), name, password, group=group)
     if password_file is None:
         data(password)
@@ -114,3 +114,10 @@ def _owner(url: str) -> str:
     if not found:
         raise ConfigurationError("--url", "", "is missing", next_step="give --url, or set MIG_OWNER_URL")
     return found
+
+
+def _password(file: Path) -> str:
+    try:
+        return file.read_text(encoding="utf-8").strip()
+    except UnicodeDecodeError as error:
+        raise ConfigurationError(str(file), "", "is not UTF-8 text") from error

@@ -75,12 +75,16 @@ class _OutputFailed(Exception):
 
 
 class _Output:
-    """Standard output whose faults are told from those of other files."""
+    """Standard output whose faults are told from those of other files; as text, or (``buffer``) as bytes."""
 
-    def __init__(self, stream: TextIO) -> None:
+    def __init__(self, stream: Any) -> None:
         self._stream = stream
 
-    def write(self, text: str) -> int:
+    @property
+    def buffer(self) -> _Output:
+        return _Output(self._stream.buffer)
+
+    def write(self, text: Any) -> Any:
         try:
             return self._stream.write(text)
         except BrokenPipeError:

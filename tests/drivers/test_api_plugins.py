@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from mig_core.api.exchange import Call
     from mig_core.domain.document import JSON
+    from mig_core.testing.api_site import ApiSite
 
 
 async def weather(query: Mapping[str, str]) -> JSON:
@@ -54,3 +55,9 @@ def test_the_description_has_the_parameters_and_rows_of_installed_modules() -> N
     assert described["file.row"]["x-mig-rows-at"] == "*[]"
     assert described["file.row"]["properties"]["size"]["x-mig-at"] == "fileinfo.size"
     assert described["file.parameters"]["properties"]["searches"]["type"] == "object"
+
+
+def test_a_running_api_describes_the_rows_of_the_modules_installed_beside_it(api_site: ApiSite) -> None:
+    document = api_site.ask("GET", "/api/v1/openapi.json").json
+
+    assert document["components"]["schemas"]["file.row"]["properties"]["sha256"]["x-mig-at"] == "fileinfo.sha256"

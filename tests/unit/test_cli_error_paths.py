@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import typer
 
-from mig_core.cli import exit_codes
+from mig_core.cli import admin, exit_codes
+from mig_core.cli.console import main as console
 from mig_core.cli.main import app, main
 
 if TYPE_CHECKING:
@@ -177,6 +178,68 @@ def test_a_file_that_is_not_there_is_named(
     assert status == exit_codes.ERROR
     assert f"{folder}/missing" in err
     assert "No such file" in err
+
+
+ADMIN: dict[str, tuple[str, ...]] = {
+    "db upgrade": (),
+    "db create-login": ("mig_api_1", "--group", "mig_api", "--password-file", "{folder}/secret"),
+    "set-aside list": (),
+    "set-aside show": ("1",),
+    "set-aside retry": (),
+    "set-aside drop": ("1",),
+}
+
+
+def admin_ran(command: str, folder: Path, capsys: pytest.CaptureFixture[str], *more: str) -> str:
+    words = [word.format(folder=folder) for word in ADMIN[command]]
+    assert admin.main([*command.split(), *words, *more]) == exit_codes.ERROR
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    return printed.err
+
+
+def test_every_command_of_operators_has_its_error_path_here() -> None:
+    assert set(leaves(typer.main.get_command(admin.app))) == set(ADMIN)
+
+
+@pytest.mark.parametrize("command", sorted(ADMIN))
+def test_without_a_database_an_operator_hears_how_to_name_it(
+    command: str, folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("MIG_OWNER_URL", raising=False)
+
+    assert "give --url, or set MIG_OWNER_URL" in admin_ran(command, folder, capsys)
+
+
+@pytest.mark.parametrize("command", sorted(ADMIN))
+def test_a_database_that_does_not_answer_is_said(
+    command: str, folder: Path, closed_port: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    err = admin_ran(command, folder, capsys, "--url", f"postgresql://x@127.0.0.1:{closed_port}/mig")
+
+    assert err.startswith("mig-admin: ")
+    assert str(closed_port) in err
+
+
+@pytest.mark.parametrize("command", sorted(ADMIN))
+def test_a_url_that_is_none_is_said_and_not_shown(
+    command: str, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    err = admin_ran(command, folder, capsys, "--url", "secret password")
+
+    assert "is no libpq URL" in err
+    assert "secret" not in err
+
+
+def test_a_password_that_is_no_text_is_refused(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (folder / "secret").write_bytes(b"\xff")
+
+    assert "is not UTF-8 text" in admin_ran("db create-login", folder, capsys, "--url", "postgresql://x@127.0.0.1:1/x")
+
+
+def test_the_console_needs_settings(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert console.main([]) == exit_codes.ERROR
+    assert "mig config init" in capsys.readouterr().err
 
 
 def test_settings_that_are_there_are_not_overwritten(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:

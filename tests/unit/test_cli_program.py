@@ -29,9 +29,12 @@ from mig_core.errors import MigError
 app = typer.Typer()
 
 @app.command()
-def write(lines: int, fail: bool = False):
+def write(lines: int, fail: bool = False, raw: bool = False):
     for number in range(lines):
-        data(f"line {number}")
+        if raw:
+            sys.stdout.buffer.write(b"line")
+        else:
+            data(f"line {number}")
     if fail:
         raise MigError("it failed", next_step="try again")
 
@@ -132,7 +135,7 @@ def test_the_interpreter_says_nothing_when_neither_stream_is_read() -> None:
 
 
 @pytest.mark.parametrize("unbuffered", ["", "1"])
-@pytest.mark.parametrize("arguments", [["1"], ["100000"], ["--help"]])
+@pytest.mark.parametrize("arguments", [["1"], ["100000"], ["--help"], ["1", "--raw"], ["100000", "--raw"]])
 def test_a_full_standard_output_is_one_line_of_error(arguments: list[str], unbuffered: str) -> None:
     with open("/dev/full", "w", encoding="utf-8") as full:
         ran = subprocess.run(
