@@ -64,6 +64,8 @@ class Column:
     at: str = ""
     """Where its value lies in a row of the elements, when not under its name: ``"fileinfo.size"``. ``"@1"`` is the
     first key that a ``*`` of ``rows_at`` stood for, ``"@2"`` the second."""
+    option: str = ""
+    """The option of a table's filter, where another parameter has the column's name."""
     always: bool = False
     """Whether each row has it: an entry of the elements without it, or with an empty one, is no row."""
 

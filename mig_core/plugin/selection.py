@@ -67,7 +67,7 @@ def filter_parameters(columns: Iterable[Column]) -> Iterator[Parameter]:
 
 def word_of(column: Column) -> str:
     """The option of a column's filter."""
-    return column.name.replace("_", "-")
+    return column.option or column.name.replace("_", "-")
 
 
 class Selection:

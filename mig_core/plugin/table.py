@@ -134,6 +134,7 @@ class TableModule(Module[Values]):
     options: ClassVar[tuple[Parameter | Switch, ...]] = ()
     """The author's own parameters; none may be called as a filter is."""
     rows_at: ClassVar[str] = "rows[]"
+    """Where the rows lie in the elements: a name and ``[]``. What replaces an older module keeps that one's name."""
 
     def __init_subclass__(cls, **arguments: Any) -> None:
         super().__init_subclass__(**arguments)
@@ -223,7 +224,7 @@ class TableModule(Module[Values]):
         coverage = tally.coverage()
         if is_partial:
             coverage = replace(coverage, complete=False)
-        elements: dict[str, JSON] = {"rows": list(rows)}
+        elements: dict[str, JSON] = {self.rows_at.removesuffix("[]"): list(rows)}
         if rows:
             elements["columns"] = head(self.columns)
         statistics: dict[str, JSON] = {
@@ -268,7 +269,8 @@ class TableModule(Module[Values]):
         )
 
     def _without_masked(self, elements: JSON) -> JSON:
-        if not isinstance(elements, dict) or not isinstance(rows := elements.get("rows"), list):
+        name = self.rows_at.removesuffix("[]")
+        if not isinstance(elements, dict) or not isinstance(rows := elements.get(name), list):
             return elements
         hidden = {one.name: _MASKED.get(one.kind, MASKED) for one in self.columns if one.masked}
         kept: list[JSON] = [
@@ -276,7 +278,7 @@ class TableModule(Module[Values]):
             for row in rows
             if isinstance(row, dict)
         ]
-        return {**elements, "rows": kept}
+        return {**elements, name: kept}
 
 
 _MASKED: Mapping[ColumnKind, JSON] = dict.fromkeys(

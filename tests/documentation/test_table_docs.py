@@ -14,7 +14,7 @@ from mig_core.plugin.manager import load_module
 from mig_core.plugin.table import TableModule
 
 PAGES = Path(__file__).parents[2] / "docs" / "modules"
-TABLES = ("netstat", "process")
+TABLES = ("netstat", "process", "sshkey")
 EXAMPLES = 5
 
 
@@ -77,6 +77,8 @@ def test_a_page_begins_with_five_examples_that_are_understood(name: str) -> None
                     options.setdefault(word, []).append(value)
                 else:
                     options[word] = int(value) if by_name[word].kind.value == "integer" else value
+            elif word.startswith("no-") and word.removeprefix("no-") in by_name:
+                options[word.removeprefix("no-")] = False
             else:
                 assert word in {*by_name, *(one.name for one in module.parameters.switches)}
                 options[word] = True

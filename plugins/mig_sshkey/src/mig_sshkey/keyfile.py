@@ -1,0 +1,58 @@
+"""What a file is: by its name for files of entries, by its content for keys."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from mig_sshkey import authorized, private, public, putty
+from mig_sshkey.blob import NotAKey
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from mig_sshkey.blob import Found
+
+MAX_FILE = 1 << 20
+"""Larger files are looked at only if their name says that they hold entries."""
+MAX_ENTRIES_FILE = 64 << 20
+_AUTHORIZED = re.compile(r"authorized_keys2?(?:[._-].*)?")
+_KNOWN = re.compile(r"(?:ssh_)?known_hosts2?(?:[._-].*)?")
+_HINTS = (b"PRIVATE KEY-----", b"BEGIN SSH2", putty.MAGIC, b"PUBLIC KEY-----")
+_LINE = re.compile(rb"^[ \t]*" + public.KIND.pattern + rb"[ \t]+AAAA", re.MULTILINE)
+
+
+def has_entries(name: str) -> bool:
+    """Whether a file of this name holds entries, one a line."""
+    return bool(_AUTHORIZED.fullmatch(name) or _KNOWN.fullmatch(name))
+
+
+def is_candidate(content: bytes) -> bool:
+    """Whether there may be a key in it."""
+    return any(hint in content for hint in _HINTS) or _LINE.search(content) is not None
+
+
+def keys_in(name: str, content: bytes) -> Iterator[Found | NotAKey]:
+    """The keys in a file; what looks like one and is damaged as what is wrong with it."""
+    if _AUTHORIZED.fullmatch(name):
+        yield from authorized.authorized_keys(content)
+        return
+    if _KNOWN.fullmatch(name):
+        yield from authorized.known_hosts(content)
+        return
+    if content.startswith(putty.MAGIC):
+        try:
+            yield putty.key(content)
+        except NotAKey as problem:
+            yield problem
+        return
+    yield from private.keys(content)
+    yield from public.blocks(content)
+    for place, line in enumerate(content.split(b"\n"), 1):
+        try:
+            found = public.line_key(line.strip(b" \t\r"), place)
+        except NotAKey as problem:
+            yield NotAKey(f"line {place}: {problem}")
+            continue
+        if found is not None:
+            yield found

@@ -1,0 +1,249 @@
+"""The module itself: its columns, and the walk. The composition root of the plugin."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from mig_core.plugin.columns import Column, ColumnKind
+from mig_core.plugin.coverage import Reason
+from mig_core.plugin.module import ModuleInfo
+from mig_core.plugin.parameters import Kind, Parameter
+from mig_core.plugin.table import TableContext, TableModule
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from mig_core.plugin.cells import Cell
+    from mig_core.plugin.columns import Row
+    from mig_core.plugin.coverage import Tally
+    from mig_endpoint.files.walk import Batch
+    from mig_sshkey.blob import Found
+
+DEPTH = 8
+"""The original's default."""
+TOO_LARGE = Reason("file of keys that is larger than 64 MiB")
+DAMAGED = Reason("key or entry that could not be understood")
+BELOW_DEPTH = Reason("directory below maxdepth", as_asked=True)
+BELOW_DEFAULT = Reason("directory below the default depth")
+UNKNOWN = "unknown"
+SERVER = "/etc/ssh"
+"""Where host keys and the keys of everybody lie; looked at besides home directories."""
+
+
+def _check_path(path: str) -> None:
+    if not path.startswith("/"):
+        raise ValueError(f"{path!r:.80} must be an absolute path")
+    if "\0" in path:
+        raise ValueError("contains a NUL character, which no path can")
+
+
+class SshkeyModule(TableModule):
+    """Says which SSH keys there are, with their fingerprints."""
+
+    info = ModuleInfo(
+        name="sshkey",
+        summary="find SSH keys, authorized keys and known hosts by fingerprint",
+        needs_root=True,
+        discloses="fingerprints, kinds, paths and comments of SSH keys; never a key",
+        preload=("mig_sshkey.keyfile", "mig_endpoint.files.roots", "nacl.signing"),
+    )
+    rows_at = "keys[]"
+    columns = (
+        Column("path", ColumnKind.PATH, "the file", always=True, masked=True, option="file"),
+        Column("type", ColumnKind.TEXT, "private, public, certificate, authorizedkeys or knownhosts", always=True),
+        Column("encrypted", ColumnKind.BOOLEAN, "a private key that needs a passphrase"),
+        Column("fingerprint_md5", ColumnKind.HASH, "MD5 fingerprint of the public half, with colons"),
+        Column(
+            "fingerprint_sha256", ColumnKind.HASH, "SHA-256 fingerprint of the public half, as ssh-keygen -l has it"
+        ),
+        Column("algorithm", ColumnKind.TEXT, "kind of key, like ssh-ed25519"),
+        Column("bits", ColumnKind.INTEGER, "size of the key", unit="bits"),
+        Column("format", ColumnKind.TEXT, "openssh, pem, pkcs8, putty, ssh2 or ssh.com"),
+        Column("comment", ColumnKind.TEXT, "comment of the key", masked=True),
+        Column("options", ColumnKind.TEXT, "options of an authorized key, marker of a known host", masked=True),
+        Column("hosts", ColumnKind.TEXT, "hosts of a known host's key, perhaps hashed", masked=True),
+        Column("line", ColumnKind.INTEGER, "line of the entry"),
+        Column("owner", ColumnKind.INTEGER, "user id that owns the file"),
+        Column("mode", ColumnKind.TEXT, "permissions of the file, like 0600"),
+        Column("modified", ColumnKind.TIME, "when the file was changed last"),
+    )
+    options = (
+        Parameter(
+            name="root",
+            key="root",
+            metavar="DIRECTORY",
+            check=lambda path: _check_path(path) if path else None,
+            help="look at the system whose file system is mounted here instead of at the endpoint's own",
+        ),
+        Parameter(
+            name="path",
+            key="paths",
+            many=True,
+            metavar="PATH",
+            check=_check_path,
+            help="look at this file or below this directory instead of at home directories and /etc/ssh",
+        ),
+        Parameter(
+            name="maxdepth",
+            key="maxdepth",
+            kind=Kind.INTEGER,
+            minimum=0,
+            maximum=1000,
+            metavar="N",
+            help="how deep to look; 0 is 8",
+        ),
+    )
+
+    def look(self, context: TableContext, tally: Tally) -> Iterator[dict[str, Cell]]:
+        """A row for each key, file by file."""
+        from mig_endpoint.files.roots import explore
+
+        depth = context.values.integer("maxdepth")
+        visitor = _Visitor(context, tally, depth or DEPTH, BELOW_DEPTH if depth else BELOW_DEFAULT)
+        for path in self._places(context, tally):
+            if context.expired():
+                return
+            explore(path, visitor, tally)
+            yield from visitor.taken()
+
+    @staticmethod
+    def _places(context: TableContext, tally: Tally) -> Iterator[str]:
+        from mig_endpoint import coverage
+        from mig_endpoint.packages.accounts import home_directories
+        from mig_endpoint.packages.tree import Tree
+
+        tree = Tree(context.values.text("root") or "/")
+        named = context.values.texts("path")
+        places: list[str | OSError] = [*named] if named else [*home_directories(tree), SERVER]
+        seen: set[str] = set()
+        for place in places:
+            if isinstance(place, OSError):
+                coverage.failed(tally, place.filename, place)
+                continue
+            if not named and place in ("/", "/bin", "/usr/bin", "/usr/sbin", "/sbin", "/dev"):
+                continue  # what system accounts name for want of a home
+            try:
+                real = tree.real(place)
+            except OSError as error:
+                if named or place != SERVER:
+                    coverage.failed(tally, place, error)
+                continue
+            if not any(real == one or real.startswith(f"{one}/") for one in seen):
+                seen.add(real)
+                yield real
+
+    def line(self, row: Row) -> str:
+        """The original's line."""
+        said = [f"{row.get('path')} [{row.get('type')}]"]
+        if row.get("type") == "private":
+            encrypted = row.get("encrypted")
+            said.append(f"encrypted={UNKNOWN if encrypted is None else str(encrypted).lower()}")
+        said.append(f"md5fp={row.get('fingerprint_md5') or UNKNOWN}")
+        said.append(f"sha256fp={row.get('fingerprint_sha256') or UNKNOWN}")
+        return " ".join(said)
+
+
+class _Visitor:
+    """Reads what may be keys, and keeps their rows until they are taken."""
+
+    def __init__(self, context: TableContext, tally: Tally, depth: int, below: Reason) -> None:
+        self._context = context
+        self._tally = tally
+        self._depth = depth
+        self._below = below
+        self._rows: list[dict[str, Cell]] = []
+
+    def taken(self) -> Iterator[dict[str, Cell]]:
+        """The rows, once."""
+        rows, self._rows = self._rows, []
+        yield from rows
+
+    def why_not(self, depth: int) -> Reason | None:
+        """Why not to go deeper."""
+        return self._below if depth > self._depth + 1 else None
+
+    def stopped(self) -> bool:
+        """Whether time is up; the table books it."""
+        return self._context.expired()
+
+    def visit(self, batch: Batch) -> None:
+        """Looks at files."""
+        if not batch.regular:
+            return
+        for name in batch.names:
+            if self._context.expired():
+                return
+            self._file(batch, name)
+
+    def _file(self, batch: Batch, name: str) -> None:
+        from mig_endpoint import coverage
+        from mig_endpoint.files.opening import is_file, open_file
+        from mig_sshkey import keyfile
+
+        path = batch.path_of(name)
+        try:
+            descriptor = open_file(name, batch.fd, follow=name in batch.links)
+        except OSError as error:
+            coverage.failed(self._tally, path, error)
+            return
+        with open(descriptor, "rb", buffering=0) as file:
+            status = os.fstat(descriptor)
+            entries = keyfile.has_entries(name)
+            if not is_file(status) or (status.st_size > keyfile.MAX_FILE and not entries):
+                return
+            self._tally.examined("files")
+            if status.st_size > keyfile.MAX_ENTRIES_FILE:
+                self._tally.skip(TOO_LARGE, str(path))
+                return
+            try:
+                content = file.read(keyfile.MAX_ENTRIES_FILE)
+            except OSError as error:
+                coverage.failed(self._tally, path, error)
+                return
+        if entries or keyfile.is_candidate(content):
+            self._keys(str(path), name, content, status)
+
+    def _keys(self, path: str, name: str, content: bytes, status: os.stat_result) -> None:
+        from mig_sshkey import keyfile
+        from mig_sshkey.blob import NotAKey
+
+        for found in keyfile.keys_in(name, content):
+            if isinstance(found, NotAKey):
+                self._tally.failed(DAMAGED, path, str(found))
+                continue
+            try:
+                row = _row(path, found, status)
+            except NotAKey as problem:
+                self._tally.failed(DAMAGED, path, str(problem))
+                continue
+            self._tally.examined("keys")
+            self._rows.append(row)
+
+
+def _row(path: str, found: Found, status: os.stat_result) -> dict[str, Cell]:
+    from mig_sshkey.blob import algorithm_of, bits_of, fingerprints
+
+    row: dict[str, Cell] = {
+        "path": path,
+        "type": found.type,
+        "format": found.format,
+        "comment": found.comment,
+        "options": found.options,
+        "hosts": found.hosts,
+        "algorithm": found.algorithm,
+        "owner": status.st_uid,
+        "mode": f"{status.st_mode & 0o7777:04o}",
+        "modified": status.st_mtime,
+    }
+    if found.type == "private":
+        row["encrypted"] = found.encrypted
+        row["fingerprint_md5"] = row["fingerprint_sha256"] = None
+    if found.line:
+        row["line"] = found.line
+    if found.blob:
+        row["algorithm"] = algorithm_of(found.blob)
+        row["fingerprint_md5"], row["fingerprint_sha256"] = fingerprints(found.blob)
+        if bits := bits_of(found.blob):
+            row["bits"] = bits
+    return row
