@@ -290,7 +290,8 @@ def test_the_original_s_elements_and_keys_are_kept(tmp_path: pathlib.Path) -> No
 @given(
     content=st.lists(
         st.sampled_from([
-            b"-----BEGIN OPENSSH PRIVATE KEY-----\n", b"-----END OPENSSH PRIVATE KEY-----\n", b"\n", b"ssh-rsa ", b"AAAA",
+            b"-----BEGIN OPENSSH PRIVATE KEY-----\n", b"-----END OPENSSH PRIVATE KEY-----\n", b"\n", b"ssh-rsa ",
+            b"AAAA",
             b"b3BlbnNzaC1rZXktdjEA", b"-----BEGIN PRIVATE KEY-----\n", b"-----END PRIVATE KEY-----", b"MIIB", b"=",
             b"PuTTY-User-Key-File-3: x\n", b"Public-Lines: 2\n", b"---- BEGIN SSH2 PUBLIC KEY ----\n", b'"', b" ",
             b"---- END SSH2 PUBLIC KEY ----", b"-----BEGIN RSA PRIVATE KEY-----\n", b"-----END RSA PRIVATE KEY-----",
