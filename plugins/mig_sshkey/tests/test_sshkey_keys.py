@@ -30,7 +30,11 @@ def ask(path: pathlib.Path, **keys: Any) -> ModuleResult:
 
 
 def rows(path: pathlib.Path, **keys: Any) -> list[dict[str, Any]]:
-    return list(MODULE.rows(ask(path, **keys)))
+    return rows_in(ask(path, **keys))
+
+
+def rows_in(result: ModuleResult) -> list[dict[str, Any]]:
+    return list(MODULE.rows(result))
 
 
 def run(*words: str | pathlib.Path, stdin: str = "") -> str:
@@ -89,7 +93,7 @@ def test_other_encrypted_forms_do_not_and_that_is_no_fingerprint(form: str, tmp_
 
     result = ask(tmp_path)
 
-    row = next(MODULE.rows(result))
+    row = rows_in(result)[0]
     assert (row["encrypted"], row["fingerprint_sha256"]) == (True, None)
     assert list(MODULE.lines(result, found_only=True)) == [
         f"{tmp_path}/key [private] encrypted=true md5fp=unknown sha256fp=unknown"
@@ -175,7 +179,7 @@ def test_every_line_of_authorized_keys_is_an_entry_with_its_options(tmp_path: pa
 
     result = ask(tmp_path, type=["authorizedkeys"])
 
-    assert [(row["line"], row.get("options"), row.get("comment")) for row in MODULE.rows(result)] == [
+    assert [(row["line"], row.get("options"), row.get("comment")) for row in rows_in(result)] == [
         (3, None, "plain"),
         (4, 'from="10.0.0.0/8, 192.0.2.1",command="a \\"b\\" c"', "restricted"),
         (5, "cert-authority", None),
@@ -222,7 +226,7 @@ def test_keys_inside_bundles_and_damaged_ones_are_said(tmp_path: pathlib.Path) -
 
     result = ask(tmp_path)
 
-    found = [row["path"].rpartition("/")[2] for row in MODULE.rows(result) if row["type"] == "private"]
+    found = [row["path"].rpartition("/")[2] for row in rows_in(result) if row["type"] == "private"]
     assert sorted(found) == ["bundle.pem", "bundle.pem", "key"]
     assert not result.coverage.complete
 
@@ -237,7 +241,7 @@ def test_home_directories_and_the_server_s_own_are_looked_at_unless_a_path_is_na
     parameters = MODULE.parse_parameters({"root": str(tmp_path), "type": ["^private$"]})
     result = MODULE.run(parameters, Context(deadline=time.monotonic() + 30))
 
-    found = {row["path"].removeprefix(f"{tmp_path}/").rpartition("/")[0] for row in MODULE.rows(result)}
+    found = {row["path"].removeprefix(f"{tmp_path}/").rpartition("/")[0] for row in rows_in(result)}
     assert found == {"srv/git/.ssh", "root/.ssh", "home/ada/.ssh", "etc/ssh"}
     assert result.coverage.complete
 
