@@ -13,7 +13,7 @@ from mig_endpoint.packages import homes
 from mig_endpoint.packages import reasons as looking
 from mig_pkg import PkgModule, reasons, status_file
 from mig_pkg.inventory import SOURCES
-from mig_pkg.versions import COMPARE
+from mig_pkg.versions import COMPARE, ECOSYSTEMS
 
 PATH = Path(__file__).parents[3] / "docs" / "modules" / "pkg.md"
 if not PATH.exists():
@@ -40,7 +40,7 @@ def test_the_reference_lists_every_parameter_in_its_order() -> None:
 
 
 def test_every_type_has_its_version_rules_and_its_source() -> None:
-    assert {word for row in table("Version rules") for word in words(row[0])} == set(COMPARE)
+    assert {word for row in table("Version rules") for word in words(row[0])} == {*COMPARE, *ECOSYSTEMS}
 
 
 @pytest.mark.parametrize("row", table("Sources"), ids=lambda row: words(row[0])[0])

@@ -1,11 +1,15 @@
-"""Python, npm and gem packages: the usual directories, directories asked for, odd metadata."""
+"""Python and gem packages: every tool's homes, directories asked for, odd metadata; what holds for every language."""
 
 from __future__ import annotations
 
 import importlib.metadata
-import json
 import sysconfig
+import zipfile
 from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from mig_endpoint.packages import homes
 
 if TYPE_CHECKING:
     import pathlib
@@ -55,26 +59,6 @@ def test_distributions_below_a_directory_asked_for_are_those_that_python_sees(as
     assert expected <= below
 
 
-def test_npm_packages_inside_packages_are_found_once(write: Any, ask: Any, tmp_path: pathlib.Path) -> None:
-    for path, name, version in (
-        ("/usr/lib/node_modules/npm", "npm", "9.2.0"),
-        ("/usr/lib/node_modules/npm/node_modules/semver", "semver", "7.3.8"),
-        ("/usr/lib/node_modules/npm/node_modules/@scope/inner", "@scope/inner", "1.0.0-rc.1"),
-        ("/srv/app/node_modules/lodash", "lodash", "4.17.20"),
-        ("/srv/app/node_modules/lodash/node_modules/deep", "deep", "0.1.0"),
-    ):
-        write(f"{path}/package.json", json.dumps({"name": name, "version": version}))
-    write("/usr/lib/node_modules/bad/package.json", "{")
-    write("/usr/lib/node_modules/worse/package.json", "[" * 100_000)
-    write("/srv/app/node_modules/.package-lock.json", "{}")
-
-    said = ask(".", root=str(tmp_path), types=["npm"], paths=["/srv", "/srv/app"])
-
-    assert sorted(said.names) == ["@scope/inner", "deep", "lodash", "npm", "semver"]
-    assert said.reasons == {"record not understood": 2, NOT_NAMED: 1}
-    assert ask("^lodash$", version="<4.17.21", root=str(tmp_path), types=["npm"], paths=["/srv"]).result.found
-
-
 def test_gems_are_found_by_their_specifications(write: Any, ask: Any, tmp_path: pathlib.Path) -> None:
     base = "/var/lib/gems/3.1.0/specifications"
     write(
@@ -105,7 +89,7 @@ def test_a_directory_asked_for_that_is_not_there_is_booked(ask: Any, tmp_path: p
 
 
 def test_loops_of_links_end(write: Any, ask: Any, tmp_path: pathlib.Path) -> None:
-    write("/srv/node_modules/a/package.json", json.dumps({"name": "a", "version": "1.0.0"}))
+    write("/srv/node_modules/a/package.json", '{"name": "a", "version": "1.0.0"}')
     (tmp_path / "srv/node_modules/a/node_modules").symlink_to("..")
     (tmp_path / "srv/loop").symlink_to("/srv")
 
@@ -126,3 +110,153 @@ def test_masking_hides_paths_and_keeps_names(write: Any, ask: Any, tmp_path: pat
     assert str(masked.to_json()).count("masked") == 1
     assert SITE not in str(masked.to_json())
     assert "requests" in str(masked.to_json())
+
+
+@pytest.mark.parametrize("site", homes.PYTHON_SITES)
+@pytest.mark.parametrize("pattern", homes.patterns(homes.PYTHON))
+def test_every_home_of_python_is_looked_at(
+    pattern: str, site: str, write: Any, ask: Any, tmp_path: pathlib.Path
+) -> None:
+    place = f"{pattern}/{site}".replace("~", "/var/lib/jenkins").replace("*", "3")
+    write(f"{place}/evil-1.dist-info/METADATA", metadata("evil", "1"))
+    write("/etc/passwd", "jenkins:x:1:1::/var/lib/jenkins:/bin/false\n")
+
+    said = ask("^evil$", root=str(tmp_path), types=["python"], paths=["/etc"])
+
+    assert [row["path"] for row in said.rows] == [f"{place}/evil-1.dist-info"]
+
+
+@pytest.mark.parametrize("below", ["", "/default"])
+@pytest.mark.parametrize("pattern", homes.patterns(homes.GEM, homes.GEM_SITES))
+def test_every_home_of_gems_is_looked_at(
+    pattern: str, below: str, write: Any, ask: Any, tmp_path: pathlib.Path
+) -> None:
+    place = pattern.replace("~", "/var/lib/jenkins").replace("*", "x") + below
+    write(f"{place}/evil-1.gemspec", "# stub: evil 1 ruby lib\n")
+    write("/etc/passwd", "jenkins:x:1:1::/var/lib/jenkins:/bin/false\n")
+
+    said = ask("^evil$", root=str(tmp_path), types=["gem"], paths=["/etc"])
+
+    assert [row["path"] for row in said.rows] == [f"{place}/evil-1.gemspec"]
+
+
+def test_packages_of_a_small_system_are_found_wherever_they_lie(write: Any, ask: Any, tmp_path: pathlib.Path) -> None:
+    write("/data/apps/one/environment/lib/python3.9/site-packages/evil-1.dist-info/METADATA", metadata("evil", "1"))
+    write("/data/apps/one/bundled/evil-2.dist-info/METADATA", metadata("evil", "2"))
+    write("/data/apps/two/vendor/bundle/ruby/3.1.0/specifications/evil-3.gemspec", "# stub: evil 3 ruby lib\n")
+    write(
+        "/data/apps/two/vendor/bundle/ruby/3.1.0/bundler/gems/evil-0a1b2c/evil.gemspec",
+        "# stub: evil 4 ruby lib\n",
+    )
+
+    said = ask("^evil$", root=str(tmp_path), types=["python", "gem"])
+
+    assert sorted(row["version"] for row in said.rows) == ["1", "2", "3", "4"]
+    assert said.complete
+
+
+def test_a_library_directory_that_is_a_link_to_another_gives_its_packages_once(
+    write: Any, ask: Any, tmp_path: pathlib.Path
+) -> None:
+    write("/srv/app/.venv/lib/python3.11/site-packages/evil-1.dist-info/METADATA", metadata("evil", "1"))
+    (tmp_path / "srv/app/.venv/lib64").symlink_to("lib")
+
+    assert ask("^evil$", root=str(tmp_path), types=["python"]).names == ["evil"]
+
+
+@pytest.mark.parametrize("ending", ["\n", "\r\n", "\r"])
+def test_the_first_name_and_version_count(ending: str, write: Any, ask: Any, tmp_path: pathlib.Path) -> None:
+    lines = ["Metadata-Version: 2.1", "Name: two", "Version: 1.0", "Name: other", "Version: 9.9", "", "Name: text"]
+    write(f"{SITE}/two-1.0.dist-info/METADATA", ending.join(lines))
+
+    said = ask(".", root=str(tmp_path), types=["python"])
+
+    assert [(row["name"], row["version"]) for row in said.rows] == [("two", "1.0")]
+
+
+@pytest.mark.parametrize("asked", ["^Foo[.]Bar_baz$", "^foo-bar-baz$"])
+def test_a_name_matches_as_written_and_in_its_normal_form(
+    asked: str, write: Any, ask: Any, tmp_path: pathlib.Path
+) -> None:
+    write(f"{SITE}/foo_bar_baz-1.dist-info/METADATA", metadata("Foo.Bar_baz", "1"))
+
+    assert ask(asked, root=str(tmp_path), types=["python"]).names == ["Foo.Bar_baz"]
+
+
+def test_a_package_that_two_expressions_match_is_one_row(write: Any, ask: Any, tmp_path: pathlib.Path) -> None:
+    write(f"{SITE}/one-1.dist-info/METADATA", metadata("one", "1"))
+    write(f"{SITE}/two-1.dist-info/METADATA", metadata("two", "1"))
+
+    assert ask("two", "o", root=str(tmp_path), types=["python"]).names == ["two", "one"]
+
+
+def test_licences_of_others_are_no_distributions(write: Any, ask: Any, tmp_path: pathlib.Path) -> None:
+    info = "/t/flit_core-4.2.0.dist-info"
+    write(f"{info}/METADATA", metadata("flit-core", "4.2.0"))
+    write(f"{info}/licenses/vendor/tomli-1.2.3.dist-info/LICENSE", "MIT")
+    write(f"{info}/licenses/vendor/old-1.2.3.egg-info/PKG-INFO", metadata("old", "1.2.3"))
+
+    for path in ("/t", info):
+        said = ask(".", root=str(tmp_path), types=["python"], paths=[path])
+
+        assert said.names == ["flit-core"]
+        assert said.complete
+
+
+def test_zipped_eggs_are_read(ask: Any, tmp_path: pathlib.Path, write: Any) -> None:
+    place = tmp_path / SITE[1:]
+    place.mkdir(parents=True)
+    for name, member in (("good-1-py3.11.egg", "EGG-INFO/PKG-INFO"), ("other.egg", "something")):
+        with zipfile.ZipFile(place / name, "w") as archive:
+            archive.writestr(member, metadata("good", "1"))
+    write(f"{SITE}/bad.egg", "no zip")
+
+    said = ask(".", root=str(tmp_path), types=["python"])
+
+    assert [(row["name"], row["path"]) for row in said.rows] == [("good", f"{SITE}/good-1-py3.11.egg")]
+    assert said.reasons == {"package database unreadable": 1}
+
+
+@pytest.mark.parametrize("place", ["/opt/src/tree/src", "../../../../../opt/src/tree/src"])
+def test_an_egg_link_is_followed_to_what_it_installs(place: str, write: Any, ask: Any, tmp_path: pathlib.Path) -> None:
+    write(f"{SITE}/Tree.Pkg.egg-link", f"{place}\n../")
+    write(f"{SITE}/gone.egg-link", "/opt/gone\n.")
+    write("/opt/src/tree/setup.py", "")
+    write("/opt/src/tree/src/tree_pkg.egg-info/PKG-INFO", metadata("Tree.Pkg", "1.5"))
+    write("/opt/src/tree/src/stale.egg-info/PKG-INFO", metadata("stale", "0"))
+
+    said = ask(".", root=str(tmp_path), types=["python"])
+
+    assert [(row["name"], row["version"]) for row in said.rows] == [("Tree.Pkg", "1.5")]
+    assert said.complete
+
+
+@pytest.mark.parametrize("project", ["pyproject.toml", "setup.py", "setup.cfg"])
+def test_what_building_left_in_a_source_tree_is_not_installed(
+    project: str, write: Any, ask: Any, tmp_path: pathlib.Path
+) -> None:
+    write(f"/home/me/tree/{project}", "")
+    write("/home/me/tree/src/edm.egg-info/PKG-INFO", metadata("edm", "1.4"))
+    write("/home/me/tree/dist/edm-1.4-py3.11.egg", "zip")
+    write("/home/me/tree/edm.egg-info/PKG-INFO", metadata("edm", "1.3"))
+    write(f"{SITE}/edm-1.5.dist-info/METADATA", metadata("edm", "1.5"))
+
+    said = ask("^edm$", root=str(tmp_path), types=["python"])
+
+    assert [row["version"] for row in said.rows] == ["1.5"]
+    assert said.reasons == {"copy that is not installed": 3}
+    assert said.complete
+
+
+def test_what_was_not_gone_into_makes_an_answer_incomplete(write: Any, ask: Any, tmp_path: pathlib.Path) -> None:
+    write("/usr/lib/python3/dist-packages/a-1.dist-info/METADATA", metadata("a", "1"))
+    for number in range(6100):
+        (tmp_path / "data" / str(number)).mkdir(parents=True)
+
+    said = ask(".", root=str(tmp_path), types=["python"])
+    named = ask(".", root=str(tmp_path), types=["python"], paths=["/"])
+
+    assert not said.complete
+    assert said.names == named.names == ["a"]
+    assert said.reasons["directory not gone into"] > 100
+    assert named.complete

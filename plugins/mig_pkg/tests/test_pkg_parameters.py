@@ -97,7 +97,8 @@ def test_types_are_looked_at_in_the_original_s_order() -> None:
     assert parse().types == systems
     assert parse(types=["gem", "dpkg"]).types == ("dpkg", "gem")
     assert parse(types=["all"]).types == (*systems, "python", "npm", "gem")
-    assert parse(types=["all"], paths=["/srv"]).types == (*systems, "python", "npm", "gem", "go", "cargo")
+    assert parse(types=["all"], paths=["/srv"]).types == (*systems, "python", "npm", "gem", "go", "cargo", "jar")
+    assert parse(types=["lockfile", "sbom", "jar"]).types == ("jar", "sbom", "lockfile")
     with pytest.raises(ParameterError, match="types"):
         parse(types=["snaps"])
 

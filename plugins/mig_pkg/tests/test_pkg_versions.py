@@ -82,6 +82,12 @@ def alpine_text(chance: random.Random) -> str:
     )
 
 
+def maven_text(chance: random.Random) -> str:
+    numbers = ".".join(str(chance.choice([0, 1, 2, 10])) for _ in range(chance.randint(1, 4)))
+    words = ["", "-SNAPSHOT", "-rc1", ".Final", "-alpha-2", "-M1", "-jre", "-1", ".RELEASE", "-sp1", "b2"]
+    return numbers + chance.choice(words)
+
+
 TEXTS: dict[str, Callable[[random.Random], str]] = {
     "dpkg": debian_text,
     "rpm": rpm_text,
@@ -95,6 +101,8 @@ TEXTS: dict[str, Callable[[random.Random], str]] = {
     "flatpak": debian_text,
     "go": semver_text,
     "cargo": semver_text,
+    "jar": maven_text,
+    "sbom": debian_text,
 }
 
 

@@ -10,6 +10,7 @@ COLUMNS = (
     Column("version", ColumnKind.TEXT, "version"),
     Column("type", ColumnKind.TEXT, "what manages it: dpkg, rpm, python, …"),
     Column("arch", ColumnKind.TEXT, "architecture"),
+    Column("ecosystem", ColumnKind.TEXT, "kind of package, where type only says who names it: npm, python, …"),
     Column("source", ColumnKind.TEXT, "source package it was built from"),
     Column("sourceversion", ColumnKind.TEXT, "version of that"),
     Column("state", ColumnKind.TEXT, "its manager's word for how far it is installed"),

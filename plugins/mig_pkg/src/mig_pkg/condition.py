@@ -59,7 +59,7 @@ class Condition:
             ValueError: it, or what it is to be compared with, is no version by the rules of its type.
         """
         if self.comparisons:
-            compare = COMPARE[package.type]
+            compare = COMPARE[package.rules]
             held = [_HOLDS[one.operator](compare(package.version, one.operand)) for one in self.comparisons]
             return all(held) is not self.negated
         return self._matches is None or self._matches(package.version) is not self.negated

@@ -12,8 +12,12 @@ from mig_pkg.condition import Condition
 SYSTEM_TYPES = ("rpm", "dpkg", "apk", "pacman", "opkg", "snap", "flatpak")
 """Looked at unless others are asked for, in this order."""
 LANGUAGE_TYPES = ("python", "npm", "gem")
-PROGRAM_TYPES = ("go", "cargo")
-"""Found in programs below the paths asked for, and nowhere else."""
+PROGRAM_TYPES = ("go", "cargo", "jar")
+"""In programs and archives; ``all`` has them where paths are asked for, because every file there is looked into."""
+BELOW_PATHS = frozenset({"go", "cargo"})
+"""Found below the paths asked for, and nowhere else."""
+NAMED_TYPES = ("sbom", "lockfile")
+"""What others say about packages, and not packages that are there: not in ``all``."""
 
 
 def _check_path(path: str) -> None:
@@ -47,9 +51,10 @@ PARAMETERS = Parameters(
         name="type",
         key="types",
         many=True,
-        choices=("system", *SYSTEM_TYPES, *LANGUAGE_TYPES, *PROGRAM_TYPES, "all"),
+        choices=("system", *SYSTEM_TYPES, *LANGUAGE_TYPES, *PROGRAM_TYPES, *NAMED_TYPES, "all"),
         metavar="TYPE",
-        help="kind of packages; may be repeated; system (the default) is every package manager of systems",
+        help="kind of packages; may be repeated; system (the default) is every package manager of systems; all leaves"
+        " out sbom and lockfile",
     ),
     Parameter(
         name="path",

@@ -12,6 +12,8 @@ from mig_pkg import (
     executables,
     flatpak,
     gems,
+    jars,
+    lock_files,
     npm_packages,
     opkg,
     pacman,
@@ -19,6 +21,7 @@ from mig_pkg import (
     reasons,
     rpm,
     snap,
+    wheel_sboms,
 )
 from mig_pkg.declaration import SYSTEM_TYPES
 
@@ -45,6 +48,9 @@ SOURCES: Mapping[str, Source] = {
         gems.SOURCE,
         executables.GO,
         executables.CARGO,
+        jars.SOURCE,
+        wheel_sboms.SOURCE,
+        lock_files.SOURCE,
     )
 }
 """In the order they are looked at."""

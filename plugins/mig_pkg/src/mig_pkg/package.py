@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 MAX_NAME = 500
 MAX_VERSION = 500
 _UNUSABLE = re.compile(r"[\s\x00-\x1f\x7f-\x9f]")
-_EXTRAS = ("source", "sourceversion", "state", "selection", "reinstall", "path")
+_EXTRAS = ("ecosystem", "source", "sourceversion", "state", "selection", "reinstall", "path")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,6 +26,8 @@ class Package:
     version: str
     type: str
     arch: str = ""
+    ecosystem: str = ""
+    """The type of packages whose names and versions these are, where the row's own type only says who names them."""
     source: str = ""
     """The source package it was built from."""
     sourceversion: str = ""
@@ -37,6 +39,11 @@ class Package:
     """Whether dpkg says that it is broken and must be installed again."""
     path: str = ""
     """Where it was found, for those that no system-wide database knows."""
+
+    @property
+    def rules(self) -> str:
+        """The type by whose rules its version is compared."""
+        return self.ecosystem or self.type
 
     def row(self) -> dict[str, JSON]:
         """Its row in an answer: the original's four keys first, then the others that say something."""

@@ -41,9 +41,11 @@ def packages(
     if raw is None:
         return
     state = _state(raw, is_data=file == DATA)
-    if state is None:
+    registry = state.get("packageRegistryData") if isinstance(state, dict) else None
+    if not isinstance(registry, list):
         yield from search.give(None, path)
-    for place in _places(state):
+        return
+    for place in _places(registry):
         where = _VIRTUAL.sub(lambda found: "/" + "../" * int(found[1]), os.path.join(folder.path, place), count=1)
         where = os.path.normpath(where)
         archive, zipped, member = where.partition(".zip/")
@@ -84,10 +86,9 @@ def _state(raw: bytes, *, is_data: bool) -> JSON:
     return state
 
 
-def _places(state: JSON) -> Iterator[str]:
+def _places(registry: list[JSON]) -> Iterator[str]:
     """The ``packageLocation`` of each package, of projects' own workspaces not."""
-    registry = state.get("packageRegistryData") if isinstance(state, dict) else None
-    for name_and_versions in registry if isinstance(registry, list) else ():
+    for name_and_versions in registry:
         match name_and_versions:
             case [str(), [*versions]]:
                 for version in versions:

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 MAX_METADATA = 1 << 16
 PROJECT = frozenset({"pyproject.toml", "setup.cfg", "setup.py"})
 """Files of a source tree: what building it left there (``src/NAME.egg-info``) is no installation."""
+PARTS = frozenset({"dist", "lib", "python", "src"})
+"""Directories in a source tree where it is left too."""
 _FIELD = re.compile(rb"^(name|version):[ \t]*(.*?)[ \t]*$", re.IGNORECASE | re.MULTILINE)
 _SEPARATORS = re.compile(r"[-_.]+")
 
@@ -34,6 +36,8 @@ def look(search: Search[Package], folder: Folder) -> Iterator[Package]:
         file = "METADATA" if folder.name.endswith(".dist-info") else "PKG-INFO"
         yield from search.read(folder, file, MAX_METADATA, _package)
         return
+    if ".dist-info/" in folder.path or ".egg-info/" in folder.path:
+        return  # licences of what it holds copies of
     if not any(mark in "/".join(folder.names) for mark in (".dist-info", ".egg")):
         return
     for name in folder.ending(".dist-info", ".egg-info", ".egg", ".egg-link"):
@@ -59,6 +63,9 @@ def _egg_info(search: Search[Package], folder: Folder, name: str) -> Iterator[Pa
 
 def _egg(search: Search[Package], folder: Folder, name: str) -> Iterator[Package]:
     path, real = folder.inner(name)
+    if _is_project(search, folder):
+        search.skip(reasons.NOT_INSTALLED, path)
+        return
     member = "EGG-INFO/PKG-INFO"
     if name in folder.directories or not search.is_file(path):
         if search.is_file(f"{path}/{member}"):
@@ -93,7 +100,7 @@ def _linked(search: Search[Package], folder: Folder, name: str) -> Iterator[Pack
 def _is_project(search: Search[Package], folder: Folder) -> bool:
     if not PROJECT.isdisjoint(folder.names):
         return True
-    if folder.name not in ("src", "lib", "python"):
+    if folder.name not in PARTS:
         return False
     return any(search.is_file(f"{os.path.dirname(folder.path)}/{one}") for one in PROJECT)
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from mig_core.errors import ParameterError
 from mig_pkg.condition import Condition
-from mig_pkg.declaration import LANGUAGE_TYPES, PARAMETERS, PROGRAM_TYPES, SYSTEM_TYPES
+from mig_pkg.declaration import BELOW_PATHS, LANGUAGE_TYPES, NAMED_TYPES, PARAMETERS, PROGRAM_TYPES, SYSTEM_TYPES
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,18 +43,18 @@ def read_request(raw: object, *, strict: bool) -> Request:
     paths = tuple(dict.fromkeys(os.path.normpath(one) for one in values.texts("path")))
     if "all" in wanted and paths:
         wanted.update(PROGRAM_TYPES)
-    types = tuple(one for one in (*SYSTEM_TYPES, *LANGUAGE_TYPES, *PROGRAM_TYPES) if one in wanted)
-    below = (*LANGUAGE_TYPES, *PROGRAM_TYPES)
+    below = (*LANGUAGE_TYPES, *PROGRAM_TYPES, *NAMED_TYPES)
+    types = tuple(one for one in (*SYSTEM_TYPES, *below) if one in wanted)
     if paths and not set(types) & set(below):
         raise ParameterError(
             "paths",
             "is only of use for packages of languages and programs",
             next_step=f"add one of the types {', '.join(below)}",
         )
-    if not paths and wanted & set(PROGRAM_TYPES):
+    if not paths and wanted & BELOW_PATHS:
         raise ParameterError(
             "types",
-            f"{' and '.join(sorted(wanted & set(PROGRAM_TYPES)))} are looked for below a path only",
+            f"{' and '.join(sorted(wanted & BELOW_PATHS))} are looked for below a path only",
             next_step="say where the programs are, for example with --path /usr/local/bin",
         )
     version = values.text("version")

@@ -263,6 +263,15 @@ class Search(Generic[Found]):
         self._read.add((self._kind, real))
         return is_new
 
+    def is_new_file(self, folder: Folder, name: str) -> bool:
+        """Whether a regular file is there, perhaps through links, that was not asked about before."""
+        path, real = folder.inner(name)
+        try:
+            real = self._tree.real(path) if name in folder.links else real
+        except OSError:
+            return False
+        return os.path.isfile(real) and self.is_new(real)
+
     def is_file(self, path: str) -> bool:
         """Whether a regular file is there, perhaps through links."""
         try:

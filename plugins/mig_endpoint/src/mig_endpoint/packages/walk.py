@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from mig_endpoint.packages import reasons
 from mig_endpoint.packages.caches import is_copy
-from mig_endpoint.packages.mounts import Storage, mount_points
+from mig_endpoint.packages.mounts import MOUNTINFO, Storage, mount_points
 from mig_endpoint.packages.tree import GONE, TooLarge
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from mig_endpoint.packages.tree import Folder
 
 MAX_DEPTH = 40
-MAX_LIKELY = 8000
+MAX_LIKELY = 6000
 """Directories of a system that are gone into unasked, about: a tenth of a second when they are in memory."""
 NO_DIRECTORIES = frozenset({"/proc", "/sys", "/dev", "/run/user"})
 """Not gone into: nothing is installed there."""
@@ -41,7 +41,7 @@ METADATA = (".dist-info", ".egg-info")
 """Directories that describe a package; the licences of others may lie in them, in directories named like these."""
 # fmt: off
 NEAR = frozenset((
-    "app", "apps", "bin", "current", "dist-packages", "env", "envs", "gems", "home", "installation", "installs", "lib",
+    "app", "apps", "current", "dist-packages", "env", "envs", "gems", "home", "installation", "installs", "lib",
     "lib64", "local", "node", "node_modules", "opt", "python", "releases", "root", "ruby", "site-packages",
     "specifications", "srv", "src", "tools", "var", "vendor", "venv", ".venv", "venvs", "versions", "virtualenvs",
     "www",
@@ -54,6 +54,10 @@ FAR = frozenset((
 ))
 """Names of directories in which packages are not expected: they come last, if there is room."""
 # fmt: on
+FULL = frozenset({"dist-packages", "gems", "node_modules", "site-packages"})
+"""Directories of packages: what lies in their packages comes last too."""
+NAMES_A_STEP = 100
+"""Names in a directory that cost as much as another directory."""
 _STEP = 2
 _FAR_STEP = 12
 
@@ -61,10 +65,13 @@ _FAR_STEP = 12
 class Walk:
     """Goes through directories, into each once."""
 
-    def __init__(self, site: Site) -> None:
+    def __init__(self, site: Site, *, most: int = MAX_LIKELY, mountinfo: str = MOUNTINFO) -> None:
+        """``most`` is what :meth:`likely` may spend."""
         self._site = site
         self._tree = site.tree
         self._tally = site.tally
+        self._most = most
+        self._mountinfo = mountinfo
         self._seen: set[str] = set()
         self.spent = 0
         """Directories that :meth:`likely` has listed; who does other work for what it finds there may add to it."""
@@ -89,7 +96,8 @@ class Walk:
             ahead += [(path, real, depth + 1) for path, real in inner if self._goes_into(path, depth)]
 
     def likely(self, homes: Iterable[str]) -> Iterator[Folder]:
-        """The directories of the whole system, those first in which packages are likely; about :data:`MAX_LIKELY`.
+        """The directories of the whole system, those first in which packages are likely; at most about
+        :data:`MAX_LIKELY`.
 
         Left out, and booked, are those for which there was no room, file systems of the network, and the files of
         containers. ``homes`` are home directories: packages are likely there, wherever they lie.
@@ -97,13 +105,13 @@ class Walk:
         Raises:
             RanOutOfTime: the deadline passed.
         """
-        mounts = mount_points()
+        mounts = mount_points(self._mountinfo)
         ahead: defaultdict[int, deque[tuple[str, str, int]]] = defaultdict(deque)
         for path in ("/", *homes):
             with contextlib.suppress(OSError):
                 ahead[0].append((path, self._tree.real(path), 0))
         cost = 0
-        while ahead and self.spent < MAX_LIKELY:
+        while ahead and self.spent < self._most:
             if not ahead[cost]:
                 del ahead[cost]
                 cost += 1
@@ -112,12 +120,13 @@ class Walk:
             folder = self.enter(path, real)
             if folder is None:
                 continue
-            self.spent += 1
+            self.spent += 1 + len(folder.names) // NAMES_A_STEP
             yield folder
+            step = _FAR_STEP if folder.name in FULL or _is_library(folder.name) else _STEP
             for name in folder.directories:
                 path, real = folder.inner(name)
                 if not name.endswith(METADATA) and self._goes_into(path, depth) and self._is_own(path, real, mounts):
-                    ahead[cost + _step(name)].append((path, real, depth + 1))
+                    ahead[cost + _step(name, step)].append((path, real, depth + 1))
         self._book_left([path for queue in ahead.values() for path, real, _ in queue if real not in self._seen])
 
     def enter(self, path: str, real: str) -> Folder | None:
@@ -166,7 +175,13 @@ class Walk:
             self._tally.skip(reasons.NOT_WALKED, group, count=count)
 
 
-def _step(name: str) -> int:
-    if name in NEAR or name.startswith("python"):
+def _step(name: str, usual: int) -> int:
+    """How much later a directory comes than the one above it."""
+    if name in NEAR or _is_library(name):
         return 0
-    return _FAR_STEP if name in FAR else _STEP
+    return _FAR_STEP if name in FAR else usual
+
+
+def _is_library(name: str) -> bool:
+    """Whether this is Python's own (``python3.11``): packages lie in few of the directories in it."""
+    return name.startswith(("python2", "python3", "pypy"))

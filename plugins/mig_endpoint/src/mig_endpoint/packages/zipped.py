@@ -6,7 +6,6 @@ The list of members stands at the end of such a file (APPNOTE.TXT 4.3); how long
 from __future__ import annotations
 
 import struct
-import zipfile
 import zlib
 from typing import BinaryIO
 
@@ -16,8 +15,8 @@ _END = b"PK\x05\x06"
 _END_LENGTH = 22
 _MAX_COMMENT = 0xFFFF
 _SIZE = struct.Struct("<12xI")
-ERRORS = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, ValueError, struct.error)
-"""What :mod:`zipfile` raises at files that are damaged, or use what it does not know."""
+_ERRORS = (zlib.error, EOFError, NotImplementedError, RuntimeError, ValueError, struct.error)
+"""What :mod:`zipfile` raises, besides its own, at files that are damaged, or use what it does not know."""
 
 
 class Archive:
@@ -30,6 +29,9 @@ class Archive:
             ValueError: it is no zip file, a damaged one, or its list is longer than :data:`MAX_DIRECTORY`.
             OSError: reading failed.
         """
+        import zipfile  # takes 8 ms, and most searches meet no archive
+
+        self._errors = (zipfile.BadZipFile, *_ERRORS)
         end = file.seek(0, 2)
         file.seek(max(0, end - _END_LENGTH - _MAX_COMMENT))
         tail = file.read(_END_LENGTH + _MAX_COMMENT)
@@ -40,7 +42,7 @@ class Archive:
             raise ValueError("its list of members is too long")
         try:
             self._archive = zipfile.ZipFile(file)
-        except ERRORS as error:
+        except self._errors as error:
             raise ValueError(str(error)) from None
 
     def names(self) -> list[str]:
@@ -58,5 +60,5 @@ class Archive:
         try:
             with self._archive.open(name) as member:
                 return member.read(limit)
-        except ERRORS as error:
+        except self._errors as error:
             raise ValueError(str(error)) from None

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from mig_pkg.versions import alpine, arch, debian, gem, golang, pep440, redhat, semver
+from mig_pkg.versions import alpine, arch, debian, gem, golang, maven, pep440, redhat, semver
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -26,11 +26,22 @@ COMPARE: Mapping[str, Callable[[str, str], int]] = {
     "flatpak": debian.compare,
     "go": golang.compare,
     "cargo": semver.compare,
+    "jar": maven.compare,
+    "sbom": debian.compare,
 }
+ECOSYSTEMS: Mapping[str, tuple[str, ...]] = {
+    "lockfile": ("npm", "python", "cargo", "go", "gem"),
+    "sbom": tuple(COMPARE),
+}
+"""Types whose packages are of several kinds: each is compared by the rules of its own."""
 
 
 def is_version(kind: str, text: str) -> bool:
-    """Whether ``text`` is a version by the rules of packages of type ``kind``."""
+    """Whether ``text`` is a version by the rules of packages of type ``kind``, or of one of the kinds it stands for."""
+    return any(_is_version(one, text) for one in ECOSYSTEMS.get(kind, (kind,)))
+
+
+def _is_version(kind: str, text: str) -> bool:
     try:
         COMPARE[kind](text, text)
     except ValueError:
