@@ -98,8 +98,6 @@ TIME_UP = Reason("time ran out")
 BROKEN = Reason("module that broke off")
 MASKED = "masked"
 
-_NS = 1_000_000_000
-
 
 @dataclass(slots=True, kw_only=True)
 class TableContext(Context):
