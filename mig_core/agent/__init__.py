@@ -2,8 +2,9 @@
 
 ``main`` is the program, ``service`` says which threads there are, ``commands`` what happens to one command and in which
 order, ``execution`` what comes of its operations, ``answering`` how an answer is given; ``daemon`` composes all of it,
-``check_setup`` tries the settings without running anything, ``authority`` asks :mod:`mig_core.authorization` with what
-this endpoint knows, ``counters`` counts. The rest stands in rooms:
+``check_setup`` tries the settings without running anything, ``ownership`` says who else could write what the agent
+believes, ``authority`` asks :mod:`mig_core.authorization` with what this endpoint knows, ``counters`` counts. The rest
+stands in rooms:
 
 * ``operations``: a module's run in a process of its own, from the zygote to the answer
 * ``persistent``: modules that run all the time, and their supervisor

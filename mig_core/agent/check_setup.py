@@ -6,20 +6,23 @@ from typing import TYPE_CHECKING, TextIO
 
 from mig_core.agent.daemon import make_launcher, read_acl_file, read_secret
 from mig_core.agent.operations.executor import Executor
+from mig_core.agent.ownership import faults
 from mig_core.agent.persistent.plan import make_plan
 from mig_core.agent.platform.connector import tls_options
 from mig_core.errors import ConfigurationError, MigError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from pathlib import Path
 
     from mig_core.config.agent import AgentSettings
 
 
-def check_setup(settings: AgentSettings, out: TextIO) -> bool:
+def check_setup(settings: AgentSettings, file: Path | None, out: TextIO) -> bool:
     """Prints one line for each thing that was looked at; returns whether all is well. Changes nothing that lasts."""
     well = True
     parts: tuple[tuple[str, Callable[[AgentSettings], Iterator[str]]], ...] = (
+        ("files", lambda settings: _check_files(settings, file)),
         ("platform", _check_platform),
         ("trust", _check_trust),
         ("modules", _check_modules),
@@ -38,6 +41,15 @@ def check_setup(settings: AgentSettings, out: TextIO) -> bool:
             well = False
             print(f"WRONG   {name}: {error.diagnostics()}", file=out)
     return well
+
+
+def _check_files(settings: AgentSettings, file: Path | None) -> Iterator[str]:
+    found = False
+    for fault in faults(settings, file):
+        found = True
+        yield f"!{fault.path}: {fault.problem}"
+    if not found:
+        yield "nobody else can write settings, keys and ACL"
 
 
 def _check_platform(settings: AgentSettings) -> Iterator[str]:
@@ -112,8 +124,6 @@ def _check_state(settings: AgentSettings) -> Iterator[str]:
     if not state.exists():
         yield f"{state} will be made at the first start"
         return
-    if state.stat().st_mode & 0o077:
-        yield f"!{state}: others may read it; chmod 700 it"
     if (state / "agent.key").exists():
         from mig_core.identity import AgentKey
 

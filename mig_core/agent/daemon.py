@@ -15,8 +15,11 @@ from mig_core.agent.authority import LocalAuthority
 from mig_core.agent.commands import Commands
 from mig_core.agent.counters import Counters
 from mig_core.agent.execution import Runner
+from mig_core.agent.operations.clean_environment import clean_environment
 from mig_core.agent.operations.executor import Executor
 from mig_core.agent.operations.launcher import Launcher
+from mig_core.agent.operations.strays import Strays
+from mig_core.agent.ownership import check_ownership, state_fault
 from mig_core.agent.persistent.plan import KEY, Plan, make_plan
 from mig_core.agent.persistent.supervisor import Supervisor
 from mig_core.agent.platform.connector import ApiTransport, PlatformConnector, relay_kind, tls_options
@@ -32,7 +35,7 @@ from mig_core.identity import AgentKey
 from mig_core.pgp.gnupg import GnupgKeyring
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Collection, Iterator, Mapping
     from pathlib import Path
 
     from mig_core.agent.records.opening import Records
@@ -41,6 +44,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 SEQUENCE = "heartbeat.sequence"
+_STRAY_SECONDS = 0.3
 _MORE_THAN_WORKERS = 16
 """Messages taken from the relay beyond what can run at once, so that a cancel overtakes waiting commands."""
 
@@ -54,17 +58,16 @@ def made_state(path: Path) -> None:
     """Makes the state directory (0700) if it is missing.
 
     Raises:
-        ConfigurationError: it cannot be used, or others may read it.
+        ConfigurationError: it cannot be used, others may read it, or it is another account's.
     """
     try:
         path.mkdir(mode=0o700, parents=True, exist_ok=True)
-        mode = path.stat().st_mode
     except OSError as error:
         raise ConfigurationError(
             str(path), "", f"the state directory cannot be used: {error.strerror}", next_step='set "state"; run as root'
         ) from error
-    if mode & 0o077:
-        raise ConfigurationError(str(path), "", "others may read the state directory", next_step="chmod 700 it")
+    if fault := state_fault(path):
+        raise ConfigurationError(str(path), "", fault, next_step="chmod 700 it, or set another")
 
 
 @contextlib.contextmanager
@@ -72,7 +75,7 @@ def opened_state(path: Path) -> Iterator[None]:
     """Makes the state directory if it is missing and keeps other agents out of it.
 
     Raises:
-        ConfigurationError: it cannot be used, others may read it, or another agent uses it.
+        ConfigurationError: it cannot be used, others may read it, it is another account's, or another agent uses it.
     """
     made_state(path)
     lock = os.open(path / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
@@ -90,11 +93,9 @@ def read_acl_file(path: Path) -> Acl:
     """The ACL.
 
     Raises:
-        ConfigurationError: it cannot be read, is not an ACL, or others may write it.
+        ConfigurationError: it cannot be read, or is not an ACL.
     """
     try:
-        if path.stat().st_mode & 0o022:
-            raise ConfigurationError(str(path), "", "others may write the ACL", next_step="chmod 644 it")
         return read_acl(path.read_bytes())
     except OSError as error:
         raise ConfigurationError(
@@ -182,14 +183,29 @@ def introduce(
     return Identity(key, facts, enroller, transport)
 
 
-def make_launcher(settings: AgentSettings) -> Launcher:
+def make_launcher(settings: AgentSettings, strays: Strays | None = None) -> Launcher:
     """The launcher of the modules that local policy allows."""
     modules = settings.modules
-    return Launcher(allow=modules.allow, deny=modules.deny, rest_after=modules.rest_after.total_seconds())
+    return Launcher(
+        allow=modules.allow,
+        deny=modules.deny,
+        rest_after=modules.rest_after.total_seconds(),
+        environment=clean_environment(os.environ, keep=modules.keep_environment),
+        strays=strays,
+    )
 
 
-def make_supervisor(settings: AgentSettings, plan: Plan, identity: Identity) -> Supervisor:
+def make_supervisor(
+    settings: AgentSettings, plan: Plan, identity: Identity, *, network: Collection[str], strays: Strays
+) -> Supervisor:
     """What will run the persistent modules.
+
+    Args:
+        settings: the agent's.
+        plan: which.
+        identity: told to each.
+        network: those that open connections.
+        strays: ends what they leave behind.
 
     Raises:
         ConfigurationError: the state directory cannot be used.
@@ -201,6 +217,10 @@ def make_supervisor(settings: AgentSettings, plan: Plan, identity: Identity) -> 
             facts=identity.facts.current,
             memory_bytes=settings.modules.memory_mb << 20,
             clock=utc_now,
+            environment=lambda name: clean_environment(
+                os.environ, keep=settings.modules.keep_environment, proxies=name in network
+            ),
+            strays=strays,
         )
     except OSError as error:
         raise ConfigurationError(
@@ -208,24 +228,32 @@ def make_supervisor(settings: AgentSettings, plan: Plan, identity: Identity) -> 
         ) from error
 
 
-def run_daemon(settings: AgentSettings) -> None:
+def run_daemon(settings: AgentSettings, file: Path | None = None) -> None:
     """Serves until SIGTERM or SIGINT.
+
+    Args:
+        settings: the agent's.
+        file: where they are from.
 
     Raises:
         MigError: it cannot start; names why.
     """
-    launcher = make_launcher(settings)
+    check_ownership(settings, file)
+    strays = Strays()
+    strays.adopt()
+    launcher = make_launcher(settings, strays)
     # The zygote first: before any thread, connection or secret there could be anything to inherit.
     launcher.start()
     try:
         with opened_state(settings.state):
-            service = _compose(settings, launcher)
+            service = _compose(settings, launcher, strays)
             signal.set_wakeup_fd(service.wake_descriptor, warn_on_full_buffer=False)
             for number in (signal.SIGTERM, signal.SIGINT):
                 signal.signal(number, lambda _number, _frame: None)
             service.run()
     finally:
         launcher.close()
+        strays.end(_STRAY_SECONDS)
 
 
 def _opened_records(settings: AgentSettings) -> Records:
@@ -248,7 +276,7 @@ def _opened_records(settings: AgentSettings) -> Records:
         ) from error
 
 
-def _compose(settings: AgentSettings, launcher: Launcher) -> Service:
+def _compose(settings: AgentSettings, launcher: Launcher, strays: Strays) -> Service:
     state, modules = settings.state, settings.modules
     executor = Executor(launcher, modules)
     keyring = GnupgKeyring.from_directory(state / "keyring", settings.trust.keys)
@@ -260,7 +288,7 @@ def _compose(settings: AgentSettings, launcher: Launcher) -> Service:
     failures |= {f"keys: {name}"[:200]: why for name, why in keyring.unusable.items()}
     records = _opened_records(settings)
     identity = introduce(settings, launcher, executor, lambda: {**failures, **records.problems()})
-    supervisor = make_supervisor(settings, plan, identity)
+    supervisor = make_supervisor(settings, plan, identity, network=launcher.catalogue.network, strays=strays)
     executor = Executor(launcher, modules, running=supervisor)
     counters = Counters()
     counters.gauge("spooled", lambda: len(records.spool))
@@ -307,5 +335,5 @@ def _compose(settings: AgentSettings, launcher: Launcher) -> Service:
             heartbeat_seconds=settings.heartbeat_interval.total_seconds(),
             environment_seconds=settings.environment_interval.total_seconds(),
         ),
-        processes=Processes(launcher, supervisor, modules.concurrency),
+        processes=Processes(launcher, supervisor, strays, modules.concurrency),
     )

@@ -58,7 +58,7 @@ def _dispatch(options: argparse.Namespace) -> int:
     if options.check:
         from mig_core.agent.check_setup import check_setup
 
-        return EXIT_OK if check_setup(settings, sys.stdout) else EXIT_ERROR
+        return EXIT_OK if check_setup(settings, _settings_file(options), sys.stdout) else EXIT_ERROR
     if options.command == "log":
         from mig_core.agent.records.opening import LEDGER
         from mig_core.agent.records.show_ledger import show_ledger
@@ -67,6 +67,9 @@ def _dispatch(options: argparse.Namespace) -> int:
         return EXIT_OK if whole else EXIT_ERROR
     if options.command == "journal":
         return _journal(settings, go_on=options.go_on)
+    from mig_core.dumps import forbid_dumps
+
+    forbid_dumps()
     _start_logging(settings)
     if options.command == "id":
         return _show_id(settings)
@@ -74,7 +77,7 @@ def _dispatch(options: argparse.Namespace) -> int:
         return _enrol(settings)
     from mig_core.agent.daemon import run_daemon
 
-    run_daemon(settings)
+    run_daemon(settings, _settings_file(options))
     return EXIT_OK
 
 
@@ -138,10 +141,12 @@ def _settings(options: argparse.Namespace) -> AgentSettings:
     from mig_core.config.agent import AgentSettings
     from mig_core.config.loader import load_settings
 
-    path = options.config
-    if path is None and DEFAULT_FILE.exists():
-        path = DEFAULT_FILE
-    return load_settings(AgentSettings, role="agent", path=path, environment=os.environ)
+    return load_settings(AgentSettings, role="agent", path=_settings_file(options), environment=os.environ)
+
+
+def _settings_file(options: argparse.Namespace) -> Path | None:
+    named: Path | None = options.config
+    return DEFAULT_FILE if named is None and DEFAULT_FILE.exists() else named
 
 
 def _start_logging(settings: AgentSettings) -> None:

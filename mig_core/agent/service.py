@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from mig_core.agent.commands import Commands
     from mig_core.agent.counters import Counters
     from mig_core.agent.operations.launcher import Launcher
+    from mig_core.agent.operations.strays import Strays
     from mig_core.agent.persistent.supervisor import Supervisor
     from mig_core.agent.platform.facts import FactsHolder
     from mig_core.agent.platform.heartbeat import Heartbeats
@@ -87,6 +88,7 @@ class Processes:
 
     launcher: Launcher
     supervisor: Supervisor
+    strays: Strays
     concurrency: int
     """Commands that are carried out at the same time."""
 
@@ -111,7 +113,7 @@ class Service:
         self._spool, self._counters = spool, counters
         self._reporting = reporting
         self._launcher, self._supervisor = processes.launcher, processes.supervisor
-        self._concurrency = processes.concurrency
+        self._strays, self._concurrency = processes.strays, processes.concurrency
         self._deliveries: queue.SimpleQueue[Delivery | None] = queue.SimpleQueue()
         self._work: queue.SimpleQueue[tuple[CommandMessage, Delivery] | None] = queue.SimpleQueue()
         self._relay: AgentRelay | None = None
@@ -301,6 +303,7 @@ class Service:
                 log.warning("no heartbeat: %s", error)
                 delay = min(delay, _RETRY_SECONDS)
             self._look_after_records()
+            self._strays.end()
             relay = self._relay
             if relay is None or not relay.connected:
                 # Perhaps the login is refused: only an attempt to send tells.

@@ -38,6 +38,7 @@ from mig_core.api.polls import Waiters
 from mig_core.config.loader import load_settings
 from mig_core.config.server import API_FILE, ApiSettings, inline_or_file
 from mig_core.domain.acl import Acl, read_acl
+from mig_core.dumps import forbid_dumps
 from mig_core.errors import ConfigurationError, InvalidDocument, MigError
 from mig_core.logs import start_logging
 from mig_core.pgp.gnupg import GnupgKeyring
@@ -77,6 +78,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--check", action="store_true", help="read the settings, try the database, and end")
     parser.add_argument("-V", "--version", action="version", version=f"mig-api {version()}")
     options = parser.parse_args(arguments)
+    forbid_dumps()
     path = options.config or (API_FILE if API_FILE.exists() else None)
     try:
         settings = load_settings(ApiSettings, role="api", path=path, environment=os.environ)

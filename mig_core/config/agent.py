@@ -52,6 +52,8 @@ class TrustSettings:
     keys: Path = Path("/etc/mig/keys")
     """Directory of investigators' public keys, one armored file each."""
     acl: Path = Path("/etc/mig/acl.json")
+    owners: tuple[str, ...] = ()
+    """Accounts, by name or number, that may own settings, keys and ACL besides root and the agent's own account."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +76,8 @@ class ModuleSettings:
     """After so long without work the process that launches modules ends, to give its memory back; ``0s``: it stays."""
     concurrency: int = 2
     """Commands run at the same time."""
+    keep_environment: tuple[str, ...] = ()
+    """Names of the agent's environment variables that modules' processes get besides ``PATH`` and the like."""
     extra_privacy: bool = False
     """Whether results are masked before they leave the module's process."""
 

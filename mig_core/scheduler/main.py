@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 
 from mig_core.config.loader import load_settings
 from mig_core.config.server import SCHEDULER_FILE, AmqpSettings, SchedulerSettings, inline_or_file
+from mig_core.dumps import forbid_dumps
 from mig_core.errors import ConfigurationError, MigError
 from mig_core.logs import start_logging
 from mig_core.relay.https_platform import HttpsPlatformRelay
@@ -45,6 +46,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--check", action="store_true", help="read the settings, say what is wrong, and end")
     parser.add_argument("-V", "--version", action="version", version=f"mig-scheduler {version('mig-core')}")
     options = parser.parse_args(arguments)
+    forbid_dumps()
     path = options.config or (SCHEDULER_FILE if SCHEDULER_FILE.exists() else None)
     try:
         settings = load_settings(SchedulerSettings, role="scheduler", path=path, environment=os.environ)

@@ -33,11 +33,17 @@ def become_subreaper() -> bool:
 
 def children() -> list[int]:
     """The ids of this process's children, living or dead but not waited for; empty when the kernel does not say."""
+    found: list[int] = []
     try:
-        with open(f"/proc/self/task/{os.getpid()}/children", "rb") as file:
-            return [int(word) for word in file.read().split()]
+        for thread in os.listdir("/proc/self/task"):
+            with (
+                contextlib.suppress(FileNotFoundError, ProcessLookupError),
+                open(f"/proc/self/task/{thread}/children", "rb") as file,
+            ):
+                found += [int(word) for word in file.read().split()]
     except OSError:
         return []
+    return found
 
 
 def die_with_parent(number: int) -> None:

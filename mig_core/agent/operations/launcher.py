@@ -17,6 +17,7 @@ import threading
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, cast
 
+from mig_core.agent.operations.strays import Strays
 from mig_core.errors import PluginError
 
 if TYPE_CHECKING:
@@ -39,6 +40,8 @@ class Catalogue:
     failures: Mapping[str, str] = field(default_factory=dict)
     persistent: Mapping[str, bool] = field(default_factory=dict)
     """Name of a module that runs persistently -> whether it takes alerts."""
+    network: frozenset[str] = frozenset()
+    """Modules that open connections."""
 
 
 @dataclass(slots=True)
@@ -58,6 +61,13 @@ class Launched:
     max_rss_kib: int = 0
     problem: str = ""
 
+    def end(self) -> None:
+        """Its end is known: nobody waits for more than it has sent, though what it left behind holds the connection."""
+        with contextlib.suppress(OSError):
+            self.connection.shutdown(socket.SHUT_RD)
+        self.started.set()
+        self.ended.set()
+
 
 class Launcher:
     """The zygote and its children, seen from the agent. Thread-safe.
@@ -69,6 +79,8 @@ class Launcher:
         rest_after: seconds without any operation after which the zygote ends; 0: never. The next operation starts it
             again.
         program: the command line that starts a zygote; the descriptor is added.
+        environment: the zygote's variables, and so every module's; None: this process's.
+        strays: told when the zygote has died and left some.
     """
 
     def __init__(
@@ -79,10 +91,14 @@ class Launcher:
         preload: Sequence[str] = ("hashlib", "json"),
         rest_after: float = 0.0,
         program: Sequence[str] = (sys.executable, "-P", "-m", "mig_core.agent.operations.zygote"),
+        environment: Mapping[str, str] | None = None,
+        strays: Strays | None = None,
     ) -> None:
         self._configuration = {"allow": list(allow), "deny": list(deny), "preload": list(preload)}
         self._rest_after = rest_after
         self._program = tuple(program)
+        self._environment = dict(environment) if environment is not None else None
+        self._strays = strays or Strays()
         self._lock = threading.Lock()
         self._starting = threading.Lock()
         self._control: socket.socket | None = None
@@ -116,6 +132,7 @@ class Launcher:
                     pass_fds=[theirs.fileno()],
                     stdin=subprocess.DEVNULL,
                     stdout=subprocess.DEVNULL,
+                    env=self._environment,
                 )
             try:
                 ours.settimeout(READY_SECONDS)
@@ -132,7 +149,9 @@ class Launcher:
             with self._lock:
                 self._generation += 1
                 self._control, self._process = ours, process
-                self.catalogue = Catalogue(ready["modules"], ready["failures"], ready["persistent"])
+                self.catalogue = Catalogue(
+                    ready["modules"], ready["failures"], ready["persistent"], frozenset(ready["network"])
+                )
                 self._reader = threading.Thread(
                     target=self._read, args=(ours, process, self._generation), name="launcher", daemon=True
                 )
@@ -226,8 +245,9 @@ class Launcher:
                 with contextlib.suppress(ProcessLookupError, PermissionError):
                     os.killpg(launched.pid, signal.SIGKILL)
             launched.problem = "the process that launches modules died"
-            launched.started.set()
-            launched.ended.set()
+            launched.end()
+        if not resting:
+            self._strays.end(_STOP_SECONDS)
 
     def _next_message(self, control: socket.socket) -> bytes:
         """What the zygote says next; nothing when it is gone, or has been idle for so long that it may rest."""
@@ -255,5 +275,4 @@ class Launcher:
         launched.cpu_seconds = message.get("cpu", 0.0)
         launched.max_rss_kib = message.get("rss", 0)
         launched.problem = message.get("problem", "")
-        launched.started.set()
-        launched.ended.set()
+        launched.end()

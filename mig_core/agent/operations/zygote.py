@@ -114,6 +114,7 @@ class Zygote:
                 for name, module in sorted(self._modules.items())
                 if isinstance(module, PersistentModule)
             },
+            "network": sorted(name for name, module in self._modules.items() if module.info.needs_network),
             "failures": {name: text[:_MAX_FAILURE_TEXT] for name, text in sorted(failures.items())[:_MAX_FAILURES]},
         }
 

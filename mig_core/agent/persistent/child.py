@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, cast
 from mig_core.agent.operations.confinement import die_with_parent, limit_memory
 from mig_core.agent.persistent.service import Channel, ChildService
 from mig_core.domain.document import load
+from mig_core.dumps import forbid_dumps
 from mig_core.errors import MigError
 from mig_core.plugin.persistent import MAX_LINE_BYTES, PersistentModule
 
@@ -37,6 +38,7 @@ def run_persistent(name: str) -> NoReturn:
     """Serves until the agent says stop or is gone; leaves the process."""
     # Left by os._exit: threads that a module has forgotten must not keep the process, nor its state folder's lock.
     status = EXIT_BROKEN
+    forbid_dumps()
     try:
         channel, woken = _take_pipes()
         first, rest = _first_message(channel.reading)

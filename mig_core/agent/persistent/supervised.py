@@ -18,7 +18,7 @@ from mig_core.errors import InvalidDocument
 from mig_core.plugin.persistent import MAX_LINE_BYTES
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
 _READ_BYTES = 1 << 18
 _MAX_ERROR_LINE = 4000
@@ -78,18 +78,20 @@ class Supervised:
     Args:
         name: the module's.
         program: the command line that runs ``mig-agent``.
+        environment: its variables.
 
     Raises:
         OSError: it cannot be started.
     """
 
-    def __init__(self, name: str, program: Sequence[str]) -> None:
+    def __init__(self, name: str, program: Sequence[str], environment: Mapping[str, str]) -> None:
         self._process = subprocess.Popen(
             [*program, "-P", name],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             bufsize=0,
+            env=dict(environment),
             start_new_session=True,
         )
         assert self._process.stdin is not None and self._process.stdout is not None and self._process.stderr is not None

@@ -22,6 +22,8 @@ from typing import TYPE_CHECKING, Any, cast
 from mig_core.agent.alerts import lines as alert_lines
 from mig_core.agent.alerts.held import HeldAlerts
 from mig_core.agent.alerts.route import AlertRoute
+from mig_core.agent.operations.clean_environment import clean_environment
+from mig_core.agent.operations.strays import Strays
 from mig_core.agent.persistent.record import ModuleRecord, State
 from mig_core.agent.persistent.supervised import Pipe, Supervised
 from mig_core.agent.persistent.timing import Timing
@@ -55,6 +57,8 @@ class Supervisor:
         memory_bytes: limit of each module's process.
         clock: the time now.
         program: runs ``mig-agent``.
+        environment: gives a module's variables.
+        strays: ends what modules leave behind.
         timing: how patient it is.
 
     Raises:
@@ -70,12 +74,16 @@ class Supervisor:
         memory_bytes: int,
         clock: Callable[[], datetime],
         program: Sequence[str] = PROGRAM,
+        environment: Callable[[str], Mapping[str, str]] = lambda _name: clean_environment(os.environ),
+        strays: Strays | None = None,
         timing: Timing | None = None,
     ) -> None:
         self._facts = facts
         self._memory_bytes = memory_bytes
         self._clock = clock
         self._program = tuple(program)
+        self._environment = environment
+        self._strays = strays or Strays()
         self._timing = timing or Timing()
         self._plan = plan
         self._state = state / "persistent"
@@ -195,7 +203,9 @@ class Supervisor:
         folder = self._state / one.name
         try:
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            process = Supervised(one.name, self._program)
+            with self._strays.starting() as wanted:
+                process = Supervised(one.name, self._program, self._environment(one.name))
+                wanted.add(process.pid)
         except OSError as error:
             one.not_started(f"could not be started: {error}", now)
             log.error("module %s %s", one.name, one.last_error)
@@ -227,6 +237,8 @@ class Supervisor:
         self._forget(process.errors.descriptor)
         self._forget(process.input)
         process.close()
+        self._strays.forget(process.pid)
+        self._strays.end()
         if one is self._sink:
             self._route.queue.again()
         self._route.source_ended(process.lane, kept=process.kept)

@@ -107,7 +107,7 @@ fingerprint = {_quoted(fingerprint)}
 gnupg_home = {_quoted(self.gnupg_home)}
 """,
         )
-        (self.folder("keys") / "investigator.asc").write_bytes(public_key)
+        _write(self.folder("keys") / "investigator.asc", public_key.decode("ascii"))
         acl = {
             "default": {"minimumweight": 1, "investigators": {INVESTIGATOR: {"fingerprint": fingerprint, "weight": 1}}}
         }

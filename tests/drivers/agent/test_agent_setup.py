@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
 Endpoint = Any
 Platform = Any
 """They live in conftest.py, which cannot be imported under this import mode."""
@@ -32,13 +34,18 @@ def test_the_check_names_everything_that_is_missing(endpoint: Endpoint, platform
         assert words in done.stdout
 
 
-def test_an_acl_that_others_may_write_keeps_the_agent_from_starting(endpoint: Endpoint, platform: Platform) -> None:
-    (endpoint.folder / "acl.json").chmod(0o666)
+@pytest.mark.parametrize("name", ["acl.json", "agent.toml", "keys", "keys/irene.asc"])
+def test_what_the_agent_believes_and_others_may_write_keeps_it_from_starting(
+    name: str, endpoint: Endpoint, platform: Platform
+) -> None:
+    path = endpoint.folder / name
+    path.chmod(path.stat().st_mode | 0o022)
 
-    done = endpoint.run()
+    done, checked = endpoint.run(), endpoint.run("--check")
 
     assert done.returncode == 1
-    assert "others may write the ACL" in done.stderr
+    assert f"{path}: others may write it" in done.stderr
+    assert f"WRONG   files: {path}: others may write it" in checked.stdout
 
 
 def test_a_misspelt_setting_is_named(endpoint: Endpoint, platform: Platform) -> None:

@@ -224,3 +224,33 @@ class BrokenParser(Trial):
 
     def run(self, parameters: Values, context: Context) -> ModuleResult:
         raise AssertionError("never run")
+
+
+class Straying(Trial):
+    """Leaves a process in a session of its own, with all its descriptors, whose parent is gone; then ends somehow."""
+
+    info = info("straying")
+
+    def run(self, parameters: Values, context: Context) -> ModuleResult:
+        if os.fork() == 0:
+            os.setsid()
+            if os.fork() == 0:
+                trace(parameters.text("word"), str(os.getpid()))
+                time.sleep(300)
+            os._exit(0)
+        while not os.path.exists(parameters.text("word")):
+            time.sleep(0.01)
+        how = parameters.integer("seconds")
+        if how == 0:
+            os.kill(os.getpid(), signal.SIGSEGV)
+        elif how == 1:
+            os.kill(os.getppid(), signal.SIGKILL)
+            time.sleep(10)
+        return ModuleResult(True, True, None)
+
+
+class Surroundings(Trial):
+    info = info("surroundings")
+
+    def run(self, parameters: Values, context: Context) -> ModuleResult:
+        return ModuleResult(True, True, dict(os.environ))
