@@ -8,8 +8,15 @@ import shlex
 import subprocess
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import pytest
+
+from mig_core.plugin.manager import load_module
+from mig_core.plugin.parameters import Kind
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 _BLOCK = re.compile(r"^```(?:console|sh)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _FOUND = "1 of 1 agent found something"
@@ -66,3 +73,35 @@ class LocalMig:
 def local_mig(tmp_path: Path) -> LocalMig:
     """This machine as an endpoint."""
     return LocalMig(tmp_path)
+
+
+@pytest.fixture(scope="session")
+def understand() -> Callable[[str], object]:
+    """Parses a ``mig MODULE …`` line as the command line would: the module's parameters, or what is wrong with it."""
+    return _understand
+
+
+def _understand(line: str) -> object:
+    program, name, *words = shlex.split(line)
+    assert program == "mig"
+    module = load_module(name)
+    by_name = {one.name: one for one in module.parameters.members}
+    switches = {one.name for one in module.parameters.switches}
+    options: dict[str, Any] = {}
+    while words:
+        word = words.pop(0).lstrip("-")
+        declared = by_name.get(word)
+        if word == "t":
+            words.pop(0)
+        elif declared is not None and declared.kind is not Kind.BOOLEAN:
+            value = words.pop(0)
+            if declared.many:
+                options.setdefault(word, []).append(value)
+            else:
+                options[word] = int(value) if declared.kind is Kind.INTEGER else value
+        elif word.startswith("no-") and word.removeprefix("no-") in by_name:
+            options[word.removeprefix("no-")] = False
+        else:
+            assert declared is not None or word in switches, f"{name} has no option {word}"
+            options[word] = True
+    return module.parse_parameters(module.parameters.from_options(options))
