@@ -56,9 +56,8 @@ class HealthResources:
 
     async def health(self, call: Call) -> Reply:
         """GET /healthz"""
-        if await self._store.ready():
-            return Reply({"status": "ok"})
-        return Reply({"status": "the database does not answer"}, status=503)
+        trouble = await self._store.trouble()
+        return Reply({"status": trouble or "ok"}, status=503 if trouble else 200)
 
     async def metrics(self, call: Call) -> Reply:
         """GET /metrics"""

@@ -43,6 +43,7 @@ from mig_core.errors import ConfigurationError, InvalidDocument, MigError
 from mig_core.logs import start_logging
 from mig_core.pgp.gnupg import GnupgKeyring
 from mig_core.plugin.manager import PluginManager
+from mig_core.store.database import StoreLimits
 from mig_core.store.migrate import upgrade
 from mig_core.store.postgres import PostgresStore
 
@@ -117,7 +118,7 @@ async def check(settings: ApiSettings) -> None:
     _acl(settings.acl)
     _enrolment_secret(settings.enrolment_secret_file)
     _proxies(settings)
-    store = PostgresStore(database_url(settings), pool_size=1)
+    store = PostgresStore(database_url(settings), pool_size=1, limits=StoreLimits(connect=0))
     await store.open()
     await store.close()
     print("mig-api: settings and database are usable")  # noqa: T201  what --check is for

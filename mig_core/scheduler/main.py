@@ -24,12 +24,14 @@ from mig_core.errors import ConfigurationError, MigError
 from mig_core.logs import start_logging
 from mig_core.relay.https_platform import HttpsPlatformRelay
 from mig_core.scheduler.service import Scheduler
+from mig_core.store.database import StoreLimits
 from mig_core.store.postgres import PostgresStore
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from mig_core.relay.base import PlatformRelay
+    from mig_core.relay.tls import TlsOptions
 
 EXIT_OK = 0
 EXIT_ERROR = 1
@@ -43,7 +45,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         prog="mig-scheduler", description="MIG's scheduler: fans actions out and collects answers."
     )
     parser.add_argument("-c", "--config", type=Path, help=f"settings (default: {SCHEDULER_FILE}, if it is there)")
-    parser.add_argument("--check", action="store_true", help="read the settings, say what is wrong, and end")
+    parser.add_argument("--check", action="store_true", help="read the settings, try database and relay, and end")
     parser.add_argument("-V", "--version", action="version", version=f"mig-scheduler {version('mig-core')}")
     options = parser.parse_args(arguments)
     forbid_dumps()
@@ -51,8 +53,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         settings = load_settings(SchedulerSettings, role="scheduler", path=path, environment=os.environ)
         start_logging("scheduler", settings.log_level)
-        if not options.check:
-            asyncio.run(_run(settings))
+        asyncio.run(check(settings) if options.check else _run(settings))
     except MigError as error:
         print(f"mig-scheduler: {error.diagnostics()}", file=sys.stderr)  # noqa: T201  the program's own message
         return EXIT_ERROR
@@ -69,14 +70,36 @@ async def _run(settings: SchedulerSettings) -> None:
     _log.info("stopped")
 
 
-async def _serve(settings: SchedulerSettings) -> None:
-    database = settings.database
-    url = inline_or_file("database.url", database.url, database.url_file)
+async def check(settings: SchedulerSettings) -> None:
+    """Returns when the scheduler could start with these settings: its database and its broker let it in.
+
+    Raises:
+        MigError: it could not.
+    """
+    store = PostgresStore(_database_url(settings), pool_size=1, limits=StoreLimits(connect=0))
+    await store.open()
+    await store.close()
+    url = inline_or_file("amqp.url", settings.amqp.url, settings.amqp.url_file)
+    if url:
+        from mig_core.relay.amqp_connection import AmqpConnection, Broker
+
+        connection = await AmqpConnection.open(Broker.from_url(url, tls=_tls(settings.amqp)))
+        await connection.close()
+    usable = "settings, database and RabbitMQ are usable" if url else "settings and database are usable"
+    print(f"mig-scheduler: {usable}")  # noqa: T201  what --check is for
+
+
+def _database_url(settings: SchedulerSettings) -> str:
+    url = inline_or_file("database.url", settings.database.url, settings.database.url_file)
     if not url:
         raise ConfigurationError(
             "scheduler", "database.url", "is missing", next_step="name the scheduler's database login"
         )
-    store = PostgresStore(url, pool_size=database.pool_size)
+    return url
+
+
+async def _serve(settings: SchedulerSettings) -> None:
+    store = PostgresStore(_database_url(settings), pool_size=settings.database.pool_size)
     await store.open()
     try:
         async with store.wakeups.watch("inbound") as inbound:
@@ -95,6 +118,11 @@ def _amqp(settings: AmqpSettings) -> Iterator[PlatformRelay]:
     url = inline_or_file("amqp.url", settings.url, settings.url_file)
     if url:
         from mig_core.relay.amqp_platform import AmqpPlatformRelay
-        from mig_core.relay.tls import TlsOptions
 
-        yield AmqpPlatformRelay(url, tls=TlsOptions(settings.ca_file, settings.certificate_file, settings.key_file))
+        yield AmqpPlatformRelay(url, tls=_tls(settings))
+
+
+def _tls(settings: AmqpSettings) -> TlsOptions:
+    from mig_core.relay.tls import TlsOptions
+
+    return TlsOptions(settings.ca_file, settings.certificate_file, settings.key_file)

@@ -6,7 +6,9 @@ types and for building values.
 
 from __future__ import annotations
 
+import asyncio
 import logging
+import time
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -17,6 +19,8 @@ from psycopg.rows import DictRow, dict_row
 from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
 from mig_core.errors import Conflict, StatementRefused, StoreBroke, StoreError, StoreUnavailable, TargetError
+from mig_core.network.backoff import Backoff
+from mig_core.store.session_check import check_session
 from mig_core.store.sqlstates import Trouble, trouble_of
 
 if TYPE_CHECKING:
@@ -35,6 +39,9 @@ CONNECTIONS = 3
 
 KEEPALIVES: dict[str, Any] = {"keepalives_idle": 30, "keepalives_interval": 10, "keepalives_count": 3}
 """libpq settings that end a connection whose other side vanished."""
+READ_ONLY_STATE = errors.ReadOnlySqlTransaction.sqlstate
+OPTIONS: dict[str, Any] = {"application_name": "mig", "connect_timeout": 10, **KEEPALIVES}
+"""libpq settings of every connection for statements."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +49,7 @@ class StoreLimits:
     """How long things may take, in seconds."""
 
     connect: float = 30.0
-    """Until the database answers at the start."""
+    """Until the database answers at the start, and lets us in; 0: it is tried once."""
     connection: float = 10.0
     """Until a connection of the pool is free, or made anew."""
     target: float = 20.0
@@ -60,10 +67,11 @@ class Database:
 
     def __init__(self, url: str, *, pool_size: int, limits: StoreLimits) -> None:
         self._limits = limits
+        self._url = url
         self._pool: AsyncConnectionPool[psycopg.AsyncConnection[DictRow]] = AsyncConnectionPool(
             url,
             connection_class=psycopg.AsyncConnection[DictRow],
-            kwargs={"row_factory": dict_row, "application_name": "mig", "connect_timeout": 10, **KEEPALIVES},
+            kwargs={"row_factory": dict_row, **OPTIONS},
             min_size=min(2, pool_size),
             max_size=pool_size,
             timeout=limits.connection,
@@ -73,19 +81,39 @@ class Database:
         )
 
     async def open(self) -> None:
-        """Connects.
+        """Connects. While the database does not let us in, it is tried again until the limit.
 
         Raises:
-            StoreUnavailable: not within the limit.
+            StoreUnavailable: not within the limit, or it is read-only; says what the database said last.
+            ConfigurationError: there is a pooler in between that changes sessions.
         """
+        await self._first_connection()
         try:
-            await self._pool.open(wait=True, timeout=self._limits.connect)
+            await self._pool.open(wait=True, timeout=max(self._limits.connect, self._limits.connection))
         except PoolTimeout as error:
             await self._pool.close()
             raise StoreUnavailable(
                 f"the database did not answer within {self._limits.connect:.0f} s",
                 next_step="check database.url, and that PostgreSQL runs and lets this role in",
             ) from error
+
+    async def _first_connection(self) -> None:
+        """The pool says only that it got none; this says why."""
+        give_up = time.monotonic() + self._limits.connect
+        backoff = Backoff(0.2, 5.0)
+        while True:
+            try:
+                return await check_session(self._url, OPTIONS)
+            except psycopg.Error as error:
+                said = " ".join(str(error).split())[:500]
+                left = give_up - time.monotonic()
+                if left <= 0:
+                    raise StoreUnavailable(
+                        f"the database does not let this program in: {said}",
+                        next_step="check database.url, and that PostgreSQL runs and lets this role in",
+                    ) from error
+                log.warning("the database does not let this program in, trying again: %s", said)
+                await asyncio.sleep(min(backoff.next(), left))
 
     async def close(self) -> None:
         """Ends all connections."""
@@ -125,7 +153,8 @@ class Database:
                     raise _translated(error, trouble) from error
                 if trouble is Trouble.BROKE:
                     log.info("a connection to the database broke and is replaced: %s", error)
-                    await self._pool.check()  # it was hardly the only one
+                    # It was hardly the only one. Those of a server that only reads answer well, and have to go too.
+                    await (self._pool.drain() if error.sqlstate == READ_ONLY_STATE else self._pool.check())
                 else:
                     log.debug("a transaction is begun anew: %s", error)
 

@@ -14,6 +14,7 @@ from mig_core.store.investigators import PostgresInvestigators
 from mig_core.store.migrate import check_version
 from mig_core.store.numbers import PostgresNumbers
 from mig_core.store.relay_queue import PostgresRelayQueue
+from mig_core.store.session_check import READ_ONLY, check_writes
 from mig_core.store.set_aside import PostgresSetAside
 from mig_core.store.wakeups import PostgresWakeups
 
@@ -72,12 +73,16 @@ class PostgresStore:
 
     async def ready(self) -> bool:
         """See the protocol."""
+        return not await self.trouble()
+
+    async def trouble(self) -> str:
+        """See the protocol."""
         try:
             async with asyncio.timeout(READY_WAIT):
-                await self._database.transaction(lambda cursor: cursor.execute("SELECT 1"))
-        except (StoreError, TimeoutError):
-            return False
-        return True
+                await self._database.transaction(check_writes)
+        except (StoreError, TimeoutError) as error:
+            return READ_ONLY if READ_ONLY in str(error) else "the database does not answer"
+        return ""
 
     async def close(self) -> None:
         """See the protocol."""

@@ -70,7 +70,7 @@ class PostgresWakeups:
         """
         self._task = asyncio.create_task(self._run(), name="mig-store-wakeups")
         try:
-            async with asyncio.timeout(self._limits.connect):
+            async with asyncio.timeout(max(self._limits.connect, self._limits.connection)):
                 await self._listening.wait()
         except TimeoutError as error:
             await self.close()

@@ -40,12 +40,17 @@ class Store(Protocol):
 
         Raises:
             StoreUnavailable
-            ConfigurationError: the schema's version is not the one this program needs.
+            ConfigurationError: the schema's version is not the one this program needs, or there is a pooler in between
+                that gives each transaction another session.
         """
         ...
 
     async def ready(self) -> bool:
-        """Whether the database answers now (for /healthz)."""
+        """Whether the database answers and writes now."""
+        ...
+
+    async def trouble(self) -> str:
+        """Why it does not, in words for an operator (for /healthz); empty: it does."""
         ...
 
     async def close(self) -> None:
