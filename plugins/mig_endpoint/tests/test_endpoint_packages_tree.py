@@ -53,6 +53,26 @@ def test_patterns_go_through_links_that_stay_below_the_root(tmp_path: pathlib.Pa
     assert list(tree.expand(["/opt/lib/*", "/out/lib/*", "/gone"])) == ["/opt/lib/x"]
 
 
+@pytest.mark.parametrize("path", ["/home/ada", "/home", "/link/ada", "/data/../home/ada", "/home/ada/../../srv"])
+def test_what_lies_beyond_a_mount_point_that_is_shunned_is_not_touched(path: str, tmp_path: pathlib.Path) -> None:
+    make(tmp_path, "home/ada/x", "srv/x", "data/x")
+    (tmp_path / "link").symlink_to("/home")
+    tree = Tree(str(tmp_path), frozenset({f"{tmp_path}/home"}))
+
+    with pytest.raises(OSError, match="remote") as raised:
+        tree.real(path)
+
+    assert raised.value.filename == "/home"
+    assert tree.real("/srv/x") == f"{tmp_path}/srv/x"
+    found = [one.filename if isinstance(one, OSError) else one for one in tree.expand(["/*/x"])]
+    assert sorted(found) == ["/data/x", "/home", "/home", "/srv/x"]
+
+
+def test_the_endpoint_s_own_paths_are_resolved_alike_with_something_shunned() -> None:
+    for path in ("/", "/bin/sh", "/usr/../bin", "//usr//bin/."):
+        assert Tree("/", frozenset({"/nowhere"})).real(path) == Tree("/").real(path)
+
+
 def test_a_directory_that_cannot_be_listed_is_given_as_an_error(tmp_path: pathlib.Path) -> None:
     (tmp_path / "loop").symlink_to("loop")
     make(tmp_path, "a/x")

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import importlib.metadata
+import os
+import subprocess
 import sysconfig
 import zipfile
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from mig_core.testing.services import service_missing
 from mig_endpoint.packages import homes
 
 if TYPE_CHECKING:
@@ -260,3 +263,28 @@ def test_what_was_not_gone_into_makes_an_answer_incomplete(write: Any, ask: Any,
     assert said.names == named.names == ["a"]
     assert said.reasons["directory not gone into"] > 100
     assert named.complete
+
+
+def test_homes_on_a_file_system_that_does_not_answer_cost_nothing_and_are_said(
+    write: Any, ask: Any, tmp_path: pathlib.Path
+) -> None:
+    if os.geteuid() or not os.path.exists("/dev/fuse"):
+        service_missing("needs root and FUSE")
+    write(f"{SITE}/a-1.dist-info/METADATA", metadata("a", "1"))
+    write("/etc/passwd", "ada:x:1:1::/home/ada:/bin/sh\n")
+    home = tmp_path / "home"
+    home.mkdir()
+    channel = os.open("/dev/fuse", os.O_RDWR)  # nobody reads from it: whatever asks the mount waits
+    options = f"fd={channel},rootmode=40000,user_id=0,group_id=0"
+    mounted = subprocess.run(["mount", "-i", "-t", "fuse", "-o", options, "x", home], check=False, pass_fds=(channel,))
+    if mounted.returncode:
+        os.close(channel)
+        service_missing("this machine does not mount FUSE")
+    try:
+        said = ask(".", root=str(tmp_path), types=["python", "npm", "gem"], seconds=20)
+    finally:
+        os.close(channel)
+        subprocess.run(["umount", "-l", home], check=False)
+
+    assert said.names == ["a"]
+    assert said.reasons == {"network file system not gone into": 1, "no directory of packages found": 2}

@@ -202,7 +202,7 @@ def registry(**places: str) -> str:
 
 def quoted(text: str, quote: str) -> str:
     inner = text.replace("\\", "\\\\").replace(quote, f"\\{quote}").replace("\n", "\\\n")
-    return f"const RAW_RUNTIME_STATE =\n{quote}{inner}{quote};\nrequire('x');"
+    return f"{quote}{inner}{quote}"
 
 
 @pytest.fixture
@@ -216,9 +216,22 @@ def zipped(tmp_path: pathlib.Path) -> Callable[[str, str], None]:
     return zipped
 
 
-@pytest.mark.parametrize("quote", ["'", "`", '"'])
+YARN_2 = "function $$SETUP_STATE(hydrateRuntimeState, basePath) {{\n  return hydrateRuntimeState({}, {{basePath}});\n}}"
+YARN_3 = YARN_2.replace("{}, ", "JSON.parse({}), ")
+
+
+@pytest.mark.parametrize(
+    ("file", "form", "quote"),
+    [
+        (".pnp.cjs", "const RAW_RUNTIME_STATE =\n{};\nrequire('x');", "'"),
+        (".pnp.cjs", "const RAW_RUNTIME_STATE = {};", "`"),
+        (".pnp.cjs", "const RAW_RUNTIME_STATE = {};", '"'),
+        (".pnp.cjs", YARN_3, "'"),
+        (".pnp.js", YARN_2, ""),
+    ],
+)
 def test_a_plug_and_play_project_is_read(
-    quote: str, write: Any, zipped: Any, described: Any, ask: Any, tmp_path: pathlib.Path
+    file: str, form: str, quote: str, write: Any, zipped: Any, described: Any, ask: Any, tmp_path: pathlib.Path
 ) -> None:
     zipped("/srv/app/.yarn/cache/own-npm-1.0.0-abc-10c0.zip", "own")
     zipped("/root/.yarn/berry/cache/shared-npm-1.0.0-abc-10c0.zip", "shared")
@@ -230,7 +243,7 @@ def test_a_plug_and_play_project_is_read(
         "/node_modules/shared/",
         native="./.yarn/unplugged/native-npm-1-abc/node_modules/native/",
     )
-    write("/srv/app/.pnp.cjs", quoted(state, quote))
+    write(f"/srv/app/{file}", form.format(quoted(state, quote) if quote else state.replace("\n ]", ",\n ]")))
 
     said = ask(".", root=str(tmp_path), types=["npm"], paths=["/srv/app"])
 
@@ -262,7 +275,8 @@ def test_a_plug_and_play_file_of_another_form_is_said(state: str, write: Any, as
 
 def test_a_zip_file_that_is_gone_or_none_is_said(write: Any, ask: Any, tmp_path: pathlib.Path) -> None:
     write("/srv/app/bad.zip", "no zip")
-    write("/srv/app/.pnp.cjs", quoted(registry(a="./bad.zip/node_modules/a/", b="./no.zip/node_modules/b/"), "'"))
+    state = registry(a="./bad.zip/node_modules/a/", b="./no.zip/node_modules/b/")
+    write("/srv/app/.pnp.cjs", f"const RAW_RUNTIME_STATE = {quoted(state, '`')}")
 
     said = ask(".", root=str(tmp_path), types=["npm"])
 

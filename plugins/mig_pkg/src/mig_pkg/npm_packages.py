@@ -39,7 +39,7 @@ def look(search: Search[Package], folder: Folder) -> Iterator[Package]:
     if MODULES in folder.names and MODULES not in folder.directories:
         linked = search.linked(f"{folder.path}/{MODULES}")
         yield from _modules(search, [linked] if linked else [])
-    if plug_and_play.STATE in folder.names:
+    if any(state in folder.names for state in plug_and_play.STATES):
         yield from plug_and_play.packages(search, folder, described)
 
 
@@ -134,7 +134,7 @@ def described(raw: bytes, path: str) -> Package | None:
 
 SOURCE = Source(
     "npm",
-    ("*/package.json", "@*/*/package.json", ".pnp.cjs", "*.zip"),
+    ("*/package.json", "@*/*/package.json", ".pnp.cjs", ".pnp.js", "*.zip"),
     (),
     ("path",),
     kind=Kind(homes.patterns(homes.NPM), look),

@@ -1,8 +1,8 @@
 """What a project that Yarn installed by Plug'n'Play has: no ``node_modules``, but ``.pnp.cjs`` and zip files.
 
-``.pnp.cjs`` (yarnpkg.com/advanced/pnp-spec) is a program with a JSON text in it, or beside it (``.pnp.data.json``),
-that says of each package where it lies: unpacked, or in a zip file of the project's cache or the account's. Used by
-``npm_packages``.
+``.pnp.cjs`` (yarnpkg.com/advanced/pnp-spec) is a program with JSON in it, or beside it (``.pnp.data.json``), that says
+of each package where it lies: unpacked, or in a zip file of the project's cache or the account's. Yarn 4 has the JSON
+in a string of its own, Yarn 3 in one that is parsed at once, Yarn 2 as it is. Used by ``npm_packages``.
 """
 
 from __future__ import annotations
@@ -10,7 +10,9 @@ from __future__ import annotations
 import json
 import os
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
+
+from mig_pkg import loose_json
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -20,11 +22,13 @@ if TYPE_CHECKING:
     from mig_endpoint.packages.tree import Folder
     from mig_pkg.package import Package
 
-STATE = ".pnp.cjs"
+STATES = (".pnp.cjs", ".pnp.js")
+"""Yarn 2.1 and newer, and older ones."""
 DATA = ".pnp.data.json"
 MAX_STATE = 64 << 20
 MAX_DESCRIPTION = 1 << 20
-_BEGIN = re.compile(r"""RAW_RUNTIME_STATE\s*=\s*(['"`])""")
+_STRING = re.compile(r"""(?:RAW_RUNTIME_STATE\s*=|hydrateRuntimeState\(JSON\.parse\()\s*(['"`])""")
+_OBJECT = re.compile(r"return hydrateRuntimeState\((?=\{)")
 _UNTIL = {quote: re.compile(rf"(?:[^{quote}\\]|\\.)*+", re.DOTALL) for quote in "'\"`"}
 _VIRTUAL = re.compile(r"/(?:__virtual__|\$\$virtual)/[^/]+/([0-9]{1,2})/")
 """A package that is installed several times for different peers: its path, and how many directories up it really is."""
@@ -35,7 +39,7 @@ def packages(
     search: Search[Package], folder: Folder, understand: Callable[[bytes, str], Package | None]
 ) -> Iterator[Package]:
     """The packages of the project in this directory; ``understand`` reads a ``package.json``."""
-    file = DATA if DATA in folder.names else STATE
+    file = next(one for one in (DATA, *STATES) if one in folder.names)
     raw = search.content(folder, file, MAX_STATE)
     path, _ = folder.inner(file)
     if raw is None:
@@ -71,19 +75,21 @@ def _zipped(
 
 
 def _state(raw: bytes, *, is_data: bool) -> JSON:
-    """The JSON text, understood; None when there is none."""
+    """The JSON, understood; None when there is none."""
     text = raw.decode("utf-8", "replace")
-    if not is_data:
-        begin = _BEGIN.search(text)
-        if begin is None:
-            return None
-        written = _UNTIL[begin[1]].match(text, begin.end())
-        text = _ESCAPED.sub(lambda found: "" if found[1] in ("\n", "\r\n") else found[1], written[0] if written else "")
     try:
-        state: JSON = json.loads(text)
+        if not is_data and (begin := _OBJECT.search(text)) is not None:
+            return loose_json.loads(text[begin.end() :].partition("{basePath")[0])
+        return cast("JSON", json.loads(text if is_data else _string(text)))
     except (ValueError, RecursionError):
         return None
-    return state
+
+
+def _string(text: str) -> str:
+    """What the string in the program says; empty when there is none."""
+    begin = _STRING.search(text)
+    written = _UNTIL[begin[1]].match(text, begin.end()) if begin else None
+    return _ESCAPED.sub(lambda found: "" if found[1] in ("\n", "\r\n") else found[1], written[0] if written else "")
 
 
 def _places(registry: list[JSON]) -> Iterator[str]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from mig_endpoint.packages.tree import TooLarge
+from mig_endpoint.packages.tree import GONE, TooLarge
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -48,5 +48,11 @@ def _named(tree: Tree) -> Iterator[str | OSError]:
     for line in lines:
         fields = line.split(b":")
         home = "" if len(fields) < 7 else fields[5].decode("utf-8", "surrogateescape").rstrip("/")
-        if home.startswith("/") and not home.startswith(NO_HOMES) and "/.." not in home and tree.exists(home):
-            yield home
+        if home.startswith("/") and not home.startswith(NO_HOMES) and "/.." not in home:
+            try:
+                tree.real(home)
+            except OSError as error:
+                if error.errno not in GONE:
+                    yield error
+            else:
+                yield home

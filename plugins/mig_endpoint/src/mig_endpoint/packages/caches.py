@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from mig_endpoint.packages.tree import Folder
 
+_CONDA = ("info/index.json", "../urls.txt", "../urls", "../../conda-meta")
+"""What shows that ``pkgs`` is conda's: in the package, or beside it."""
 _VERSION = re.compile(r"v[0-9]+")
 
 
@@ -26,15 +28,19 @@ def is_copy(folder: Folder) -> bool:
     parent, _, name = folder.path.rpartition("/")
     outer = parent.rpartition("/")[2]
     if outer.startswith("archive-v"):
-        return "pyvenv.cfg" not in folder.names and _is_file(f"{folder.real}/../../CACHEDIR.TAG")
+        return "pyvenv.cfg" not in folder.names and (
+            parent.endswith(f"/uv/{outer}") or _there(f"{folder.real}/../../CACHEDIR.TAG")
+        )
     if outer == "pkgs":
-        return "info" in folder.directories and _is_file(f"{folder.real}/info/index.json")
+        return any(_there(f"{folder.real}/{mark}") for mark in _CONDA)
     if _VERSION.fullmatch(name):
         return "files" in folder.directories and bool({"index", "index.db", "links"} & set(folder.names))
+    if name == "links" and _VERSION.fullmatch(outer):
+        return True
     if name.startswith("npm-"):
         return "node_modules" in folder.directories and _VERSION.fullmatch(outer) is not None
     return name == "_cacache" or ("@@@" in name and "package.json" in folder.names)
 
 
-def _is_file(path: str) -> bool:
-    return os.path.isfile(path)
+def _there(path: str) -> bool:
+    return os.path.exists(path)

@@ -8,6 +8,10 @@ from __future__ import annotations
 import enum
 import os
 import re
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 MOUNTINFO = "/proc/self/mountinfo"
 _OCTAL = re.compile(rb"\\([0-3][0-7]{2})")
@@ -16,15 +20,18 @@ STORAGE = frozenset((
     "9p", "apfs", "bcachefs", "btrfs", "erofs", "exfat", "ext2", "ext3", "ext4", "f2fs", "fuseblk", "hfsplus",
     "iso9660", "jfs", "msdos", "nilfs2", "ntfs", "ntfs3", "overlay", "ramfs", "reiserfs", "rootfs", "squashfs",
     "tmpfs", "ubifs", "udf", "ufs", "vfat", "virtiofs", "xfs", "zfs",
+    "aufs", "ecryptfs", "fuse.fuse-overlayfs", "fuse.mergerfs", "fuse.snapfuse", "fuse.squashfuse",
 ))
 """On a disk, in memory, or lent by the machine that this one is a guest of (9p, virtiofs)."""
 PSEUDO = frozenset((
-    "autofs", "binfmt_misc", "bpf", "cgroup", "cgroup2", "configfs", "debugfs", "devpts", "devtmpfs", "efivarfs",
+    "binfmt_misc", "bpf", "cgroup", "cgroup2", "configfs", "debugfs", "devpts", "devtmpfs", "efivarfs",
     "fuse.gvfsd-fuse", "fuse.lxcfs", "fuse.portal", "fusectl", "hugetlbfs", "mqueue", "nfsd", "nsfs", "proc", "pstore",
     "rpc_pipefs", "securityfs", "selinuxfs", "sysfs", "tracefs",
 ))
-"""No files that anybody stored. An ``autofs`` mounts something when it is gone into."""
+"""No files that anybody stored."""
 # fmt: on
+SYSTEM = ("/boot", "/dev", "/efi", "/proc", "/sys")
+"""Where an ``autofs`` waits for nothing in which there are packages; elsewhere it mounts what a network has."""
 
 
 class Storage(enum.Enum):
@@ -45,15 +52,23 @@ def mount_points(mountinfo: str = MOUNTINFO) -> dict[str, Storage]:
                 before, _, after = line.partition(b" - ")
                 fields, kinds = before.split(b" "), after.split(b" ")
                 if len(fields) > 4:
-                    points[_path(fields[4])] = _storage(kinds[0].decode("ascii", "replace"))
+                    path = _path(fields[4])
+                    points[path] = _storage(kinds[0].decode("ascii", "replace"), path)
     except OSError:
         pass
     return points
 
 
-def _storage(kind: str) -> Storage:
+def elsewhere(mounts: Mapping[str, Storage]) -> frozenset[str]:
+    """The mount points, but for the root, that lead to other machines, or to programs."""
+    return frozenset(path for path, storage in mounts.items() if storage is Storage.ELSEWHERE and path != "/")
+
+
+def _storage(kind: str, path: str) -> Storage:
     if kind in STORAGE:
         return Storage.OWN
+    if kind == "autofs":
+        return Storage.PSEUDO if path.startswith(SYSTEM) else Storage.ELSEWHERE
     return Storage.PSEUDO if kind in PSEUDO else Storage.ELSEWHERE
 
 

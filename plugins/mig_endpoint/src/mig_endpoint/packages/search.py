@@ -52,10 +52,10 @@ class Search(Generic[Found]):
 
     def __init__(self, site: Site, kinds: Mapping[str, Kind[Found]]) -> None:
         self._site = site
-        self._tree = site.tree
+        self._walk = Walk(site)
+        self._tree = self._walk.near
         self._tally = site.tally
         self._kinds = kinds
-        self._walk = Walk(site)
         self._looked: set[tuple[str, str]] = set()
         self._read: set[tuple[str, str]] = set()
         self._refused: set[str] = set()
@@ -76,8 +76,10 @@ class Search(Generic[Found]):
         """
         homes = self._paths(home_directories(self._tree))
         yield from self._at_home(homes)
+        self._tree = self._site.tree
         for path in self._site.paths:
             yield from self._below(path)
+        self._tree = self._walk.near
         everywhere = {name for name, kind in self._kinds.items() if kind.everywhere}
         if everywhere and self._site.paths:
             self._tally.skip(reasons.NOT_NAMED)
@@ -285,6 +287,8 @@ class Search(Generic[Found]):
 
     def failed(self, path: str, error: Exception) -> None:
         """Books, once, something that could not be looked at."""
-        if path not in self._refused:
+        if isinstance(error, OSError) and error.errno == errno.EREMOTE:
+            self._walk.book_elsewhere(error)
+        elif path not in self._refused:
             self._refused.add(path)
             self._tally.failed(reasons.UNREADABLE, path, getattr(error, "strerror", None) or str(error))

@@ -69,8 +69,14 @@ class Folder:
 class Tree:
     """A file system seen from its root. Paths are absolute and those of that system."""
 
-    def __init__(self, root: str) -> None:
+    def __init__(self, root: str, shunned: frozenset[str] = frozenset()) -> None:
+        """``shunned``: real paths of mount points at which it stops, without a look at what lies there.
+
+        What a path leads to there raises OSError with ``errno.EREMOTE`` and the mount point.
+        """
         self.root = root
+        self._above = "" if root == "/" else root
+        self._shunned = shunned
 
     @property
     def is_own(self) -> bool:
@@ -83,7 +89,7 @@ class Tree:
         Raises:
             OSError: some part of it does not exist or may not be looked at.
         """
-        if self.is_own:
+        if self.is_own and not self._shunned:
             return os.path.realpath(path, strict=True)
         place: list[str] = []
         ahead = [part for part in reversed(path.split("/")) if part not in ("", ".")]
@@ -93,7 +99,8 @@ class Tree:
             if part == "..":
                 del place[-1:]
                 continue
-            here = "/".join((self.root, *place, part))
+            here = "/".join((self._above, *place, part))
+            self._check(here)
             if not stat.S_ISLNK(os.lstat(here).st_mode):
                 place.append(part)
                 continue
@@ -104,7 +111,11 @@ class Tree:
             if target.startswith("/"):
                 place.clear()
             ahead += [one for one in reversed(target.split("/")) if one not in ("", ".")]
-        return "/".join((self.root, *place))
+        return "/".join((self._above, *place)) or self.root
+
+    def _check(self, real: str) -> None:
+        if real in self._shunned:
+            raise OSError(errno.EREMOTE, os.strerror(errno.EREMOTE), self.named(real))
 
     def named(self, real: str) -> str:
         """What :meth:`real` gave, as a path of the system."""
@@ -159,6 +170,7 @@ class Tree:
 
     def folder_at(self, path: str, real: str) -> Folder:
         """As :meth:`listing_at`; ``path`` is its name for the system."""
+        self._check(real)
         names, directories, links = _entries(real)
         directories.sort()
         return Folder(path, real, names, directories, links)
@@ -265,7 +277,9 @@ class Tree:
             yield "", OSError(errno.E2BIG, "too many entries", path)
             return
         except OSError as error:
-            if error.errno not in GONE:
+            if error.errno == errno.EREMOTE:
+                yield "", error
+            elif error.errno not in GONE:
                 yield "", OSError(error.errno, error.strerror, path)
             return
         inside = frozenset((*folder.directories, *folder.links))

@@ -6,16 +6,17 @@ Links are not followed. Whatever is left out is booked. Used by ``search``.
 from __future__ import annotations
 
 import contextlib
+import errno
 from collections import Counter, defaultdict, deque
 from typing import TYPE_CHECKING
 
 from mig_endpoint.packages import reasons
 from mig_endpoint.packages.caches import is_copy
-from mig_endpoint.packages.mounts import MOUNTINFO, Storage, mount_points
-from mig_endpoint.packages.tree import GONE, TooLarge
+from mig_endpoint.packages.mounts import MOUNTINFO, Storage, elsewhere, mount_points
+from mig_endpoint.packages.tree import GONE, TooLarge, Tree
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Iterator
 
     from mig_endpoint.packages.site import Site
     from mig_endpoint.packages.tree import Folder
@@ -71,7 +72,10 @@ class Walk:
         self._tree = site.tree
         self._tally = site.tally
         self._most = most
-        self._mountinfo = mountinfo
+        self._mounts = mount_points(mountinfo)
+        self._elsewhere: set[str] = set()
+        self.near = Tree(site.tree.root, elsewhere(self._mounts))
+        """The system without what a network, or a program, has mounted."""
         self._seen: set[str] = set()
         self.spent = 0
         """Directories that :meth:`likely` has listed; who does other work for what it finds there may add to it."""
@@ -88,7 +92,7 @@ class Walk:
         ahead = [(top, real, 0)]
         while ahead:
             path, real, depth = ahead.pop()
-            folder = self.enter(path, real)
+            folder = self.enter(path, real, self._tree)
             if folder is None:
                 continue
             yield folder
@@ -105,11 +109,10 @@ class Walk:
         Raises:
             RanOutOfTime: the deadline passed.
         """
-        mounts = mount_points(self._mountinfo)
         ahead: defaultdict[int, deque[tuple[str, str, int]]] = defaultdict(deque)
         for path in ("/", *homes):
             with contextlib.suppress(OSError):
-                ahead[0].append((path, self._tree.real(path), 0))
+                ahead[0].append((path, self.near.real(path), 0))
         cost = 0
         while ahead and self.spent < self._most:
             if not ahead[cost]:
@@ -117,7 +120,7 @@ class Walk:
                 cost += 1
                 continue
             path, real, depth = ahead[cost].popleft()
-            folder = self.enter(path, real)
+            folder = self.enter(path, real, self.near)
             if folder is None:
                 continue
             self.spent += 1 + len(folder.names) // NAMES_A_STEP
@@ -125,11 +128,11 @@ class Walk:
             step = _FAR_STEP if folder.name in FULL or _is_library(folder.name) else _STEP
             for name in folder.directories:
                 path, real = folder.inner(name)
-                if not name.endswith(METADATA) and self._goes_into(path, depth) and self._is_own(path, real, mounts):
+                if not name.endswith(METADATA) and self._goes_into(path, depth) and self._is_own(path, real):
                     ahead[cost + _step(name, step)].append((path, real, depth + 1))
         self._book_left([path for queue in ahead.values() for path, real, _ in queue if real not in self._seen])
 
-    def enter(self, path: str, real: str) -> Folder | None:
+    def enter(self, path: str, real: str, tree: Tree) -> Folder | None:
         """The directory, listed; None when it was entered before, holds copies or cannot be listed.
 
         Raises:
@@ -140,12 +143,14 @@ class Walk:
             return None
         self._seen.add(real)
         try:
-            folder = self._tree.folder_at(path, real)
+            folder = tree.folder_at(path, real)
         except TooLarge:
             self._tally.failed(reasons.TOO_LARGE, path, "has too many entries")
             return None
         except OSError as error:
-            if error.errno not in GONE:
+            if error.errno == errno.EREMOTE:
+                self.book_elsewhere(error)
+            elif error.errno not in GONE:
                 self._tally.failed(reasons.UNREADABLE, path, error.strerror or str(error))
             return None
         if is_copy(folder):
@@ -159,14 +164,17 @@ class Walk:
         self._tally.skip(reasons.DEPTH, path)
         return False
 
-    def _is_own(self, path: str, real: str, mounts: Mapping[str, Storage]) -> bool:
+    def book_elsewhere(self, error: OSError) -> None:
+        """Books, once, a mount point at which :attr:`near` stopped."""
+        if error.filename not in self._elsewhere:
+            self._elsewhere.add(error.filename)
+            self._tally.skip(reasons.NETWORK, error.filename)
+
+    def _is_own(self, path: str, real: str) -> bool:
         if path.endswith(OTHER_SYSTEMS):
             self._tally.skip(reasons.OTHER_SYSTEM, path)
             return False
-        storage = mounts.get(real, Storage.OWN)
-        if storage is Storage.ELSEWHERE:
-            self._tally.skip(reasons.NETWORK, path)
-        return storage is Storage.OWN
+        return self._mounts.get(real) is not Storage.PSEUDO
 
     def _book_left(self, left: list[str]) -> None:
         """Books directories by what they have in common, the most first."""

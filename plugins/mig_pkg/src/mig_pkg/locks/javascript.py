@@ -9,6 +9,8 @@ import json
 import re
 from typing import TYPE_CHECKING
 
+from mig_pkg import loose_json
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -21,7 +23,6 @@ _PNPM_VERSION = re.compile(r"    version: ['\"]?([^\s'\"]+)")
 _YARN_FIELD = re.compile(r"  (version|resolution):? \"?([^\"\n]*?)\"?\s*")
 _ALIAS = re.compile(r"@npm:((?:@[^/@]+/)?[^/@]+)@")
 _NAME = re.compile(r"((?:@[^/@]+/)?[^/@]+)@")
-_TRAILING_COMMA = re.compile(r'("(?:[^"\\]|\\.)*+")|,(?=\s*[}\]])')
 
 
 def npm(text: str) -> Iterator[tuple[str, str]]:
@@ -98,7 +99,7 @@ def yarn(text: str) -> Iterator[tuple[str, str]]:
 
 def bun(text: str) -> Iterator[tuple[str, str]]:
     """``bun.lock``: JSON with commas before closing brackets."""
-    packages = _object(json.loads(_TRAILING_COMMA.sub(lambda found: found[1] or "", text))).get("packages")
+    packages = _object(loose_json.loads(text)).get("packages")
     if not isinstance(packages, dict):
         raise ValueError("no packages")
     for entry in packages.values():
