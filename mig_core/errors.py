@@ -16,7 +16,9 @@ Callers catch by meaning, not by library: drivers translate what pika, psycopg, 
     │   └── ModuleUnknown       nothing installed here provides this module
     ├── RelayError
     │   ├── RelayUnavailable    try again later
-    │   └── RelayDenied         the relay knows us and says no
+    │   ├── RelayDenied         the relay knows us and says no
+    │   └── RelayRefused        the relay, or what stands before it, will not take this message
+    │       └── RelayUnwanted   nobody waits for this message, now or later
     ├── StoreError
     │   ├── StoreUnavailable    try again later
     │   │   └── StoreBroke      the connection ended while the database was at it
@@ -177,6 +179,14 @@ class RelayUnavailable(RelayError):
 
 class RelayDenied(RelayError):
     """The relay was reached and refuses this login or this resource."""
+
+
+class RelayRefused(RelayError):
+    """The relay, or something on the way to it, will not take this message; others it may."""
+
+
+class RelayUnwanted(RelayRefused):
+    """Nobody waits for this message, now or later."""
 
 
 class StoreError(MigError):

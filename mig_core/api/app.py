@@ -24,17 +24,19 @@ from mig_core.api.enrolment import EnrolmentResources
 from mig_core.api.events import EventResources
 from mig_core.api.exchange import Call
 from mig_core.api.health import HealthResources
+from mig_core.api.intake import Intake
 from mig_core.api.investigators import InvestigatorResources
 from mig_core.api.limiter import Limiter, LoginFailures
 from mig_core.api.login import LoginResources
 from mig_core.api.metrics import Metrics
-from mig_core.api.middleware import SECURITY_HEADERS, Admission, AgentTokens, check_media_type, read_body
+from mig_core.api.middleware import SECURITY_HEADERS, Admission, AgentTokens, check_media_type, declared_size, read_body
 from mig_core.api.openapi import openapi_document
 from mig_core.api.plugins import PluginResources
 from mig_core.api.problems import MEDIA_TYPE, is_expected, problem_of
 from mig_core.api.rabbitmq_auth import RabbitmqResources
 from mig_core.api.relay import RelayResources
 from mig_core.api.targets import TargetResources
+from mig_core.api.uploads import UploadResources
 from mig_core.domain.document import dump
 from mig_core.errors import ApiError
 
@@ -47,6 +49,7 @@ if TYPE_CHECKING:
     from mig_core.api.bootstrap import BootstrapSecret
     from mig_core.api.connections import Connections
     from mig_core.api.exchange import Bound, Event, Reply, Route
+    from mig_core.api.intake import IntakeLimits
     from mig_core.api.keys import InvestigatorKeys
     from mig_core.api.polls import Waiters
     from mig_core.config.server import ApiSettings
@@ -75,6 +78,7 @@ def create_app(
     clock: Callable[[], datetime],
     new_token: Callable[[], str],
     connections: Connections | None = None,
+    intake_limits: IntakeLimits | None = None,
     version: str = "",
     plugins: Sequence[Mapping[str, Answer] | None] = (),
     module_schemas: Callable[[], Mapping[str, JSON]] = dict,
@@ -88,11 +92,13 @@ def create_app(
         clock: Aware times.
         new_token: Unguessable texts, for nonces and tokens.
         connections: What the server counts of its connections.
+        intake_limits: How much may be on its way in; none: what suits most platforms.
         version: What the OpenAPI document calls this program's version.
         plugins: What plugins' ``mig_api_routes`` returned.
         module_schemas: Gives what installed modules add to the OpenAPI document, when it is asked for.
     """
     metrics = Metrics(connections)
+    intake = Intake(lambda: store.relay_queue.backlog(), intake_limits)  # the store may not be open yet
     tokens = AgentTokens(store.agents, clock=clock, lifetime=TOKENS_BELIEVED)
     bound: list[Bound] = [
         *LoginResources(
@@ -123,7 +129,8 @@ def create_app(
             clock=clock,
             new_token=new_token,
         ).routes(),
-        *RelayResources(store.relay_queue, store.wakeups, waiters, metrics, clock=clock).routes(),
+        *RelayResources(store.relay_queue, store.wakeups, waiters, metrics, intake, clock=clock).routes(),
+        *UploadResources(store.relay_queue, store.commands, intake, clock=clock).routes(),
         *RabbitmqResources(store.agents, tokens).routes(),
         *PluginResources(plugins).routes(),
     ]
@@ -135,13 +142,20 @@ def create_app(
     )
     bound += health.routes()
     proxies = TrustedProxies(settings.trusted_proxies)
-    return MigApp(bound, Admission(store.investigators, tokens, clock), metrics, proxies)
+    return MigApp(bound, Admission(store.investigators, tokens, clock), metrics, proxies, intake)
 
 
 class MigApp(falcon.asgi.App):  # type: ignore[type-arg]  # falcon's own request and response types
     """The application; ``routes`` is what it declares."""
 
-    def __init__(self, bound: Sequence[Bound], admission: Admission, metrics: Metrics, proxies: TrustedProxies) -> None:
+    def __init__(
+        self,
+        bound: Sequence[Bound],
+        admission: Admission,
+        metrics: Metrics,
+        proxies: TrustedProxies,
+        intake: Intake,
+    ) -> None:
         super().__init__(middleware=[_Accounting(metrics)])
         self.routes: tuple[Route, ...] = tuple(one.route for one in bound)
         self.req_options.auto_parse_form_urlencoded = False
@@ -153,7 +167,7 @@ class MigApp(falcon.asgi.App):  # type: ignore[type-arg]  # falcon's own request
         for one in bound:
             paths.setdefault(one.route.full_path, []).append(one)
         for path, methods in paths.items():
-            self.add_route(path, _Resource(methods, admission, proxies))
+            self.add_route(path, _Resource(methods, admission, proxies, intake))
 
     async def __call__(  # type: ignore[override]  # falcon.asgi overrides its WSGI parent in the same way
         self, scope: Any, receive: Any, send: Any
@@ -168,17 +182,20 @@ class MigApp(falcon.asgi.App):  # type: ignore[type-arg]  # falcon's own request
                 await send({"type": "http.response.body"})
                 return
             scope["mig.receive"] = receive
-            await super().__call__(scope, _after(first, receive), send)
+            await super().__call__(scope, _after(first, receive, scope), send)
             return
         await super().__call__(scope, receive, send)
 
 
-def _after(first: Any, receive: Callable[[], Awaitable[Any]]) -> Callable[[], Awaitable[Any]]:
-    """``receive`` with an event put back in front."""
+def _after(first: Any, receive: Callable[[], Awaitable[Any]], scope: Any) -> Callable[[], Awaitable[Any]]:
+    """``receive`` with an event put back in front; notes in the scope that the client went away."""
     waiting = [first]
 
     async def again() -> Any:
-        return waiting.pop() if waiting else await receive()
+        event = waiting.pop() if waiting else await receive()
+        if event["type"] == "http.disconnect":
+            scope["mig.torn"] = True
+        return event
 
     return again
 
@@ -186,9 +203,10 @@ def _after(first: Any, receive: Callable[[], Awaitable[Any]]) -> Callable[[], Aw
 class _Resource:
     """What falcon calls for one path: an ``on_METHOD`` for each declared route."""
 
-    def __init__(self, bound: Sequence[Bound], admission: Admission, proxies: TrustedProxies) -> None:
+    def __init__(self, bound: Sequence[Bound], admission: Admission, proxies: TrustedProxies, intake: Intake) -> None:
         self._admission = admission
         self._proxies = proxies
+        self._intake = intake
         for one in bound:
             setattr(self, f"on_{one.route.method.lower()}", self._responder(one))
 
@@ -200,8 +218,13 @@ class _Resource:
             if call.who is not Who.GUEST and (connection := req.scope.get(SCOPE_KEY)) is not None:
                 connection.admit(call.who)
             check_media_type(bound.route, req.content_type or "")
-            call.body = await read_body(bound.route, req.content_length, req.stream)
-            _send(resp, bound.route, await bound.handle(call))
+            if not bound.route.body:
+                _send(resp, bound.route, await bound.handle(call))
+                return
+            size = declared_size(bound.route, req.content_length)
+            async with self._intake.share(call.party, size, known=call.who is not Who.GUEST):
+                call.body = await read_body(bound.route, req.stream, lambda: "mig.torn" in req.scope)
+                _send(resp, bound.route, await bound.handle(call))
 
         return respond
 

@@ -139,6 +139,13 @@ class Call:
         return bucket_of(self.address)
 
     @property
+    def party(self) -> str:
+        """Whose budgets the body counts against."""
+        if self.agent is not None:
+            return self.agent
+        return self.bucket if self.investigator is None else self.investigator.fingerprint
+
+    @property
     def who(self) -> Who:
         """What is known of the caller."""
         if self.agent is not None:

@@ -124,25 +124,45 @@ class Admission:
         call.agent = agent
 
 
-async def read_body(route: Route, content_length: int | None, chunks: AsyncIterable[bytes]) -> bytes:
-    """The request's body, never more than the route takes.
+def declared_size(route: Route, content_length: int | None) -> int:
+    """Bytes that a body may have: what it declares, or what the route takes.
 
     Raises:
-        ApiError: 413 when it is larger (before reading, when the length is declared), 408 when it takes too long.
+        ApiError: 413, it declares more than that.
     """
-    too_large = ApiError(413, f"the body may be at most {route.body} bytes", next_step="send less")
-    if content_length is not None and content_length > route.body:
-        raise too_large
+    if content_length is None:
+        return route.body
+    if content_length > route.body:
+        raise _too_large(route)
+    return content_length
+
+
+async def read_body(route: Route, chunks: AsyncIterable[bytes], torn: Callable[[], bool]) -> bytes:
+    """The request's body, never more than the route takes.
+
+    Args:
+        torn: whether the client went away before the end.
+
+    Raises:
+        ApiError: 413 when it is larger, 408 when it takes too long, 400 when it is torn.
+    """
     body = bytearray()
     try:
         async with asyncio.timeout(route.body_seconds):
             async for chunk in chunks:
                 if len(body) + len(chunk) > route.body:
-                    raise too_large
+                    raise _too_large(route)
                 body += chunk
     except TimeoutError:
         raise ApiError(408, f"the body did not arrive within {route.body_seconds:.0f} s") from None
+    if torn():
+        # Nobody hears this; but half a message must not be taken for one.
+        raise ApiError(400, "the client went away in the middle of the body")
     return bytes(body)
+
+
+def _too_large(route: Route) -> ApiError:
+    return ApiError(413, f"the body may be at most {route.body} bytes", next_step="send less")
 
 
 def check_media_type(route: Route, given: str) -> None:

@@ -109,6 +109,7 @@ def _kind(status: int) -> str:
         405: "method",
         408: "timeout",
         409: "conflict",
+        410: "not-awaited",
         413: "too-large",
         415: "media-type",
         429: "too-many",

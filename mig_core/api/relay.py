@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING
 
 from mig_core.api.exchange import MAX_SMALL_BODY, Access, Bound, Call, Parameter, Reply, Route
 from mig_core.api.polls import Woken
-from mig_core.domain.envelope import MAX_ACTION_BYTES, MAX_RESULT_BYTES
-from mig_core.domain.messages import Kind
+from mig_core.domain.messages import MAX_PIECE_BYTES, Kind
 from mig_core.errors import ApiError, InvalidDocument
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
     from datetime import datetime
 
+    from mig_core.api.intake import Intake
     from mig_core.api.metrics import Metrics
     from mig_core.api.polls import Waiters
     from mig_core.domain.messages import Claimed
@@ -35,7 +35,6 @@ MAX_MESSAGES = 50
 MAX_ACKNOWLEDGED = 1000
 
 _SESSION = re.compile(r"[A-Za-z0-9_-]{1,64}")
-_LARGEST = {Kind.RESULT: MAX_RESULT_BYTES, Kind.HEARTBEAT: MAX_ACTION_BYTES}
 
 
 class RelayResources:
@@ -47,6 +46,7 @@ class RelayResources:
         wakeups: Wakeups,
         waiters: Waiters,
         metrics: Metrics,
+        intake: Intake,
         *,
         clock: Callable[[], datetime],
     ) -> None:
@@ -54,6 +54,7 @@ class RelayResources:
         self._wakeups = wakeups
         self._waiters = waiters
         self._metrics = metrics
+        self._intake = intake
         self._clock = clock
 
     def routes(self) -> Iterable[Bound]:
@@ -93,7 +94,7 @@ class RelayResources:
                     f"Hands in a signed {kind.value}",
                     Access.AGENT,
                     204,
-                    body=_LARGEST[kind],
+                    body=MAX_PIECE_BYTES,
                     body_seconds=120.0,
                     request="Envelope",
                 ),
@@ -141,7 +142,9 @@ class RelayResources:
         """POST /relay/messages/{kind}"""
         if not call.body:
             raise InvalidDocument("message", "is empty")
-        await self._queue.put_inbound(call.calling_agent, Kind(call.route.path.rpartition("/")[2]), call.body)
+        agent, kind = call.calling_agent, Kind(call.route.path.rpartition("/")[2])
+        self._intake.check_stored(agent, kind, len(call.body))
+        await self._queue.put_inbound(agent, kind, call.body)
         return Reply()
 
 

@@ -83,6 +83,8 @@ SCHEMAS: dict[str, Schema] = {
     "Text": TEXT,
     "Events": TEXT,
     "Form": TEXTS,
+    "Octets": {"type": "string", "format": "binary"},
+    "Upload": _object({"complete": TRUTH}),
     "Health": _object({"status": TEXT}),
     "Problem": _object(
         {

@@ -7,9 +7,15 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from datetime import datetime
 
     from mig_core.domain.ids import AgentId
+
+
+MAX_PIECE_BYTES = 1_000_000
+"""Largest body of one request to the ``https`` relay: proxies commonly take 1 MB. Larger results travel in pieces."""
+MAX_PIECES = 4096
 
 
 class Kind(StrEnum):
@@ -38,6 +44,26 @@ class Inbound:
     kind: Kind
     agent: str
     body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """A piece of a result that is larger than one request should be: of its zlib stream, cut at will."""
+
+    upload: str
+    """Names the whole, for its agent: pieces of one name belong together."""
+    number: int
+    count: int
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Backlog:
+    """Bytes that wait to be recorded."""
+
+    total: int
+    by_agent: Mapping[str, int]
+    """Of those agents of which most waits."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,8 @@
 
 * RabbitMQ: ``amqp_agent`` and ``amqp_platform``, over one ``amqp_connection``; ``amqp_window`` bounds what is published
   and not confirmed, ``amqp_inbound`` what has come and is not acknowledged. ``topology`` has the names at the broker.
-* Long polling at mig-api: ``https_agent`` over ``https_transport``, and ``https_platform``.
+* Long polling at mig-api: ``https_agent`` over ``https_transport``, with ``https_uploads`` for what is large, and
+  ``https_platform``.
 * ``memory``: within one process.
 
 ``tls`` protects the first two. ``private_rabbitmq`` is a broker for machines that have none set up, with the files of

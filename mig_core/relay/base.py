@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from mig_core.domain.ids import AgentId
-    from mig_core.domain.messages import Claimed, Inbound, Kind, Outgoing
+    from mig_core.domain.messages import Backlog, Claimed, Inbound, Kind, Outgoing, Piece
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,8 +53,10 @@ class AgentRelay(Protocol):
 
         Raises:
             RelayUnavailable: not within ``timeout`` seconds; the message may or may not have arrived: send it again.
-            RelayDenied: the relay refuses this agent's login or message, for now at least: approval may be pending, or
-                RabbitMQ cannot ask mig-api. Keep the message and try again later.
+            RelayDenied: the relay refuses this agent's login, for now at least: approval may be pending, or RabbitMQ
+                cannot ask mig-api. Keep the message and try again later.
+            RelayRefused: the relay, or a proxy before it, will not take this very message.
+            RelayUnwanted: nobody waits for it any more; forget it.
         """
         ...
 
@@ -145,6 +147,24 @@ class RelayQueue(Protocol):
 
     async def put_inbound(self, agent: AgentId, kind: Kind, body: bytes) -> None:
         """Stores what an agent sent, durably, and wakes a scheduler."""
+        ...
+
+    async def put_piece(self, agent: AgentId, piece: Piece, now: datetime) -> bool:
+        """Stores a piece of a large message; whether that completes it. A complete one is as if it had been put whole.
+
+        Bounded: an agent's third unfinished upload takes the oldest one's place.
+
+        Raises:
+            NoRoom: the pieces are larger together than a message may be.
+        """
+        ...
+
+    async def drop_pieces(self, *, before: datetime) -> int:
+        """Forgets uploads of which nothing came since before; returns how many pieces."""
+        ...
+
+    async def backlog(self) -> Backlog:
+        """What lies here and is not recorded yet."""
         ...
 
     async def take_inbound(self, *, limit: int, lease: float, now: datetime) -> Sequence[tuple[int, Inbound]]:

@@ -19,16 +19,17 @@ from typing import TYPE_CHECKING
 
 from mig_core.domain.document import dump, load, members
 from mig_core.domain.envelope import MAX_ACTION_BYTES
-from mig_core.errors import InvalidDocument, RelayDenied, RelayError, RelayUnavailable
+from mig_core.domain.messages import Kind
+from mig_core.errors import InvalidDocument, RelayDenied, RelayError, RelayRefused, RelayUnavailable, RelayUnwanted
 from mig_core.network.backoff import Backoff
 from mig_core.relay.base import Delivery
 from mig_core.relay.https_transport import HttpsTransport
+from mig_core.relay.https_uploads import SMALL_BYTES, MessageTooLarge, Uploads
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from mig_core.domain.ids import AgentId
-    from mig_core.domain.messages import Kind
     from mig_core.relay.tls import TlsOptions
 
 log = logging.getLogger(__name__)
@@ -38,6 +39,9 @@ MAX_MESSAGE_BYTES = MAX_ACTION_BYTES + (64 << 10)
 """Largest message accepted from the relay, as JSON."""
 _SUPERSEDED = 409
 _TRY_AGAIN = frozenset({408, 425, 429})
+_DENIED = frozenset({401, 403, 407})
+_GONE = 410
+_TOO_LARGE = 413
 _GATHER = 0.005
 """Seconds in which acknowledgements are gathered before they are sent."""
 _CLOSE_PATIENCE = 0.9
@@ -81,6 +85,7 @@ class HttpsAgentRelay:
         self._threads: list[threading.Thread] = []
         self._closing = threading.Event()
         self._connected = False
+        self._uploads = Uploads()
         self._lock = threading.Condition()
         # Under the lock: what was handed over and not acknowledged, and what is to be acknowledged at the API.
         self._held: set[int] = set()
@@ -103,9 +108,24 @@ class HttpsAgentRelay:
         """Returns when the API has stored the message; tries again in the meantime.
 
         Raises:
-            RelayUnavailable: not within ``timeout`` seconds, or closed.
-            RelayDenied: the login or the message is refused. The login may be accepted later: keep the message.
+            RelayUnavailable: not within ``timeout`` seconds (of a large message: no piece of it), or closed.
+            RelayDenied: the login is refused. It may be accepted later: keep the message.
+            RelayRefused: the message is refused.
+            RelayUnwanted: nobody waits for it.
         """
+        if len(body) <= SMALL_BYTES:
+            try:
+                self._patiently("POST", f"messages/{kind}", body, timeout)
+                return
+            except RelayRefused as error:
+                if kind is not Kind.RESULT or not self._uploads.may_be_smaller(error, len(body)):
+                    raise
+        if kind is not Kind.RESULT:
+            raise RelayRefused(f"a {kind} of {len(body)} bytes is larger than {SMALL_BYTES} bytes")
+        self._uploads.send(body, functools.partial(self._patiently, timeout=timeout))
+
+    def _patiently(self, method: str, path: str, body: bytes, timeout: float, media: str = "") -> bytes:
+        """An exchange that is tried again while the API is not there; raises as :meth:`publish`."""
         deadline = time.monotonic() + timeout
         backoff = self._backoff()
         while True:
@@ -113,8 +133,7 @@ class HttpsAgentRelay:
                 raise RelayUnavailable("the relay is closed")
             try:
                 left = max(0.1, deadline - time.monotonic())
-                self._request("POST", f"messages/{kind}", body=body, seconds=left)
-                return
+                return self._request(method, path, body=body, seconds=left, media=media)
             except RelayUnavailable:
                 delay = backoff.next()
                 if time.monotonic() + delay >= deadline:
@@ -213,20 +232,31 @@ class HttpsAgentRelay:
                 return
 
     def _request(
-        self, method: str, path: str, *, body: bytes | None = None, seconds: float, largest: int = 64 << 10
+        self,
+        method: str,
+        path: str,
+        *,
+        body: bytes | None = None,
+        seconds: float,
+        largest: int = 64 << 10,
+        media: str = "",
     ) -> bytes:
         """One exchange under ``/api/v1/relay/``; anything but success is an error of the tree."""
         status, answer = self._transport.exchange(
-            method, f"/api/v1/relay/{path}", body=body, seconds=seconds, largest=largest
+            method, f"/api/v1/relay/{path}", body=body, seconds=seconds, largest=largest, media=media
         )
         if 200 <= status < 300:
             return answer
         problem = f"{self._transport}: {status}{_title(answer)}"
         if status == _SUPERSEDED:
             raise RelayUnavailable(problem, next_step="does another process use this agent's state directory?")
-        if status >= 500 or status in _TRY_AGAIN:
+        if status >= 500 or status < 400 or status in _TRY_AGAIN:  # a redirection is somebody else's answer
             raise RelayUnavailable(problem)
-        raise RelayDenied(problem, next_step="is the agent approved?" if status in (401, 403) else "")
+        if status in _DENIED:
+            raise RelayDenied(problem, next_step="is the agent approved?")
+        if status == _GONE:
+            raise RelayUnwanted(problem)
+        raise MessageTooLarge(problem) if status == _TOO_LARGE else RelayRefused(problem)
 
 
 def _title(answer: bytes) -> str:
@@ -234,5 +264,6 @@ def _title(answer: bytes) -> str:
     with contextlib.suppress(InvalidDocument):
         problem = load(answer, subject="problem", max_bytes=64 << 10)
         if isinstance(problem, dict):
-            return f" {problem.get('title', '')!s:.200}"
+            detail = problem.get("detail")
+            return f" {problem.get('title', '')!s:.200}" + (f": {detail:.300}" if isinstance(detail, str) else "")
     return ""

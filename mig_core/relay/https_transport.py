@@ -61,23 +61,25 @@ class HttpsTransport:
         return self._shown
 
     def exchange(
-        self, method: str, path: str, *, body: bytes | None, seconds: float, largest: int
+        self, method: str, path: str, *, body: bytes | None, seconds: float, largest: int, media: str = ""
     ) -> tuple[int, bytes]:
         """Sends a request; gives status and content of the answer.
 
         Args:
             seconds: how long the answer may let wait, each time anything is read.
             largest: more bytes than this are not read.
+            media: of the body, if it is not JSON.
 
         Raises:
             RelayUnavailable: no answer, or a larger one.
         """
+        headers = {**self._headers, "Content-Type": media} if media else self._headers
         try:
             response = self._manager.request(
                 method,
                 self._base + path,
                 body=body,
-                headers=self._headers,
+                headers=headers,
                 timeout=urllib3.Timeout(connect=min(_CONNECT_SECONDS, seconds), read=seconds),
                 retries=False,
                 redirect=False,

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from mig_core.config.server import SchedulerSettings
     from mig_core.store.base import Store
 
+KEEP_PIECES = timedelta(hours=1)
+"""How long after its last piece an unfinished upload is kept."""
 KEEP_PENDING = timedelta(days=1)
 """How long after its last request an agent that waits for approval is kept. It asks every minute."""
 
@@ -62,6 +64,7 @@ class Periodic:
         forgotten = {
             "old actions": await store.actions.forget(before=now - self._settings.keep_actions),
             "messages that were set aside": await store.set_aside.forget(before=now - self._settings.keep_actions),
+            "pieces of unfinished uploads": await store.relay_queue.drop_pieces(before=now - KEEP_PIECES),
             "enrolments that nobody approved": await store.agents.forget_pending(before=now - KEEP_PENDING),
         }
         for what, count in forgotten.items():

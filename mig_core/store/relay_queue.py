@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
+import zlib
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from mig_core.domain.messages import Claimed, Inbound, Kind
+from mig_core.domain.envelope import MAX_RESULT_BYTES
+from mig_core.domain.messages import Backlog, Claimed, Inbound, Kind
+from mig_core.errors import NoRoom
 from mig_core.store.coalescing import Coalescing
 from mig_core.store.encoding import clean_text
 from mig_core.store.notify import notify
@@ -16,8 +20,8 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from mig_core.domain.ids import AgentId
-    from mig_core.domain.messages import Outgoing
-    from mig_core.store.database import Cursor, Database
+    from mig_core.domain.messages import Outgoing, Piece
+    from mig_core.store.database import Cursor, Database, Row
 
 GROUP_BYTES = 4 << 20
 """Messages that arrive at the same moment share a transaction up to this size. Larger ones cost more than they save:
@@ -46,11 +50,40 @@ _ACKNOWLEDGE = """
     DELETE FROM relay_messages m USING unnest(%s::bigint[], %s::text[]) AS done(id, agent_id)
      WHERE m.id = done.id AND m.agent_id = done.agent_id
 """
+_PUT_PIECE = """
+    INSERT INTO relay_pieces (agent_id, upload, piece, body, received_at) VALUES (%s, %s, %s, %b, %s)
+        ON CONFLICT (agent_id, upload, piece) DO UPDATE SET received_at = excluded.received_at
+"""
+_UPLOADS = """
+    SELECT upload, count(*) AS pieces, sum(octet_length(body)) AS size FROM relay_pieces WHERE agent_id = %s
+     GROUP BY upload ORDER BY max(received_at) DESC, upload
+"""
+_COMPLETE = """
+    WITH whole AS (DELETE FROM relay_pieces WHERE agent_id = %(agent)s AND upload = %(upload)s RETURNING piece, body)
+    INSERT INTO relay_inbound (agent_id, kind, body, encoding)
+    SELECT %(agent)s, %(kind)s, string_agg(body, ''::bytea ORDER BY piece), %(encoding)s FROM whole
+"""
+_DROP_UPLOADS = "DELETE FROM relay_pieces WHERE agent_id = %s AND upload = ANY(%s)"
+_DROP_PIECES = """
+    DELETE FROM relay_pieces WHERE (agent_id, upload) IN (
+        SELECT agent_id, upload FROM relay_pieces GROUP BY agent_id, upload HAVING max(received_at) < %s)
+"""
+# octet_length reads a value's head only, however large it is.
+_BACKLOG = """
+    SELECT agent_id, sum(size) AS size FROM (
+        SELECT agent_id, octet_length(body) AS size FROM relay_inbound
+        UNION ALL SELECT agent_id, octet_length(body) FROM relay_pieces) AS waiting
+     GROUP BY GROUPING SETS ((agent_id), ()) ORDER BY size DESC NULLS LAST LIMIT 1000
+"""
 _OLDEST = """
-    SELECT id, octet_length(body) AS size FROM relay_inbound
+    SELECT id, CASE encoding WHEN '' THEN octet_length(body) ELSE %s END AS size FROM relay_inbound
      WHERE leased_until IS NULL OR leased_until <= %s ORDER BY id LIMIT %s FOR NO KEY UPDATE SKIP LOCKED
 """
-_TAKE = "UPDATE relay_inbound SET leased_until = %s WHERE id = ANY(%s) RETURNING id, kind, agent_id, body"
+_TAKE = "UPDATE relay_inbound SET leased_until = %s WHERE id = ANY(%s) RETURNING id, kind, agent_id, body, encoding"
+
+ZLIB = "zlib"
+MOST_UPLOADS = 2
+"""Unfinished uploads of one agent."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,8 +141,8 @@ class PostgresRelayQueue:
     async def take_inbound(self, *, limit: int, lease: float, now: datetime) -> Sequence[tuple[int, Inbound]]:
         """See the protocol. Fewer than ``limit`` when they are large."""
 
-        async def work(cursor: Cursor) -> Sequence[tuple[int, Inbound]]:
-            await cursor.execute(_OLDEST, (now, limit))
+        async def work(cursor: Cursor) -> list[Row]:
+            await cursor.execute(_OLDEST, (MAX_RESULT_BYTES, now, limit))
             chosen: list[int] = []
             total = 0
             for row in sorted(await cursor.fetchall(), key=lambda row: row["id"]):
@@ -118,8 +151,54 @@ class PostgresRelayQueue:
                     break
                 chosen.append(row["id"])
             await cursor.execute(_TAKE, (now + timedelta(seconds=lease), chosen))
-            rows = sorted(await cursor.fetchall(), key=lambda row: row["id"])
-            return [(row["id"], Inbound(Kind(row["kind"]), row["agent_id"], row["body"])) for row in rows]
+            return sorted(await cursor.fetchall(), key=lambda row: row["id"])
+
+        rows = await self._database.transaction(work)
+        for row in rows:
+            if row["encoding"] == ZLIB:
+                row["body"] = await asyncio.to_thread(_inflated, row["body"])
+        return [(row["id"], Inbound(Kind(row["kind"]), row["agent_id"], row["body"])) for row in rows]
+
+    async def put_piece(self, agent: AgentId, piece: Piece, now: datetime) -> bool:
+        """See the protocol."""
+        name = clean_text(agent)
+
+        async def work(cursor: Cursor) -> bool:
+            await cursor.execute(_PUT_PIECE, (name, piece.upload, piece.number, piece.body, now))
+            await cursor.execute(_UPLOADS, (name,))
+            uploads = await cursor.fetchall()
+            this = next(row for row in uploads if row["upload"] == piece.upload)
+            if this["size"] > MAX_RESULT_BYTES:
+                raise NoRoom(f"this upload is larger than {MAX_RESULT_BYTES} bytes")
+            others = [row["upload"] for row in uploads if row["upload"] != piece.upload]
+            if surplus := others[MOST_UPLOADS - 1 :]:
+                await cursor.execute(_DROP_UPLOADS, (name, surplus))
+            if this["pieces"] < piece.count:
+                return False
+            await cursor.execute(
+                _COMPLETE, {"agent": name, "upload": piece.upload, "kind": Kind.RESULT.value, "encoding": ZLIB}
+            )
+            await notify(cursor, "inbound")
+            return True
+
+        return await self._database.transaction(work)
+
+    async def drop_pieces(self, *, before: datetime) -> int:
+        """See the protocol."""
+
+        async def work(cursor: Cursor) -> int:
+            await cursor.execute(_DROP_PIECES, (before,))
+            return cursor.rowcount
+
+        return await self._database.transaction(work)
+
+    async def backlog(self) -> Backlog:
+        """See the protocol."""
+
+        async def work(cursor: Cursor) -> Backlog:
+            await cursor.execute(_BACKLOG)
+            sizes = {row["agent_id"]: int(row["size"] or 0) for row in await cursor.fetchall()}
+            return Backlog(sizes.pop(None, 0), sizes)
 
         return await self._database.transaction(work)
 
@@ -175,3 +254,13 @@ class PostgresRelayQueue:
 
         await self._database.transaction(work)
         return [None] * len(acknowledgements)
+
+
+def _inflated(stream: bytes) -> bytes:
+    """The message in a zlib stream; empty, which no message is, when it is none or would be larger than one may be."""
+    decompressor = zlib.decompressobj()
+    try:
+        message = decompressor.decompress(stream, MAX_RESULT_BYTES + 1)
+    except zlib.error:
+        return b""
+    return message if decompressor.eof and len(message) <= MAX_RESULT_BYTES else b""

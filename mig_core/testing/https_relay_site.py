@@ -1,4 +1,4 @@
-"""The API's part of the ``https`` relay in one process: its three routes over real HTTP, on a queue in memory.
+"""The API's part of the ``https`` relay in one process: its routes over real HTTP, on a queue in memory.
 
 For tests of agents and of the relay driver that need neither mig-api nor a database. It must answer as mig-api does.
 """
@@ -10,7 +10,8 @@ import json
 import secrets
 import threading
 import time
-from collections import deque
+import zlib
+from collections import Counter, deque
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -18,7 +19,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 from urllib.parse import parse_qs, urlsplit
 
 from mig_core.domain.ids import AgentId
-from mig_core.domain.messages import Claimed, Inbound, Kind, Outgoing
+from mig_core.domain.messages import MAX_PIECE_BYTES, Backlog, Claimed, Inbound, Kind, Outgoing, Piece
 from mig_core.errors import StoreUnavailable
 from mig_core.relay.https_agent import HttpsAgentRelay
 from mig_core.relay.https_platform import HttpsPlatformRelay
@@ -54,6 +55,7 @@ class QueueInMemory:
         self.away = False
         self.commands: list[Row] = []
         self._inbound: list[Row] = []
+        self._pieces: dict[tuple[str, str], dict[int, bytes]] = {}
         self._last = 0
         self._waiting: set[tuple[asyncio.AbstractEventLoop, asyncio.Event]] = set()
 
@@ -104,6 +106,33 @@ class QueueInMemory:
         for loop, event in tuple(self._waiting):
             if not loop.is_closed():
                 loop.call_soon_threadsafe(event.set)
+
+    async def put_piece(self, agent: AgentId, piece: Piece, now: datetime) -> bool:
+        """Stores a piece, and the message with the last of them."""
+        with self.changed:
+            pieces = self._pieces.setdefault((agent, piece.upload), {})
+            pieces[piece.number] = piece.body
+            if len(pieces) < piece.count:
+                return False
+            del self._pieces[agent, piece.upload]
+            stream = b"".join(pieces[number] for number in sorted(pieces))
+        await self.put_inbound(agent, Kind.RESULT, zlib.decompress(stream))
+        return True
+
+    async def drop_pieces(self, *, before: datetime) -> int:
+        """Forgets all of them."""
+        with self.changed:
+            number = sum(len(pieces) for pieces in self._pieces.values())
+            self._pieces.clear()
+        return number
+
+    async def backlog(self) -> Backlog:
+        """What waits to be recorded."""
+        with self.changed:
+            sizes: Counter[str] = Counter()
+            for row in self._inbound:
+                sizes[row.agent] += len(row.body)
+        return Backlog(sizes.total(), sizes)
 
     async def take_inbound(self, *, limit: int, lease: float, now: datetime) -> Sequence[tuple[int, Inbound]]:
         """Leases the oldest messages."""
@@ -156,6 +185,10 @@ class Server(ThreadingHTTPServer):
         self.faults: deque[int | bytes] = deque()
         self.requests: list[str] = []
         self.ending = False
+        self.breaks_after: int | None = None
+        """So many pieces are taken; then connections break."""
+        self.largest = MAX_PIECE_BYTES
+        """More than this, in one request, a proxy before it would not take."""
         self._thread = threading.Thread(target=self.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
 
     @property
@@ -222,8 +255,32 @@ class Routes(BaseHTTPRequestHandler):
         if self.path.endswith("/acknowledge"):
             run(server.queue.acknowledge(agent, json.loads(content)["ids"]))
         else:
+            if len(content) > server.largest:
+                self._answer(413, {"title": "too large"})
+                return
             run(server.queue.put_inbound(agent, Kind(self.path.rpartition("/")[2]), content))
         self._answer(204)
+
+    def do_PUT(self) -> None:
+        """``uploads/UPLOAD/PIECE``."""
+        server = cast("Server", self.server)
+        content = self.rfile.read(int(self.headers["Content-Length"]))
+        agent = self._agent()
+        if agent is None:
+            return
+        if len(content) > server.largest:
+            self._answer(413, {"title": "too large"})
+            return
+        if server.breaks_after is not None:
+            server.breaks_after -= 1
+            if server.breaks_after < 0:
+                self.close_connection = True
+                return
+        asked = {key: values[0] for key, values in parse_qs(urlsplit(self.path).query).items()}
+        *_, upload, number = urlsplit(self.path).path.split("/")
+        count = int(asked["pieces"])
+        piece = Piece(f"{upload}.{count}", int(number), count, content)
+        self._answer(200, {"complete": run(server.queue.put_piece(agent, piece, datetime.now(UTC)))})
 
     def _agent(self) -> AgentId | None:
         server = cast("Server", self.server)

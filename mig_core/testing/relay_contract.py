@@ -11,6 +11,8 @@ Both ends deliver at least once and in any order, so nothing here expects an ord
 
 from __future__ import annotations
 
+import base64
+import os
 import threading
 import time
 from collections import Counter
@@ -321,6 +323,21 @@ class RelayContract:
 
         assert receiver.take(1) == [large]
         assert bodies_of(platform.take(1), Kind.RESULT) == [large]
+
+    def test_an_answer_that_fits_into_no_single_request_goes_through(self, ends: Ends) -> None:
+        """Whole, and once, even if it cannot be compressed."""
+        agent = new_agent_id()
+        platform = ends.platform()
+        platform.call(platform.relay.admit([agent]))
+        sender = ends.agent(agent)
+        large = body(text=base64.b64encode(os.urandom(6_000_000)).decode("ascii"))
+
+        sender.relay.publish(Kind.RESULT, large)
+        sender.relay.publish(Kind.RESULT, body(answer=1))
+
+        arrived = bodies_of(platform.take(2), Kind.RESULT)
+        assert [len(one) for one in sorted(arrived, key=len)] == [len(body(answer=1)), len(large)]
+        assert set(arrived) == {body(answer=1), large}
 
     # -- coming and going
 

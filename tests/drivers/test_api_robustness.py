@@ -36,7 +36,9 @@ class BrokenStore(SimpleNamespace):
 
     def __init__(self, error: Exception) -> None:
         self.error = error
-        noun = SimpleNamespace(dashboard=self.fail, session=self.fail, token_matches=self.fail, put_nonce=self.fail)
+        noun = SimpleNamespace(
+            backlog=self.fail, dashboard=self.fail, session=self.fail, token_matches=self.fail, put_nonce=self.fail
+        )
         super().__init__(
             investigators=noun,
             agents=noun,

@@ -5,6 +5,7 @@ mig-api's own routes, on the real queue in PostgreSQL, run the same contract in 
 
 from __future__ import annotations
 
+import random
 import ssl
 import time
 from typing import TYPE_CHECKING
@@ -12,7 +13,14 @@ from typing import TYPE_CHECKING
 import pytest
 
 from mig_core.domain.messages import Kind
-from mig_core.errors import ConfigurationError, RelayDenied, RelayUnavailable, StoreUnavailable
+from mig_core.errors import (
+    ConfigurationError,
+    RelayDenied,
+    RelayRefused,
+    RelayUnavailable,
+    RelayUnwanted,
+    StoreUnavailable,
+)
 from mig_core.relay.https_agent import HttpsAgentRelay
 from mig_core.relay.https_platform import HttpsPlatformRelay
 from mig_core.relay.tls import TlsOptions
@@ -24,6 +32,10 @@ from mig_core.testing.relay_ends import AgentEnd, Ends, PlatformEnd, RelayPair, 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
+
+
+def incompressible(size: int) -> bytes:
+    return random.Random(size).randbytes(size)
 
 
 @pytest.fixture
@@ -64,6 +76,78 @@ def test_a_server_in_trouble_is_asked_again_within_the_callers_time(site: Site, 
     relay.publish(Kind.RESULT, body(answer=1), timeout=10)
 
     assert platform.take(1)[0].body == body(answer=1)
+    relay.close()
+
+
+@pytest.mark.parametrize("largest", [500_000, 64_000, 20_000])
+def test_pieces_become_as_small_as_what_is_on_the_way_takes(site: Site, ends: Ends, largest: int) -> None:
+    agent = new_agent_id()
+    platform = ends.platform()
+    relay = site.agent_end(agent)
+    site.server.largest = largest
+    small, large = incompressible(100_000), incompressible(700_000)
+
+    relay.publish(Kind.RESULT, large, timeout=10)
+    relay.publish(Kind.RESULT, small, timeout=10)
+
+    assert {one.body for one in platform.take(2)} == {small, large}
+    relay.close()
+
+
+def test_a_message_that_fits_nowhere_is_refused_and_the_next_one_is_not(site: Site, ends: Ends) -> None:
+    agent = new_agent_id()
+    platform = ends.platform()
+    relay = site.agent_end(agent)
+    site.server.largest = 1000
+
+    with pytest.raises(RelayRefused, match="413"):
+        relay.publish(Kind.RESULT, incompressible(50_000), timeout=5)
+    relay.publish(Kind.RESULT, body(answer=1), timeout=5)
+
+    assert platform.take(1)[0].body == body(answer=1)
+    relay.close()
+
+
+def test_a_connection_that_breaks_in_the_middle_of_a_large_message_costs_one_piece(site: Site, ends: Ends) -> None:
+    agent = new_agent_id()
+    platform = ends.platform()
+    relay = site.agent_end(agent)
+    site.server.largest = 20_000
+    large = incompressible(200_000)
+    with pytest.raises(RelayRefused):
+        relay.publish(Kind.HEARTBEAT, large)  # never in pieces
+    relay.publish(Kind.RESULT, large, timeout=5)  # finds out how small pieces must be
+    platform.take(1)
+    pieces = sum(request.startswith("PUT") for request in site.server.requests)
+    site.server.requests.clear()
+    another = incompressible(200_001)
+
+    site.server.breaks_after = 5
+    with pytest.raises(RelayUnavailable):
+        relay.publish(Kind.RESULT, another, timeout=0.5)
+    site.server.breaks_after = None
+    relay.publish(Kind.RESULT, another, timeout=5)
+
+    assert platform.take(1)[0].body == another
+    sent = [request for request in site.server.requests if request.startswith("PUT")]
+    assert len(set(sent)) <= pieces
+    assert len(sent) <= len(set(sent)) + 4
+    relay.close()
+
+
+@pytest.mark.parametrize(("status", "kind"), [(410, RelayUnwanted), (400, RelayRefused), (404, RelayRefused)])
+def test_a_message_that_is_refused_is_told_from_a_login_that_is(
+    site: Site, status: int, kind: type[RelayRefused]
+) -> None:
+    relay = site.agent_end(new_agent_id())
+    site.server.faults += [status, 403]
+
+    with pytest.raises(kind) as refused:
+        relay.publish(Kind.RESULT, body(answer=1))
+    with pytest.raises(RelayDenied):
+        relay.publish(Kind.RESULT, body(answer=1))
+
+    assert type(refused.value) is kind
     relay.close()
 
 
@@ -145,12 +229,12 @@ def test_a_second_process_of_the_same_agent_takes_over_the_first_ones_messages(s
 
 def test_redirects_are_not_followed_with_the_token(site: Site) -> None:
     relay = site.agent_end(new_agent_id())
-    site.server.faults.append(307)
+    site.server.faults += [307] * 99
 
-    with pytest.raises(RelayDenied, match="307"):
-        relay.publish(Kind.RESULT, body(answer=1))
+    with pytest.raises(RelayUnavailable, match="307"):
+        relay.publish(Kind.RESULT, body(answer=1), timeout=0.5)
 
-    assert len(site.server.requests) == 1
+    assert set(site.server.requests) == {"POST /api/v1/relay/messages/result"}
     relay.close()
 
 

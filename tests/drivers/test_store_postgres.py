@@ -27,7 +27,7 @@ BY_SCHEDULER = {
         "abandon",
         "awaited",
     },
-    "relay_queue": {"put_commands", "take_inbound", "remove_inbound", "dismiss"},
+    "relay_queue": {"put_commands", "take_inbound", "remove_inbound", "dismiss", "drop_pieces"},
     "numbers": {"count"},
     "set_aside": {"put", "forget"},
 }

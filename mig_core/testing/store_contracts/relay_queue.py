@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import zlib
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from mig_core.domain.messages import Inbound, Kind, Outgoing
+from mig_core.domain.envelope import MAX_RESULT_BYTES
+from mig_core.domain.messages import Inbound, Kind, Outgoing, Piece
 from mig_core.testing.store_samples import NOW, later, sample_agent_id
 
 if TYPE_CHECKING:
@@ -92,3 +96,104 @@ class RelayQueueContract:
             assert all(take == sorted(take) for take in takes)
 
         store_runner.run(scenario())
+
+    def test_pieces_are_no_message_until_the_last_is_there(self, store: Store, store_runner: asyncio.Runner) -> None:
+        """In any order, each perhaps twice; then it is as if it had been put whole."""
+
+        async def scenario() -> None:
+            queue = store.relay_queue
+            message = os.urandom(5000)
+            pieces = cut(message, "a" * 32, 600)[::-1]
+
+            complete = [await queue.put_piece(WEB1, piece, NOW) for piece in (*pieces[:3], *pieces)]
+            taken = await queue.take_inbound(limit=9, lease=30, now=NOW)
+
+            assert complete == [False] * (len(pieces) + 2) + [True]
+            assert [one for _, one in taken] == [Inbound(Kind.RESULT, WEB1, message)]
+            assert (await queue.backlog()).by_agent.keys() == {WEB1}
+
+        store_runner.run(scenario())
+
+    def test_uploads_of_different_agents_and_names_do_not_mix(self, store: Store, store_runner: asyncio.Runner) -> None:
+        """Whoever sends the last piece of his own completes his own."""
+
+        async def scenario() -> None:
+            queue = store.relay_queue
+            first, last = cut(b"x" * 100, "a" * 32, 10)[0], cut(b"x" * 100, "a" * 32, 10)[-1]
+            assert first.count == 2
+
+            assert not await queue.put_piece(WEB1, first, NOW)
+            assert not await queue.put_piece(WEB2, last, NOW)
+            assert not await queue.put_piece(WEB1, replace(last, upload="b" * 32), NOW)
+            assert await queue.put_piece(WEB1, last, NOW)
+
+        store_runner.run(scenario())
+
+    def test_an_agents_unfinished_uploads_are_few_and_are_forgotten(
+        self, store: Store, store_runner: asyncio.Runner
+    ) -> None:
+        """The oldest makes room; nobody else's is touched."""
+
+        async def scenario() -> None:
+            queue = store.relay_queue
+            for number in range(5):
+                piece = Piece(f"{number}" * 32, 0, 2, b"x" * 1000)
+                await queue.put_piece(WEB1, piece, later(number))
+            await queue.put_piece(WEB2, Piece("0" * 32, 0, 2, b"x" * 1000), later(5))
+            backlog = await queue.backlog()
+            forgotten = await queue.drop_pieces(before=later(4))
+
+            assert (backlog.total, dict(backlog.by_agent)) == (3000, {WEB1: 2000, WEB2: 1000})
+            assert forgotten == 1
+            assert (await queue.backlog()).total == 2000
+
+        store_runner.run(scenario())
+
+    def test_an_upload_that_is_no_stream_or_becomes_too_large_is_an_empty_message(
+        self, store: Store, store_runner: asyncio.Runner
+    ) -> None:
+        """However small a bomb is; the collector counts it as malformed."""
+
+        async def scenario() -> None:
+            queue = store.relay_queue
+            bomb = zlib.compress(b"\0" * (MAX_RESULT_BYTES + 1), 9)
+            for number, stream in enumerate((b"no stream", zlib.compress(b"cut short")[:-3], bomb)):
+                assert await queue.put_piece(WEB1, Piece(f"{number}" * 32, 0, 1, stream), NOW)
+
+            bodies = []
+            for _ in range(3):
+                ((_, message),) = await queue.take_inbound(limit=9, lease=30, now=NOW)
+                bodies.append(message.body)
+
+            assert bodies == [b"", b"", b""]
+
+        store_runner.run(scenario())
+
+    def test_a_batch_is_bounded_in_bytes_and_one_large_message_is_a_batch(
+        self, store: Store, store_runner: asyncio.Runner
+    ) -> None:
+        """A compressed one counts as what it may become."""
+
+        async def scenario() -> None:
+            queue = store.relay_queue
+            for _ in range(12):
+                await queue.put_inbound(WEB1, Kind.RESULT, b"x" * 900_000)
+            await queue.put_piece(WEB1, Piece("a" * 32, 0, 1, zlib.compress(b"small after all")), NOW)
+            await queue.put_inbound(WEB1, Kind.RESULT, b"last")
+
+            sizes = []
+            while taken := await queue.take_inbound(limit=200, lease=30, now=NOW):
+                sizes.append(sum(len(message.body) for _, message in taken))
+
+            assert max(sizes) <= 8 << 20
+            assert sizes[-2:] == [len(b"small after all"), len(b"last")]
+            assert sum(sizes) == 12 * 900_000 + len(b"small after all") + len(b"last")
+
+        store_runner.run(scenario())
+
+
+def cut(message: bytes, upload: str, size: int) -> list[Piece]:
+    """A message's pieces, as an agent makes them."""
+    stream = zlib.compress(message)
+    bodies = [stream[start : start + size] for start in range(0, len(stream), size)]
+    return [Piece(upload, number, len(bodies), body) for number, body in enumerate(bodies)]
