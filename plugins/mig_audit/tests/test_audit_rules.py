@@ -131,6 +131,17 @@ def test_what_changes_all_of_auditing_is_left_out_and_said() -> None:
     assert [note.split(" is ")[0] for note in found.notes] == ["-D", "-b 8192", "-f 1", "-e 2"]
 
 
+def test_the_list_of_io_uring_knows_its_own_operations() -> None:
+    made = read("-a always,io_uring -S openat,unlinkat -k ring")
+    by_number = read("-a always,io_uring -S 18 -S 36 -k ring")
+    call = read("-a always,exit -S openat")
+
+    assert made.mask == by_number.mask == rule.mask_of({18, 36})
+    assert call.mask == rule.mask_of({tables.syscall_numbers(tables.native())["openat"]}) != rule.mask_of({18})
+    with pytest.raises(ValueError, match="unknown operation of io_uring 'execve'"):
+        read("-a always,io_uring -S execve")
+
+
 def test_modern_system_calls_are_known_on_every_architecture() -> None:
     for arch in ("x86_64", "i386", "aarch64", "riscv64", "arm", "ppc64le", "s390x"):
         known = tables.syscall_numbers(arch)

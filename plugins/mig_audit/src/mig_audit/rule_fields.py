@@ -92,6 +92,17 @@ class AnyAccount(AccountNumbers):
         return 0
 
 
+def calls_of(filter_: int, arch: str) -> tuple[dict[str, int], str]:
+    """The numbers that names behind ``-S`` stand for in a list, and what such a name is.
+
+    The io_uring list is asked with the number of the operation, not with that of the call of the same name
+    (``audit_uring_entry`` in kernel/auditsc.c): a rule with the latter is loaded and matches nothing.
+    """
+    if filter_ == rule.FILTERS["io_uring"]:
+        return tables.operation_numbers(), "operation of io_uring"
+    return tables.syscall_numbers(arch), "system call"
+
+
 def read(name: str, operator: str, text: str, accounts: AccountNumbers, *, filter_: int) -> rule.Field:
     """A condition.
 

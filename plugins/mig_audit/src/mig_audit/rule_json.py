@@ -90,7 +90,7 @@ def _syscall_rule(one: Members, accounts: rule_fields.AccountNumbers) -> rule.Ru
         shown.append(f"-k {key}")
     if len(fields) > rule.MAX_FIELDS:
         raise ValueError(f"has {len(fields)} conditions, the kernel takes {rule.MAX_FIELDS}")
-    mask = rule.NONE if filter_ == rule.FILTERS["task"] else _mask(names, arch)
+    mask = rule.NONE if filter_ == rule.FILTERS["task"] else _mask(names, filter_, arch)
     return rule.Rule(" ".join(shown), filter_, action, tuple(fields), mask)
 
 
@@ -122,11 +122,11 @@ def _text(name: str, value: JSON) -> str:
     return str(value)
 
 
-def _mask(names: tuple[str, ...], arch: str) -> tuple[int, ...]:
-    known = tables.syscall_numbers(arch)
+def _mask(names: tuple[str, ...], filter_: int, arch: str) -> tuple[int, ...]:
+    known, kind = rule_fields.calls_of(filter_, arch)
     unknown = [name for name in names if name not in known and name != "all"]
     if unknown:
-        raise ValueError(f"names the unknown system call {unknown[0]!r:.40} (on {arch})")
+        raise ValueError(f"names the unknown {kind} {unknown[0]!r:.40} (on {arch})")
     if not names or "all" in names:
         return rule.ALL
     return rule.mask_of({known[name] for name in names})

@@ -134,7 +134,7 @@ def _calls(draft: _Draft, value: str) -> None:
         raise ValueError("has -S before -a; say the list first")
     if draft.where[0] not in (rule.FILTERS["exit"], rule.FILTERS["io_uring"]):
         raise ValueError("has -S in a list other than exit")
-    known = tables.syscall_numbers(draft.arch or tables.native())
+    known, kind = rule_fields.calls_of(draft.where[0], draft.arch or tables.native())
     for name in value.split(","):
         if name == "all":
             draft.all_calls = True
@@ -143,7 +143,7 @@ def _calls(draft: _Draft, value: str) -> None:
         elif name in known:
             draft.calls.add(known[name])
         else:
-            raise ValueError(f"names the unknown system call {name!r:.40} (on {draft.arch or tables.native()})")
+            raise ValueError(f"names the unknown {kind} {name!r:.40} (on {draft.arch or tables.native()})")
 
 
 def _compare(draft: _Draft, value: str) -> None:

@@ -67,6 +67,18 @@ def syscall_numbers(arch: str) -> dict[str, int]:
     return {name: number for number, name in syscalls(arch).items()}
 
 
+@functools.cache
+def operations() -> dict[int, str]:
+    """Number -> name of io_uring's operations, which rules of its list and URINGOP records have in place of calls."""
+    return _numbered(_data("operations.txt"))
+
+
+@functools.cache
+def operation_numbers() -> dict[str, int]:
+    """Name -> number of io_uring's operations."""
+    return {name: number for number, name in operations().items()}
+
+
 @functools.lru_cache(maxsize=4096)  # bounded: a process can make calls of any number, and seccomp reports them
 def syscall(arch: int, number: int) -> tuple[str, str]:
     """The architecture's name and the call's; a number as text where there is no name."""
