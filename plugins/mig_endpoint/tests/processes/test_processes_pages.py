@@ -34,10 +34,10 @@ def anonymous(count: int) -> tuple[mmap.mmap, int]:
 
 
 def scanned(start: int, end: int, pagemap: int) -> list[Run]:
-    regions = pages._scan(start, end, pagemap)
+    regions = pages._scan(start, end, pagemap, has_file=True)
     if regions is None:
         pytest.skip("this kernel has no PAGEMAP_SCAN (Linux 6.7)")
-    return list(pages._of_regions(start, end, pagemap, regions))
+    return list(pages._of_regions(start, end, pagemap, regions, has_file=True))
 
 
 def check_gapless(found: list[Run], start: int, end: int) -> None:
@@ -81,10 +81,10 @@ def test_terabytes_that_were_only_reserved_cost_nothing(pagemap: int) -> None:
     memory = mmap.mmap(-1, size, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | no_reserve)
     memory[size // 2] = 1
     address = ctypes.addressof(ctypes.c_char.from_buffer(memory))
-    if pages._scan(address, address + size, pagemap) is None:
+    if pages._scan(address, address + size, pagemap, has_file=False) is None:
         pytest.skip("this kernel has no PAGEMAP_SCAN (Linux 6.7)")
 
-    found = list(runs(address, address + size, pagemap))
+    found = list(runs(address, address + size, pagemap, has_file=False))
 
     assert [one.state for one in found] == [State.UNTOUCHED, State.OWN, State.UNTOUCHED]
     assert found[1].start <= address + size // 2 < found[1].end

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from mig_core.plugin.coverage import Tally
 from mig_endpoint.processes import mappings
 from mig_endpoint.processes import reasons as process_reasons
-from mig_endpoint.processes.askers import find_askers
+from mig_endpoint.processes.askers import find_askers, own_id
 from mig_endpoint.processes.executable import name_of
 from mig_endpoint.processes.origins import Origins
 from mig_endpoint.processes.rounds import Rounds
@@ -101,10 +101,9 @@ class Evaluation:
 
     def look_at_all(self, threads: int = 1) -> Iterator[None]:
         """Looks at every process, then at those that are new or have become another; yields after each of them."""
-        own = find_askers(self._proc.ids()).own
-        rounds = Rounds(self._proc, self.tally, frozenset({own}))
+        rounds = Rounds(self._proc, self.tally, frozenset({own_id()}))
         for ids in rounds:
-            examine = partial(self._examine, askers=find_askers(self._proc.ids()), rounds=rounds)
+            examine = partial(self._examine, askers=find_askers(ids), rounds=rounds)
             yield from self._look_at(ids, examine, threads)
 
     def _look_at(self, pids: Sequence[int], examine: Callable[[int], _Verdict], threads: int) -> Iterator[None]:

@@ -38,7 +38,7 @@ class MemoryModule(Module[tuple[Search, ...]]):
         summary="find processes by name, library, and content of their memory",
         needs_root=True,
         discloses="paths, ids and owners of matching processes, and the containers they live in",
-        preload=("re2", "ahocorasick_rs", "mig_endpoint.regex.finder"),
+        preload=("re2", "ahocorasick_rs", "mig_endpoint.regex.finder", "mig_memory.evaluation"),
     )
     parameters = declaration.PARAMETERS
     columns = COLUMNS

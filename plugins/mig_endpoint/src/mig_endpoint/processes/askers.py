@@ -18,6 +18,11 @@ class Askers:
     """See :func:`find_askers`."""
 
 
+def own_id() -> int:
+    """The id of this process in the PID namespace of this /proc, which need not be its own."""
+    return int(os.readlink("/proc/self"))
+
+
 def find_askers(ids: list[int]) -> Askers:
     """Who handles the question: this process, its ancestors, and processes forked from the same one.
 
@@ -26,9 +31,9 @@ def find_askers(ids: list[int]) -> Askers:
     command line is ours to the byte: it was forked by the same zygote, for another question.
 
     Args:
-        ids: all processes.
+        ids: processes among which siblings are looked for.
     """
-    own = int(os.readlink("/proc/self"))  # in the PID namespace of this /proc, which need not be ours
+    own = own_id()
     others = set[int]()
     parent = _parent(own)
     program, arguments = _link("self"), _arguments("self")
@@ -45,18 +50,24 @@ def find_askers(ids: list[int]) -> Askers:
 
 def _parent(pid: int) -> int:
     try:
-        with open(f"/proc/{pid}/stat", "rb") as file:
-            return int(file.read().rpartition(b")")[2].split()[1])
+        return int(_read(f"/proc/{pid}/stat").rpartition(b")")[2].split()[1])
     except (OSError, IndexError):
         return 0
 
 
 def _arguments(pid: str) -> bytes:
     try:
-        with open(f"/proc/{pid}/cmdline", "rb") as file:
-            return file.read(1 << 16)
+        return _read(f"/proc/{pid}/cmdline")
     except OSError:
         return b""
+
+
+def _read(path: str) -> bytes:
+    file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        return os.read(file, 1 << 16)
+    finally:
+        os.close(file)
 
 
 def _link(pid: str) -> str:

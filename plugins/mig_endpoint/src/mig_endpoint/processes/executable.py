@@ -6,9 +6,10 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from mig_endpoint.processes.mounts import Mounts, is_remote
+if TYPE_CHECKING:
+    from mig_endpoint.processes.mounts import Mounts
 
 DELETED = " (deleted)"
 """What the kernel writes behind the name of a file that has none any more. A file's own name may end so, too."""
@@ -87,7 +88,7 @@ def name_of(process: Named) -> Name:
     """
     executable = process.executable
     if not executable.deleted:
-        if _may_not_answer(process.mounts, executable.link):
+        if process.mounts.path_may_not_answer(os.fsencode(executable.link)):
             return Name(executable.link, executable.link, deleted=False)
         resolved = os.path.realpath(executable.link)
         if os.path.exists(resolved):
@@ -97,15 +98,9 @@ def name_of(process: Named) -> Name:
 
 def _is_there(folder: int, mounts: Mounts, link: str) -> bool:
     """Whether a path that ends in " (deleted)" leads to the very file that the process runs."""
-    if _may_not_answer(mounts, link):
+    if mounts.path_may_not_answer(os.fsencode(link)):
         return False
     try:
         return os.path.samestat(os.stat(link), os.stat("exe", dir_fd=folder))
     except OSError:
         return False
-
-
-def _may_not_answer(mounts: Mounts, path: str) -> bool:
-    """Whether a path lies on a file system that somebody else serves; it is not asked then."""
-    mount = mounts.mount_of(os.fsencode(path))
-    return mount is not None and is_remote(mount.kind)

@@ -10,8 +10,7 @@ from __future__ import annotations
 import errno
 import os
 import stat
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -25,8 +24,7 @@ NOT_READABLE = -2
 """Instead of a descriptor: nobody can read the file, as with memfd_secret(2)."""
 
 
-@dataclass(frozen=True, slots=True)
-class Located:
+class Located(NamedTuple):
     """Where a mapped file is."""
 
     name: str
@@ -98,4 +96,5 @@ def _names(process: Process, mapping: Mapping) -> Iterator[str]:
 
 def _is_on(process: Process, mapping: Mapping, device: int) -> bool:
     """Whether a file is on the mapping's file system. Btrfs gives files other device numbers than maps has."""
-    return device == mapping.device or process.mounts.kind_of_device(mapping.device) == b"btrfs"
+    mount = process.mounts.of_device(mapping.device)
+    return device == mapping.device or (mount is not None and mount.kind == b"btrfs")

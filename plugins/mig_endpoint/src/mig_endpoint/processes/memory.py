@@ -9,9 +9,8 @@ left, with the reason.
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
 from enum import Enum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from mig_endpoint.processes import reasons
 from mig_endpoint.processes.holes import data_in, residence
@@ -42,8 +41,7 @@ class Holds(Enum):
     """It must not be read, or was not asked for: :attr:`Part.reason` says why."""
 
 
-@dataclass(frozen=True, slots=True)
-class Part:
+class Part(NamedTuple):
     """Addresses ``start`` to ``end`` (not included)."""
 
     start: int
@@ -136,7 +134,7 @@ class Memory:
         if not mapping.is_readable:
             return self._by_state(one, {State.UNTOUCHED: (Holds.NOTHING, None)})
         if origin.kind is Kind.OWN:
-            return self._by_state(one, {State.UNTOUCHED: (Holds.ZEROS, None), State.UNKNOWN: _READ})
+            return self._by_state(one, {State.UNTOUCHED: (Holds.ZEROS, None), State.UNKNOWN: _READ}, has_file=False)
         if nofiles and not origin.in_memory and not self._is_deleted(mapping, origin):
             if mapping.is_shared:
                 return iter((Part(one.start, one.end, *_ON_DISK),))
@@ -170,8 +168,8 @@ class Memory:
         if start < one.end:
             yield from self._of_file(start, one.end, one.mapping, origin)
 
-    def _by_state(self, one: Range, ways: _Ways) -> Iterator[Part]:
-        for run in runs(one.start, one.end, self._pagemap):
+    def _by_state(self, one: Range, ways: _Ways, *, has_file: bool = True) -> Iterator[Part]:
+        for run in runs(one.start, one.end, self._pagemap, has_file=has_file):
             yield from self._of_run(run, ways)
 
     def _of_run(self, run: Run, ways: _Ways) -> Iterator[Part]:

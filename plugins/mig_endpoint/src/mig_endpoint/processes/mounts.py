@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import re
-from dataclasses import dataclass
+from typing import NamedTuple
 
 _ESCAPE = re.compile(rb"\\([0-7]{3})")
 _REMOTE = re.compile(
@@ -17,8 +17,7 @@ _REMOTE = re.compile(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Mount:
+class Mount(NamedTuple):
     """A line of mountinfo."""
 
     device: int
@@ -38,11 +37,12 @@ class Mounts:
 
     def __init__(self, mountinfo: bytes) -> None:
         self.all = [mount for line in mountinfo.splitlines() if (mount := _parse(line)) is not None]
-        self._kinds = {mount.device: mount.kind for mount in self.all}
+        self._by_device = {mount.device: mount for mount in self.all}
+        self._any_remote = any(is_remote(mount.kind) for mount in self.all)
 
-    def kind_of_device(self, device: int) -> bytes:
-        """The type of the file system with this device number; empty if it is not mounted."""
-        return self._kinds.get(device, b"")
+    def of_device(self, device: int) -> Mount | None:
+        """A mount of the file system with this device number; None if it is not mounted."""
+        return self._by_device.get(device)
 
     def mount_of(self, path: bytes) -> Mount | None:
         """The mount in which an absolute path without links in it lies."""
@@ -53,6 +53,17 @@ class Mounts:
             if inside and (found is None or len(mount.point) >= len(found.point)):
                 found = mount  # of several at one place the last lies on top
         return found
+
+    def may_not_answer(self, mount: Mount | None) -> bool:
+        """Whether a file system is somebody else's. The one with the root folder counts as ours: all depends on it."""
+        if mount is None or not is_remote(mount.kind):
+            return False
+        root = self.mount_of(b"/")
+        return root is None or root.device != mount.device
+
+    def path_may_not_answer(self, path: bytes) -> bool:
+        """Whether an absolute path without links in it lies on a file system that somebody else serves."""
+        return self._any_remote and self.may_not_answer(self.mount_of(path))
 
 
 def is_remote(kind: bytes) -> bool:

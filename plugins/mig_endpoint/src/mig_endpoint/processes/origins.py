@@ -12,16 +12,16 @@ import os
 import re
 import stat
 import struct
-from dataclasses import dataclass
 from enum import Enum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from mig_endpoint.processes.mapped_file import locate
-from mig_endpoint.processes.mounts import Mounts, is_remote
+from mig_endpoint.processes.mounts import Mounts
 from mig_endpoint.processes.pages import PAGE
 
 if TYPE_CHECKING:
     from mig_endpoint.processes.mappings import Mapping
+    from mig_endpoint.processes.mounts import Mount
     from mig_endpoint.processes.process import Process
 
 _OWN_NAMES = (b"[heap]", b"[stack", b"[anon")
@@ -54,8 +54,7 @@ class Kind(Enum):
     """Code and data that the kernel puts into every process."""
 
 
-@dataclass(frozen=True, slots=True)
-class Origin:
+class Origin(NamedTuple):
     """What a mapping is of."""
 
     kind: Kind
@@ -87,12 +86,12 @@ class Origins:
         return known
 
     def _find_out(self, process: Process, mapping: Mapping) -> Origin:
-        kind_of_system = self._type_of(process, mapping.device)
+        mount = self._mount_of(process, mapping.device)
+        kind_of_system = mount.kind if mount is not None else b""
         if kind_of_system in _KERNEL_TYPES:
             return Origin(Kind.DEVICE)
-        if is_remote(kind_of_system):
+        if process.mounts.may_not_answer(mount):
             return Origin(Kind.REMOTE)
-        is_mounted = bool(kind_of_system)
         found = locate(process, mapping)
         if found is None:
             if mapping.path.startswith(b"/dev/") and kind_of_system == b"devtmpfs":
@@ -101,22 +100,22 @@ class Origins:
             return Origin(Kind.OWN)
         elif not stat.S_ISREG(found.stat.st_mode):
             return Origin(Kind.DEVICE)
-        if not is_mounted and mapping.path.startswith(b"/dmabuf:"):
+        if mount is None and mapping.path.startswith(b"/dmabuf:"):
             return Origin(Kind.DEVICE)
-        has_no_name = not is_mounted or mapping.path.startswith(b"/dev/shm/") or kind_of_system == b"hugetlbfs"
+        has_no_name = mount is None or mapping.path.startswith(b"/dev/shm/") or kind_of_system == b"hugetlbfs"
         return Origin(Kind.FILE, has_no_name, self._page_size(process, mapping, kind_of_system))
 
-    def _type_of(self, process: Process, device: int) -> bytes:
-        """The type of a file system, as ``fuse.sshfs``; empty if it is mounted nowhere, as memfd_create(2)'s."""
-        if here := process.mounts.kind_of_device(device):
+    def _mount_of(self, process: Process, device: int) -> Mount | None:
+        """Where a file system is mounted, here or for the process; None for memfd_create(2)'s and the like."""
+        if here := process.mounts.of_device(device):
             return here
         try:
             namespace = process.namespace("mnt")
             if namespace not in self._mounts:
                 self._mounts[namespace] = Mounts(process.read("mountinfo"))
         except OSError:
-            return b""
-        return self._mounts[namespace].kind_of_device(device)
+            return None
+        return self._mounts[namespace].of_device(device)
 
     def _page_size(self, process: Process, mapping: Mapping, kind_of_system: bytes) -> int:
         if os.major(mapping.device) or kind_of_system not in (b"", b"hugetlbfs"):

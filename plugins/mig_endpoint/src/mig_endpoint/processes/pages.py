@@ -12,9 +12,8 @@ import fcntl
 import os
 import re
 import struct
-from dataclasses import dataclass
 from enum import Enum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -69,8 +68,7 @@ def _letter(flags: int) -> bytes:
 _TABLE = b"".join(_letter(flags) for flags in range(256))
 
 
-@dataclass(frozen=True, slots=True)
-class Run:
+class Run(NamedTuple):
     """Addresses ``start`` to ``end`` (not included) whose pages are in the same state."""
 
     start: int
@@ -78,18 +76,19 @@ class Run:
     state: State
 
 
-def runs(start: int, end: int, pagemap: int) -> Iterator[Run]:
+def runs(start: int, end: int, pagemap: int, *, has_file: bool = True) -> Iterator[Run]:
     """The states of the pages from ``start`` to ``end``, without gaps and by address.
 
     Args:
         start: first address; need not be a page's.
         end: the address behind the last.
         pagemap: descriptor of the process's pagemap; -1 if it could not be opened.
+        has_file: whether pages may be of a file; without, all in memory are told to be its own, which is quicker.
     """
     if pagemap < 0:
         yield Run(start, end, State.UNKNOWN)
-    elif end - start >= _LARGE and (scanned := _scan(start, end, pagemap)) is not None:
-        yield from _of_regions(start, end, pagemap, scanned)
+    elif end - start >= _LARGE and (scanned := _scan(start, end, pagemap, has_file=has_file)) is not None:
+        yield from _of_regions(start, end, pagemap, scanned, has_file=has_file)
     else:
         yield from _of_entries(start, end, pagemap)
 
@@ -114,14 +113,13 @@ def _of_entries(start: int, end: int, pagemap: int) -> Iterator[Run]:
         position = batch_end
 
 
-@dataclass(frozen=True, slots=True)
-class _Regions:
+class _Regions(NamedTuple):
     used: list[Run]
     reached: int
     """All before this address has been looked at."""
 
 
-def _of_regions(start: int, end: int, pagemap: int, regions: _Regions | None) -> Iterator[Run]:
+def _of_regions(start: int, end: int, pagemap: int, regions: _Regions | None, *, has_file: bool) -> Iterator[Run]:
     position = start
     while regions is not None:
         for one in regions.used:
@@ -134,17 +132,18 @@ def _of_regions(start: int, end: int, pagemap: int, regions: _Regions | None) ->
             if position < end:
                 yield Run(position, end, State.UNTOUCHED)
             return
-        regions = _scan(regions.reached, end, pagemap)
+        regions = _scan(regions.reached, end, pagemap, has_file=has_file)
     yield from _of_entries(position, end, pagemap)  # the kernel has changed its mind
 
 
-def _scan(start: int, end: int, pagemap: int) -> _Regions | None:
+def _scan(start: int, end: int, pagemap: int, *, has_file: bool) -> _Regions | None:
     """Which pages hold something, as far as one call says; None where the kernel cannot say."""
     start, end = start // PAGE * PAGE, -(-end // PAGE) * PAGE
     found = array.array("Q", bytes(8 * 3 * _REGIONS))
     size, address = _SCAN_ARGUMENT.size, found.buffer_info()[0]
     anyof, zero = _IS_PRESENT | _IS_SWAPPED, _IS_PFNZERO
-    for wanted in (_IS_FILE | _IS_PRESENT | _IS_SWAPPED | _IS_GUARD, _IS_FILE | _IS_PRESENT | _IS_SWAPPED):
+    wanted_anyway = anyof | (_IS_FILE if has_file else 0)
+    for wanted in (wanted_anyway | _IS_GUARD, wanted_anyway):
         argument = bytearray(
             _SCAN_ARGUMENT.pack(size, 0, start, end, 0, address, _REGIONS, 0, zero, zero, anyof, wanted)
         )

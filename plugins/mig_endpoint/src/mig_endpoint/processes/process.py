@@ -108,7 +108,7 @@ class Process:
     def stat(self) -> Stat:
         """What ``stat`` says about the process: of its main thread, also when that has ended."""
         try:
-            return parse_stat(_read("stat", _MAX_TEXT, self._main))
+            return parse_stat(_read("stat", 1, self._main))  # one read gives all of it
         except ValueError:  # it ended between opening and reading
             raise ProcessLookupError(os.strerror(3)) from None
 
@@ -133,7 +133,7 @@ class Process:
         or its caller has switched that off. Without the right to read the process only its start is known.
         """
         try:
-            link = self.link("exe")
+            link = "" if self.stat.is_kernel_thread else self.link("exe")
         except OSError:
             link = ""
         return (self.stat.start, link, *self.stat.program)

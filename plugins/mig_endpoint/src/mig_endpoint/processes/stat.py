@@ -5,14 +5,13 @@ Pure: text in, values out.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 PF_KTHREAD = 0x00200000
 """Flag of kernel threads (``include/linux/sched.h``)."""
 
 
-@dataclass(frozen=True, slots=True)
-class Stat:
+class Stat(NamedTuple):
     """One line of ``stat``; of a thread or of a process's main thread."""
 
     state: str

@@ -1,1 +1,5 @@
-"""The test kit of what looks at endpoints: ``targets`` has real processes to be looked at. Needs pytest."""
+"""The test kit of what looks at endpoints. Needs pytest.
+
+``targets`` has real processes to be looked at, ``served`` a file system that can stop answering, ``privileges`` ways to
+look with less than root has.
+"""

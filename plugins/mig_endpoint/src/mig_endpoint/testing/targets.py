@@ -103,8 +103,15 @@ class Target:
 class StartTarget(Protocol):
     """The fixture's type."""
 
-    def __call__(self, name: str = "target", *, leaderless: bool = False, prefix: tuple[str, ...] = ()) -> Target:
-        """Starts a target whose executable has this name."""
+    def __call__(
+        self,
+        name: str = "target",
+        *,
+        leaderless: bool = False,
+        prefix: tuple[str, ...] = (),
+        folder: Path | None = None,
+    ) -> Target:
+        """Starts a target whose executable has this name, in a folder that others may enter if so wanted."""
         ...
 
 
@@ -113,8 +120,14 @@ def start_target(tmp_path: Path) -> Iterator[StartTarget]:
     """Starts processes to look at; they are killed afterwards."""
     started: list[Target] = []
 
-    def start(name: str = "target", *, leaderless: bool = False, prefix: tuple[str, ...] = ()) -> Target:
-        executable = tmp_path / name
+    def start(
+        name: str = "target",
+        *,
+        leaderless: bool = False,
+        prefix: tuple[str, ...] = (),
+        folder: Path | None = None,
+    ) -> Target:
+        executable = (folder or tmp_path) / name
         if not executable.exists():
             shutil.copy(os.path.realpath(sys.executable), executable)
         started.append(Target(executable, leaderless=leaderless, prefix=prefix))
