@@ -91,6 +91,17 @@ def test_a_directory_asked_for_that_is_not_there_is_booked(ask: Any, tmp_path: p
     assert said.reasons == {"package database unreadable": 1, NOT_NAMED: 1}
 
 
+def test_a_path_may_be_a_pattern(write: Any, ask: Any, tmp_path: pathlib.Path) -> None:
+    for place in ("one", "two", "[odd]"):
+        write(f"/data/{place}/lib/a-1.dist-info/METADATA", metadata(place.strip("[]"), "1"))
+    write("/data/one/other/b-1.dist-info/METADATA", metadata("other", "1"))
+
+    assert sorted(ask(".", root=str(tmp_path), types=["python"], paths=["/data/*/lib"]).names) == ["odd", "one", "two"]
+    assert ask(".", root=str(tmp_path), types=["python"], paths=["/data/[odd]"]).names == ["odd"]
+    nothing = ask(".", root=str(tmp_path), types=["python"], paths=["/data/*/none"])
+    assert nothing.reasons == {"package database unreadable": 1, NOT_NAMED: 1}
+
+
 def test_loops_of_links_end(write: Any, ask: Any, tmp_path: pathlib.Path) -> None:
     write("/srv/node_modules/a/package.json", '{"name": "a", "version": "1.0.0"}')
     (tmp_path / "srv/node_modules/a/node_modules").symlink_to("..")

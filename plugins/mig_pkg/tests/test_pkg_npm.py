@@ -119,14 +119,18 @@ def test_a_package_in_pnpm_s_store_is_installed_where_a_link_leads_to_it(
     )
     installed = tmp_path / "root/.local/share/pnpm/global/v11/1-2/node_modules"
     installed.mkdir(parents=True)
-    (installed / "wanted").symlink_to(tmp_path / store / "links/@/wanted/1.0.0/abc/node_modules/wanted")
-    (installed / "wanted").unlink()
     (installed / "wanted").symlink_to("../../../../store/v11/links/@/wanted/1.0.0/abc/node_modules/wanted")
+
+    old = "/root/.local/share/pnpm/global/5"
+    for name in ("kept", "dropped"):
+        described(f"{old}/.pnpm/{name}@1.0.0/node_modules/{name}")
+    (tmp_path / old[1:] / "node_modules").mkdir()
+    (tmp_path / old[1:] / "node_modules/kept").symlink_to("../.pnpm/kept@1.0.0/node_modules/kept")
 
     said = ask(".", root=str(tmp_path), types=["npm"])
 
-    assert sorted(said.names) == ["needed", "wanted"]
-    assert said.reasons == {NOT_INSTALLED: 1}
+    assert sorted(said.names) == ["kept", "needed", "wanted"]
+    assert said.reasons == {NOT_INSTALLED: 2}
     assert said.complete
 
 

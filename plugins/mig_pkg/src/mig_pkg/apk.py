@@ -9,8 +9,8 @@ import itertools
 import os
 from typing import TYPE_CHECKING
 
+from mig_endpoint.packages.folder import TooLarge
 from mig_endpoint.packages.search import MAX_PACKAGES
-from mig_endpoint.packages.tree import TooLarge
 from mig_pkg import program, reasons
 from mig_pkg.package import Package, is_usable, text
 from mig_pkg.records import records

@@ -8,8 +8,8 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
+from mig_endpoint.packages.folder import TooLarge
 from mig_endpoint.packages.search import MAX_PACKAGES
-from mig_endpoint.packages.tree import TooLarge
 from mig_pkg import program, reasons, status_file, status_list
 from mig_pkg.program import ProgramFailed
 from mig_pkg.records import records

@@ -21,8 +21,8 @@ from mig_pkg.source import Source
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from mig_endpoint.packages.folder import Folder
     from mig_endpoint.packages.search import Search
-    from mig_endpoint.packages.tree import Folder
 
     Read = Callable[[int, Elf, str], Iterator[Package]]
     """Gives the packages in an open program (descriptor, headers, path)."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from mig_endpoint.packages.tree import TooLarge
+from mig_endpoint.packages.folder import TooLarge
 from mig_pkg import reasons
 from mig_pkg.package import Package, is_usable, text
 from mig_pkg.source import Source

@@ -13,8 +13,8 @@ from mig_pkg.source import Source
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from mig_endpoint.packages.folder import Folder
     from mig_endpoint.packages.search import Search
-    from mig_endpoint.packages.tree import Folder
 
 DIRECTORY = "specifications"
 DEFAULT = "default"

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from mig_core.domain.document import JSON
+    from mig_endpoint.packages.folder import Folder
     from mig_endpoint.packages.search import Search
-    from mig_endpoint.packages.tree import Folder
 
 DIRECTORY = "sboms"
 INFO = ".dist-info"

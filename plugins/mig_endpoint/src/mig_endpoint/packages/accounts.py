@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from mig_endpoint.packages.tree import GONE, TooLarge
+from mig_endpoint.packages.folder import GONE, TooLarge
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -10,7 +10,7 @@ import re
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from mig_endpoint.packages.tree import Folder
+    from mig_endpoint.packages.folder import Folder
 
 _CONDA = ("info/index.json", "../urls.txt", "../urls", "../../conda-meta")
 """What shows that ``pkgs`` is conda's: in the package, or beside it."""
@@ -21,7 +21,8 @@ def is_copy(folder: Folder) -> bool:
     """Whether nothing in this directory is installed, and nothing below it.
 
     * uv: what lies in ``archive-v0`` of its cache, except the environments that ``uvx`` made there.
-    * pnpm: its store. A package in ``links`` there is installed where a link leads to it, and such links are followed.
+    * pnpm: its store, and what older versions keep of what is installed globally (``global/5/.pnpm``). A package there
+      is installed where a link leads to it, and such links are followed.
     * yarn 1: ``v6/npm-NAME-…`` in its cache. bun: ``NAME@VERSION@@@1`` in its cache. npm: ``_cacache``.
     * conda: the packages in ``pkgs``, from which environments are made.
     """
@@ -39,6 +40,8 @@ def is_copy(folder: Folder) -> bool:
         return True
     if name.startswith("npm-"):
         return "node_modules" in folder.directories and _VERSION.fullmatch(outer) is not None
+    if name == ".pnpm":
+        return outer != "node_modules"
     return name == "_cacache" or ("@@@" in name and "package.json" in folder.names)
 
 

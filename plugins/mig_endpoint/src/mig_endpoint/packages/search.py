@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 
 from mig_endpoint.packages import reasons
 from mig_endpoint.packages.accounts import home_directories
-from mig_endpoint.packages.tree import GONE, Folder, TooLarge
+from mig_endpoint.packages.folder import GONE, Folder, TooLarge
+from mig_endpoint.packages.tree import WILD
 from mig_endpoint.packages.walk import Walk
 from mig_endpoint.packages.zipped import Archive
 
@@ -105,6 +106,17 @@ class Search(Generic[Found]):
         self._walk.spent = 0
 
     def _below(self, top: str) -> Iterator[Found]:
+        """What lies below a path, or below each that a pattern stands for."""
+        if set(top) & WILD and not self._tree.exists(top):
+            places = self._paths(self._tree.expand((top,)))
+            if not places:
+                self.failed(top, FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), top))
+            for place in places:
+                yield from self._below_one(place)
+        else:
+            yield from self._below_one(top)
+
+    def _below_one(self, top: str) -> Iterator[Found]:
         try:
             try:
                 for folder in self._walk.below(top):

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import errno
 import fnmatch
-import itertools
 import os
 import stat
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from mig_endpoint.packages.folder import FLAGS, GONE, Folder, TooLarge, entries
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -20,50 +20,12 @@ if TYPE_CHECKING:
 
 CHUNK = 1 << 18
 MAX_LINKS = 40
-MAX_ENTRIES = 200_000
-"""Entries of one directory that are looked at."""
 _PIECE = 1 << 12
-_WILD = frozenset("*?[")
-_FLAGS = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NOCTTY
+WILD = frozenset("*?[")
 
 
-GONE = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ELOOP})
-"""Something was removed or replaced since it was seen in the directory above."""
 _Parts = dict[str, "_Parts"]
 """Patterns by their first parts; a whole pattern ends it."""
-
-
-class TooLarge(Exception):
-    """A file is larger than was allowed, or a directory has too many entries; what came before was given."""
-
-
-@dataclass(slots=True)
-class Folder:
-    """One directory, listed."""
-
-    path: str
-    """As the system that is looked at names it."""
-    real: str
-    """As the endpoint names it, without links."""
-    names: list[str]
-    """What is in it, in no order."""
-    directories: list[str]
-    """Those of the names that are directories, and not links to one; sorted."""
-    links: list[str]
-    """Those of the names that are links."""
-
-    @property
-    def name(self) -> str:
-        """The last part of its path."""
-        return self.path.rpartition("/")[2]
-
-    def inner(self, name: str) -> tuple[str, str]:
-        """Path and real path of something in it that is no link."""
-        return f"{self.path.rstrip('/')}/{name}", f"{self.real.rstrip('/')}/{name}"
-
-    def ending(self, *ends: str) -> list[str]:
-        """Those of the names that end so, sorted."""
-        return sorted(name for name in self.names if name.endswith(ends))
 
 
 class Tree:
@@ -165,13 +127,13 @@ class Tree:
 
     def listing_at(self, real: str) -> tuple[list[str], list[str]]:
         """As :meth:`listing`, of what :meth:`real` gave, or of a directory in what was listed there."""
-        names, directories, _ = _entries(real)
+        names, directories, _ = entries(real)
         return sorted(names), sorted(directories)
 
     def folder_at(self, path: str, real: str) -> Folder:
         """As :meth:`listing_at`; ``path`` is its name for the system."""
         self._check(real)
-        names, directories, links = _entries(real)
+        names, directories, links = entries(real)
         directories.sort()
         return Folder(path, real, names, directories, links)
 
@@ -194,7 +156,7 @@ class Tree:
         return self._chunks_at(self.real(path), limit)
 
     def _chunks_at(self, real: str, limit: int) -> Iterator[bytes]:
-        fd = os.open(real, _FLAGS)
+        fd = os.open(real, FLAGS)
         try:
             if not stat.S_ISREG(os.fstat(fd).st_mode):
                 raise OSError(errno.EINVAL, "not a regular file", real)
@@ -214,7 +176,7 @@ class Tree:
         Raises:
             OSError: it cannot be opened, or is not a regular file.
         """
-        fd = os.open(self.real(path), _FLAGS)
+        fd = os.open(self.real(path), FLAGS)
         if not stat.S_ISREG(os.fstat(fd).st_mode):
             os.close(fd)
             raise OSError(errno.EINVAL, "not a regular file", path)
@@ -234,7 +196,7 @@ class Tree:
         Raises:
             OSError: it cannot be read, or is not a regular file; it is a link.
         """
-        fd = os.open(real, _FLAGS)
+        fd = os.open(real, FLAGS)
         try:
             status = os.fstat(fd)
             if not stat.S_ISREG(status.st_mode):
@@ -287,7 +249,7 @@ class Tree:
         real = folder.real.rstrip("/")
         for part, inner in parts.items():
             ends = [one for one in inner if "/" in one]
-            for name in fnmatch.filter(sorted(folder.names), part) if set(part) & _WILD else {part} & there:
+            for name in fnmatch.filter(sorted(folder.names), part) if set(part) & WILD else {part} & there:
                 if ends and (name not in folder.links or self.exists(f"{path}/{name}")):
                     yield from ((pattern, f"{path}/{name}") for pattern in ends)
                 if len(ends) < len(inner) and name in inside:
@@ -302,19 +264,3 @@ class Tree:
                 if error.errno not in (errno.ELOOP, errno.ENOTDIR):
                     raise
         return self.folder(path or "/")
-
-
-def _entries(real: str) -> tuple[list[str], list[str], list[str]]:
-    """The names in a directory, those of directories, and those of links."""
-    fd = os.open(real, _FLAGS | os.O_DIRECTORY)
-    try:
-        with os.scandir(fd) as opened:
-            entries = list(itertools.islice(opened, MAX_ENTRIES + 1))
-        if len(entries) > MAX_ENTRIES:
-            raise TooLarge(real)
-        names = [entry.name for entry in entries]
-        directories = [entry.name for entry in entries if entry.is_dir(follow_symlinks=False)]
-        links = [entry.name for entry in entries if entry.is_symlink()]
-    finally:
-        os.close(fd)
-    return names, directories, links

@@ -12,14 +12,15 @@ from typing import TYPE_CHECKING
 
 from mig_endpoint.packages import reasons
 from mig_endpoint.packages.caches import is_copy
+from mig_endpoint.packages.folder import GONE, TooLarge
 from mig_endpoint.packages.mounts import MOUNTINFO, Storage, elsewhere, mount_points
-from mig_endpoint.packages.tree import GONE, TooLarge, Tree
+from mig_endpoint.packages.tree import Tree
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
+    from mig_endpoint.packages.folder import Folder
     from mig_endpoint.packages.site import Site
-    from mig_endpoint.packages.tree import Folder
 
 MAX_DEPTH = 40
 MAX_LIKELY = 6000
@@ -153,6 +154,7 @@ class Walk:
             elif error.errno not in GONE:
                 self._tally.failed(reasons.UNREADABLE, path, error.strerror or str(error))
             return None
+        self._tally.examined("directories")
         if is_copy(folder):
             self._tally.skip(reasons.NOT_INSTALLED, path)
             return None
