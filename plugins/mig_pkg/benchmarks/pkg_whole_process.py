@@ -3,6 +3,7 @@
     python plugins/mig_pkg/benchmarks/pkg_whole_process.py [RUNS]
 
 Peers: ``dpkg-query -W`` and ``dpkg -l`` (Debian), and the original's agent when ``MIG_ORIGINAL_AGENT`` names it.
+``MIG_OTHER_AGENT`` names the ``mig-agent`` of another build of MIG: both are asked for packages of every type, too.
 ``mig-agent`` is the one on the PATH; most of its time is the start of Python, shown by the last row but one.
 """
 
@@ -17,6 +18,7 @@ import sys
 import time
 
 MESSAGE = {"class": "parameters", "parameters": {"pkgmatch": {"matches": ["^openssl"]}, "vermatch": "^[0-9]"}}
+EVERY_TYPE = {"class": "parameters", "parameters": {"pkgmatch": {"matches": ["^x$"]}, "types": ["all"]}}
 MIN_RUNS = 5
 
 
@@ -35,15 +37,19 @@ def main() -> int:
     }
     if original := os.environ.get("MIG_ORIGINAL_AGENT"):
         commands["the original"] = [original, "-m", "pkg"]
-    message = json.dumps(MESSAGE).encode() + b"\n"
+    if other := os.environ.get("MIG_OTHER_AGENT"):
+        commands["the other build, every type"] = [other, "-m", "pkg"]
+    commands["mig-agent -m pkg, every type"] = [agent, "-m", "pkg"]
     taken: dict[str, list[float]] = {name: [] for name in commands}
     inside: list[float] = []
     for _ in range(runs):  # by turns, so that a busy moment is shared
         for name, command in commands.items():
+            asked = EVERY_TYPE if name.endswith("every type") else MESSAGE
+            message = json.dumps(asked).encode() + b"\n"
             started = time.perf_counter()
             done = subprocess.run(command, input=message, capture_output=True, check=True)
             taken[name].append(time.perf_counter() - started)
-            if command[0] == agent:
+            if command[0] == agent and asked is MESSAGE:
                 inside.append(_milliseconds(json.loads(done.stdout)["statistics"]["execruntime"]))
     base = statistics.median(taken["dpkg-query -W"])
     sys.stdout.write(f"{'command':32}{'median':>10}{'ratio to dpkg-query':>22}\n")
