@@ -48,6 +48,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 _JOIN_SECONDS = 0.5
+_GOODBYE_SECONDS = 1.0
 _SUPERVISOR_SECONDS = 4.5
 _PUBLISH_SECONDS = 30.0
 _RETRY_SECONDS = 15.0
@@ -189,6 +190,9 @@ class Service:
         self._look_after_records(everything=True)
         self._denied.set()
         self._beat.set()
+        for thread in threads:
+            if thread.name == "heartbeat" and self._is_connected():
+                thread.join(_GOODBYE_SECONDS)
         self._connector.close()
         with self._relay_changed:
             relay, self._relay = self._relay, None
@@ -311,6 +315,21 @@ class Service:
             self._beat.wait(delay)
             if not self._stopping.is_set():
                 self._beat.clear()
+        if self._broken is None and self._is_connected():
+            self._say_goodbye()
+
+    def _say_goodbye(self) -> None:
+        """So that the platform knows at once that nobody answers any more."""
+        relay = self._relay
+        try:
+            if relay is not None:
+                relay.publish(Kind.HEARTBEAT, self._reporting.heartbeats.make(leaving=True), timeout=_GOODBYE_SECONDS)
+        except (MigError, OSError) as error:
+            log.info("no goodbye could be sent: %s", error)
+
+    def _is_connected(self) -> bool:
+        relay = self._relay
+        return relay is not None and relay.connected
 
     def _look_after_records(self, *, everything: bool = False) -> None:
         try:

@@ -67,6 +67,8 @@ def action_document(row: ActionRow, needed: Sequence[JSON] = (), *, with_envelop
         "found": row.found,
         "partial": row.partial,
         "finished": time_or_null(row.finished_at),
+        "cancelled": time_or_null(row.cancelled_at),
+        "cancelledby": row.cancelled_by,
         "operations": _operations(envelope),
         "needed": list(needed),
     }

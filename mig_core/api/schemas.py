@@ -74,6 +74,8 @@ _ACTION: dict[str, Schema] = {
     "found": NUMBER,
     "partial": NUMBER,
     "finished": _or_null(TIME),
+    "cancelled": _or_null(TIME),
+    "cancelledby": _or_null(FINGERPRINT),
     "operations": _list(_object({"module": TEXT, "parameters": ANY})),
     "needed": _list(_object({"module": TEXT, "minimum": NUMBER, "have": NUMBER})),
 }

@@ -39,10 +39,16 @@ def actions(
     tables.table(
         ("created", "id", "state", "asked", "found", "name"),
         (
-            (tables.moment(one["created"]), one["id"], one["state"], one["targeted"], one["found"], one["name"])
+            (tables.moment(one["created"]), one["id"], _state(one), one["targeted"], one["found"], one["name"])
             for one in rows
         ),
     )
+
+
+def _state(action: dict[str, Any]) -> str:
+    """Its state; a cancelled action is under way until the last agent that has it has answered."""
+    under_way = action["cancelled"] and action["state"] == "inflight"
+    return f"{action['state']}, cancelled" if under_way else str(action["state"])
 
 
 @action_app.command("show")

@@ -11,9 +11,10 @@ import sys
 import time
 from typing import TYPE_CHECKING, Any
 
-from mig_core.cli import exit_codes
+from mig_core.cli import exit_codes, tables
 from mig_core.cli.answers import AnswerPrinter
 from mig_core.cli.ask_options import Format
+from mig_core.cli.clock import clock_warning
 from mig_core.cli.connection import Connection, connect
 from mig_core.cli.terminal import BLUE, RED, YELLOW, Progress, confirm, data, note
 from mig_core.domain import envelope as envelopes
@@ -55,6 +56,9 @@ def ask_action(action: Action, options: AskOptions, connection: Connection) -> i
         data(json.dumps(envelope.to_json(), indent=2))
         return exit_codes.ALL_ANSWERED
     document = connection.client.create_action(envelope)
+    warning = clock_warning(connection.client.clock_ahead)
+    if warning:
+        note(warning, YELLOW)
     if document["state"] == "pending":
         return _pending(document)
     if options.detach:
@@ -86,6 +90,8 @@ def follow(client: MigClient, action: dict[str, Any], show: Show, output: Format
     if interrupted:
         note(f"stopped watching; the question goes on: mig action follow {action['id']}", YELLOW)
         return exit_codes.INTERRUPTED
+    if tables.cancelled(action):
+        note(tables.cancelled(action), YELLOW)
     if output is Format.TEXT:
         note(f"{_counts(action)}, in {time.monotonic() - started:.1f} s")
     return _status(action, exit_found=exit_found)
@@ -133,7 +139,8 @@ def _pending(document: dict[str, Any]) -> int:
 
 def _progress(action: dict[str, Any]) -> str:
     done = sum(count for state, count in action["counts"].items() if state not in ("queued", "sent"))
-    return f"{done} of {action['targeted']} answered, {action['found']} found"
+    suffix = ", cancelled" if action.get("cancelled") else ""
+    return f"{done} of {action['targeted']} answered, {action['found']} found{suffix}"
 
 
 def _counts(action: dict[str, Any]) -> str:

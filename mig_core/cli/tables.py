@@ -46,6 +46,13 @@ def moment(text: str | None) -> str:
     return (text or "")[:19].replace("T", " ")
 
 
+def cancelled(action: dict[str, Any]) -> str:
+    """Who cancelled an action and when; empty when nobody did."""
+    if not action.get("cancelled"):
+        return ""
+    return f"cancelled by {action['cancelledby']} at {moment(action['cancelled'])}"
+
+
 def _cell(value: object, *, last: bool) -> str:
     text = visible("" if value is None else str(value))
     return text if last or len(text) <= _WIDEST else text[: _WIDEST - 1] + "…"

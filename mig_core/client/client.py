@@ -24,6 +24,7 @@ from mig_core.errors import ApiError, InvalidDocument
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
+    from datetime import timedelta
     from pathlib import Path
     from typing import Self
 
@@ -61,7 +62,7 @@ class MigClient:
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         surroundings = os.environ if environment is None else environment
-        self._transport = Transport(settings, surroundings)
+        self._transport = Transport(settings, surroundings, clock)
         folder = (state or default_folder(surroundings)) if keep_session else None
         self._session = Session(self._transport, settings.fingerprint, signer, folder=folder, clock=clock)
         self._monotonic = monotonic
@@ -72,6 +73,11 @@ class MigClient:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+    @property
+    def clock_ahead(self) -> timedelta:
+        """How far this machine's clock is ahead of the platform's, by its last answer; to a second or two."""
+        return self._transport.clock_ahead
 
     def close(self) -> None:
         """Ends all connections; the session stays."""

@@ -6,6 +6,8 @@ urllib3 is imported at the first request, because it costs 70 ms that a program 
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode, urlsplit
 
@@ -14,7 +16,7 @@ from mig_core.errors import ApiError, ApiUnavailable, ConfigurationError
 from mig_core.network.proxies import environment_proxy
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     import urllib3
 
@@ -32,15 +34,23 @@ MAX_ANSWER_BYTES = 1 << 30
 MAX_PROBLEM_BYTES = 1 << 20
 
 
+def utc_now() -> datetime:
+    """The time here."""
+    return datetime.now(UTC)
+
+
 class Transport:
     """Connections to one API.
 
     Args:
         settings: address, certificate authorities and client certificate.
         environment: where proxies are looked up; see :mod:`mig_core.network.proxies`.
+        clock: this machine's time.
     """
 
-    def __init__(self, settings: ClientSettings, environment: Mapping[str, str]) -> None:
+    def __init__(
+        self, settings: ClientSettings, environment: Mapping[str, str], clock: Callable[[], datetime] = utc_now
+    ) -> None:
         address = urlsplit(settings.api)
         if address.scheme not in ("http", "https") or not address.netloc:
             raise ConfigurationError(
@@ -52,6 +62,9 @@ class Transport:
         self.base_url = settings.api.rstrip("/").removesuffix(PREFIX)
         self._settings = settings
         self._environment = environment
+        self._clock = clock
+        self.clock_ahead = timedelta(0)
+        """How far this machine's clock is ahead of the platform's, by the last answer's date; to a second or two."""
         self._pool: urllib3.PoolManager | None = None
 
     def request(
@@ -149,6 +162,7 @@ class Transport:
             )
         except _transport_errors() as error:
             raise self._unavailable(self._url(path, None), error) from error
+        self._compare_clocks(response.headers.get("Date", ""))
         if response.status >= 300:
             try:
                 raw = response.read(MAX_PROBLEM_BYTES)
@@ -158,6 +172,14 @@ class Transport:
                 response.release_conn()
             raise _problem(response.status, raw, self._url(path, None))
         return response
+
+    def _compare_clocks(self, date: str) -> None:
+        try:
+            said = parsedate_to_datetime(date)
+        except ValueError:
+            return
+        if said.tzinfo is not None:
+            self.clock_ahead = self._clock() - said
 
     def _url(self, path: str, query: Mapping[str, object] | None) -> str:
         pairs = {

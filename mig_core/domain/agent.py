@@ -36,7 +36,7 @@ class AgentState(StrEnum):
     IDLE = "idle"
     """Some heartbeats are missing."""
     OFFLINE = "offline"
-    """No heartbeat for long; its commands wait until they expire."""
+    """It said goodbye, or no heartbeat came for long; its commands wait until they expire."""
     RETIRED = "retired"
     """Taken out for good; its key is refused."""
 
@@ -87,19 +87,22 @@ class Heartbeat:
     """Persistent module -> its health: ``state since pid restarts last_error alerts held status``."""
     spool: Mapping[str, JSON] = field(default_factory=dict)
     """What waits for the relay: ``answers bytes limit oldest disk_free``, and what was given up (``lost``)."""
+    leaving: bool = False
+    """The last one: the agent stops in good order."""
 
     def to_payload(self) -> bytes:
         """The bytes to be signed."""
-        return dump(
-            {
-                "facts": self.facts.to_json(),
-                "sequence": self.sequence,
-                "sent": format_time(self.sent),
-                "statistics": dict(self.statistics),
-                "persistent": dict(self.persistent),
-                "spool": dict(self.spool),
-            }
-        )
+        document: dict[str, JSON] = {
+            "facts": self.facts.to_json(),
+            "sequence": self.sequence,
+            "sent": format_time(self.sent),
+            "statistics": dict(self.statistics),
+            "persistent": dict(self.persistent),
+            "spool": dict(self.spool),
+        }
+        if self.leaving:
+            document["leaving"] = True
+        return dump(document)
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,8 +153,9 @@ def read_heartbeat(payload: bytes) -> Heartbeat:
     }
     persistent = fields.mapping("persistent", default={})
     spool = fields.mapping("spool", default={})
+    leaving = fields.boolean("leaving", default=False)
     fields.close()
-    return Heartbeat(facts, sequence, sent, statistics, persistent, spool)
+    return Heartbeat(facts, sequence, sent, statistics, persistent, spool, leaving)
 
 
 def read_enrolment(payload: bytes) -> Enrolment:

@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 
 COLUMNS = (
     "id, name, target, envelope, state, reason, valid_from, expire_after, created_at, created_by, signers, targeted,"
-    " final_counts, final_found, final_partial, finished_at, cancel_envelope IS NOT NULL AS cancelling"
+    " final_counts, final_found, final_partial, finished_at, cancel_envelope IS NOT NULL AS cancelling, cancelled_by,"
+    " cancelled_at"
 )
 
 _SUMS = """
@@ -93,4 +94,6 @@ def _action_row(row: Row, sums: Sequence[Row]) -> ActionRow:
         partial=partial,
         finished_at=row["finished_at"],
         reason=row["reason"],
+        cancelled_by=None if row["cancelled_by"] is None else Fingerprint(row["cancelled_by"]),
+        cancelled_at=row["cancelled_at"],
     )

@@ -52,7 +52,7 @@ _REFRESH = f"""
      WHERE id = %(id)s RETURNING {COLUMNS}
 """  # noqa: S608 - constants
 _BEAT = f"""
-    UPDATE agents SET {SET_FACTS}, status = 'online', statistics = %(statistics)s::jsonb,
+    UPDATE agents SET {SET_FACTS}, status = %(status)s, statistics = %(statistics)s::jsonb,
            persistent = %(persistent)s::jsonb, spool = %(spool)s::jsonb, heartbeat_at = %(now)s,
            heartbeat_sequence = %(sequence)s
      WHERE id = %(id)s AND status IN {APPROVED} AND heartbeat_sequence < %(sequence)s
@@ -234,6 +234,7 @@ class PostgresAgents:
                 "persistent": jsonb(one.persistent),
                 "spool": jsonb(one.spool),
                 "sequence": one.sequence,
+                "status": (AgentState.OFFLINE if one.leaving else AgentState.ONLINE).value,
                 "now": now,
             }
             for one in ordered

@@ -95,6 +95,9 @@ class ActionRow:
     finished_at: datetime | None = None
     reason: str = ""
     """Why it ended without commands, if it did: ``no agent matches the target``."""
+    cancelled_by: Fingerprint | None = None
+    """Who cancelled it, if anybody did. It ends, as ``cancelled``, when the last agent that has it has answered."""
+    cancelled_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -38,6 +38,20 @@ def log_in(site: ApiSite, envelope: Envelope) -> int:
     return site.ask("POST", "/api/v1/login", body=envelope.to_bytes()).status
 
 
+def test_a_client_learns_how_far_its_clock_is_ahead(api_site: ApiSite) -> None:
+    alice = api_site.keys.alice
+    api_site.first_investigator()
+    settings = ClientSettings(api=api_site.url, fingerprint=alice.fingerprint)
+    ahead = timedelta(seconds=40)
+
+    with MigClient(settings, lambda: alice, keep_session=False, clock=lambda: datetime.now(UTC) + ahead) as client:
+        before = client.clock_ahead
+        client.dashboard()
+
+    assert before == timedelta(0)
+    assert abs(client.clock_ahead - ahead) < timedelta(seconds=5)
+
+
 def test_the_first_investigator_is_admitted_once_with_the_secret_file(api_site: ApiSite) -> None:
     secret_file = api_site.state / "bootstrap-secret"
     mode = stat.S_IMODE(secret_file.stat().st_mode)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 import signal
 from typing import TYPE_CHECKING, Any
 
@@ -85,6 +87,40 @@ def test_a_cancelled_question_ends_the_module_and_says_so(fleet: Fleet) -> None:
     assert cancelled.returncode == 0, cancelled.stderr
     ended = fleet.ended(action)
     assert (ended["state"], ended["counts"]) == ("cancelled", {"cancelled": 1})
+    assert ended["cancelledby"] == str(fleet.platform.signer.fingerprint)
+    assert ended["created"] < ended["cancelled"] <= ended["finished"]
+    why = fleet.mig("why", action, HOLDER).stdout
+    assert f"the action was cancelled by {fleet.platform.signer.fingerprint} at " in why
+
+
+def test_a_question_that_is_being_cancelled_says_so_while_an_agent_has_not_heard_of_it(fleet: Fleet) -> None:
+    action = fleet.detach(*LONG, "-e", "300s")
+    running(fleet, action)
+    fleet.platform.processes.end(HOLDER, signal.SIGKILL)
+
+    fleet.mig("action", "cancel", action)
+
+    shown = fleet.mig("action", "show", action).stdout
+    assert re.search(r"^state +inflight$", shown, re.MULTILINE)
+    assert re.search(rf"^cancelledby +{fleet.platform.signer.fingerprint}$", shown, re.MULTILINE)
+    assert "inflight, cancelled" in fleet.mig("actions").stdout
+    restart_agent(fleet, HOLDER)
+    assert fleet.ended(action)["state"] == "cancelled"
+
+
+def test_an_agent_that_stops_in_good_order_is_offline_at_once(fleet: Fleet) -> None:
+    fleet.platform.processes.end(HOLDER, signal.SIGTERM)
+
+    stopped = eventually(lambda: _state_of(fleet, HOLDER) == "offline", seconds=5)
+
+    assert stopped
+    restart_agent(fleet, HOLDER)
+    assert eventually(lambda: _state_of(fleet, HOLDER) == "online", seconds=20)
+
+
+def _state_of(fleet: Fleet, name: str) -> str:
+    agents = json.loads(fleet.mig("agents", "--json").stdout)
+    return str(next(one["state"] for one in agents if one["name"] == name))
 
 
 def test_the_scheduler_may_be_killed_in_the_middle(fleet: Fleet) -> None:

@@ -55,8 +55,8 @@ class Heartbeats:
         self._persistent = persistent
         self._last = self._load()
 
-    def make(self) -> bytes:
-        """The next heartbeat's signed envelope.
+    def make(self, *, leaving: bool = False) -> bytes:
+        """The next heartbeat's signed envelope; the last one says that the agent is ``leaving``.
 
         Raises:
             OSError: its number could not be kept; do not send it.
@@ -65,7 +65,7 @@ class Heartbeats:
         sequence = max(self._last + 1, int(now.timestamp() * 1000))
         replace_file(self._path, b"%d\n" % sequence)
         self._last = sequence
-        heartbeat = Heartbeat(self._facts(), sequence, now, self._statistics(), self._persistent())
+        heartbeat = Heartbeat(self._facts(), sequence, now, self._statistics(), self._persistent(), leaving=leaving)
         return self._key.sign(envelopes.HEARTBEAT, heartbeat.to_payload()).to_bytes()
 
     def _load(self) -> int:

@@ -80,7 +80,7 @@ class Agents(Protocol):
         ...
 
     async def beat(self, heartbeats: Sequence[Heartbeat], now: datetime) -> Sequence[AgentId]:
-        """Records verified heartbeats of approved agents: state ONLINE, facts, counters.
+        """Records verified heartbeats of approved agents: facts, counters, state ONLINE (OFFLINE: it takes its leave).
 
         Returns the agents whose heartbeat changed something; a sequence number that is not larger than the last one
         changes nothing.

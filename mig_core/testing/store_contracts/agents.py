@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -144,6 +145,21 @@ class AgentsContract:
             assert (row.heartbeat_at, row.statistics, row.state) == (later(99), {"commands": 9}, AgentState.ONLINE)
             assert row.persistent == {"audit": {"restarts": 9}}
             assert (await store.agents.get(sample_agent_id("new"))).state is AgentState.PENDING
+
+        store_runner.run(scenario())
+
+    def test_an_agent_that_takes_its_leave_is_offline_at_once(self, store: Store, store_runner: asyncio.Runner) -> None:
+        """Until its next heartbeat."""
+
+        async def scenario() -> None:
+            (web1,) = await enrolled(store, "web1")
+
+            await store.agents.beat([replace(heartbeat("web1", 7), leaving=True)], later(60))
+            left = await store.agents.get(web1)
+            await store.agents.beat([heartbeat("web1", 8)], later(90))
+
+            assert (left.state, left.heartbeat_at) == (AgentState.OFFLINE, later(60))
+            assert (await store.agents.get(web1)).state is AgentState.ONLINE
 
         store_runner.run(scenario())
 

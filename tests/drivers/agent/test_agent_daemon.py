@@ -324,7 +324,9 @@ def test_heartbeats_are_signed_and_their_numbers_grow_across_restarts(endpoint: 
         platform.wait_for(lambda seen=seen: len(platform.heartbeats) >= seen + 2)
         endpoint.stop()
 
+    platform.wait_for(lambda: platform.heartbeats[-1].leaving)  # it says goodbye when it stops
     numbers = [one.sequence for one in platform.heartbeats]
+    assert [one.leaving for one in platform.heartbeats].count(True) == 2
     assert numbers == sorted(set(numbers))
     assert platform.heartbeats[-1].facts.id == endpoint.id
     assert len(platform.server.enrolments) == 1
