@@ -68,6 +68,12 @@ def test_what_lies_beyond_a_mount_point_that_is_shunned_is_not_touched(path: str
     assert sorted(found) == ["/data/x", "/home", "/home", "/srv/x"]
 
 
+def test_a_root_that_was_asked_for_is_looked_at_wherever_it_is_mounted(tmp_path: pathlib.Path) -> None:
+    make(tmp_path, "srv/x")
+
+    assert list(Tree(str(tmp_path), frozenset({str(tmp_path)})).expand(["/srv/x"])) == ["/srv/x"]
+
+
 def test_the_endpoint_s_own_paths_are_resolved_alike_with_something_shunned() -> None:
     for path in ("/", "/bin/sh", "/usr/../bin", "//usr//bin/."):
         assert Tree("/", frozenset({"/nowhere"})).real(path) == Tree("/").real(path)

@@ -102,6 +102,28 @@ def test_a_path_may_be_a_pattern(write: Any, ask: Any, tmp_path: pathlib.Path) -
     assert nothing.reasons == {"package database unreadable": 1, NOT_NAMED: 1}
 
 
+def test_links_in_packages_of_a_mounted_system_stay_in_it(write: Any, ask: Any, tmp_path: pathlib.Path) -> None:
+    write("/outside/PKG-INFO", metadata("outside", "1"))
+    write("/outside/node_modules/x/package.json", '{"name": "outside", "version": "1"}')
+    outside = tmp_path / "outside"
+    for place in ("system/t/a.egg/EGG-INFO", "system/t/a.dist-info", "system/t/node_modules"):
+        (tmp_path / place).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / place).symlink_to(outside / "node_modules" if place.endswith("modules") else outside)
+
+    assert ask(".", root=str(tmp_path / "system"), types=["python", "npm"]).rows == []
+
+
+def test_what_an_overlay_has_for_a_removed_package_is_none(write: Any, ask: Any, tmp_path: pathlib.Path) -> None:
+    write("/t/a-1.dist-info/METADATA", metadata("a", "1"))
+    for name in ("gone-1.dist-info", "gone-1.egg-info"):
+        os.mkfifo(tmp_path / "t" / name)  # an overlay's own mark is a device, which takes root to make
+
+    said = ask(".", root=str(tmp_path), types=["python"])
+
+    assert said.names == ["a"]
+    assert said.complete
+
+
 def test_loops_of_links_end(write: Any, ask: Any, tmp_path: pathlib.Path) -> None:
     write("/srv/node_modules/a/package.json", '{"name": "a", "version": "1.0.0"}')
     (tmp_path / "srv/node_modules/a/node_modules").symlink_to("..")

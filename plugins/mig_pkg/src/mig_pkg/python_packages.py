@@ -38,16 +38,18 @@ def look(search: Search[Package], folder: Folder) -> Iterator[Package]:
         return
     if ".dist-info/" in folder.path or ".egg-info/" in folder.path:
         return  # licences of what it holds copies of
-    if not any(mark in "/".join(folder.names) for mark in (".dist-info", ".egg")):
+    names = "/".join(folder.names)  # quicker than a look at each
+    if ".dist-info" not in names and ".egg" not in names:
         return
+    inside = {*folder.directories, *folder.links}
     for name in folder.ending(".dist-info", ".egg-info", ".egg", ".egg-link"):
-        if name.endswith(".dist-info"):
+        if name.endswith(".dist-info") and name in inside:
             yield from search.read(folder, f"{name}/METADATA", MAX_METADATA, _package)
         elif name.endswith(".egg-info"):
             yield from _egg_info(search, folder, name)
         elif name.endswith(".egg"):
             yield from _egg(search, folder, name)
-        else:
+        elif name.endswith(".egg-link"):
             yield from _linked(search, folder, name)
 
 
@@ -57,7 +59,7 @@ def _egg_info(search: Search[Package], folder: Folder, name: str) -> Iterator[Pa
         search.skip(reasons.NOT_INSTALLED, path)
     elif search.is_file(path):
         yield from search.read(folder, name, MAX_METADATA, _package)
-    else:
+    elif name in folder.directories or name in folder.links:
         yield from search.read(folder, f"{name}/PKG-INFO", MAX_METADATA, _package)
 
 

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 _CONDA = ("info/index.json", "../urls.txt", "../urls", "../../conda-meta")
 """What shows that ``pkgs`` is conda's: in the package, or beside it."""
+_IMAGES = frozenset({"CopyPipInstall", "SymlinkPipInstall"})
+"""What virtualenv copies, or links, into each new environment: pip, setuptools and wheel, unpacked."""
 _VERSION = re.compile(r"v[0-9]+")
 
 
@@ -24,7 +26,7 @@ def is_copy(folder: Folder) -> bool:
     * pnpm: its store, and what older versions keep of what is installed globally (``global/5/.pnpm``). A package there
       is installed where a link leads to it, and such links are followed.
     * yarn 1: ``v6/npm-NAME-…`` in its cache. bun: ``NAME@VERSION@@@1`` in its cache. npm: ``_cacache``.
-    * conda: the packages in ``pkgs``, from which environments are made.
+    * virtualenv: the images of pip and others in its cache. conda: ``pkgs``, from which it makes environments.
     """
     parent, _, name = folder.path.rpartition("/")
     outer = parent.rpartition("/")[2]
@@ -40,6 +42,8 @@ def is_copy(folder: Folder) -> bool:
         return True
     if name.startswith("npm-"):
         return "node_modules" in folder.directories and _VERSION.fullmatch(outer) is not None
+    if name in _IMAGES:
+        return True
     if name == ".pnpm":
         return outer != "node_modules"
     return name == "_cacache" or ("@@@" in name and "package.json" in folder.names)

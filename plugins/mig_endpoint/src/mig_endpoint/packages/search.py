@@ -83,7 +83,8 @@ class Search(Generic[Found]):
         self._tree = self._walk.near
         everywhere = {name for name, kind in self._kinds.items() if kind.everywhere}
         if everywhere and self._site.paths:
-            self._tally.skip(reasons.NOT_NAMED)
+            if "/" not in self._site.paths:
+                self._tally.skip(reasons.NOT_NAMED)
         elif everywhere:
             for folder in self._walk.likely(homes):
                 yield from self._look(folder, everywhere)
@@ -166,7 +167,7 @@ class Search(Generic[Found]):
 
         Args:
             folder: where it lies.
-            inner: its path from there; in between are no links.
+            inner: its path from there.
             limit: bytes that are read, at most.
             understand: makes the package of the bytes and the file's path; None when they are no description.
             optional: it need not be there.
@@ -182,7 +183,8 @@ class Search(Generic[Found]):
         self._walk.spent += COST
         path, real = folder.inner(inner)
         try:
-            if "/" not in inner or inner.partition("/")[0] in folder.directories:
+            above, _, _ = inner.rpartition("/")
+            if not above or above in folder.directories:  # no link on the way
                 try:
                     return self._tree.head_at(real, limit)
                 except OSError as error:

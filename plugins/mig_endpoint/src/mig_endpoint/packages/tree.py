@@ -38,7 +38,7 @@ class Tree:
         """
         self.root = root
         self._above = "" if root == "/" else root
-        self._shunned = shunned
+        self._shunned = shunned - {root}
 
     @property
     def is_own(self) -> bool:
