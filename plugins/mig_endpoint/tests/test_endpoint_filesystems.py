@@ -1,29 +1,127 @@
-"""Which mounts a walk leaves out."""
+"""What stands behind a mount, and which mounts a walk leaves out."""
 
 from __future__ import annotations
 
 import os
 from typing import TYPE_CHECKING
 
+import pytest
+
 from mig_endpoint import coverage
-from mig_endpoint.files.filesystems import FileSystems
+from mig_endpoint.files.filesystems import LOCAL, LOCAL_FUSE, NETWORK, NETWORK_FUSE, FileSystems, is_network, may_hang
+from mig_endpoint.files.mounts import Mount, Mounts, read_mounts
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 
-def test_mounts_below_a_path_are_left_out_when_asked(tmp_path: Path) -> None:
-    mountinfo = tmp_path / "mountinfo"
-    status = os.stat(tmp_path)
-    number = f"{os.major(status.st_dev)}:{os.minor(status.st_dev)}"
-    mountinfo.write_text(f"22 1 {number} / / rw shared:1 - nfs4 server:/export rw\nbroken line\n")
+def _mount(kind: str, source: str = "none", device: int = 5) -> Mount:
+    return Mount(7, 1, device, "/", "/mnt/x", kind, source, "rw")
+
+
+@pytest.mark.parametrize(
+    ("kind", "source", "network"),
+    [
+        ("ext4", "/dev/sda1", False),
+        ("xfs", "/dev/mapper/a-b", False),
+        ("overlay", "overlay", False),
+        ("proc", "proc", False),
+        ("fuseblk", "/dev/sdb1", False),
+        ("fuse.lxcfs", "lxcfs", False),
+        ("fuse.portal", "portal", False),
+        ("fuse.Some-1.2.AppImage", "Some-1.2.AppImage", False),
+        ("nfs4", "filer:/export", True),
+        ("cifs", "//filer/share", True),
+        ("ceph", "10.0.0.1:6789:/", True),
+        ("lustre", "mgs@tcp:/fs", True),
+        ("gpfs", "gpfs0", True),
+        ("9p", "host0", True),
+        ("virtiofs", "share", True),
+        ("afs", "#root.cell", True),
+        ("fuse.rclone", "remote:bucket", True),
+        ("fuse.sshfs", "me@host:/", True),
+        ("fuse.gcsfuse", "bucket", True),
+        ("fuse.JuiceFS", "JuiceFS:jfs", True),
+        ("fuse", "JuiceFS:jfs", True),
+        ("fuse", "blobfuse2", True),
+        ("fuse", "mountpoint-s3", True),
+        ("fuse", "goofys", True),
+        ("fuse", "https://dav.example.org", True),
+        ("fuse", "somebody", None),
+        ("fuse.home-made", "x", None),
+        ("vendorfs", "x", None),
+    ],
+)
+def test_a_mount_is_judged_by_type_name_and_source(kind: str, source: str, network: bool | None) -> None:
+    assert is_network(_mount(kind, source)) is network
+
+
+def test_whatever_is_not_the_kernels_own_work_may_never_answer() -> None:
+    assert not any(may_hang(_mount(kind)) for kind in ("ext4", "tmpfs", "proc", "btrfs", "overlay"))
+    assert all(may_hang(_mount(kind)) for kind in ("nfs4", "fuse.lxcfs", "fuseblk", "autofs", "vendorfs", "virtiofs"))
+
+
+def test_no_name_is_in_two_lists() -> None:
+    assert not NETWORK & LOCAL
+    assert not NETWORK_FUSE & LOCAL_FUSE
+
+
+def test_the_list_of_mounts_is_read_as_the_kernel_writes_it(tmp_path: Path) -> None:
+    (tmp_path / "mountinfo").write_bytes(
+        b"22 1 8:1 / / rw,relatime shared:1 - ext4 /dev/sda1 rw\n"
+        b"40 22 0:45 /sub /mnt/a\\040b\\134c rw shared:2 master:3 - fuse.sshfs me@host:/x rw,user_id=0\n"
+        b"41 22 0:46 / /mnt/twice rw - tmpfs below rw\n"
+        b"42 22 0:47 / /mnt/twice rw - tmpfs above rw\n"
+        b"43 22 0:48 / /mnt/\xff rw - tmpfs odd\n"
+        b"broken line\n"
+        b"x y z:q / / rw - ext4\n"
+    )
+
+    mounts = read_mounts(str(tmp_path / "mountinfo"))
+
+    assert mounts.known
+    assert mounts.all[1] == Mount(
+        40, 22, os.makedev(0, 45), "/sub", "/mnt/a b\\c", "fuse.sshfs", "me@host:/x", "rw,user_id=0"
+    )
+    assert mounts.by_point["/mnt/twice"].source == "above"
+    assert mounts.by_point["/mnt/\udcff"].source == "odd"
+    assert len(mounts.all) == 5
+    covering = mounts.covering("/mnt/a b\\c/deep/er")
+    assert covering is not None
+    assert covering.number == 40
+    assert not read_mounts(str(tmp_path / "nothing")).known
+
+
+@pytest.mark.skipif(not os.path.exists("/proc/self/mountinfo"), reason="needs /proc")
+def test_the_mount_behind_a_descriptor_is_the_kernels_word() -> None:
+    fd = os.open("/proc", os.O_RDONLY)
+    try:
+        mount = read_mounts().behind(fd)
+    finally:
+        os.close(fd)
+
+    assert mount is not None
+    assert (mount.point, mount.kind) == ("/proc", "proc")
+
+
+def test_mounts_are_left_out_when_asked_without_touching_them() -> None:
+    remote, local, odd = _mount("nfs4", device=8), _mount("ext4", device=9), _mount("fuse", device=10)
+    systems = FileSystems(Mounts((remote, local)), local=True)
+    other = FileSystems(Mounts((remote, local)), one=True)
+
+    assert systems.why_not_mount(remote) is coverage.NETWORK
+    assert systems.why_not_mount(local) is None
+    assert systems.why_not_mount(odd) is coverage.UNKNOWN_FILE_SYSTEM
+    assert other.why_not_mount(remote, root_device=9) is coverage.OTHER_FILE_SYSTEM
+    assert other.why_not_mount(local, root_device=9) is None
+    assert other.why_not_mount(local) is None
+
+
+def test_an_open_directory_on_a_disk_that_no_list_has_is_local(tmp_path: Path) -> None:
     fd = os.open(tmp_path, os.O_RDONLY)
     try:
-        network = FileSystems(one=False, local=True, mountinfo=str(mountinfo))
-        other = FileSystems(one=True, local=False, mountinfo=str(mountinfo))
+        systems = FileSystems(read_mounts(), local=True)
 
-        assert network.why_not(fd, status.st_dev) == coverage.NETWORK
-        assert other.why_not(fd, status.st_dev) is None
-        assert other.why_not(fd, status.st_dev + 1) == coverage.OTHER_FILE_SYSTEM
+        assert systems.why_not(fd, os.fstat(fd).st_dev) is None
     finally:
         os.close(fd)

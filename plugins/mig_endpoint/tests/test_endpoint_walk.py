@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from mig_core.plugin.coverage import MAX_TEXT, Reason, Tally
 from mig_endpoint import coverage
 from mig_endpoint.files import walk
+from mig_endpoint.files.crossings import Crossings
 from mig_endpoint.files.naming import PathText
 
 if TYPE_CHECKING:
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
 
 class _SwapsDirectories:
     """A visitor that replaces each directory below the root by a link to another, after it was listed."""
+
+    wants_others = False
 
     def __init__(self, outside: Path) -> None:
         self._outside = outside
@@ -46,7 +49,7 @@ def test_a_directory_replaced_by_a_link_in_the_meantime_is_not_followed(tmp_path
     books = Tally(0)
     visitor = _SwapsDirectories(outside)
 
-    walk.Walk(visitor, books).walk(str(inside))
+    walk.Walk(visitor, books, Crossings(lambda: 60.0)).walk(str(inside))
 
     assert visitor.seen == [f"{inside}/file"]
     assert [(one.reason, one.count) for one in books.coverage().skipped] == [(coverage.CHANGED.text, 1)]
@@ -57,6 +60,7 @@ class _WhenDeep:
     """A visitor that does something to the tree once, at a depth where the upper directories have been closed."""
 
     levels = walk.MAX_OPEN + 20
+    wants_others = False
 
     def __init__(self, root: Path, act: Callable[[], object]) -> None:
         self._act = act
@@ -82,7 +86,7 @@ def test_a_branch_moved_away_while_we_are_deep_in_it_does_not_lead_us_astray(tmp
     root, books = tmp_path / "root", Tally(0)
     visitor = _WhenDeep(root, lambda: os.rename(root / "d" / "d" / "d", tmp_path / "elsewhere"))
 
-    walk.Walk(visitor, books).walk(str(root))
+    walk.Walk(visitor, books, Crossings(lambda: 60.0)).walk(str(root))
 
     assert sorted(visitor.seen) == ["bottom", "later"]
     assert books.complete
@@ -99,7 +103,7 @@ def test_a_directory_exchanged_while_we_are_deep_below_it_is_reported(tmp_path: 
 
     visitor = _WhenDeep(root, exchange)
 
-    walk.Walk(visitor, books).walk(str(root))
+    walk.Walk(visitor, books, Crossings(lambda: 60.0)).walk(str(root))
 
     assert "trap" not in visitor.seen
     assert "later" in visitor.seen or not books.complete

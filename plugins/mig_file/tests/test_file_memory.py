@@ -13,7 +13,7 @@ import pytest
 from mig_core.domain.document import dump
 from mig_core.plugin.module import Context
 from mig_file import FileModule
-from mig_file.evaluation import MAX_ANSWER_BYTES
+from mig_file.answer import MAX_ANSWER_BYTES
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

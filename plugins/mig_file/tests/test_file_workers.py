@@ -14,11 +14,11 @@ from mig_core.plugin.module import Context
 from mig_endpoint.files.walk import Batch
 from mig_file import FileModule, shares
 from mig_file.bundle import Bundle
-from mig_file.checks import slots_of
 from mig_file.content import Question, Questions
 from mig_file.openfile import Group, groups_of
 from mig_file.plans import Plan, Planned, SearchRun
 from mig_file.search import read_searches
+from mig_file.slots import slots_of
 from mig_file.workers import Workers
 
 if TYPE_CHECKING:
@@ -112,6 +112,35 @@ def test_a_worker_that_is_killed_is_missed_by_nobody(many: Path) -> None:
     assert workers.pids == []
 
 
+def test_a_worker_that_hangs_in_a_file_is_left_behind_after_the_deadline(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mig_file.workers.GRACE", 0.1)
+    questions, group = _needle_group()
+    started = time.monotonic()
+    workers = Workers(2, questions, lambda: time.monotonic() > started + 0.3, lambda numbers: group)
+    for number in range(4):
+        (tmp_path / f"{number}").write_text("needle")
+    directory = os.open(tmp_path, os.O_RDONLY)
+    stopped: list[int] = []
+
+    def stop_it() -> None:
+        if workers.pids and not stopped:
+            stopped.append(workers.pids[0])
+            os.kill(stopped[0], signal.SIGSTOP)  # as good as a read that never returns
+
+    try:
+        reports = workers.read([[shares.Part(directory, (0,), [str(number)])] for number in range(4)], stop_it)
+    finally:
+        workers.close()
+        os.close(directory)
+
+    assert stopped
+    assert any(report.late for report in reports)
+    assert all(report.late or report.seen for report in reports)
+    assert time.monotonic() - started < 20
+
+
 def test_workers_do_their_part(many: Path) -> None:
     questions, group = _needle_group()
     workers = Workers(3, questions, lambda: False, lambda numbers: group)
@@ -156,7 +185,7 @@ def test_a_share_fits_into_the_buffer_of_a_socket_whatever_the_names(tmp_path: P
     directory = os.open(tmp_path, os.O_RDONLY)
     bundle = Bundle()
     try:
-        bundle.add(Batch(str(tmp_path), directory, 1, names, ()), names, plans)
+        bundle.add(Batch(str(tmp_path), directory, 1, names, (), {}), names, plans)
         sizes = [sum(map(len, part.names)) for share in bundle.work for part in share]
         _ = list(bundle.read(Workers(1, Questions([]), lambda: False, lambda numbers: run_group(run)), lambda: None))
     finally:

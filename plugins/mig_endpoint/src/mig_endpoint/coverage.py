@@ -36,6 +36,11 @@ NEEDS_MEMORY = Reason("compressed data needs too much memory")
 NO_DECOMPRESSOR = Reason("compression not supported here")
 OTHER_FILE_SYSTEM = Reason("other file system", as_asked=True)
 NETWORK = Reason("network file system", as_asked=True)
+UNKNOWN_FILE_SYSTEM = Reason("file system that may be of the network")
+"""Left out because only local ones were asked for, and this one does not tell what it is."""
+UNRESPONSIVE = Reason("file system that does not answer")
+AUTOMOUNT = Reason("automount point that nobody uses")
+"""Looking would mount something."""
 TIME = Reason("time ran out")
 FULL = Reason("answer full")
 LIMIT = Reason("match limit reached")
@@ -51,6 +56,7 @@ _REASONS = {
     errno.EMFILE: TOO_DEEP,
     errno.ENFILE: TOO_DEEP,
     errno.ENAMETOOLONG: TOO_DEEP,
+    errno.ETIMEDOUT: UNRESPONSIVE,
 }
 
 

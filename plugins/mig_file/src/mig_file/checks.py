@@ -1,20 +1,21 @@
-"""Filters made ready to be asked, and :class:`Slot`: filters that a file must pass together.
+"""Filters made ready to be asked: a check for each value, or for several of which any will do.
 
-With ``matchall`` a search has one slot with all its filters; without, one slot for each. ``evaluation`` runs files
-through slots; the hits a slot collects become rows.
+``slots`` puts them together, ``inspection`` and ``entries`` ask them.
 """
 
 from __future__ import annotations
 
+import re
+import stat
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from mig_endpoint.files import digests
 from mig_file import expressions
 from mig_file.content import Question
-from mig_file.hits import Hits
+from mig_file.names import NameBatch
 from mig_file.patterns import Pattern
-from mig_file.search import FILTERS, WORDS
+from mig_file.search import FILTERS, ORIGINAL_FILTERS, WORDS
 
 if TYPE_CHECKING:
     import os
@@ -22,6 +23,21 @@ if TYPE_CHECKING:
 
     from mig_file.reader import Reading
     from mig_file.search import Search
+
+
+KINDS = {
+    "f": stat.S_IFREG,
+    "d": stat.S_IFDIR,
+    "l": stat.S_IFLNK,
+    "s": stat.S_IFSOCK,
+    "p": stat.S_IFIFO,
+    "b": stat.S_IFBLK,
+    "c": stat.S_IFCHR,
+}
+"""The letters of ``type``, as find(1) has them."""
+
+
+_ANY_NAMES = (b"q", b"_.~", b"Zz9-0")
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +54,12 @@ class NameCheck(Check):
     """On the base name."""
 
     pattern: Pattern
+    is_exact: bool
+    """Whether it asks for one name, or for any of several."""
+
+    def passes_anything(self) -> bool:
+        """Whether it is no question about names at all: ``.`` in a search for something else."""
+        return all(self.pattern.matches(name) != self.negated for name in _ANY_NAMES)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,10 +74,37 @@ class SizeCheck(Check):
 
 
 @dataclass(frozen=True, slots=True)
+class TypeCheck(Check):
+    """On the kind of the entry: any of ``kinds`` will do (``stat.S_IFREG`` …)."""
+
+    kinds: frozenset[int]
+
+
+@dataclass(frozen=True, slots=True)
 class ModeCheck(Check):
     """On the mode's text."""
 
     pattern: Pattern
+    _named: dict[int, frozenset[int]] = field(default_factory=dict)
+
+    def may_name_a_kind(self) -> bool:
+        """Whether the expression has anything that could stand for a kind's letter."""
+        return not self.negated and re.search(r"[dLDpSc.\[\\(]", self.pattern.text) is not None
+
+    def named(self, kind: int) -> frozenset[int]:
+        """The permissions with which entries of a kind pass because of their kind: ``^d`` names directories.
+
+        Not those whose mode would pass as a regular file's too: an expression about permissions only is about files.
+        """
+        if kind not in self._named:
+            texts, plain = expressions.mode_texts(kind), expressions.mode_texts(stat.S_IFREG)
+            passing, without = NameBatch(texts).matching(self.pattern), NameBatch(plain).matching(self.pattern)
+            self._named[kind] = frozenset(
+                mode
+                for mode, (text, other) in enumerate(zip(texts, plain, strict=True))
+                if text in passing and other not in without
+            )
+        return self._named[kind]
 
     def passes(self, status: os.stat_result, now: int) -> bool:
         """Whether the file passes."""
@@ -100,82 +149,7 @@ class HashCheck(Check):
         return (reading.digests[self.algorithm] in self.values) != self.negated
 
 
-@dataclass(slots=True, eq=False)
-class Slot:
-    """Checks that a file must pass together, and the files that did."""
-
-    search: Search
-    key: str = ""
-    """The one filter's key, without ``matchall``."""
-    value: str = ""
-    names: list[NameCheck] = field(default_factory=list)
-    metadata: list[SizeCheck | ModeCheck | AgeCheck] = field(default_factory=list)
-    reading: list[ContentCheck | HashCheck] = field(default_factory=list)
-    questions: list[Question] = field(default_factory=list)
-    algorithms: list[str] = field(default_factory=list)
-    hits: Hits = field(default_factory=Hits)
-    seen: set[str] | None = None
-    """Paths that are hits already, where the search's paths may overlap."""
-    row_bytes: int = 0
-    """About how much of the answer one of its rows takes."""
-    number: int = 0
-    """Among all slots of the run."""
-
-    def add(self, check: Check) -> None:
-        """Takes a check in."""
-        if isinstance(check, NameCheck):
-            self.names.append(check)
-        elif isinstance(check, SizeCheck | ModeCheck | AgeCheck):
-            self.metadata.append(check)
-        elif isinstance(check, ContentCheck):
-            self.reading.append(check)
-            self.questions.append(check.question)
-        elif isinstance(check, HashCheck):
-            self.reading.append(check)
-            self.algorithms.append(check.algorithm)
-
-    @property
-    def is_empty(self) -> bool:
-        """Whether it has no checks; then nothing passes."""
-        return not (self.names or self.metadata or self.reading)
-
-    def passes_metadata(self, status: os.stat_result, now: int) -> bool:
-        """Whether size, mode and age pass."""
-        return all(check.passes(status, now) for check in self.metadata)
-
-    def judge(self, reading: Reading) -> bool | None:
-        """Whether the content passes all checks; None if that could not be found out."""
-        verdict: bool | None = True
-        for check in self.reading:
-            passed = check.passes(reading)
-            if passed is False:
-                return False
-            if passed is None:
-                verdict = None
-        return verdict
-
-
-def slots_of(search: Search) -> list[Slot]:
-    """The slots of a search, in the order of their rows."""
-    if search.options.matchall or not search.has_filters:
-        one = Slot(search)
-        for check in _checks(search):
-            one.add(check)
-        slots = [one]
-    else:
-        slots = []
-        for key in FILTERS:
-            for value in search.filters[key]:
-                one = Slot(search, key, value)
-                one.add(_check(search, key, (value,)))
-                slots.append(one)
-    if len(search.paths) > 1:
-        for one in slots:
-            one.seen = set()
-    return slots
-
-
-def _checks(search: Search) -> Iterable[Check]:
+def of_search(search: Search) -> Iterable[Check]:
     """The checks of a search whose filters must all be passed.
 
     Values of which a file can have only one are alternatives: two hashes of one algorithm, two exact sizes, names or
@@ -183,10 +157,10 @@ def _checks(search: Search) -> Iterable[Check]:
     """
     for key in FILTERS:
         for values in _alternatives(search, key):
-            if search.as_original:
-                yield from (_check(search, key, (value,)) for value in values)
+            if search.as_original and key in ORIGINAL_FILTERS:
+                yield from (of_values(search, key, (value,)) for value in values)
             else:
-                yield _check(search, key, values)
+                yield of_values(search, key, values)
 
 
 def contradictions(search: Search) -> list[str]:
@@ -195,7 +169,7 @@ def contradictions(search: Search) -> list[str]:
         return []
     return [
         f"no file can have {' and '.join(dict.fromkeys(values))}"
-        for key in FILTERS
+        for key in ORIGINAL_FILTERS
         for values in _alternatives(search, key)
         if len(set(values)) > 1 and WORDS[key] not in search.options.mismatch
     ]
@@ -215,14 +189,19 @@ def _alternative(key: str, value: str) -> str:
         return "" if value[0] in "<>" else "exact size"
     if key in ("names", "modes"):
         return "whole text" if expressions.is_whole_text(value) else ""
+    if key == "types":
+        return "kind"
     if key in ("contents", "mtimes"):
         return ""
     return digests.algorithm_of(key, value)
 
 
-def _check(search: Search, key: str, values: tuple[str, ...]) -> Check:
+def of_values(search: Search, key: str, values: tuple[str, ...]) -> Check:
     """The check of one value, or of several of which any will do."""
     value, mismatched = values[0], WORDS[key] in search.options.mismatch
+    if key == "types":
+        kinds = frozenset(KINDS[one] for one in values)
+        return TypeCheck(key, value, mismatched, frozenset(KINDS.values()) - kinds if mismatched else kinds)
     if key == "sizes":
         return SizeCheck(key, value, mismatched, tuple(map(expressions.parse_size, values)))
     if key == "mtimes":
@@ -237,4 +216,10 @@ def _check(search: Search, key: str, values: tuple[str, ...]) -> Check:
         return ContentCheck(key, value, negated, Question(regex, search.options.macroal and not inverted))
     if len(values) > 1:
         regex = "|".join(f"(?:{one})" for one in values)
-    return (NameCheck if key == "names" else ModeCheck)(key, value, negated, Pattern(regex))
+    if key == "names":
+        return NameCheck(key, value, negated, Pattern(regex), not negated and expressions.is_whole_text(value))
+    return ModeCheck(key, value, negated, Pattern(regex))
+
+
+MetadataCheck = SizeCheck | ModeCheck | AgeCheck
+"""What an entry's status answers."""

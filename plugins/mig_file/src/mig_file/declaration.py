@@ -9,7 +9,8 @@ from mig_core.plugin.parameters import Kind, Parameter, Parameters, Switch
 from mig_endpoint.files import digests
 from mig_file import expressions, patterns
 
-MISMATCHES = ("name", "size", "mode", "mtime", "content", "md5", "sha1", "sha2", "sha3")
+MISMATCHES = ("name", "size", "mode", "mtime", "content", "md5", "sha1", "sha2", "sha3", "type")
+TYPES = ("f", "d", "l", "s", "p", "b", "c")
 MAX_LABEL = 64
 
 
@@ -108,6 +109,14 @@ PARAMETERS = Parameters(
         metavar="AGE",
         check=expressions.parse_age,
         help="last change in days, hours or minutes: <2d within two days, >12h before that",
+    ),
+    Parameter(
+        name="type",
+        key="types",
+        many=True,
+        choices=TYPES,
+        metavar="LETTER",
+        help="kind of entry: file, directory, link, socket, pipe, block or character device; several mean any of them",
     ),
     _hash("md5"),
     _hash("sha1"),

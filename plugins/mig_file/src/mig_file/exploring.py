@@ -6,32 +6,37 @@ from typing import TYPE_CHECKING
 
 from mig_endpoint import coverage
 from mig_endpoint.files import roots
+from mig_endpoint.files.crossings import Crossings
 from mig_endpoint.files.filesystems import FileSystems
 from mig_endpoint.files.naming import PathText
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from mig_core.plugin.coverage import Tally
     from mig_file.evaluation import Evaluation
     from mig_file.search import Search
 
 
-def explore(searches: Sequence[Search], evaluation: Evaluation, tally: Tally) -> None:
-    """Goes through all paths, in the order of their text."""
+def explore(searches: Sequence[Search], evaluation: Evaluation, tally: Tally, remaining: Callable[[], float]) -> None:
+    """Goes through all paths, in the order of their text. ``remaining``: seconds until the deadline."""
     wanted: dict[tuple[str, bool, bool], list[Search]] = {}
     for one in searches:
         for path in dict.fromkeys(one.paths):
             key = (path, one.options.onefilesystem, one.options.localonly)
             wanted.setdefault(key, []).append(one)
-    for key in sorted(wanted):
-        path, one_file_system, local_only = key
-        if evaluation.stopped():
-            tally.skip(evaluation.why_not(1) or coverage.TIME, PathText(path))
-            continue
-        evaluation.focus(wanted[key])
-        file_systems = None
-        if one_file_system or local_only:
-            file_systems = FileSystems(one=one_file_system, local=local_only)
-        roots.explore(path, evaluation, tally, file_systems)
-        evaluation.catch_up()
+    crossings = Crossings(remaining)
+    try:
+        for key in sorted(wanted):
+            path, one_file_system, local_only = key
+            if evaluation.stopped():
+                tally.skip(evaluation.why_not(1) or coverage.TIME, PathText(path))
+                continue
+            evaluation.focus(wanted[key])
+            file_systems = None
+            if one_file_system or local_only:
+                file_systems = FileSystems(crossings.mounts, one=one_file_system, local=local_only)
+            roots.explore(path, evaluation, tally, crossings, file_systems)
+            evaluation.catch_up()
+    finally:
+        crossings.close()

@@ -106,3 +106,9 @@ def mode_text(mode: int) -> str:
     letters += "" if kind in _TYPE_LETTERS else "?"
     permissions = "".join(letter if mode & (0o400 >> place) else "-" for place, letter in enumerate("rwxrwxrwx"))
     return (letters or "-") + permissions
+
+
+def mode_texts(kind: int) -> list[str]:
+    """The texts of all 4096 permissions of a kind (``stat.S_IFREG`` …), in the order of their bits."""
+    low = [mode_text(stat.S_IFREG | bits)[-9:] for bits in range(512)]
+    return [mode_text(kind | special << 9)[:-9] + text for special in range(8) for text in low]

@@ -14,10 +14,13 @@ if TYPE_CHECKING:
 
     from mig_endpoint.files.opening import Status
 
-_HEAD = struct.Struct("<qqIIIBH")
-"""Size, time (seconds, nanoseconds), mode, lengths of path, digest and link target.
+_HEAD = struct.Struct("<qqIIB")
+"""Size, time in nanoseconds, mode, length of the path; and length of the digest, or ``_LONG``."""
+_LONG = 255
+_MORE = struct.Struct("<qIBH")
+"""Behind such a head: time in seconds and nanoseconds, lengths of the digest and of what a link says.
 
-A file system has 64 bits for the seconds: nanoseconds in 64 bits would end in 2262.
+A file system has 64 bits for the seconds; nanoseconds in 64 bits end in 2262.
 """
 _NS = 1_000_000_000
 
@@ -48,11 +51,22 @@ class Hits:
 
     def add(self, path: str, status: os.stat_result | Status, sha256: str, target: str = "") -> None:
         """Takes an entry in."""
-        raw, digest, leads = os.fsencode(path), bytes.fromhex(sha256) if sha256 else b"", os.fsencode(target)
-        seconds, fraction = divmod(status.st_mtime_ns, _NS)
-        lengths = (len(raw), len(digest), len(leads))
-        self._data += _HEAD.pack(status.st_size, seconds, fraction, status.st_mode, *lengths) + raw + digest + leads
+        raw, digest = os.fsencode(path), bytes.fromhex(sha256) if sha256 else b""
+        try:
+            head = _HEAD.pack(status.st_size, status.st_mtime_ns, status.st_mode, len(raw), len(digest))
+        except struct.error:  # a time far away
+            self._add_long(raw, status, digest, target)
+        else:
+            if target:
+                self._add_long(raw, status, digest, target)
+            else:
+                self._data += head + raw + digest
         self._count += 1
+
+    def _add_long(self, raw: bytes, status: os.stat_result | Status, digest: bytes, target: str) -> None:
+        leads = os.fsencode(target)
+        self._data += _HEAD.pack(status.st_size, 0, status.st_mode, len(raw), _LONG)
+        self._data += _MORE.pack(*divmod(status.st_mtime_ns, _NS), len(digest), len(leads)) + raw + digest + leads
 
     def __len__(self) -> int:
         return self._count
@@ -64,12 +78,18 @@ class Hits:
         """The first ``count`` hits; more may be added meanwhile."""
         data, position = self._data, 0
         for _ in range(count):
-            size, seconds, fraction, mode, *lengths = _HEAD.unpack_from(data, position)
+            size, modified, mode, length, digest = _HEAD.unpack_from(data, position)
             position += _HEAD.size
-            parts = []
-            for length in lengths:
-                parts.append(bytes(data[position : position + length]))
-                position += length
-            path, digest, target = parts
-            modified = seconds * _NS + fraction
-            yield Hit(os.fsdecode(path), size, mode, modified, digest.hex().upper(), os.fsdecode(target))
+            leads = 0
+            if digest == _LONG:
+                seconds, fraction, digest, leads = _MORE.unpack_from(data, position)
+                position += _MORE.size
+                modified = seconds * _NS + fraction
+            path = os.fsdecode(bytes(data[position : position + length]))
+            position += length
+            sha256 = data[position : position + digest].hex().upper() if digest else ""
+            position += digest + leads
+            if leads:
+                yield Hit(path, size, mode, modified, sha256, os.fsdecode(bytes(data[position - leads : position])))
+            else:
+                yield Hit(path, size, mode, modified, sha256)

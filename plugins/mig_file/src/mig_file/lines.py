@@ -25,6 +25,7 @@ _ORDER = (
     ("sha1", "sha1"),
     ("sha2", "sha2"),
     ("sha3", "sha3"),
+    ("types", "type"),
 )
 
 
@@ -59,4 +60,6 @@ def _row(label: str, row: Mapping[str, JSON], *, found_only: bool) -> str:
     facts = f"lastmodified:{info.get('lastmodified')}, mode:{info.get('mode')}, size:{info.get('size')}"
     if info.get("sha256"):
         facts += f", sha256:{str(info['sha256']).lower()}"
+    if row.get("target"):
+        facts += f", target:{row['target']}"
     return f"{row['file']} [{facts}] in search '{label}'{checks}"

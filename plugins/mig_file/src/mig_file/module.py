@@ -88,7 +88,7 @@ class FileModule(Module[tuple[Search, ...]]):
                 context, lambda: _result(evaluation, tally, started, partial=True), self._partial_interval
             )
         try:
-            exploring.explore(parameters, evaluation, tally)
+            exploring.explore(parameters, evaluation, tally, context.remaining)
         finally:
             evaluation.close()
         return _result(evaluation, tally, started, partial=False)

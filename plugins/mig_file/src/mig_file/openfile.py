@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from mig_endpoint.files import digests
+from mig_endpoint.files.calls import DIRECT
 from mig_file import reasons
 from mig_file.checks import ContentCheck, HashCheck
 from mig_file.reader import NOTHING_FOUND
@@ -19,10 +20,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from mig_core.plugin.coverage import Tally
+    from mig_endpoint.files.calls import Calls
     from mig_endpoint.files.naming import PathText
-    from mig_file.checks import Slot
     from mig_file.content import Question
     from mig_file.reader import Reader, Reading
+    from mig_file.slots import Slot
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,10 +86,11 @@ def groups_of(slots: Iterable[Slot]) -> tuple[Group, ...]:
 class OpenFile:
     """One open file."""
 
-    __slots__ = ("_fd", "_path", "_reader", "_readings", "_size", "_tally", "_used")
+    __slots__ = ("_calls", "_fd", "_path", "_reader", "_readings", "_size", "_tally", "_used")
 
-    def __init__(self, fd: int, size: int, path: PathText, reader: Reader, tally: Tally) -> None:
+    def __init__(self, fd: int, size: int, path: PathText, reader: Reader, tally: Tally, calls: Calls = DIRECT) -> None:
         """``fd`` stands at the beginning and belongs to the caller."""
+        self._calls = calls
         self._fd = fd
         self._size = size
         self._path = path
@@ -135,10 +138,12 @@ class OpenFile:
         self, questions: Sequence[Question], algorithms: Sequence[str], expand: bool, every_kind: bool
     ) -> Reading:
         if self._used:
-            os.lseek(self._fd, 0, os.SEEK_SET)
+            self._calls.lseek(self._fd, 0, os.SEEK_SET)
         self._used = True
         return self._booked(
-            self._reader.read(self._fd, self._size, questions, algorithms, expand=expand, every_kind=every_kind)
+            self._reader.read(
+                self._fd, self._size, questions, algorithms, expand=expand, every_kind=every_kind, calls=self._calls
+            )
         )
 
     def _booked(self, reading: Reading) -> Reading:

@@ -8,15 +8,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from mig_file import rows
-from mig_file.checks import slots_of
 from mig_file.openfile import groups_of
+from mig_file.slots import slots_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from mig_file.checks import Slot
     from mig_file.openfile import Group
     from mig_file.search import Search
+    from mig_file.slots import Slot
 
 MAX_PLANS = 500
 """How many plans are kept."""
@@ -44,6 +44,10 @@ class SearchRun:
 
 
 Pair = tuple[SearchRun, "Slot"]
+Chosen = tuple[Pair, list[str]]
+"""A slot, and the names that it wants."""
+Choice = tuple[list[Pair], list[Chosen], list[Chosen]]
+"""Slots that want all files of a batch, some of them, and entries that are no files."""
 
 
 class Plan:
@@ -109,7 +113,7 @@ class Plans:
         """What a plain plan for slots with these numbers reads."""
         return self.of([self._pairs[number] for number in numbers]).groups[0]
 
-    def of_batch(self, everywhere: list[Pair], chosen: list[tuple[Pair, list[str]]]) -> Planned:
+    def of_batch(self, everywhere: list[Pair], chosen: list[Chosen]) -> Planned:
         """A plan for each name: some slots want every file, some chose by name."""
         if len(chosen) == 1 and not everywhere:
             return Planned(self.of((chosen[0][0],)))

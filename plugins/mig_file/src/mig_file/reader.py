@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING
 from mig_endpoint import coverage
 from mig_endpoint.buffers import ALIGNMENT, page_aligned
 from mig_endpoint.files import digests
-from mig_endpoint.files.compressed import MIN_EXPANDED_BOUND, Expanded
+from mig_endpoint.files.calls import DIRECT
+from mig_endpoint.files.compressed import MIN_EXPANDED_BOUND, Expanded, decompressor_for
 from mig_endpoint.files.interruptions import DeadlinePassed, Unreadable
-from mig_endpoint.files.reading import Plain
+from mig_endpoint.files.reading import source_of
 from mig_file.content import Block, ContentScan
 from mig_file.patterns import without_returns
 
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from mmap import mmap
 
     from mig_core.plugin.coverage import Reason
+    from mig_endpoint.files.calls import Calls
     from mig_endpoint.files.reading import Source
     from mig_file.content import Question, Questions
 
@@ -87,6 +89,7 @@ class Reader:
         *,
         expand: bool = False,
         every_kind: bool = False,
+        calls: Calls = DIRECT,
     ) -> Reading:
         """Reads the file behind ``fd`` from its beginning, as far as needed.
 
@@ -96,20 +99,33 @@ class Reader:
             asked: what to find out about its lines.
             algorithms: hashlib names of the digests to compute.
             expand: look into compressed files, of ``every_kind`` or gzip only.
+            every_kind: see ``expand``.
+            calls: who asks the operating system.
 
         Raises:
             DeadlinePassed: time ran out in the middle.
         """
         if 0 < size < self._read_size and not expand:
             try:
-                count = os.readv(fd, self._whole)
+                count = calls.readv(fd, self._whole)
             except OSError as failure:
                 return Reading((), asked, None, _problem(failure))
             if count == size:
                 self.bytes += count
                 return self._small(count, asked, algorithms)
-            os.lseek(fd, 0, os.SEEK_SET)  # it changed, or is one of those that do not know their size
-        return self._large(fd, size, asked, algorithms, expand=expand, every_kind=every_kind)
+            calls.lseek(fd, 0, os.SEEK_SET)  # it changed, or is one of those that do not know their size
+        new = None
+        try:
+            if expand:
+                new = decompressor_for(fd, calls, every_kind=every_kind)
+            source: Source = source_of(fd, size, calls)
+            if new is not None:
+                source = Expanded(fd, size, self._expired, new, calls=calls, minimum_bound=self._expanded_bound)
+        except Unreadable as failure:
+            return Reading((), asked, None, (failure.reason, str(failure)))
+        except OSError as failure:
+            return Reading((), asked, None, _problem(failure))
+        return self._large(source, asked, algorithms)
 
     def _small(self, count: int, asked: Collection[Question], algorithms: Collection[str]) -> Reading:
         """The reading of a file that lies in the buffer as a whole."""
@@ -134,63 +150,65 @@ class Reader:
                 found.add(question)
         return Reading(found, (), values) if found or algorithms else NOTHING_FOUND
 
-    def _large(
-        self,
-        fd: int,
-        size: int,
-        asked: Collection[Question],
-        algorithms: Collection[str],
-        *,
-        expand: bool,
-        every_kind: bool,
-    ) -> Reading:
+    def _large(self, source: Source, asked: Collection[Question], algorithms: Collection[str]) -> Reading:
         """The reading of a file piece by piece."""
         scan = ContentScan(self._questions, asked)
         running = digests.start(algorithms)
-        expanded: Expanded | None = None
         problem = None
         try:
-            if expand:
-                expanded = Expanded(fd, size, self._expired, every_kind=every_kind, minimum_bound=self._expanded_bound)
-            complete = self._pump(expanded or Plain(fd, size), scan, list(running.values()))
+            complete = self._pump(source, scan, list(running.values()))
         except Unreadable as failure:
             complete, problem = False, (failure.reason, str(failure))
         except OSError as failure:
             complete, problem = False, _problem(failure)
-        if expanded is not None:
-            self.bytes += expanded.consumed
+        finally:
+            self.bytes += source.consumed
         scan.finish(cut_off=problem is not None)
         values = digests.finish(running) if complete else None
         return Reading(scan.found, scan.doubtful, values, problem)
 
     def _pump(self, source: Source, scan: ContentScan, hashes: list[digests.Running]) -> bool:
         """Moves the content through the buffer; whether it was read to its end."""
-        plain = isinstance(source, Plain)
         begin = end = 0  # an unfinished line that has been read
         inside = 0  # 1 if its first byte is only there as neighbour: it is the middle of a long line
         while hashes or not scan.is_decided():
+            # 1. the next piece behind what is left of the last one
             fresh = end
             if len(self._buffer) <= fresh + self._read_size:
                 self._grow(fresh + self._read_size + 1)
             count = source.fill(self._view[fresh : fresh + self._read_size])
-            if plain:
-                self.bytes += count
             end += count
+            # 2. digests
             for one in hashes:
                 one.update(self._view[fresh:end])
+            if source.omitted:
+                self._digest_zeros(source.omitted, hashes)
+                source.omitted = 0
+            # 3. whole lines
             if scan.is_decided():
                 begin = end = 0
-            elif not count:
-                if end > begin + inside:
-                    self._show(scan, begin, end, inside)
-                return True
-            else:
+            elif count:
                 begin, end, inside = self._look(scan, begin, end, fresh, inside)
+            elif end > begin + inside:
+                self._show(scan, begin, end, inside)
             if not count:
                 return True
             if self._expired():
                 raise DeadlinePassed
         return False
+
+    def _digest_zeros(self, count: int, hashes: list[digests.Running]) -> None:
+        """Digests zeros that were not read: the rest of a hole."""
+        if not hashes:
+            return
+        zeros = memoryview(bytes(self._read_size))
+        while count:
+            some = min(count, len(zeros))
+            for one in hashes:
+                one.update(zeros[:some])
+            count -= some
+            if self._expired():
+                raise DeadlinePassed
 
     def _look(self, scan: ContentScan, begin: int, end: int, fresh: int, inside: int) -> tuple[int, int, int]:
         """Shows whole lines in ``buffer[begin:end]``; what to keep. A newline can only lie after ``fresh``."""

@@ -8,4 +8,7 @@ DEPTH = Reason("below maxdepth", as_asked=True)
 NOT_READ = Reason("content of a special file")
 LONG_LINE = Reason("line too long to be judged as a whole")
 CONTRADICTION = Reason("search that no file can pass")
+OTHER_KIND = Reason("entry of that name that is no file (ask for its type)", as_asked=True)
+OTHER_KIND_EXACT = Reason("entry of exactly that name that is no file (ask for its type)")
+"""Booked only where the original's answers are kept; elsewhere such an entry is found."""
 NO_FILTER = Reason("search without any filter")

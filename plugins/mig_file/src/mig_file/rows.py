@@ -1,7 +1,8 @@
 """Hits as the rows of a result, in the original's form.
 
-Row: ``{"file", "search", "fileinfo": {"size", "mode", "lastmodified"[, "sha256"]}}``, and ``uri`` where the path's text
-is not its exact name. ``search`` echoes what was asked: all of it with ``matchall``, else the one filter that hit.
+Row: ``{"file", "search", "fileinfo": {"size", "mode", "lastmodified"[, "sha256"]}}``, ``target`` with what a link
+says, and ``uri`` where the path's text is not its exact name. ``search`` echoes what was asked: all of it with
+``matchall``, else the one filter that hit.
 """
 
 from __future__ import annotations
@@ -23,9 +24,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from mig_core.domain.document import JSON
-    from mig_file.checks import Slot
     from mig_file.hits import Hit
     from mig_file.search import Search
+    from mig_file.slots import Slot
 
 
 ROWS_AT_ONCE = 256
@@ -99,6 +100,8 @@ def _row(slot: Slot, hit: Hit, whole: JSON) -> JSON:
     text = naming.shown(hit.path)
     echo = whole if whole is not None else _echo(slot, (os.path.dirname(text),))
     row: dict[str, JSON] = {"file": text, "search": echo, "fileinfo": _fileinfo(hit)}
+    if hit.target:
+        row["target"] = naming.shown(hit.target)
     if not hit.path.isascii() and (uri := naming.exact_uri(hit.path)):
         row["uri"] = uri
     return row
@@ -112,7 +115,7 @@ def _texts(slot: Slot, count: int) -> Iterator[str]:
     whole = _echo(slot, slot.search.paths)
     echo = f',"search":{_text(whole)},"fileinfo":'
     for hit in slot.hits.first(count):
-        if hit.path.isascii():
+        if hit.path.isascii() and not hit.target:
             info = f'{{"size":{hit.size},"mode":"{_mode_text(hit.mode)}","lastmodified":"{time_text(hit.modified)}"'
             digest = f',"sha256":"{hit.sha256}"' if hit.sha256 else ""
             yield f'{{"file":{encode_basestring(hit.path)}{echo}{info}{digest}}}}}'
@@ -190,7 +193,9 @@ def _masked_rows(found: JSON) -> JSON:
 def _masked_row(row: JSON) -> JSON:
     if not isinstance(row, dict) or not row.get("file"):
         return row
-    kept: dict[str, JSON] = {key: value for key, value in row.items() if key != "uri"} | {"file": "masked"}
+    kept: dict[str, JSON] = {key: value for key, value in row.items() if key not in ("uri", "target")} | {
+        "file": "masked"
+    }
     search = kept.get("search")
     options = search.get("options") if isinstance(search, dict) else None
     if isinstance(search, dict) and not (isinstance(options, dict) and options.get("matchall")):

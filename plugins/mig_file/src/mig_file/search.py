@@ -16,12 +16,22 @@ from mig_file.declaration import PARAMETERS
 if TYPE_CHECKING:
     from mig_core.plugin.parameters import Values
 
-FILTERS = ("contents", "names", "sizes", "modes", "mtimes", "md5", "sha1", "sha2", "sha3")
-"""The filters' JSON keys, in the order in which results list them."""
-WORDS = {"contents": "content", "names": "name", "sizes": "size", "modes": "mode", "mtimes": "mtime"} | {
-    key: key for key in ("md5", "sha1", "sha2", "sha3")
+WORDS = {
+    "contents": "content",
+    "names": "name",
+    "sizes": "size",
+    "modes": "mode",
+    "mtimes": "mtime",
+    "md5": "md5",
+    "sha1": "sha1",
+    "sha2": "sha2",
+    "sha3": "sha3",
+    "types": "type",
 }
-"""JSON key of a filter -> its word on the command line and in ``mismatch``."""
+"""JSON key of a filter -> its word on the command line and in ``mismatch``, in the order in which results list them."""
+FILTERS = tuple(WORDS)
+ORIGINAL_FILTERS = FILTERS[:9]
+"""Those that the original has."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,8 @@ import os
 import select
 import signal
 import socket
+import time
+import warnings
 from collections import deque
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -33,6 +35,8 @@ if TYPE_CHECKING:
 
 AHEAD = 2
 """How many shares a worker has: the next one waits for it, not the other way round."""
+GRACE = 5.0
+"""Seconds after the deadline that a worker has to say so."""
 WAIT_MS = 200
 """How often the clock is looked at while workers are waited for."""
 
@@ -93,6 +97,8 @@ class Workers:
         """Numbers of the shares that nobody has."""
         self._reports: dict[int, Report] = {}
         self._worker_bytes = 0
+        self._over_since: float | None = None
+        """When it was first seen that time is over."""
 
     @property
     def pids(self) -> list[int]:
@@ -123,12 +129,30 @@ class Workers:
                 own = self._left.popleft()
                 self._reports[own] = self._report(work[own], self._reader)
             progress()
+            if not self._left and self._is_overdue():
+                self._give_up()
         return [self._reports[number] for number in range(len(work))]
 
     def close(self) -> None:
         """Ends the workers."""
         for worker in tuple(self._workers or ()):
             self._dismiss(worker)
+
+    def _is_overdue(self) -> bool:
+        """Whether time has been over for so long that whoever still reads will not come back."""
+        if not self._expired():
+            return False
+        if self._over_since is None:
+            self._over_since = time.monotonic()
+        return time.monotonic() - self._over_since > GRACE
+
+    def _give_up(self) -> None:
+        """Leaves behind the workers that have something: they hang in a file."""
+        for worker in tuple(self._workers or ()):
+            for number in worker.shares:
+                self._reports[number] = Report(late=(0, 0))
+            if worker.shares:
+                self._dismiss(worker, os.WNOHANG)
 
     def _serve(self, wait: int) -> None:
         """Takes reports, and gives the workers more to do."""
@@ -172,18 +196,22 @@ class Workers:
             poll.register(descriptor, select.POLLIN)
         return [busy[descriptor] for descriptor, _ in poll.poll(wait)]
 
-    def _dismiss(self, worker: _Worker) -> None:
+    def _dismiss(self, worker: _Worker, how: int = 0) -> None:
+        """Ends a worker. ``how``: options of waitpid(2)."""
         assert self._workers is not None
         self._workers.remove(worker)
         worker.connection.close()
         with contextlib.suppress(ProcessLookupError):
             os.kill(worker.pid, signal.SIGKILL)
-        os.waitpid(worker.pid, 0)
+        os.waitpid(worker.pid, how)
 
     def _fork(self) -> _Worker:
         ours, theirs = socket.socketpair()
         try:
-            pid = os.fork()
+            with warnings.catch_warnings():
+                # a thread may wait in mig_endpoint.files.calls; it holds no lock that a worker takes
+                warnings.simplefilter("ignore", DeprecationWarning)
+                pid = os.fork()
         except OSError:
             ours.close()
             theirs.close()

@@ -7,15 +7,17 @@ File Format 1.2.1, section 2.2). gzip: RFC 1952. zstd: RFC 8878; skippable frame
 
 from __future__ import annotations
 
-import os
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Protocol
 
 from mig_endpoint import coverage
+from mig_endpoint.files.calls import DIRECT
 from mig_endpoint.files.interruptions import DeadlinePassed, Unreadable
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from mig_endpoint.files.calls import Calls
 
 INPUT_SIZE = 128 << 10
 MIN_EXPANDED_BOUND = 1 << 30
@@ -107,6 +109,7 @@ def _zstd() -> Decompressor:
     return decompressor
 
 
+_HEAD = 8
 _GZIP = b"\x1f\x8b"
 _ZSTD = b"\x28\xb5\x2f\xfd"
 _OTHERS: tuple[tuple[bytes, Callable[[], Decompressor]], ...] = (
@@ -121,54 +124,76 @@ def _is_skippable(head: bytes) -> bool:
     return len(head) >= 8 and head[0] & 0xF0 == 0x50 and head[1:4] == b"\x2a\x4d\x18"
 
 
-def _leads_to_zstd(fd: int, head: bytes) -> bool:
+def _leads_to_zstd(fd: int, head: bytes, calls: Calls) -> bool:
     """Whether the skippable frames that the file begins with are zstd's: LZ4 has the same ones."""
     position = 0
     for _ in range(MAX_SKIPPED_FRAMES):
         if not _is_skippable(head):
             return head.startswith(_ZSTD)
         position += 8 + int.from_bytes(head[4:8], "little")
-        head = os.pread(fd, 8, position)
+        head = calls.pread(fd, _HEAD, position)
     return False
 
 
+def decompressor_for(fd: int, calls: Calls, *, every_kind: bool) -> Callable[[], Decompressor] | None:
+    """What makes a decompressor for an open file; None if it is not compressed.
+
+    Args:
+        fd: open for reading; its position stays.
+        calls: who asks the operating system.
+        every_kind: also bzip2, xz and zstd, not only gzip.
+
+    Raises:
+        OSError: the file cannot be read.
+    """
+    head = calls.pread(fd, _HEAD, 0)
+    if head.startswith(_GZIP):
+        return _Gzip
+    if not every_kind:
+        return None
+    if _is_skippable(head) and _leads_to_zstd(fd, head, calls):
+        return _zstd
+    return next((new for magic, new in _OTHERS if head.startswith(magic)), None)
+
+
 class Expanded:
-    """The content of an open file, expanded if it is compressed."""
+    """The content of an open file that is compressed."""
 
     def __init__(
         self,
         fd: int,
         size: int,
         expired: Callable[[], bool],
+        new: Callable[[], Decompressor],
         *,
-        every_kind: bool,
+        calls: Calls = DIRECT,
         minimum_bound: int = MIN_EXPANDED_BOUND,
     ) -> None:
-        """Looks at the first bytes.
+        """Makes a decompressor.
 
         Args:
             fd: open for reading, at its beginning.
-            size: of the file on disk.
+            size: of the file on disk, in bytes.
             expired: whether time is over; asked at each read, because much input may give no output at all.
-            every_kind: also bzip2, xz and zstd, not only gzip.
+            new: what :func:`decompressor_for` gave.
+            calls: who asks the operating system.
             minimum_bound: bytes of output that are always allowed.
+
+        Raises:
+            Unreadable: this Python cannot.
         """
         self._fd = fd
         self._expired = expired
+        self._calls = calls
         self.consumed = 0
         """Bytes read from disk so far."""
+        self.omitted = 0
+        """Nothing is left out."""
         self._bound = max(minimum_bound, EXPANSION_BOUND * size)
         self._made = 0
-        head = self._more()
-        self._new: Callable[[], Decompressor] | None = None
-        if head.startswith(_GZIP):
-            self._new = _Gzip
-        elif every_kind:
-            self._new = next((new for magic, new in _OTHERS if head.startswith(magic)), None)
-            if _is_skippable(head) and _leads_to_zstd(fd, head):
-                self._new = _zstd
-        self._input = head
-        self._inner: Decompressor | None = self._new() if self._new else None
+        self._new = new
+        self._input = b""
+        self._inner = new()
 
     def fill(self, view: memoryview) -> int:
         """Writes the next bytes of content into ``view``; 0 at the end.
@@ -178,8 +203,6 @@ class Expanded:
             DeadlinePassed: time ran out.
             OSError: the file cannot be read.
         """
-        if self._inner is None or self._new is None:
-            return self._plain(view)
         while True:
             if self._inner.eof:
                 rest = self._behind_padding(self._inner.unused_data)
@@ -221,18 +244,9 @@ class Expanded:
                 raise Unreadable(coverage.NEEDS_MEMORY, f"compressed data needs too much memory: {error}") from None
             raise Unreadable(coverage.DAMAGED, f"compressed data is damaged: {error}") from None
 
-    def _plain(self, view: memoryview) -> int:
-        if not self._input:
-            count = os.readv(self._fd, [view])
-            self.consumed += count
-            return count
-        head, self._input = self._input[: len(view)], self._input[len(view) :]
-        view[: len(head)] = head
-        return len(head)
-
     def _more(self) -> bytes:
         if self._expired():
             raise DeadlinePassed
-        data = os.read(self._fd, INPUT_SIZE)
+        data = self._calls.read(self._fd, INPUT_SIZE)
         self.consumed += len(data)
         return data

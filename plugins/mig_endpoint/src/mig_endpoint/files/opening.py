@@ -4,7 +4,12 @@ from __future__ import annotations
 
 import os
 import stat
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
+
+from mig_endpoint.files.calls import DIRECT
+
+if TYPE_CHECKING:
+    from mig_endpoint.files.calls import Calls
 
 ENDLESS_SIZE = 1 << 46
 """Bytes from which on a regular file is none: ``/proc/kcore`` says 128 TiB (fs/proc/kcore.c, Linux 6.18)."""
@@ -22,7 +27,7 @@ class Status(NamedTuple):
     """Nanoseconds since 1970; a file system may have any 64 bits of seconds, so this may need more."""
 
 
-def open_file(name: str, directory: int | None, *, follow: bool) -> int:
+def open_file(name: str, directory: int | None, *, follow: bool, calls: Calls = DIRECT) -> int:
     """Opens a file so that neither a link put in its place is followed nor a FIFO waited for (open(2)).
 
     The time of last access stays as it was where the kernel allows that (``O_NOATIME``: the owner and root).
@@ -31,15 +36,16 @@ def open_file(name: str, directory: int | None, *, follow: bool) -> int:
         name: relative to ``directory``, an open descriptor; or a whole path, and None.
         directory: see ``name``.
         follow: for entries that are links and were asked for.
+        calls: who asks the operating system.
 
     Raises:
         OSError: it cannot be opened.
     """
     flags = _FLAGS if follow else _FLAGS | os.O_NOFOLLOW
     try:
-        return os.open(name, flags | _NOATIME, dir_fd=directory)
+        return calls.open(name, flags | _NOATIME, dir_fd=directory)
     except PermissionError:
-        return os.open(name, flags, dir_fd=directory)
+        return calls.open(name, flags, dir_fd=directory)
 
 
 def is_file(status: os.stat_result | Status) -> bool:

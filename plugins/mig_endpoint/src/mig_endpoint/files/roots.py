@@ -12,59 +12,131 @@ import stat
 from typing import TYPE_CHECKING
 
 from mig_endpoint import coverage
+from mig_endpoint.files.calls import Guarded
+from mig_endpoint.files.filesystems import may_hang
 from mig_endpoint.files.naming import PathText
 from mig_endpoint.files.walk import Batch, Walk
 
 if TYPE_CHECKING:
     from mig_core.plugin.coverage import Tally
+    from mig_endpoint.files.calls import Calls
+    from mig_endpoint.files.crossings import Crossings
     from mig_endpoint.files.filesystems import FileSystems
     from mig_endpoint.files.walk import Visitor
 
+_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC | os.O_NONBLOCK
 
-def explore(path: str, visitor: Visitor, tally: Tally, file_systems: FileSystems | None = None) -> None:
+
+def explore(
+    path: str, visitor: Visitor, tally: Tally, crossings: Crossings, file_systems: FileSystems | None = None
+) -> None:
     """Shows the visitor what is at ``path`` and below.
 
     Args:
         path: absolute, or relative to the process's directory; as :func:`os.fsdecode` gives it.
-        visitor: looks at the files.
+        visitor: looks at the entries.
         tally: where what is left out is booked.
+        crossings: of the run.
         file_systems: which mounts to leave out; None: none.
     """
-    target = path
-    try:
-        mode = os.lstat(path).st_mode
-    except OSError as failure:
-        gone = failure.errno in (errno.ENOENT, errno.ENOTDIR)
-        coverage.failed(tally, PathText(path), failure, coverage.NOT_FOUND if gone else None)
-        return
-    if stat.S_ISLNK(mode):
-        try:
-            mode = os.stat(path).st_mode
-        except OSError as failure:
-            denied = failure.errno in (errno.EACCES, errno.EPERM)
-            coverage.failed(tally, PathText(path), failure, coverage.DENIED if denied else coverage.DANGLING)
+    mount = crossings.mounts.covering(os.path.abspath(path))
+    if mount is not None and file_systems is not None and may_hang(mount):
+        why = file_systems.why_not_mount(mount)
+        if why is not None:
+            tally.skip(why, PathText(path))
             return
-        target = os.path.realpath(path)
-        if not os.path.exists(target):  # /proc/PID/exe of a deleted program: readable, but only by this name
-            target = path
-    if stat.S_ISDIR(mode):
-        Walk(visitor, tally, file_systems).walk(target)
-    else:
-        _one_file(target, mode, visitor, tally)
-
-
-def _one_file(path: str, mode: int, visitor: Visitor, tally: Tally) -> None:
-    directory, name = os.path.split(path)
-    directory = directory or "."
+    calls = crossings.for_root(path)
     try:
-        fd = os.open(directory, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
-    except OSError as failure:
-        coverage.failed(tally, PathText(path), failure)
-        return
-    try:
-        links = {name} if os.path.islink(path) else set()
-        shown = "" if directory == "." and not path.startswith(".") else directory
-        visitor.visit(Batch(shown, fd, 1, [name], links, regular=stat.S_ISREG(mode)))
+        _Root(path, visitor, tally, crossings, file_systems, calls).explore()
     finally:
-        with contextlib.suppress(OSError):
-            os.close(fd)
+        if isinstance(calls, Guarded):
+            calls.end()
+
+
+class _Root:
+    """One path."""
+
+    def __init__(
+        self,
+        path: str,
+        visitor: Visitor,
+        tally: Tally,
+        crossings: Crossings,
+        file_systems: FileSystems | None,
+        calls: Calls,
+    ) -> None:
+        self._path = path
+        self._visitor = visitor
+        self._tally = tally
+        self._crossings = crossings
+        self._file_systems = file_systems
+        self._calls = calls
+
+    def explore(self) -> None:
+        """Finds out what is there, and goes on with that."""
+        target = self._path
+        try:
+            mode = self._calls.stat(self._path, follow_symlinks=False).st_mode
+        except OSError as failure:
+            gone = failure.errno in (errno.ENOENT, errno.ENOTDIR)
+            coverage.failed(self._tally, PathText(self._path), failure, coverage.NOT_FOUND if gone else None)
+            return
+        if stat.S_ISLNK(mode):
+            if self._visitor.wants_others:
+                self._show(self._path, mode)
+            try:
+                mode = self._calls.stat(self._path).st_mode
+                target = self._calls.call(_real, self._path)
+            except OSError as failure:
+                reason = coverage.reason_of(failure)
+                if reason not in (coverage.DENIED, coverage.UNRESPONSIVE):
+                    reason = coverage.DANGLING
+                coverage.failed(self._tally, PathText(self._path), failure, reason)
+                return
+        if stat.S_ISDIR(mode):
+            self._go_through(target, mode)
+        else:
+            self._show(target, mode)
+
+    def _go_through(self, path: str, mode: int) -> None:
+        if self._visitor.wants_others:
+            self._show(path, mode)
+        try:
+            fd = self._calls.open(path, _DIRECTORY)
+        except OSError as failure:
+            coverage.failed(self._tally, PathText(path), failure)
+            return
+        Walk(self._visitor, self._tally, self._crossings, self._file_systems).walk_from(path, fd)
+
+    def _show(self, path: str, mode: int) -> None:
+        """Shows the visitor the one entry that a path names."""
+        directory, name = os.path.split(path)
+        if not name:
+            directory, name = "", path  # the root of all
+        try:
+            fd = self._calls.open(directory or ".", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+        except OSError as failure:
+            coverage.failed(self._tally, PathText(path), failure)
+            return
+        mounts = self._crossings.mounts
+        place = self._crossings.place_of(mounts.by_point.get(path) or mounts.behind(fd))
+        batch = Batch(directory, fd, 1, [], (), {}, named=True, calls=place.calls)
+        if stat.S_ISREG(mode):
+            batch.names.append(name)
+            if self._calls.call(os.path.islink, path):  # /proc/PID/exe of a deleted program
+                batch.links = {name}
+        else:
+            batch.others = {name: stat.S_IFMT(mode)}
+            if not stat.S_ISDIR(mode) and not stat.S_ISLNK(mode):
+                batch.specials = (name,)
+        try:
+            self._visitor.visit(batch)
+        finally:
+            with contextlib.suppress(OSError):
+                self._calls.close(fd)
+
+
+def _real(path: str) -> str:
+    """Where a link leads; itself if that has no path: ``/proc/PID/exe`` of a deleted program is readable by its own."""
+    target = os.path.realpath(path)
+    return target if os.path.exists(target) else path

@@ -54,7 +54,7 @@ def served(files: Mapping[str, bytes]) -> Iterator[tuple[Path, int]]:
     device = os.open("/dev/fuse", os.O_RDWR)
     libc = ctypes.CDLL(None, use_errno=True)
     options = f"fd={device},rootmode=40000,user_id=0,group_id=0,allow_other,default_permissions".encode()
-    if libc.mount(b"mig", os.fsencode(point), b"fuse.mig", 0, options):
+    if libc.mount(b"mig", os.fsencode(point), kind.encode(), 0, options):
         os.close(device)
         point.rmdir()
         service_missing(f"fuse cannot be mounted here: {os.strerror(ctypes.get_errno())}")
@@ -72,6 +72,14 @@ def served(files: Mapping[str, bytes]) -> Iterator[tuple[Path, int]]:
         os.waitpid(server, 0)
         libc.umount2(os.fsencode(point), 2)
         point.rmdir()
+
+
+@contextlib.contextmanager
+def hanging(point: Path, kind: str = "fuse.mig") -> Iterator[None]:
+    """Mounts an empty file system on a folder, and stops its server."""
+    with served(point, {}, kind) as server:
+        os.kill(server, signal.SIGSTOP)
+        yield
 
 
 def _serve(device: int, files: dict[int, tuple[str, bytes]]) -> None:

@@ -1,0 +1,96 @@
+"""The mounts of this process's namespace, as the kernel lists them (``/proc/PID/mountinfo``: proc(5), Linux 6.18)."""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import dataclass
+
+MOUNTINFO = "/proc/self/mountinfo"
+MAX_BYTES = 64 << 20
+"""What is read of it; a mount takes about 100 bytes, and a namespace has at most 100,000 (fs.mount-max)."""
+_ESCAPED = re.compile(rb"\\([0-7]{3})")
+
+
+@dataclass(frozen=True, slots=True)
+class Mount:
+    """One mount."""
+
+    number: int
+    """Its id, as ``mnt_id`` in ``/proc/PID/fdinfo/FD``."""
+    parent: int
+    device: int
+    """What ``st_dev`` of its files is; btrfs subvolumes have others."""
+    root: str
+    """The directory of the file system that is mounted."""
+    point: str
+    """Where, seen from this process's root; paths as :func:`os.fsdecode` gives them."""
+    kind: str
+    """The type, with a FUSE file system's own name behind a full stop: ``ext4``, ``fuse.sshfs``."""
+    source: str
+    options: str
+    """Those of the file system (super options), comma-separated."""
+
+
+class Mounts:
+    """A list of mounts."""
+
+    def __init__(self, mounts: tuple[Mount, ...], *, known: bool = True) -> None:
+        self.all = mounts
+        self.known = known
+        """Whether the kernel could be asked; without ``/proc`` nothing is known of any mount."""
+        self._by_number = {one.number: one for one in mounts}
+        self._by_device = {one.device: one for one in mounts}
+        self.by_point = {one.point: one for one in mounts}
+        """The topmost mount at each point: later ones lie over earlier ones."""
+
+    def on(self, device: int) -> Mount | None:
+        """A mount of the file system whose files have this ``st_dev``; None if there is none in the list."""
+        return self._by_device.get(device)
+
+    def covering(self, path: str) -> Mount | None:
+        """The mount on which an absolute path lies, if no link leads elsewhere; None if it is not in the list."""
+        while path not in self.by_point and path not in ("", "/"):
+            path = path.rpartition("/")[0] or "/"
+        return self.by_point.get(path)
+
+    def behind(self, fd: int) -> Mount | None:
+        """The mount that an open descriptor leads into; None if it is not in the list."""
+        try:
+            with open(f"/proc/self/fdinfo/{fd}", "rb") as lines:
+                for line in lines:
+                    if line.startswith(b"mnt_id:"):
+                        return self._by_number.get(int(line[7:]))
+        except (OSError, ValueError):
+            pass
+        return self._by_device.get(os.fstat(fd).st_dev)
+
+
+def read_mounts(path: str = MOUNTINFO) -> Mounts:
+    """The mounts as they are now. Never raises: see :attr:`Mounts.known`."""
+    try:
+        with open(path, "rb") as stream:
+            lines = stream.read(MAX_BYTES).split(b"\n")
+    except OSError:
+        return Mounts((), known=False)
+    return Mounts(tuple(mount for line in lines if (mount := _mount(line)) is not None))
+
+
+def _mount(line: bytes) -> Mount | None:
+    """One line: ``36 35 98:0 /root /point options shared:1 - ext4 /dev/x rw,errors=continue``."""
+    before, _, after = line.partition(b" - ")
+    fields, rest = before.split(), after.split()
+    if len(fields) < 6 or not rest:
+        return None
+    major, _, minor = fields[2].partition(b":")
+    try:
+        number, parent, device = int(fields[0]), int(fields[1]), os.makedev(int(major), int(minor))
+    except (ValueError, OverflowError):
+        return None
+    kind, source, options = (*rest, b"", b"")[:3]
+    return Mount(number, parent, device, *map(_text, (fields[3], fields[4], kind, source, options)))
+
+
+def _text(field: bytes) -> str:
+    r"""A field as text; blanks, tabs, line ends and backslashes in it are octal (``\040``)."""
+    return os.fsdecode(_ESCAPED.sub(lambda found: bytes((int(found[1], 8) & 0xFF,)), field))
