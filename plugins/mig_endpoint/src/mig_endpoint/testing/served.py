@@ -43,20 +43,25 @@ _LONG = 3600
 
 
 @contextlib.contextmanager
-def served(files: Mapping[str, bytes]) -> Iterator[tuple[Path, int]]:
+def served(
+    files: Mapping[str, bytes], *, kind: str = "fuse.mig", point: Path | None = None
+) -> Iterator[tuple[Path, int]]:
     """Mounts the file system; gives its folder, and the server's process id, to be stopped with SIGSTOP.
 
-    Files must not be open, or be mapped, by the caller when the server is stopped: its children would wait for ever.
+    ``kind``: as which type. ``point``: on which folder; None: a new one. Files must not be open, or be mapped, by the
+    caller when the server is stopped: its children would wait for ever.
     """
     if os.geteuid() != 0 or not os.path.exists("/dev/fuse"):
         service_missing("serving a file system needs root and /dev/fuse")
-    point = Path(tempfile.mkdtemp(prefix="mig-served-"))
+    made = Path(tempfile.mkdtemp(prefix="mig-served-")) if point is None else None
+    point = point or made or Path()
     device = os.open("/dev/fuse", os.O_RDWR)
     libc = ctypes.CDLL(None, use_errno=True)
     options = f"fd={device},rootmode=40000,user_id=0,group_id=0,allow_other,default_permissions".encode()
     if libc.mount(b"mig", os.fsencode(point), kind.encode(), 0, options):
         os.close(device)
-        point.rmdir()
+        if made:
+            made.rmdir()
         service_missing(f"fuse cannot be mounted here: {os.strerror(ctypes.get_errno())}")
     server = os.fork()
     if server == 0:
@@ -71,13 +76,14 @@ def served(files: Mapping[str, bytes]) -> Iterator[tuple[Path, int]]:
         os.kill(server, signal.SIGKILL)  # the connection ends with it, and with that whatever waits
         os.waitpid(server, 0)
         libc.umount2(os.fsencode(point), 2)
-        point.rmdir()
+        if made:
+            made.rmdir()
 
 
 @contextlib.contextmanager
 def hanging(point: Path, kind: str = "fuse.mig") -> Iterator[None]:
     """Mounts an empty file system on a folder, and stops its server."""
-    with served(point, {}, kind) as server:
+    with served({}, kind=kind, point=point) as (_, server):
         os.kill(server, signal.SIGSTOP)
         yield
 
