@@ -97,15 +97,20 @@ class SshkeyModule(TableModule):
 
     def look(self, context: TableContext, tally: Tally) -> Iterator[dict[str, Cell]]:
         """A row for each key, file by file."""
+        from mig_endpoint.files.crossings import Crossings
         from mig_endpoint.files.roots import explore
 
         depth = context.values.integer("maxdepth")
         visitor = _Visitor(context, tally, depth or DEPTH, BELOW_DEPTH if depth else BELOW_DEFAULT)
-        for path in self._places(context, tally):
-            if context.expired():
-                return
-            explore(path, visitor, tally)
-            yield from visitor.taken()
+        crossings = Crossings(context.remaining)
+        try:
+            for path in self._places(context, tally):
+                if context.expired():
+                    return
+                explore(path, visitor, tally, crossings)
+                yield from visitor.taken()
+        finally:
+            crossings.close()
 
     @staticmethod
     def _places(context: TableContext, tally: Tally) -> Iterator[str]:
@@ -147,6 +152,8 @@ class SshkeyModule(TableModule):
 class _Visitor:
     """Reads what may be keys, and keeps their rows until they are taken."""
 
+    wants_others = False
+
     def __init__(self, context: TableContext, tally: Tally, depth: int, below: Reason) -> None:
         self._context = context
         self._tally = tally
@@ -169,8 +176,6 @@ class _Visitor:
 
     def visit(self, batch: Batch) -> None:
         """Looks at files."""
-        if not batch.regular:
-            return
         for name in batch.names:
             if self._context.expired():
                 return
@@ -181,14 +186,14 @@ class _Visitor:
         from mig_endpoint.files.opening import is_file, open_file
         from mig_sshkey import keyfile
 
-        path = batch.path_of(name)
+        path, calls = batch.path_of(name), batch.calls_for(name)
         try:
-            descriptor = open_file(name, batch.fd, follow=name in batch.links)
+            descriptor = open_file(name, batch.fd, follow=name in batch.links, calls=calls)
         except OSError as error:
             coverage.failed(self._tally, path, error)
             return
-        with open(descriptor, "rb", buffering=0) as file:
-            status = os.fstat(descriptor)
+        try:
+            status = calls.fstat(descriptor)
             entries = keyfile.has_entries(name)
             if not is_file(status) or (status.st_size > keyfile.MAX_FILE and not entries):
                 return
@@ -196,11 +201,12 @@ class _Visitor:
             if status.st_size > keyfile.MAX_ENTRIES_FILE:
                 self._tally.skip(TOO_LARGE, str(path))
                 return
-            try:
-                content = file.read(keyfile.MAX_ENTRIES_FILE)
-            except OSError as error:
-                coverage.failed(self._tally, path, error)
-                return
+            content = calls.read(descriptor, keyfile.MAX_ENTRIES_FILE)
+        except OSError as error:
+            coverage.failed(self._tally, path, error)
+            return
+        finally:
+            calls.close(descriptor)
         if entries or keyfile.is_candidate(content):
             self._keys(str(path), name, content, status)
 

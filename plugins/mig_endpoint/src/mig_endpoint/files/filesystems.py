@@ -76,8 +76,11 @@ def is_network(mount: Mount) -> bool | None:
 
 
 def may_hang(mount: Mount) -> bool:
-    """Whether a call on it may wait for somebody who never answers: anything that is not the kernel's own work."""
-    return mount.kind not in LOCAL or mount.kind == "fuseblk"
+    """Whether a call on it may wait for somebody who never answers: anything that is not the kernel's own work.
+
+    Not what the machine runs from: without that, nothing runs that could wait.
+    """
+    return (mount.kind not in LOCAL or mount.kind == "fuseblk") and mount.point != "/"
 
 
 class FileSystems:
