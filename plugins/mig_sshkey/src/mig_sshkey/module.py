@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING
 
 from mig_core.plugin.columns import Column, ColumnKind
@@ -12,6 +11,7 @@ from mig_core.plugin.parameters import Kind, Parameter
 from mig_core.plugin.table import TableContext, TableModule
 
 if TYPE_CHECKING:
+    import os
     from collections.abc import Iterator
 
     from mig_core.plugin.cells import Cell
