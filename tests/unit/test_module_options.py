@@ -82,7 +82,7 @@ def test_help_tells_choices_limits_and_defaults(capsys: pytest.CaptureFixture[st
     main(["file", "--help"])
 
     text = " ".join(capsys.readouterr().out.split())
-    assert "(one of: name, size, mode, mtime, content, md5, sha1, sha2, sha3; repeatable)" in text
+    assert "(one of: name, size, mode, mtime, content, md5, sha1, sha2, sha3, type" in text
     assert "0 is all (default: 1000)" in text
     assert "A file must pass every filter (default: yes)" in text
     assert "found, notfound or all (default: found)" in text
