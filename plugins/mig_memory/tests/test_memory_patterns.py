@@ -192,3 +192,94 @@ def test_looking_for_required_texts_first_changes_no_answer(expression: str, pie
     data = b"".join(pieces) + bytes(gap) + b"".join(reversed(pieces))
 
     assert finds(expression, data) == (re.search(expression.encode(), data) is not None)
+
+
+def finds_wide(expression: str, data: bytes) -> bool:
+    patterns.check_pattern(expression)
+    patterns.check_wide(expression)
+    return patterns.for_contents(expression, memory=1 << 20, wide=True).find(data, 0, len(data))
+
+
+@pytest.mark.parametrize(
+    ("expression", "text", "found"),
+    [
+        ("secret", "my secret", True),
+        ("secret", "my sekret", False),
+        ("(?i)SECRET=[a-z]+", "Secret=abc", True),
+        ("(?i)password", "PASSWORD", True),
+        ("(password|passphrase)[:=] ?x", "passphrase: x", True),
+        ("a.b", "aéb", True),
+        ("a.b", "a\U0001f600b", True),
+        ("a.b", "aЖb", True),
+        ("a.b", "a\nb", False),
+        ("(?s)a.b", "a\nb", True),
+        ("a[^x]b", "axb", False),
+        ("a[^x]b", "aЖb", True),
+        (r"\d{3}-\d{4}", "555-1234", True),
+        (r"\d{3}-\d{4}", "555-123", False),
+        (r"a\Wb", "aЖb", True),
+        (r"a\w+b", "aЖb", False),
+        ("é", "café", True),
+        ("(?i)É", "café", True),
+        ("Жук", "Жук", True),
+        ("(?i)Жук", "жУК", True),
+        (r"\x{1f600}", "\U0001f600", True),
+        (r"\Qa.b\E", "a.b", True),
+        (r"\Qa.b\E", "axb", False),
+        ("a{2,3}b", "aaab", True),
+        ("a{,2}", "a{,2}", True),
+        (r"x\{1}", "x{1}", True),
+        (r"x\{1\}", "x{1}", True),
+        ("(?P<n>k)(?i:EY)", "key", True),
+        ("^start", "start here", True),
+        ("end$", "the end", True),
+        ("end$", "the end.", False),
+        ("(a|bc)+d", "abcad", True),
+        ("[.*]x", "*x", True),
+    ],
+)
+def test_wide_finds_text_in_utf16_and_what_was_found_before(expression: str, text: str, found: bool) -> None:
+    assert finds_wide(expression, text.encode("utf-16-le")) is found
+    assert finds_wide(expression, text.encode()) is finds(expression, text.encode())
+    assert not finds("secret", "secret".encode("utf-16-le"))
+
+
+@pytest.mark.parametrize("at", [0, 1, 2, 3])
+def test_wide_text_is_found_at_any_address(at: int) -> None:
+    assert finds_wide("secret[0-9]", b"x" * at + "secret7".encode("utf-16-le") + b"y" * 9)
+
+
+@pytest.mark.parametrize("expression", [r"\bword", r"\B", "(?m)^x", "(?im:x)", r"\pL", "[αβ]", r"[\x{3b1}]"])
+def test_what_cannot_be_said_in_utf16_is_refused(expression: str) -> None:
+    patterns.check_pattern(expression)
+
+    with pytest.raises(ValueError, match="UTF-16"):
+        patterns.check_wide(expression)
+
+
+@settings(deadline=None)
+@given(
+    before=st.text(alphabet="ab.é{1}\n 9", max_size=70),
+    text=st.text(alphabet="aAbB.éЖ{1}\n 9-", max_size=12),
+    after=st.text(alphabet="ab9 ", max_size=5),
+    expression=st.sampled_from(
+        ["a.", "(?i)AB+", "[^a]9", r"\d-|\.\{", "é.?", "a{1}b", r"\W\S", "Ж|b{2,}", "(?s)a.{1,5}9", "b "]
+    ),
+)
+def test_what_is_found_in_utf8_is_found_in_utf16(before: str, text: str, after: str, expression: str) -> None:
+    whole = before + text + after
+
+    if finds(expression, whole.encode()):
+        assert finds_wide(expression, whole.encode("utf-16-le"))
+
+
+@given(expression=st.text(alphabet="ab.[]{}()|*+?^$\\dDwxQE19é,-", max_size=12))
+def test_every_expression_can_be_made_wide_or_is_refused(expression: str) -> None:
+    try:
+        patterns.check_pattern(expression)
+    except ValueError:
+        return
+    try:
+        patterns.check_wide(expression)
+    except ValueError as error:
+        assert "UTF-16" in str(error)

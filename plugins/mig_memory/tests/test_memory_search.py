@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import pytest
 
+from mig_core.errors import ParameterError
 from mig_core.plugin.module import Context
 from mig_memory import MemoryModule
 
@@ -362,3 +363,22 @@ def test_what_starts_or_becomes_another_program_during_the_search_is_found(
     ]
     statistics: Any = result.statistics
     assert statistics["totalhits"] == 3
+
+
+def test_wide_finds_utf16_beside_bytes_as_written(start_target: StartTarget, search: Search) -> None:
+    target = start_target()
+    target.do("m = mmap.mmap(-1, 4 << 20, OWN)")
+    target.do("for n, one in enumerate(reversed('44-nekot')): m[(1 << 20) - 7 + 2 * n] = ord(one)")
+
+    asked: dict[str, Any] = {"names": [target.path], "contents": ["token-[0-9]{2}"]}
+
+    assert not search(**asked).found
+    wide = search(**asked, options={"wide": True})
+    assert found(wide) == [target.pid]
+    elements: Any = wide.elements
+    assert elements["s"][0]["search"]["options"] == {"matchall": True, "wide": True}
+
+
+def test_a_question_that_cannot_be_wide_says_why(search: Search) -> None:
+    with pytest.raises(ParameterError, match=r"searches\.s\.contents\[1\].*UTF-16"):
+        search(contents=["fine", r"\bword"], options={"wide": True})

@@ -8,6 +8,8 @@ pass, a pattern is rewritten for RE2's Latin-1 mode (one character is one byte):
 * a character beyond ASCII: its UTF-8 bytes;
 * ``\xde``: the byte 0xde, or U+00DE in UTF-8.
 
+A second form looks for the same characters in UTF-16LE.
+
 Pure functions; ``patterns`` compiles what they give. Only for patterns that RE2 has accepted.
 """
 
@@ -16,7 +18,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from mig_endpoint.regex.tokens import tokens
+from mig_endpoint.regex.tokens import Kind, flags_of, tokens
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -24,6 +26,9 @@ if TYPE_CHECKING:
 _SEQUENCE = r"[\xc2-\xdf][\x80-\xbf]|[\xe0-\xef][\x80-\xbf]{2}|[\xf0-\xf4][\x80-\xbf]{3}"
 _CODE = re.compile(r"\\x(?:\{([0-9a-fA-F]+)\}|([0-9a-fA-F]{2}))")
 _MANY = re.compile(r"[*+]|\{[0-9]+,\}")
+_REPEAT = re.compile(r"\{[0-9]+(?:,[0-9]*)?\}")
+_BEYOND_LATIN = r"(?s:.)[\xd8-\xdb](?s:.)[\xdc-\xdf]|(?s:.)[^\x00]"
+"""Any character in UTF-16LE but the first 256: two units, or one."""
 _FOLDING = re.compile(r"\(\?[a-zA-Z]*i")
 
 
@@ -60,7 +65,7 @@ def for_bytes(pattern: str, takes_any_character: Callable[[str], bool]) -> str |
             repeated = _MANY.match("".join(pieces[index + 1 : index + 8])) is not None
             built.append("." if repeated else f"(?:.|{_SEQUENCE})")
         elif piece[0] == "[" and len(piece) > 1:
-            if not piece.isascii() or re.search(r"\\[pPx](?!00|[0-7][0-9a-fA-F])", _without_high_bytes(piece)):
+            if _is_beyond_bytes(piece):
                 return None
             built.append(f"(?:{piece}|{_SEQUENCE})" if takes_any_character(piece) else piece)
         elif piece[:2] in ("\\p", "\\P"):
@@ -80,9 +85,63 @@ def for_bytes(pattern: str, takes_any_character: Callable[[str], bool]) -> str |
     return "".join(built)
 
 
-def _without_high_bytes(token: str) -> str:
-    r"""A class without ``\x80`` to ``\xff``, which mean bytes in it."""
-    return re.sub(r"\\x(?:[89a-fA-F][0-9a-fA-F]|\{0*[89a-fA-F]?[0-9a-fA-F]\})", "", token)
+def for_wide(pattern: str, takes_any_character: Callable[[str], bool]) -> str:
+    r"""The pattern for RE2's Latin-1 mode that finds what is meant in UTF-16LE, at even and odd addresses.
+
+    Args:
+        pattern: accepted by RE2.
+        takes_any_character: as for :func:`for_bytes`.
+
+    Raises:
+        ValueError: it has something that cannot be said so: ``\b``, ``(?m)``, a Unicode class, or characters beyond
+            ASCII in a class.
+    """
+    folding = _FOLDING.search(pattern) is not None
+    built: list[str] = []
+    parts = list(tokens(pattern))
+    place = 0
+    while place < len(parts):
+        token, piece = parts[place], parts[place].text
+        place += 1
+        if token.kind is Kind.GROUP:
+            if "m" in flags_of(token)[0]:
+                raise ValueError("(?m) cannot be looked for in UTF-16: leave it out, or leave out wide")
+            built.append(piece)
+        elif token.kind is Kind.DOT:
+            built.append(rf"(?:.\x00|{_BEYOND_LATIN})")
+        elif piece == "{" and (repeat := _REPEAT.match("".join(one.text for one in parts[place - 1 : place + 11]))):
+            built.append(repeat.group())
+            place += len(repeat.group()) - 1
+        elif (token.kind is Kind.CHARACTER and piece in "^$|()*+?") or piece in ("\\A", "\\z"):
+            built.append(piece)
+        else:
+            built.append(_wide_character(token.kind, piece, takes_any_character, folding=folding))
+    return "".join(built)
+
+
+def _wide_character(kind: Kind, piece: str, takes_any_character: Callable[[str], bool], *, folding: bool) -> str:
+    """One character, or one of a class of them."""
+    if piece in ("\\b", "\\B"):
+        raise ValueError(f"{piece} cannot be looked for in UTF-16: leave it out, or leave out wide")
+    if kind is Kind.CLASS or piece[:2] in ("\\p", "\\P"):
+        if piece[0] != "[" or _is_beyond_bytes(piece):
+            raise ValueError(f"{piece:.60} cannot be looked for in UTF-16: write the characters as alternatives")
+        return rf"(?:{piece}\x00|{_BEYOND_LATIN})" if takes_any_character(piece) else rf"(?:{piece}\x00)"
+    if piece in ("\\D", "\\S", "\\W"):
+        return rf"(?:{piece}\x00|{_BEYOND_LATIN})"
+    code = _code_point(piece)
+    if code is None or code <= 0x7F:
+        return rf"(?:{piece if len(piece) > 1 else re.escape(piece)}\x00)"
+    character = chr(code)
+    cases = {character, character.lower(), character.upper()} if folding else {character}
+    forms = sorted(one.encode("utf-16-le", "surrogatepass") for one in cases if len(one) == 1)
+    return "(?:" + "|".join("".join(f"\\x{byte:02x}" for byte in form) for form in forms) + ")"
+
+
+def _is_beyond_bytes(token: str) -> bool:
+    r"""Whether a class has members that are no single byte; ``\x80`` to ``\xff`` mean bytes in it."""
+    rest = re.sub(r"\\x(?:[89a-fA-F][0-9a-fA-F]|\{0*[89a-fA-F]?[0-9a-fA-F]\})", "", token)
+    return not token.isascii() or re.search(r"\\[pPx](?!00|[0-7][0-9a-fA-F])", rest) is not None
 
 
 def _code_point(token: str) -> int | None:

@@ -118,6 +118,13 @@ PARAMETERS = Parameters(
         help="skip pages that are as the file they were mapped from, such as unchanged program code",
     ),
     Parameter(
+        name="wide",
+        key="wide",
+        kind=Kind.BOOLEAN,
+        group="options",
+        help="look for content in UTF-16LE as well, as .NET, Java's char[] and Windows programs under Wine hold text",
+    ),
+    Parameter(
         name="logfailures",
         key="logfailures",
         kind=Kind.BOOLEAN,

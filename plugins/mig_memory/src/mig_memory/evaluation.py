@@ -93,7 +93,7 @@ class Evaluation:
         }
         in_memory = [check for check in wanted if check.kind in IN_MEMORY]
         self._index = {check: index for index, check in enumerate(in_memory)}
-        memory = patterns.memory_for_each(len(in_memory))
+        memory = patterns.memory_for_each(len(in_memory) + sum(check.wide for check in in_memory))
         self._battery = patterns.Battery([_pattern(check, memory) for check in in_memory])
         self._thread = threading.local()
         for kind in ("processes", "bytes"):
@@ -245,4 +245,4 @@ def _is_hit(slot: Slot, passed: set[_Passed]) -> bool:
 def _pattern(check: Check, memory: int) -> patterns.Pattern:
     if check.kind is CheckKind.BYTES:
         return patterns.for_bytes(bytes.fromhex(check.text), memory=memory)
-    return patterns.for_contents(check.text, memory=memory)
+    return patterns.for_contents(check.text, memory=memory, wide=check.wide)

@@ -91,8 +91,29 @@ def memory_for_each(count: int) -> int:
     return max(_LEAST_MEMORY, min(_MOST_MEMORY, _TOTAL_MEMORY // max(count, 1)))
 
 
-def for_contents(text: str, *, memory: int) -> Pattern:
-    """A regular expression on memory, within about ``memory`` bytes."""
+def check_wide(text: str) -> None:
+    """Checks that a regular expression can be looked for in UTF-16LE as well.
+
+    Raises:
+        ValueError: it cannot.
+    """
+    _compile(bytesyntax.for_wide(text, _takes_any_character).encode("ascii"), _MOST_MEMORY, latin=True, or_more=True)
+
+
+def for_contents(text: str, *, memory: int, wide: bool = False) -> Pattern:
+    """A regular expression on memory, within about ``memory`` bytes.
+
+    Args:
+        text: the expression.
+        memory: for it and, if ``wide``, once more.
+        wide: as characters in UTF-16LE as well; :func:`check_wide` has accepted it.
+    """
+    if wide:
+        return _either(_narrow(text, memory), _wide(text, memory))
+    return _narrow(text, memory)
+
+
+def _narrow(text: str, memory: int) -> Pattern:
     source = bytesyntax.for_bytes(text, _takes_any_character)
     for candidate in (source, text if text.isascii() and source is not None else None):
         if candidate is None:
@@ -106,6 +127,20 @@ def for_contents(text: str, *, memory: int) -> Pattern:
         return _expression(text, find, size, candidate.encode("ascii"))
     find, size = _compile(text.encode(), memory, or_more=True)
     return _expression(text, find, size)
+
+
+def _wide(text: str, memory: int) -> Pattern:
+    source = bytesyntax.for_wide(text, _takes_any_character).encode("ascii")
+    find, size = _compile(source, memory, latin=True, or_more=True)
+    return _expression(text, find, size, source, wide=True)
+
+
+def _either(one: Pattern, other: Pattern) -> Pattern:
+    def find(buffer: Buffer, start: int, end: int) -> bool:
+        return one.find(buffer, start, end) or other.find(buffer, start, end)
+
+    source = b"(?:%b)|(?:%b)" % (one.source, other.source) if one.source and other.source else b""
+    return Pattern(find, max(one.overlap, other.overlap), max(one.zeros, other.zeros), source)
 
 
 class Battery:
@@ -202,7 +237,7 @@ def for_bytes(needle: bytes, *, memory: int) -> Pattern:
     return Pattern(find_rest, len(needle), len(needle) + 1, source)
 
 
-def _expression(text: str, find_match: Find, size: int, source: bytes = b"") -> Pattern:
+def _expression(text: str, find_match: Find, size: int, source: bytes = b"", *, wide: bool = False) -> Pattern:
     """In a program of ``size`` steps without loops a match takes each step at most once, and that is its length.
 
     With loops no run of zeros that is longer than the program can be told from a still longer one, but for those that
@@ -210,7 +245,7 @@ def _expression(text: str, find_match: Find, size: int, source: bytes = b"") -> 
     """
     from mig_endpoint.regex.finder import finders_for
 
-    finders = finders_for(text)
+    finders = finders_for(text, wide=wide)
     if bytesyntax.is_bounded(text):
         return Pattern(_around_texts(finders, size, find_match), size, size + 1, source)
 

@@ -46,6 +46,7 @@ def _echo(slot: Slot) -> dict[str, JSON]:
     options: dict[str, JSON] = {"matchall": True}
     options |= {"logfailures": True} if search.logfailures else {}
     options |= {"nofiles": True} if search.extent.nofiles else {}
+    options |= {"wide": True} if search.wide else {}
     return echo | {"options": options}
 
 

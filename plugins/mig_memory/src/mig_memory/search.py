@@ -10,6 +10,7 @@ from enum import Enum
 from typing import TYPE_CHECKING
 
 from mig_core.errors import ParameterError
+from mig_memory import patterns
 from mig_memory.declaration import PARAMETERS
 
 if TYPE_CHECKING:
@@ -37,6 +38,8 @@ class Check:
 
     kind: CheckKind
     text: str
+    wide: bool = False
+    """Whether a ``CONTENT`` is looked for in UTF-16LE as well."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +63,7 @@ class Search:
     extent: Extent
     matchall: bool
     logfailures: bool
+    wide: bool = False
 
     def of(self, *kinds: CheckKind) -> tuple[Check, ...]:
         """The checks of some kinds."""
@@ -86,7 +90,14 @@ def read_searches(raw: object, *, strict: bool) -> tuple[Search, ...]:
 
 
 def _search(label: str, values: Values) -> Search:
-    checks = tuple(Check(kind, text) for kind, word in WORDS.items() for text in values.texts(word))
+    wide = values.boolean("wide")
+    if wide:
+        _check_wide(label, values.texts("content"))
+    checks = tuple(
+        Check(kind, text, wide and kind is CheckKind.CONTENT)
+        for kind, word in WORDS.items()
+        for text in values.texts(word)
+    )
     return Search(
         label=label,
         description=values.text("description"),
@@ -94,4 +105,13 @@ def _search(label: str, values: Values) -> Search:
         extent=Extent(values.integer("offset"), values.integer("maxlength"), values.boolean("nofiles")),
         matchall=values.boolean("matchall"),
         logfailures=values.boolean("logfailures"),
+        wide=wide,
     )
+
+
+def _check_wide(label: str, contents: tuple[str, ...]) -> None:
+    for index, text in enumerate(contents):
+        try:
+            patterns.check_wide(text)
+        except ValueError as error:
+            raise ParameterError(f"searches.{label}.contents[{index}]", str(error)) from error

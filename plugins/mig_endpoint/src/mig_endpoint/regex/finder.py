@@ -68,22 +68,26 @@ class Finder:
         return self.few(buffer, 0) is None
 
 
-def finders_for(pattern: str, *, most: int = 2) -> list[Finder]:
+def finders_for(pattern: str, *, most: int = 2, wide: bool = False) -> list[Finder]:
     """At most so many finders; every match contains a text of each of them. The most telling comes first.
 
     Args:
         pattern: accepted by RE2.
+        most: how many.
+        wide: the texts are in UTF-16LE.
     """
     choices = sorted(required_choices(pattern), key=worth, reverse=True)
-    return [one for one in map(finder_for, choices) if one is not None][:most]
+    return [one for choice in choices if (one := finder_for(choice, wide=wide)) is not None][:most]
 
 
-def finder_for(choice: Choice) -> Finder | None:
+def finder_for(choice: Choice, *, wide: bool = False) -> Finder | None:
     """A finder that finds at least every text of the choice; None when they are too many to be found quickly.
 
-    It may find more: of a text in any case it looks for a part.
+    It may find more: of a text in any case, and of a long one in UTF-16LE, it looks for a part.
     """
     passes = spellings(choice)
+    if wide:  # two bytes each, and still no longer than MAX_LENGTH
+        passes = [[text.decode()[: MAX_LENGTH // 2].encode("utf-16-le") for text in one] for one in passes]
     return Finder(passes) if passes else None
 
 
