@@ -1,7 +1,8 @@
 """The agent: verifies what investigators sign, runs modules in child processes, answers with its own signature.
 
 ``main`` is the program, ``service`` says which threads there are, ``commands`` what happens to one command and in which
-order, ``execution`` what comes of its operations, ``answering`` how an answer is given; ``daemon`` composes all of it,
+order (``claims`` what an action says of itself), ``execution`` what comes of its operations, ``answering`` how an
+answer is given, ``sending`` how it reaches the relay; ``daemon`` composes all of it,
 ``check_setup`` tries the settings without running anything, ``ownership`` says who else could write what the agent
 believes, ``authority`` asks :mod:`mig_core.authorization` with what this endpoint knows, ``counters`` counts. The rest
 stands in rooms:

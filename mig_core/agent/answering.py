@@ -9,10 +9,11 @@ import logging
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from mig_core.agent.claims import NO_ACTION
 from mig_core.agent.operations.executor import MAX_PAYLOAD_BYTES
 from mig_core.domain import envelope as envelopes
 from mig_core.domain.command import CommandState
-from mig_core.domain.result import Answer, ModuleResult
+from mig_core.domain.result import Answer, ModuleResult, claimed_action
 
 if TYPE_CHECKING:
     import threading
@@ -38,6 +39,8 @@ class Ending:
     state: CommandState
     reason: str = ""
     results: Sequence[ModuleResult] = ()
+    until: int = 0
+    """When nobody waits for the answer any more, in seconds since 1970; 0: not known."""
     fold: str = ""
     """Not empty: nothing was begun, and what of this kind follows becomes a number in the ledger."""
 
@@ -85,7 +88,7 @@ class Answering:
         }
         records, stored = self._records, list["Spooled"]()
         steps: tuple[Callable[[], object], ...] = (
-            lambda: stored.append(records.spool.store(answer.command, signed)),
+            lambda: stored.append(records.spool.store(answer.command, signed, until=ending.until)),
             lambda: self._note(ending.fold, written),
             lambda: records.journal.finish(answer.command),
         )
@@ -96,6 +99,27 @@ class Answering:
         self._counters.count(f"commands_{answer.state}")
         records.spool.offer(stored[0])
         return True
+
+    def stand_in(self, spooled: Spooled, problem: str) -> Spooled:
+        """Stores a short answer that says why the one that was given cannot be sent; the ledger has both.
+
+        Raises:
+            OSError: the disk does not take it.
+        """
+        action = self._records.journal.action_of(spooled.command) or _action_in(spooled) or NO_ACTION
+        now = self._clock()
+        answer, payload = self._made(Ending(spooled.command, action, CommandState.FAILED, problem), now)
+        signed = self._key.sign(envelopes.RESULT, payload).to_bytes()
+        written: dict[str, JSON] = {
+            "command": answer.command,
+            "action": answer.action,
+            "state": answer.state.value,
+            "reason": answer.reason,
+            "found": False,
+            "sha256": hashlib.sha256(signed).hexdigest(),
+        }
+        self._records.ledger.add("answered", written, now=now)
+        return self._records.spool.store(answer.command, signed, until=spooled.until)
 
     def _made(self, ending: Ending, started: datetime) -> tuple[Answer, bytes]:
         reason = ending.reason.replace("\x00", "\N{REPLACEMENT CHARACTER}")[:4000]
@@ -134,3 +158,12 @@ class Answering:
                 self._counters.count("disk_errors")
                 if self._stopping.wait(self._retry_seconds):
                     return False
+
+
+def _action_in(spooled: Spooled) -> ActionId | None:
+    """The action that a stored answer names at its beginning, as far as that can still be read."""
+    try:
+        with spooled.path.open("rb") as file:
+            return claimed_action(file.read(4096))
+    except OSError:
+        return None

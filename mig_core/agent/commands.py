@@ -23,16 +23,15 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from mig_core.agent.answering import Answering, Ending
+from mig_core.agent.claims import NO_ACTION, claimed_action, claimed_end, seconds
 from mig_core.agent.operations.executor import Interruption
 from mig_core.agent.records.journal import MAX_ATTEMPTS, Start
 from mig_core.authorization import Check
-from mig_core.domain import envelope as envelopes
 from mig_core.domain.action import MAX_WINDOW
 from mig_core.domain.command import CommandState
-from mig_core.domain.document import dump, load
-from mig_core.domain.ids import ActionId, CommandId, check_uuid
+from mig_core.domain.document import dump
 from mig_core.domain.times import format_time
-from mig_core.errors import InvalidDocument, Refused
+from mig_core.errors import Refused
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -45,14 +44,15 @@ if TYPE_CHECKING:
     from mig_core.authorization import Authorized
     from mig_core.domain.command import CancelMessage, CommandMessage
     from mig_core.domain.document import JSON
+    from mig_core.domain.ids import ActionId, CommandId
     from mig_core.identity import AgentKey
 
 log = logging.getLogger(__name__)
 
 STOPPING = "the agent stops"
 CANCELLED = "cancelled by an investigator"
-NO_ACTION = ActionId("00000000-0000-0000-0000-000000000000")
-"""Stands for the action's id in the refusal of an envelope that does not even say which action it is."""
+ROOM_SECONDS = 60.0
+"""How long a command waits for room in the spool before its answer says that there is none."""
 _MAX_LEDGER_PARAMETERS = 4096
 _MAX_LEDGER_BYTES = 256 << 10
 """Of an action's parameters, all together, as the ledger keeps them."""
@@ -71,7 +71,9 @@ class Commands:
         counters: Counters,
         clock: Callable[[], datetime],
         disk_retry_seconds: float = 5.0,
+        room_seconds: float = ROOM_SECONDS,
     ) -> None:
+        self._room_seconds = room_seconds
         self._authority = authority
         self._runner = runner
         self._journal, self._spool, self._ledger = records.journal, records.spool, records.ledger
@@ -81,7 +83,7 @@ class Commands:
         self._active: dict[CommandId, _Active] = {}
         self._running: dict[CommandId, tuple[ActionId, Interruption]] = {}
         self._stopping = threading.Event()
-        self._answering = Answering(
+        self.answering = Answering(
             key, records, counters, clock=clock, stopping=self._stopping, retry_seconds=disk_retry_seconds
         )
 
@@ -172,9 +174,9 @@ class Commands:
             self._counters.count("internal_errors")
             log.exception("command=%s broke the agent's own code", message.command)
             reason = f"the agent could not handle it: {type(error).__name__}"
-            action = _claimed_action(message.action.payload)
+            action = claimed_action(message.action.payload)
             ending = Ending(message.command, action, CommandState.FAILED, reason, fold="failed")
-            done = self._answering.give(ending, self._clock())
+            done = self.answering.give(ending, self._clock())
         finally:
             with self._lock:
                 waiting = self._active.pop(message.command).acknowledge
@@ -192,12 +194,12 @@ class Commands:
             log.info("command=%s was answered before; acknowledged", command)
             return True
         if standing is Start.EXHAUSTED:
-            action = self._journal.action_of(command) or NO_ACTION
-            reason = f"it took the agent down {MAX_ATTEMPTS} times; it is not run again"
-            log.error("action=%s command=%s %s", action, command, reason)
-            return self._answering.give(Ending(command, action, CommandState.KILLED, reason), started)
+            return self._say_that_it_kills(message, started)
         # Nothing begins whose answer could not be kept.
-        if not self._spool.wait_for_room() or self._stopping.is_set():
+        while not self._spool.wait_for_room(self._room_seconds) and not self._stopping.is_set():
+            if not self._spool.brimful:
+                return self._say_that_it_is_full(message, started)
+        if self._stopping.is_set():
             return False
         if self._journal.problem:
             self.look_after()
@@ -211,15 +213,13 @@ class Commands:
             # While the agent stops, parameters cannot be looked at any more: that refusal would not be a true one.
             return not self._stopping.is_set() and self._refuse(message, error, started)
         # A cancel may have come before the command, or between the two looks.
-        action = authorized.action.id
-        if self._journal.cancelled(action):
-            return self._answering.give(
-                Ending(command, action, CommandState.CANCELLED, CANCELLED, fold="cancelled"), started
-            )
-        if standing is Start.FINISHED:
-            return True
+        action = authorized.action
+        if self._journal.cancelled(action.id):
+            until = seconds(action.expire_after)
+            ending = Ending(command, action.id, CommandState.CANCELLED, CANCELLED, until=until, fold="cancelled")
+            return self.answering.give(ending, started)
         # 4. to 6.
-        return self._run(command, authorized, started)
+        return standing is Start.FINISHED or self._run(command, authorized, started)
 
     def _start(self, command: CommandId, authorized: Authorized, payload: str) -> Start:
         """Step 3: the ledger first, so that whatever runs is in it."""
@@ -283,19 +283,46 @@ class Commands:
             done.cpu_seconds,
             done.max_rss_kib,
         )
-        return self._answering.give(Ending(command, action.id, done.state, done.reason, done.results), started)
+        until = seconds(action.expire_after)
+        return self.answering.give(Ending(command, action.id, done.state, done.reason, done.results, until), started)
 
     def _refuse(self, message: CommandMessage, error: Refused, started: datetime) -> bool:
-        action = _claimed_action(message.action.payload)
+        action = claimed_action(message.action.payload)
         log.warning("action=%s command=%s %s", action, message.command, error)
         reason = f"{error.check}: {error.problem}"
-        ending = Ending(message.command, action, CommandState.REFUSED, reason, fold=f"refused {error.check}")
-        return self._answering.give(ending, started)
+        until = self._claimed_end(message)
+        ending = Ending(
+            message.command, action, CommandState.REFUSED, reason, until=until, fold=f"refused {error.check}"
+        )
+        return self.answering.give(ending, started)
+
+    def _say_that_it_kills(self, message: CommandMessage, started: datetime) -> bool:
+        action = self._journal.action_of(message.command) or NO_ACTION
+        reason = f"it took the agent down {MAX_ATTEMPTS} times; it is not run again"
+        log.error("action=%s command=%s %s", action, message.command, reason)
+        until = self._claimed_end(message)
+        return self.answering.give(Ending(message.command, action, CommandState.KILLED, reason, until=until), started)
+
+    def _say_that_it_is_full(self, message: CommandMessage, started: datetime) -> bool:
+        """The investigator learns why nothing is looked at here, instead of waiting for the window's end."""
+        self._counters.count("commands_without_room")
+        waiting, mib = self._spool.waiting(), self._spool.held >> 20
+        why = f": {waiting[0].problem}" if waiting and waiting[0].problem else ""
+        reason = f"nothing was begun: {len(waiting)} answers ({mib} MiB) fill this agent's spool, and wait{why}"
+        log.error("command=%s %s", message.command, reason)
+        action = claimed_action(message.action.payload)
+        until = self._claimed_end(message)
+        ending = Ending(message.command, action, CommandState.FAILED, reason, until=until, fold="no room")
+        return self.answering.give(ending, started)
+
+    def _claimed_end(self, message: CommandMessage) -> int:
+        """When the window ends, as the unverified action says; decides only how long its answer is worth sending."""
+        return claimed_end(message.action.payload, self._clock())
 
     def _note_reuse(self, message: CommandMessage, payload: str) -> None:
         """A command's id came again with something else to do: nothing is run, and the owner can read that it came."""
         self._counters.count("commands_reused")
-        action = _claimed_action(message.action.payload)
+        action = claimed_action(message.action.payload)
         log.warning("action=%s command=%s was another action's command: not run", action, message.command)
         noted: dict[str, JSON] = {"command": message.command, "action": action, "payload": payload}
         self._folding.add("reused", "reused", noted, now=self._clock())
@@ -307,13 +334,3 @@ class _Active:
 
     payload: str
     acknowledge: list[Callable[[], None]]
-
-
-def _claimed_action(payload: bytes) -> ActionId:
-    """The id an unverified payload claims; an echo that tells the reader which refusal this is, and decides nothing."""
-    try:
-        document = load(payload, subject="action", max_bytes=envelopes.MAX_ACTION_BYTES)
-        claimed = document.get("id") if isinstance(document, dict) else None
-        return ActionId(check_uuid(claimed, subject="action", path="id"))
-    except InvalidDocument:
-        return NO_ACTION

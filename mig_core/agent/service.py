@@ -7,7 +7,7 @@ Threads, one per role:
 * the relay's own (see its driver) hand deliveries over and return at once;
 * ``intake`` reads deliveries in order: heeds cancels at once, gives commands to the workers;
 * ``worker-N`` (``modules.concurrency`` of them) carry out one command each at a time;
-* ``sender`` brings answers from the spool to the relay;
+* ``sender-LANE`` bring answers from the spool to the relay (:mod:`.sending`);
 * ``heartbeat`` looks at the environment and reports;
 * ``launcher`` listens to the zygote;
 * ``supervisor`` (where persistent modules are set up) runs them and carries their alerts.
@@ -18,6 +18,7 @@ acknowledged, so a stop (or a crash) at any moment is harmless.
 
 from __future__ import annotations
 
+import functools
 import logging
 import os
 import queue
@@ -26,9 +27,11 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
+from mig_core.agent.records.spool import Lane
+from mig_core.agent.sending import Sender
 from mig_core.domain.command import CancelMessage, CommandMessage, read_message
 from mig_core.domain.messages import Kind
-from mig_core.errors import InvalidDocument, MigError, RelayDenied, RelayError, RelayUnavailable
+from mig_core.errors import InvalidDocument, MigError, RelayDenied, RelayUnavailable
 from mig_core.network.backoff import Backoff
 
 if TYPE_CHECKING:
@@ -112,6 +115,13 @@ class Service:
         self._commands = commands
         self._connector = connector
         self._spool, self._counters = spool, counters
+        self._sender = Sender(
+            spool,
+            self._publish,
+            instead=commands.answering.stand_in,
+            counters=counters,
+            heartbeat_soon=lambda: self._beat.set(),
+        )
         self._reporting = reporting
         self._launcher, self._supervisor = processes.launcher, processes.supervisor
         self._strays, self._concurrency = processes.strays, processes.concurrency
@@ -146,7 +156,7 @@ class Service:
         threads = [
             self._thread("session", self._session),
             self._thread("intake", self._intake),
-            self._thread("sender", self._send),
+            *(self._thread(f"sender-{lane.value}", functools.partial(self._sender.run, lane)) for lane in Lane),
             self._thread("heartbeat", self._report),
             *(self._thread(f"worker-{number}", self._carry_out) for number in range(self._concurrency)),
         ]
@@ -261,34 +271,6 @@ class Service:
                     if self._stopping.wait(_DISK_RETRY_SECONDS):
                         return
 
-    def _send(self) -> None:
-        while not self._stopping.is_set():
-            answer = self._spool.first()
-            if answer is None:
-                return
-            try:
-                body = answer.read()
-            except OSError as error:
-                log.error("an answer in the spool cannot be read and is dropped: %s", error)
-                self._spool.remove(answer)
-                continue
-            try:
-                self._publish(Kind.RESULT, body)
-            except RelayDenied as error:
-                # This answer, or our login? A heartbeat will tell; other answers need not wait for it.
-                log.warning("an answer was refused by the relay, it is tried again later: %s", error)
-                self._spool.put_back(answer)
-                self._beat.set()
-                with self._relay_changed:
-                    self._relay_changed.wait(_RETRY_SECONDS)
-                continue
-            except RelayError as error:
-                log.warning("%d answers wait for the relay: %s", len(self._spool), error)
-                self._stopping.wait(0.5)
-                continue
-            self._counters.count("answers_sent")
-            self._spool.remove(answer)
-
     def _report(self) -> None:
         looked = time.monotonic()
         while not self._stopping.is_set():
@@ -297,8 +279,9 @@ class Service:
                 if time.monotonic() - looked >= self._reporting.environment_seconds:
                     looked = time.monotonic()
                     self._reporting.facts.refresh()
-                self._publish(Kind.HEARTBEAT, self._reporting.heartbeats.make())
+                self._publish(Kind.HEARTBEAT, self._reporting.heartbeats.make(self._sender.report()))
                 self._counters.count("heartbeats")
+                self._sender.relay_works()
             except RelayDenied as error:
                 log.warning("the heartbeat was refused: %s", error)
                 self._denied.set()

@@ -27,9 +27,10 @@ if TYPE_CHECKING:
 MAX_ERRORS = 10_000
 
 _BEGINNING = re.compile(
-    rb'\{"payloadType":"' + re.escape(envelopes.RESULT.encode("ascii")) + rb'","payload":"([A-Za-z0-9+/]{68})'
+    rb'\{"payloadType":"' + re.escape(envelopes.RESULT.encode("ascii")) + rb'","payload":"([A-Za-z0-9+/]{136})'
 )
-_CLAIM = re.compile(rb'\{"command":"([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})"')
+_UUID = rb"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"
+_CLAIM = re.compile(rb'\{"command":"(%b)","action":"(%b)"' % (_UUID, _UUID))
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,11 +147,19 @@ def claimed_command(raw: bytes) -> CommandId | None:
     Agents write type and command first (``docs/rest-api.md``), so a large result that nobody waits for costs no more
     than a look at its beginning. It proves nothing: whoever reads on sees whether the claim was true.
     """
-    beginning = _BEGINNING.match(raw)
-    if beginning is None:
-        return None
-    claim = _CLAIM.match(base64.b64decode(beginning[1]))
+    claim = _claim(raw)
     return None if claim is None else CommandId(claim[1].decode("ascii"))
+
+
+def claimed_action(raw: bytes) -> ActionId | None:
+    """The action that a result's envelope claims to be about, likewise."""
+    claim = _claim(raw)
+    return None if claim is None else ActionId(claim[2].decode("ascii"))
+
+
+def _claim(raw: bytes) -> re.Match[bytes] | None:
+    beginning = _BEGINNING.match(raw)
+    return None if beginning is None else _CLAIM.match(base64.b64decode(beginning[1]))
 
 
 def read_answer(payload: bytes) -> Answer:

@@ -7,10 +7,11 @@ last one where the clock stands still or goes back.
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from mig_core.domain import envelope as envelopes
-from mig_core.domain.agent import Heartbeat
+from mig_core.domain.agent import MAX_HEARTBEAT_BYTES, Heartbeat
 from mig_core.durable import replace_file
 
 if TYPE_CHECKING:
@@ -55,8 +56,11 @@ class Heartbeats:
         self._persistent = persistent
         self._last = self._load()
 
-    def make(self, *, leaving: bool = False) -> bytes:
+    def make(self, spool: Mapping[str, JSON] | None = None, *, leaving: bool = False) -> bytes:
         """The next heartbeat's signed envelope; the last one says that the agent is ``leaving``.
+
+        Args:
+            spool: what waits for the relay.
 
         Raises:
             OSError: its number could not be kept; do not send it.
@@ -65,8 +69,9 @@ class Heartbeats:
         sequence = max(self._last + 1, int(now.timestamp() * 1000))
         replace_file(self._path, b"%d\n" % sequence)
         self._last = sequence
-        heartbeat = Heartbeat(self._facts(), sequence, now, self._statistics(), self._persistent(), leaving=leaving)
-        return self._key.sign(envelopes.HEARTBEAT, heartbeat.to_payload()).to_bytes()
+        statistics, persistent = self._statistics(), self._persistent()
+        heartbeat = Heartbeat(self._facts(), sequence, now, statistics, persistent, spool or {}, leaving=leaving)
+        return self._key.sign(envelopes.HEARTBEAT, _fitting(heartbeat)).to_bytes()
 
     def _load(self) -> int:
         try:
@@ -76,3 +81,18 @@ class Heartbeats:
         except (OSError, ValueError) as error:
             log.warning("%s cannot be read, numbering by the clock alone: %s", self._path, error)
             return 0
+
+
+def _fitting(heartbeat: Heartbeat) -> bytes:
+    """Its payload; of one that is larger than is accepted without details, so that the agent stays visible."""
+    payload = heartbeat.to_payload()
+    if len(payload) <= MAX_HEARTBEAT_BYTES:
+        return payload
+    problem = f"the heartbeat has {len(payload)} bytes, more than are accepted: details are left out"
+    log.error("%s", problem)
+    facts = replace(heartbeat.facts, failures={"heartbeat": problem})
+    brief = replace(heartbeat, facts=facts, persistent={}, spool={})
+    payload = brief.to_payload()
+    if len(payload) > MAX_HEARTBEAT_BYTES:
+        payload = replace(brief, facts=replace(facts, environment={}, tags={})).to_payload()
+    return payload

@@ -110,6 +110,16 @@ class EnrolRoutes(Routes):
         if not self._ended():
             super().do_GET()
 
+    def do_PUT(self) -> None:  # noqa: N802  the name is http.server's
+        server = cast("PlatformServer", self.server)
+        if self._ended():
+            return
+        if server.results_refused:
+            self.rfile.read(int(self.headers["Content-Length"]))
+            self._answer(503, {"title": "no room"})
+            return
+        super().do_PUT()
+
     def _ended(self) -> bool:
         """Connections that were kept alive outlast the server; a platform that is away does not answer on them."""
         self.close_connection = cast("PlatformServer", self.server).ending
@@ -122,6 +132,10 @@ class EnrolRoutes(Routes):
         if server.results_refused and self.path.endswith("/result"):
             self.rfile.read(int(self.headers["Content-Length"]))
             self._answer(503, {"title": "no room"})
+            return
+        if server.too_long and self.path.endswith("/result") and int(self.headers["Content-Length"]) > server.too_long:
+            self.rfile.read(int(self.headers["Content-Length"]))
+            self._answer(400, {"title": "a firewall does not like it"})
             return
         if not self.path.endswith("/enrol"):
             super().do_POST()
@@ -149,6 +163,8 @@ class PlatformServer(Server):
         self.public_keys: dict[str, bytes] = {}
         self.approval_pending = False
         self.results_refused = False
+        self.too_long = 0
+        """Results with more bytes than this something on the way always refuses; 0: none."""
 
 
 class Platform:

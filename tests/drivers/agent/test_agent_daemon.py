@@ -293,6 +293,37 @@ def test_an_agent_whose_spool_is_full_begins_nothing_until_the_platform_is_back(
     platform.wait_for(lambda: platform.waiting == 0)
 
 
+def test_an_answer_that_something_on_the_way_refuses_delays_no_other_and_its_reason_arrives(
+    endpoint: Endpoint, platform: Platform
+) -> None:
+    refused = endpoint.command(endpoint.action(("echo", {"word": "x" * 3000}), seconds=24))
+    others = [endpoint.command(endpoint.action(("echo", {"word": str(number)}))) for number in range(5)]
+    platform.server.too_long = 3000
+    endpoint.start()
+    platform.send(refused)
+    eventually(lambda: "a firewall does not like it" in endpoint.log)
+
+    began = time.monotonic()
+    for command in others:
+        platform.send(command)
+    states = [platform.answer_to(command.command).state for command in others]
+    took = time.monotonic() - began
+    platform.wait_for(lambda: refused.command in platform.answers, seconds=60)
+    platform.heartbeats.clear()
+    platform.wait_for(lambda: bool(platform.heartbeats))
+
+    answer = platform.answers[refused.command][0]
+    assert states == [CommandState.SUCCESS] * 5
+    assert took < 8
+    assert answer.state is CommandState.FAILED
+    assert "could not be sent" in answer.reason
+    assert "400" in answer.reason
+    spool: Any = platform.heartbeats[-1].spool
+    assert [one["command"] for one in spool["lost"]] == [refused.command]
+    assert (spool["answers"], spool["full"]) == (0, False)
+    assert spool["disk_free"] > 0
+
+
 def test_an_agent_whose_login_is_refused_enrols_again(endpoint: Endpoint, platform: Platform) -> None:
     endpoint.start()
     platform.wait_for(lambda: bool(platform.heartbeats))

@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import hashlib
 import threading
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, NoReturn, cast
 
 import pytest
 
-from mig_core.agent.commands import NO_ACTION, Commands
+from mig_core.agent.claims import NO_ACTION
+from mig_core.agent.commands import Commands
 from mig_core.agent.counters import Counters
 from mig_core.agent.records.folding import Folding
 from mig_core.agent.records.journal import Journal
 from mig_core.agent.records.ledger import Ledger
 from mig_core.agent.records.ledger_file import read_ledger
 from mig_core.agent.records.opening import Records
-from mig_core.agent.records.spool import Spool, Spooled
+from mig_core.agent.records.spool import Lane, Spool, Spooled
 from mig_core.domain import envelope as envelopes
 from mig_core.domain.action import Action, Operation
 from mig_core.domain.command import CommandMessage, CommandState
@@ -62,11 +63,11 @@ class SpoolOnFullDisk(Spool):
 
     refusals = 3
 
-    def store(self, command: CommandId, answer: bytes) -> Spooled:
+    def store(self, command: CommandId, answer: bytes, *, until: int = 0) -> Spooled:
         if self.refusals:
             self.refusals -= 1
             raise OSError(28, "No space left on device")
-        return super().store(command, answer)
+        return super().store(command, answer, until=until)
 
 
 @dataclass
@@ -77,8 +78,7 @@ class Agent:
     counters: Counters
 
     def answer(self) -> Answer:
-        spooled = self.records.spool.first(timeout=0)
-        assert spooled is not None
+        spooled = self.records.spool.waiting()[0].spooled
         envelope = read_envelope(spooled.read(), expected_type=envelopes.RESULT, max_bytes=envelopes.MAX_RESULT_BYTES)
         verify_agent(envelope, KEY.public_key)
         return read_answer(envelope.payload)
@@ -103,6 +103,7 @@ def make_agent(tmp_path: Path) -> Callable[..., Agent]:
             counters=counters,
             clock=lambda: NOW,
             disk_retry_seconds=0.01,
+            room_seconds=0.05,
         )
         return Agent(commands, authority, records, counters)
 
@@ -259,3 +260,44 @@ def test_a_command_id_reused_while_its_command_is_handled_is_noted_too(
 
     assert acknowledged == ["other", "first"]
     assert [entry["event"] for entry in read_ledger(tmp_path / "ledger")] == ["reused", "answered"]
+
+
+def test_a_command_that_finds_the_spool_full_is_answered_with_the_reason_and_not_begun(
+    make_agent: Callable[..., Agent],
+) -> None:
+    agent = make_agent()
+    spool = agent.records.spool
+    spool.offer(spool.store(CommandId(ACTION), b"x" * spool.max_bytes, until=1))
+    one = spool.take(Lane.QUICK, timeout=0) or spool.take(Lane.LARGE, timeout=0)
+    assert one is not None
+    spool.put_back(one, "413 Request Entity Too Large", 60, refused=True, own=True)
+    acknowledged: list[bool] = []
+
+    agent.commands.handle(message(), lambda: acknowledged.append(True))
+
+    spooled = spool.waiting()[1].spooled
+    answer = read_answer(
+        read_envelope(spooled.read(), expected_type=envelopes.RESULT, max_bytes=envelopes.MAX_RESULT_BYTES).payload
+    )
+    assert acknowledged == [True]
+    assert answer.state is CommandState.FAILED
+    assert "1 answers (1 MiB) fill this agent's spool" in answer.reason
+    assert "413" in answer.reason
+    assert not agent.authority.asked.is_set()
+
+
+def test_an_answer_carries_the_end_of_the_window_it_is_worth_sending_in(make_agent: Callable[..., Agent]) -> None:
+    agent = make_agent()
+    ends = {
+        b"{}": timedelta(hours=1),
+        b'{"expireafter":"2026-11-24T12:00:00Z"}': timedelta(days=1),
+        b'{"expireafter":"2036-11-24T12:00:00Z"}': timedelta(days=31),
+        b'{"expireafter":"soon"}': timedelta(hours=1),
+    }
+
+    for number, payload in enumerate(ends):
+        command = CommandId(f"{COMMAND[:-1]}{number}")
+        agent.commands.handle(replace(message(payload), command=command), lambda: None)
+
+    until = [one.spooled.until for one in agent.records.spool.waiting()]
+    assert until == [int((NOW + after).timestamp()) for after in ends.values()]

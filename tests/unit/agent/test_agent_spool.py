@@ -6,7 +6,9 @@ import os
 import threading
 from typing import TYPE_CHECKING
 
-from mig_core.agent.records.spool import Spool
+import pytest
+
+from mig_core.agent.records.spool import Lane, Spool
 from mig_core.domain.ids import CommandId
 
 if TYPE_CHECKING:
@@ -25,10 +27,10 @@ def test_answers_survive_and_come_back_in_their_order(tmp_path: Path) -> None:
     again = Spool(tmp_path / "spool", max_bytes=1000)
 
     assert again.commands() == tuple(command(number) for number in range(12))
-    first = again.first()
+    first = again.take(Lane.QUICK)
     assert first is not None
-    assert first.read() == b"answer 0"
-    assert oct(os.stat(first.path).st_mode & 0o777) == "0o600"
+    assert first.spooled.read() == b"answer 0"
+    assert oct(os.stat(first.spooled.path).st_mode & 0o777) == "0o600"
 
 
 def test_an_answer_is_not_seen_before_it_is_offered(tmp_path: Path) -> None:
@@ -36,15 +38,18 @@ def test_an_answer_is_not_seen_before_it_is_offered(tmp_path: Path) -> None:
 
     stored = spool.store(command(1), b"answer")
 
-    assert spool.first(timeout=0) is None
+    assert spool.take(Lane.QUICK, timeout=0) is None
     spool.offer(stored)
-    assert spool.first(timeout=0) == stored
+    taken = spool.take(Lane.QUICK, timeout=0)
+    assert taken is not None
+    assert taken.spooled == stored
+    assert spool.take(Lane.QUICK, timeout=0) is None
 
 
 def test_what_a_crash_left_half_written_is_removed(tmp_path: Path) -> None:
     spool = Spool(tmp_path / "spool", max_bytes=1000)
     spool.offer(spool.store(command(1), b"answer"))
-    (tmp_path / "spool" / f"{7:012}-{command(2)}.answer.new").write_bytes(b"ans")
+    (tmp_path / "spool" / f"{7:012}-{command(2)}-0-{'0' * 32}.answer.new").write_bytes(b"ans")
 
     again = Spool(tmp_path / "spool", max_bytes=1000)
 
@@ -63,7 +68,9 @@ def test_a_full_spool_makes_its_users_wait_until_something_has_left(tmp_path: Pa
     waiting.join(0.05)
     assert not entered
 
-    spool.remove(stored)
+    taken = spool.take(Lane.QUICK)
+    assert taken is not None
+    spool.remove(taken)
     waiting.join(5)
 
     assert entered == [True]
@@ -75,7 +82,7 @@ def test_closing_wakes_everybody(tmp_path: Path) -> None:
     results: list[object] = []
     threads = [
         threading.Thread(target=lambda: results.append(spool.wait_for_room())),
-        threading.Thread(target=lambda: results.append(spool.first())),
+        *(threading.Thread(target=lambda lane=lane: results.append(spool.take(lane))) for lane in Lane),
     ]
     for thread in threads:
         thread.start()
@@ -84,15 +91,85 @@ def test_closing_wakes_everybody(tmp_path: Path) -> None:
     for thread in threads:
         thread.join(5)
 
-    assert sorted(map(str, results)) == ["False", "None"]
+    assert sorted(map(str, results)) == ["False", "None", "None", "None"]
 
 
-def test_an_answer_nobody_wants_lets_the_others_pass(tmp_path: Path) -> None:
+def test_an_answer_that_failed_waits_for_its_own_time_and_lets_the_others_pass(tmp_path: Path) -> None:
     spool = Spool(tmp_path / "spool", max_bytes=1000)
-    stored = [spool.store(command(number), b"x") for number in range(2)]
-    for one in stored:
-        spool.offer(one)
+    for number in range(2):
+        spool.offer(spool.store(command(number), b"x"))
+    first = spool.take(Lane.QUICK, timeout=0)
+    assert first is not None
 
-    spool.put_back(stored[0])
+    spool.put_back(first, "413", 0.1, refused=True, own=False)
 
-    assert spool.commands() == (command(1), command(0))
+    second = spool.take(Lane.QUICK, timeout=0)
+    assert second is not None
+    assert second.spooled.command == command(1)
+    assert spool.take(Lane.AGAIN, timeout=0) is None
+    assert spool.take(Lane.AGAIN, timeout=5) is first
+    assert first.tries == 1
+
+
+def test_a_large_answer_is_not_in_the_way_of_small_ones(tmp_path: Path) -> None:
+    spool = Spool(tmp_path / "spool", max_bytes=1000)
+    spool.offer(spool.store(command(0), b"x" * (2 << 20)))
+    spool.offer(spool.store(command(1), b"x"))
+
+    taken = {lane: spool.take(lane, timeout=0) for lane in Lane}
+
+    assert {lane: one and one.spooled.command for lane, one in taken.items()} == {
+        Lane.QUICK: command(1),
+        Lane.LARGE: command(0),
+        Lane.AGAIN: None,
+    }
+
+
+def test_after_an_outage_everything_is_due_at_once_but_what_is_refused_for_itself(tmp_path: Path) -> None:
+    spool = Spool(tmp_path / "spool", max_bytes=1000)
+    for number in range(3):
+        spool.offer(spool.store(command(number), b"x"))
+        one = spool.take(Lane.QUICK, timeout=0)
+        assert one is not None
+        spool.put_back(one, "away", 60, refused=number == 1, own=number == 2)
+
+    spool.relay_works()
+
+    due = spool.take(Lane.QUICK, timeout=0)
+    assert due is not None
+    assert due.spooled.command == command(0)
+    assert spool.take(Lane.QUICK, timeout=0) is None
+    assert spool.take(Lane.AGAIN, timeout=0) is None
+
+
+def test_a_damaged_file_is_noticed_before_it_is_sent(tmp_path: Path) -> None:
+    spool = Spool(tmp_path / "spool", max_bytes=1000)
+    stored = spool.store(command(0), b"a signed answer")
+    stored.path.write_bytes(b"a signed answex")
+
+    with pytest.raises(OSError, match="damaged"):
+        stored.read()
+
+
+def test_what_was_given_up_is_remembered_over_restarts_for_a_week(tmp_path: Path) -> None:
+    now = [1_800_000_000.0]
+    spool = Spool(tmp_path / "spool", max_bytes=1000, clock=lambda: now[0])
+    for number in range(30):
+        spool.lost.add(command(number), f"reason {number}")
+
+    again = Spool(tmp_path / "spool", max_bytes=1000, clock=lambda: now[0])
+
+    lines = again.lost.lines()
+    assert [one["reason"] for one in lines if isinstance(one, dict)] == [f"reason {number}" for number in range(10, 30)]
+    now[0] += 8 * 86400
+    assert again.lost.lines() == []
+
+
+@pytest.mark.parametrize("content", [b"", b"[", b"{}", b"[1, []]", b"\xff"])
+def test_a_damaged_list_of_lost_answers_begins_anew(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "spool.lost.json").write_bytes(content)
+
+    spool = Spool(tmp_path / "spool", max_bytes=1000)
+    spool.lost.add(command(1), "reason")
+
+    assert len(spool.lost.lines()) == 1
