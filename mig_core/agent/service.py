@@ -306,7 +306,11 @@ class Service:
         relay = self._relay
         try:
             if relay is not None:
-                relay.publish(Kind.HEARTBEAT, self._reporting.heartbeats.make(leaving=True), timeout=_GOODBYE_SECONDS)
+                relay.publish(
+                    Kind.HEARTBEAT,
+                    self._reporting.heartbeats.make(self._sender.report(), leaving=True),
+                    timeout=_GOODBYE_SECONDS,
+                )
         except (MigError, OSError) as error:
             log.info("no goodbye could be sent: %s", error)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 
@@ -10,6 +10,9 @@ from mig_core.cli import tables
 from mig_core.cli.connection import connect
 from mig_core.cli.terminal import data
 from mig_core.text import visible
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
@@ -49,6 +52,30 @@ def why(action: str, agent: str, json: tables.JsonOption = False) -> None:
     if state in ("sent", "expired"):
         about = client.agent(identifier)
         data(f"the agent is {about['state']}; its last heartbeat: {tables.moment(about['heartbeat']) or 'none'}")
+        for line in _on_the_endpoint(about.get("spool") or {}, command["id"]):
+            data(visible(line))
+
+
+def _on_the_endpoint(spool: dict[str, Any], command: str) -> Iterator[str]:
+    """What the agent's last heartbeat says of its answer, and of its way to the relay."""
+    lost = [one for one in _lines(spool.get("lost")) if one.get("command") == command]
+    troubled = [one for one in _lines(spool.get("troubled")) if one.get("command") == command]
+    for one in lost:
+        yield f"the agent had answered and gave the answer up: {one.get('reason')}"
+    for one in troubled:
+        yield (
+            f"the agent has answered, since {tables.moment(str(one.get('since')))} the answer waits there"
+            f" ({one.get('bytes')} bytes, {one.get('tries')} attempts): {one.get('problem')}"
+        )
+    if not lost and not troubled and spool.get("answers"):
+        oldest = tables.moment(str(spool.get("oldest") or ""))
+        full = "; it is full, and nothing further is begun" if spool.get("full") is True else ""
+        yield f"{spool['answers']} answers wait on the endpoint for its relay, the oldest since {oldest}{full}"
+
+
+def _lines(value: object) -> list[dict[str, Any]]:
+    """Lines of a report by an agent, who may write there what it likes."""
+    return [one for one in value if isinstance(one, dict)] if isinstance(value, list) else []
 
 
 def _operation(number: int, result: dict[str, Any]) -> None:
