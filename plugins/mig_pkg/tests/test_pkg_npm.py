@@ -124,12 +124,14 @@ def test_a_package_in_pnpm_s_store_is_installed_where_a_link_leads_to_it(
     old = "/root/.local/share/pnpm/global/5"
     for name in ("kept", "dropped"):
         described(f"{old}/.pnpm/{name}@1.0.0/node_modules/{name}")
+    described(f"{old}/.pnpm/below@1.0.0/node_modules/below")
+    (tmp_path / old[1:] / ".pnpm/kept@1.0.0/node_modules/below").symlink_to("../../below@1.0.0/node_modules/below")
     (tmp_path / old[1:] / "node_modules").mkdir()
     (tmp_path / old[1:] / "node_modules/kept").symlink_to("../.pnpm/kept@1.0.0/node_modules/kept")
 
     said = ask(".", root=str(tmp_path), types=["npm"])
 
-    assert sorted(said.names) == ["kept", "needed", "wanted"]
+    assert sorted(said.names) == ["below", "kept", "needed", "wanted"]
     assert said.reasons == {NOT_INSTALLED: 2}
     assert said.complete
 

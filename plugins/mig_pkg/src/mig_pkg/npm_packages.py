@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 MODULES = "node_modules"
 DESCRIPTION = "package.json"
 STORES = frozenset({".pnpm", ".bun", ".store"})
+SHARED = STORES | {"links"}
+"""Parts of paths in stores, where what a package needs lies beside it."""
 MAX_DESCRIPTION = 1 << 20
 
 
@@ -73,8 +75,9 @@ def _modules(search: Search[Package], ahead: list[Folder]) -> Iterator[Package]:
 
 def _store(search: Search[Package], store: Folder | None, ahead: list[Folder]) -> Iterator[Package]:
     """What a project's packages really are: each in a directory of its own, beside links to what it needs."""
-    for name in store.directories if store else ():
-        assert store is not None
+    if store is None:
+        return
+    for name in store.directories:
         if name == MODULES:
             _add(ahead, search.enter(store, name))
             continue
@@ -89,7 +92,7 @@ def _linked(search: Search[Package], package: Folder | None, ahead: list[Folder]
     if _is_in_modules(package.path):
         parts = package.path.split("/")
         beside = "/".join(parts[: -2 if parts[-2].startswith("@") else -1])
-        if f"/{MODULES}/" in beside or "/links/" in beside:
+        if not SHARED.isdisjoint(parts):
             _add(ahead, search.folder(beside))
         yield from search.read(package, DESCRIPTION, MAX_DESCRIPTION, described)
     elif not _is_private(search.content(package, DESCRIPTION, MAX_DESCRIPTION)):

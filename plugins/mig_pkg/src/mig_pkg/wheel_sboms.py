@@ -50,8 +50,9 @@ def look(search: Search[Package], folder: Folder) -> Iterator[Package]:
 
 
 def _documents(search: Search[Package], folder: Folder | None) -> Iterator[Package]:
-    for name in sorted(folder.names) if folder else ():
-        assert folder is not None
+    if folder is None:
+        return
+    for name in sorted(folder.names):
         path, real = folder.inner(name)
         raw = search.content(folder, name, MAX_SBOM + 1)
         if raw is None or not search.is_new(real):
