@@ -195,3 +195,41 @@ def test_a_namespace_that_may_not_be_entered_is_read_through_its_processes(start
     ).stdout
 
     assert printed.strip() == "[('LISTEN', 'net:[')]"
+
+
+def test_a_socket_s_interface_is_named_as_in_its_own_namespace(rows: Rows, start: Start, netns: str) -> None:
+    for words in (["down"], ["name", "own3"], ["up"]):
+        subprocess.run(["ip", "-n", netns, "link", "set", "own3" if words == ["up"] else "lo", *words], check=True)
+    bind = "s.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, b'own3')"
+    code = f"import socket\ns = socket.socket(); {bind}; s.bind(('0.0.0.0', 4446)); s.listen()"
+    start(code, "ip", "netns", "exec", netns)
+
+    (found,) = rows(local_port=["4446"])
+
+    assert found["interface"] == "own3"
+
+
+def test_a_socket_whose_namespace_cannot_be_found_out_is_not_said_to_be_unbound(
+    start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(thread: int, descriptor: int) -> int:
+        raise PermissionError(thread, descriptor)
+
+    code = "import ctypes, os\nback = os.open('/proc/self/ns/net', os.O_RDONLY)\n"
+    code += f"assert ctypes.CDLL(None).unshare(0x40000000) == 0\n{LISTEN}\n"
+    code += "assert ctypes.CDLL(None).setns(back, 0) == 0"
+    process = start(code)
+    inode = next(
+        int(target[8:-1])
+        for name in os.listdir(f"/proc/{process.pid}/fd")
+        if (target := os.readlink(f"/proc/{process.pid}/fd/{name}")).startswith("socket:[")
+    )
+    monkeypatch.setattr(namespaces, "of_socket", refused)
+    tally, held = Tally(), Holders()
+    with Proc(tally) as proc:
+        held.walk(proc, tally, expired=lambda: False)
+
+    sockets = Sockets(held, Handlers(), tally, counters=False, expired=lambda: False)
+    (found,) = [one for one in sockets.all() if one.inode == inode]
+
+    assert (found.local, found.local_port, found.state) == (None, None, "")

@@ -156,3 +156,48 @@ def test_a_real_go_program_names_its_toolchain(program: str, ask: Any) -> None:
 
     assert said.rows[0]["version"].startswith("1.")
     assert said.complete
+
+
+def far(program: bytes, place: int) -> bytes:
+    """The program, its first section's content said to lie elsewhere."""
+    (headers,) = struct.unpack_from("<Q", program, 40)
+    return program[: headers + 64 + 24] + struct.pack("<Q", place) + program[headers + 64 + 32 :]
+
+
+@pytest.mark.parametrize("kind", ["go", "cargo"])
+@pytest.mark.parametrize("place", [1 << 63, (1 << 64) - 1, 1 << 40])
+def test_a_section_outside_of_the_file_is_damage_and_breaks_nothing_off(
+    kind: str, place: int, write: Any, ask: Any, tmp_path: pathlib.Path
+) -> None:
+    program = go_program() if kind == "go" else rust_program([{"name": "a", "version": "1"}])
+    write("/bin/far", far(program, place))
+    write("/bin/tool", program)
+
+    said = ask(".", root=str(tmp_path), types=[kind], paths=["/bin"])
+
+    assert said.result.success
+    assert said.names
+    assert said.reasons == {"record not understood": 1}
+
+
+@pytest.mark.parametrize("length", [b"\xff" * 9 + b"\x7f", b"\xff\xff\x7f", b"\xff" * 10, b"\0"])
+def test_a_text_of_modules_of_impossible_length_is_damage(
+    length: bytes, write: Any, ask: Any, tmp_path: pathlib.Path
+) -> None:
+    info = b"\xff Go buildinf:" + bytes([8, 2]) + bytes(16)
+    write("/bin/version", elf(**{".go.buildinfo": info + length + b"go1.27"}))
+    write("/bin/modules", elf(**{".go.buildinfo": info + text(b"go1.27") + length + b"mod"}))
+
+    said = ask(".", root=str(tmp_path), types=["go"], paths=["/bin"])
+
+    assert said.result.success
+    assert not said.complete
+
+
+def test_a_module_that_is_called_like_none_is_booked(write: Any, ask: Any, tmp_path: pathlib.Path) -> None:
+    write("/bin/tool", go_program(modules="dep\ta\x1bb\tv1\ndep\texample.org/c\tv2\n"))
+
+    said = ask("example", root=str(tmp_path), types=["go"], paths=["/bin"])
+
+    assert said.names == ["example.org/c"]
+    assert not said.complete

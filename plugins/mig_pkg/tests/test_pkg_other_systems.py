@@ -131,3 +131,9 @@ def test_a_version_that_cannot_be_compared_makes_the_answer_incomplete(
     assert said.names == ["musl", "openssl"]
     assert said.reasons == {"version could not be compared": 1}
     assert ask("^odd$", version="git", root=str(tmp_path)).complete
+
+
+def test_a_snap_that_is_called_like_none_is_booked(write: Any, ask: Any, tmp_path: pathlib.Path) -> None:
+    write("/var/lib/snapd/snaps/Evil_1.snap", "")
+
+    assert ask(".", root=str(tmp_path), types=["snap"]).reasons["record not understood"] == 1

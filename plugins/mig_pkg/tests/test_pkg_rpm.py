@@ -208,3 +208,38 @@ def test_an_rpm_that_never_stops_is_cut_off(
 
     assert set(said.reasons) <= {"time ran out", "too many packages"}
     assert not said.complete
+
+
+def test_a_pipe_in_place_of_a_database_is_not_waited_for(ask: Any, tmp_path: pathlib.Path) -> None:
+    (tmp_path / "var/lib/rpm").mkdir(parents=True)
+    os.mkfifo(tmp_path / "var/lib/rpm/rpmdb.sqlite")
+
+    said = ask(".", root=str(tmp_path), types=["rpm"])
+
+    assert not said.complete
+    assert "not a regular file" in said.result.errors[0]
+
+
+def test_a_query_without_end_in_place_of_the_table_ends_with_the_deadline(ask: Any, tmp_path: pathlib.Path) -> None:
+    (tmp_path / "var/lib/rpm").mkdir(parents=True)
+    endless = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n)"
+    with contextlib.closing(sqlite3.connect(tmp_path / "var/lib/rpm/rpmdb.sqlite")) as connection:
+        connection.execute(f"CREATE VIEW Packages AS {endless} SELECT i AS rowid, x'' AS blob FROM n WHERE i < 0")
+        connection.commit()
+
+    said = ask(".", root=str(tmp_path), types=["rpm"], seconds=1)
+
+    assert said.reasons == {"time ran out": 1}
+
+
+def test_a_copy_for_which_there_is_no_room_is_not_begun(
+    ask: Any, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("rpmdb.sqlite", "rpmdb.sqlite-wal"):
+        (tmp_path / "var/lib/rpm").mkdir(parents=True, exist_ok=True)
+        (tmp_path / "var/lib/rpm" / name).write_bytes(b"x" * 100)
+    monkeypatch.setattr(os, "fstatvfs", lambda _: os.statvfs_result((1, 1, 10, 10, 10, 0, 0, 0, 0, 255)))
+
+    said = ask(".", root=str(tmp_path), types=["rpm"])
+
+    assert "there is no room for a copy of it" in said.result.errors[0]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import shutil
 import signal
@@ -13,9 +14,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from mig_core.plugin.coverage import Tally
 from mig_core.plugin.module import Context
-from mig_endpoint.processes.proc import may_read_all
+from mig_endpoint.processes.proc import Proc, may_read_all
 from mig_process import ProcessModule
+from mig_process.unlisted import _is_process, is_thread
 
 if TYPE_CHECKING:
     import pathlib
@@ -318,3 +321,50 @@ def test_looking_changes_nothing(start: Callable[..., int]) -> None:
     assert (pathlib_read(f"/proc/{pid}/statm"), pathlib_read(f"/proc/{pid}/stat")) == before
     with contextlib.suppress(ProcessLookupError):
         os.kill(pid, signal.SIGCONT)
+
+
+def test_the_id_of_a_mere_thread_is_no_process(start: Callable[..., int]) -> None:
+    code = "import threading, time\nthreading.Thread(target=time.sleep, args=(77,)).start()"
+    pid = start(sys.executable, "-c", code)
+    until = time.monotonic() + 10
+    while len(threads := os.listdir(f"/proc/{pid}/task")) < 2 and time.monotonic() < until:
+        time.sleep(0.01)
+
+    found = rows(pid=threads)
+
+    assert [row["pid"] for row in found] == [pid]
+
+
+def test_a_list_is_bounded_and_what_is_left_out_is_booked(
+    start: Callable[..., int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mig_process.facts.MAX_ITEMS", 3)
+    pid = start("/bin/sleep", "77", env={f"V{number}": "x" for number in range(5)})
+
+    result = ask(pid=[str(pid)], **{"with": ["environment"]})
+
+    (row,) = ProcessModule().rows(result)
+    environment: Any = row["environment"]
+    assert len(environment) == 3
+    assert not result.coverage.complete
+
+
+def test_who_ended_while_it_was_asked_is_not_said_to_hide() -> None:
+    with Proc(Tally()) as proc:
+        gone = max(proc.ids()) + 1_000_000
+
+        assert not _is_process(proc, gone)
+        assert not is_thread(proc, gone)
+
+
+def test_a_fact_that_cannot_be_read_leaves_the_rest_of_the_row(monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(self: object, name: str) -> int:
+        raise OSError(errno.ESTALE, os.strerror(errno.ESTALE))
+
+    monkeypatch.setattr("mig_endpoint.processes.process.Process.open", broken)
+    result = ask(pid=[str(os.getpid())], **{"with": ["sha256"]})
+
+    (row,) = ProcessModule().rows(result)
+    assert row["sha256"] is None
+    assert row["exe"]
+    assert not result.coverage.complete

@@ -63,6 +63,10 @@ def test_terminals_have_names(number: int, name: str) -> None:
         ("kworker", (b"kworkerd",), True),
         ("kate", (b"kate",), False),
         ("test", (b"[", b"a", b"]"), False),
+        ("x", (b"[kworker/u8:2-flush 8:0]",), True),
+        ("kswapd0", (b"/tmp/x",), True),
+        ("kcompactd1", (b"/tmp/x",), True),
+        ("khungtaskd", (b"/tmp/x",), True),
     ],
 )
 def test_what_looks_like_the_kernel_is_told(command: str, arguments: tuple[bytes, ...], looks: bool) -> None:

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import os
 import re
+import stat
 from typing import TYPE_CHECKING
 
+from mig_endpoint.processes import reasons
 from mig_endpoint.processes.descriptors import descriptors_of
 from mig_endpoint.processes.visit import visit
 
@@ -45,12 +47,14 @@ class Holders:
             tally: books processes that may not be read.
             expired: asked now and then; true ends the walk.
         """
+        self.denied = tally.skipped(reasons.HIDDEN) > 0
         for place, pid in enumerate(proc.ids()):
             if place % _CHECK == 0 and expired():
+                self.denied = True
                 return
-            before = tally.skipped(proc.denied)
+            before = _not_looked_at(proc, tally)
             visit(proc, pid, tally, self._space, self._sockets)
-            self.denied = self.denied or tally.skipped(proc.denied) > before
+            self.denied = self.denied or _not_looked_at(proc, tally) > before
 
     def _space(self, process: Process) -> None:
         if process.stat.is_kernel_thread or (process.stat.has_ended and process.thread == process.pid):
@@ -74,6 +78,10 @@ class Holders:
             self.descriptor_of.setdefault(inode, (one.thread, one.number))
 
 
+def _not_looked_at(proc: Proc, tally: Tally) -> int:
+    return sum(tally.skipped(reason) for reason in (proc.denied, reasons.COVERED, reasons.TROUBLE))
+
+
 def _holder(process: Process) -> str:
     try:
         path = process.executable.path
@@ -88,6 +96,15 @@ def protocol_of(thread: int, descriptor: int) -> str:
     Source: the extended attribute ``system.sockprotoname`` of a socket's descriptor (``net/socket.c``).
     """
     try:
-        return os.getxattr(f"/proc/{thread}/fd/{descriptor}", "system.sockprotoname").rstrip(b"\0").decode("ascii")
+        # Without opening it: by now the number may lead to a file, on a file system that does not answer.
+        held = os.open(f"/proc/{thread}/fd/{descriptor}", os.O_PATH | os.O_CLOEXEC)
+    except OSError:
+        return ""
+    try:
+        if not stat.S_ISSOCK(os.fstat(held).st_mode):
+            return ""
+        return os.getxattr(f"/proc/self/fd/{held}", "system.sockprotoname").rstrip(b"\0").decode("ascii")
     except (OSError, UnicodeDecodeError):
         return ""
+    finally:
+        os.close(held)

@@ -177,7 +177,7 @@ class _Look:
         row["uid"] = record.uid
         row["user"] = None if record.uid is None else self._user(record.uid)
         if record.interface:
-            row["interface"] = _interface(record.interface)
+            row["interface"] = record.interface_name or str(record.interface)
         if not record.dual_stack:
             del row["dual_stack"]
         return row
@@ -198,12 +198,3 @@ class _Look:
             except KeyError:
                 self._users[number] = str(number)
         return self._users[number]
-
-
-def _interface(number: int) -> str:
-    import socket
-
-    try:
-        return socket.if_indextoname(number)
-    except OSError:
-        return str(number)

@@ -73,7 +73,11 @@ def _rows(wanted: frozenset[str], name: str, handlers: Handlers, tally: Tally) -
     if not wanted.intersection(KINDS):
         return found
     with IPRoute() as route:
-        interfaces = {one["index"]: one.get_attr("IFLA_IFNAME") or str(one["index"]) for one in route.get_links()}
+        try:
+            interfaces = {one["index"]: one.get_attr("IFLA_IFNAME") or str(one["index"]) for one in route.get_links()}
+        except (NetlinkError, OSError) as error:
+            tally.failed(NOT_ASKED, f"{INTERFACES} of {name}", str(error))
+            interfaces = {}
         asks: dict[str, Callable[[], Iterator[Row]]] = {
             INTERFACES: lambda: map(_interface, route.get_links()),
             ADDRESSES: lambda: (_address(one, interfaces) for one in route.get_addr()),

@@ -40,6 +40,8 @@ class SocketRecord:
     """0 for those that no process holds any more, or not yet (TIME_WAIT, SYN_RECV)."""
     uid: int | None = None
     interface: int = 0
+    interface_name: str = ""
+    """In the socket's own namespace; empty where that cannot be asked."""
     dual_stack: bool = False
     """A listener on ``::`` that takes IPv4 connections as well."""
     receive_queue: int = 0

@@ -6,7 +6,9 @@ then is bound to nothing, or of a kind that no table has, and gets a row of its 
 
 from __future__ import annotations
 
+import itertools
 import os
+import socket
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -65,6 +67,8 @@ class Sockets:
         self._expired = expired
         self._own = namespaces.own()
         self._seen: set[int] = set()
+        self._of_unknown_space: set[int] = set()
+        """Sockets of which not even the namespace could be found out."""
         self._bound_listed = True
 
     def name_of(self, namespace: int) -> str:
@@ -117,7 +121,7 @@ class Sockets:
         folder = path.removesuffix("/ns/net") + "/net"
         if not path.endswith("/ns/net") or not os.access(f"{folder}/tcp", os.R_OK):
             self._tally.skip(NOT_ENTERED, name)
-            return _Found([], bound_listed=True)
+            return _Found([], bound_listed=False)
         records = [one for what in _ASKED for one in self._listed(what, _LISTED[what], folder)]
         return _Found([*records, *self._others(folder), *self._unix_listed(folder)], bound_listed=False)
 
@@ -139,15 +143,22 @@ class Sockets:
         finally:
             if diag is not None:
                 diag.close()
+        if any(record.interface for record in records):
+            interfaces = dict(socket.if_nameindex())  # a number means another interface in each namespace
+            for record in records:
+                record.interface_name = interfaces.get(record.interface, "")
         return _Found(records, bound_listed)
 
     def _asked(
         self, diag: Diag | None, what: str, ask: Callable[[Diag], Iterator[SocketRecord]]
     ) -> list[SocketRecord] | None:
+        if self._expired():
+            return []
         if diag is None or not self._handlers.may_ask(what):
             return None
         try:
-            return list(ask(diag))
+            # One that was left in the middle answers nothing more, but time is over then.
+            return list(itertools.takewhile(lambda _: not self._expired(), ask(diag)))
         except OSError:
             return None
 
@@ -195,13 +206,14 @@ class Sockets:
 
     def _of_nobody(self, done: set[int]) -> Iterator[tuple[int, int]]:
         """Namespaces that only sockets keep alive: number and descriptor."""
-        for _, thread, number, kind in list(self._left()):
+        for inode, thread, number, kind in list(self._left()):
             if kind not in _NETWORK:
                 continue
             try:
                 descriptor = namespaces.of_socket(thread, number)
-            except OSError:
-                continue  # it may not be asked: its row says that its address is not known
+            except OSError:  # it may not be asked: its row says that its address is not known
+                self._of_unknown_space.add(inode)
+                continue
             space = os.fstat(descriptor).st_ino
             if space in done:
                 os.close(descriptor)
@@ -211,7 +223,7 @@ class Sockets:
 
     def _unlisted(self) -> Iterator[SocketRecord]:
         for inode, _, _, kind in self._left():
-            is_bound_to_nothing = self._bound_listed and kind in _NETWORK
+            is_bound_to_nothing = self._bound_listed and kind in _NETWORK and inode not in self._of_unknown_space
             yield SocketRecord(
                 protocol=kind.removeprefix("AF_").lower().replace("-", "_"),
                 state="CLOSE" if is_bound_to_nothing else "",

@@ -7,7 +7,6 @@ They stand as JSON, compressed with zlib, in the section ``.dep-v0``
 from __future__ import annotations
 
 import json
-import os
 import zlib
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -16,7 +15,7 @@ if TYPE_CHECKING:
 
 SECTION = b".dep-v0"
 MAX_COMPRESSED = 2 << 20
-MAX_JSON = 16 << 20
+MAX_JSON = 4 << 20
 
 
 class Crate(NamedTuple):
@@ -32,7 +31,7 @@ class Damaged(Exception):
     """The section is there and cannot be understood."""
 
 
-def crates(descriptor: int, elf: Elf) -> list[Crate] | None:
+def crates(elf: Elf) -> list[Crate] | None:
     """What was built into the program at run time (not what only its build used); None when nothing is said.
 
     Raises:
@@ -46,7 +45,7 @@ def crates(descriptor: int, elf: Elf) -> list[Crate] | None:
         raise Damaged
     try:
         engine = zlib.decompressobj()
-        raw = engine.decompress(os.pread(descriptor, place.size, place.offset), MAX_JSON)
+        raw = engine.decompress(elf.read(place.offset, place.size), MAX_JSON)
         if not engine.eof:
             raise Damaged
         listed = json.loads(raw)["packages"]

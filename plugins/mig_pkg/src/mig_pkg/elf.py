@@ -80,10 +80,11 @@ class Elf:
             return None
         if self._shnum > MAX_SECTIONS or self._shstrndx >= self._shnum:
             raise NotElf
-        names = self._read(self._section(self._shstrndx)[1], MAX_NAMES)
+        table = self._section(self._shstrndx)[1]
+        names = self.read(table.offset, min(table.size, MAX_NAMES))
         for place in range(self._shnum):
             start, where, kind = self._section(place)
-            if kind != _SHT_NOBITS and names[start : names.find(b"\0", start)] == name:
+            if kind != _SHT_NOBITS and names.startswith(name + b"\0", start):
                 return where
         return None
 
@@ -101,10 +102,16 @@ class Elf:
         fields = self._unpack(self._form.section, self._shoff + place * self._shentsize)
         return fields[0], Place(fields[4], fields[5]), fields[1]
 
-    def _read(self, place: Place, limit: int) -> bytes:
-        if place.offset >= self._size:
+    def read(self, offset: int, size: int) -> bytes:
+        """Bytes of the file, fewer where it ends.
+
+        Raises:
+            NotElf: they lie outside of it.
+            OSError: it cannot be read.
+        """
+        if offset >= self._size:
             raise NotElf
-        return os.pread(self._descriptor, min(place.size, limit, self._size - place.offset), place.offset)
+        return os.pread(self._descriptor, min(size, self._size - offset), offset)
 
     def _unpack(self, form: str, offset: int) -> tuple[int, ...]:
         form = self._order + form

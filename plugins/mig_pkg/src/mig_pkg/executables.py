@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from mig_endpoint.packages.folder import Folder
     from mig_endpoint.packages.search import Search
 
-    Read = Callable[[int, Elf, str], Iterator[Package]]
-    """Gives the packages in an open program (descriptor, headers, path)."""
+    Read = Callable[[Elf, str], Iterator[Package | None]]
+    """Gives the packages in an open program (headers, path); None for one whose name or version is none."""
 
 _FLAGS = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NOCTTY
 
@@ -59,7 +59,11 @@ def _program(search: Search[Package], path: str, real: str, read: Read) -> Itera
         return
     try:
         if os.pread(descriptor, len(MAGIC), 0) == MAGIC:
-            yield from read(descriptor, Elf(descriptor), path)
+            for package in read(Elf(descriptor), path):
+                if package is None:
+                    search.skip(reasons.DAMAGED, path)
+                else:
+                    yield package
     except NotElf:
         search.skip(reasons.DAMAGED, path)
     except (go_build.OlderForm, cargo_audit.Damaged):
@@ -70,17 +74,21 @@ def _program(search: Search[Package], path: str, real: str, read: Read) -> Itera
         os.close(descriptor)
 
 
-def _go(descriptor: int, elf: Elf, path: str) -> Iterator[Package]:
-    info = go_build.build_info(descriptor, elf)
+def _go(elf: Elf, path: str) -> Iterator[Package | None]:
+    info = go_build.build_info(elf)
     for module in go_build.modules(info) if info is not None else ():
         if is_usable(module.name, module.version):
             yield Package(name=module.name, plain=module.name, version=module.version, type="go", path=path)
+        else:
+            yield None
 
 
-def _rust(descriptor: int, elf: Elf, path: str) -> Iterator[Package]:
-    for crate in cargo_audit.crates(descriptor, elf) or ():
+def _rust(elf: Elf, path: str) -> Iterator[Package | None]:
+    for crate in cargo_audit.crates(elf) or ():
         if is_usable(crate.name, crate.version):
             yield Package(name=crate.name, plain=crate.name, version=crate.version, type="cargo", path=path)
+        else:
+            yield None
 
 
 GO = Source("go", (".go.buildinfo",), (), ("path",), kind=Kind((), look_for_go, everywhere=False))

@@ -6,8 +6,9 @@ which are not followed). Used by ``executables``.
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING, NamedTuple
+
+from mig_pkg.elf import NotElf
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -40,24 +41,25 @@ class OlderForm(Exception):
     """The program is one of Go 1.17 or older, whose build information lies behind pointers."""
 
 
-def build_info(descriptor: int, elf: Elf) -> str | None:
+def build_info(elf: Elf) -> str | None:
     """The text that ``go version -m`` prints, without its first line; None when this is no Go program.
 
     Raises:
         OlderForm: there is one, in the form before Go 1.18.
+        NotElf: what it says does not fit together.
         OSError: the file cannot be read.
     """
     place = elf.section(SECTION) or elf.writable_data()
-    start = _start(descriptor, place) if place is not None else None
+    start = _start(elf, place) if place is not None else None
     if start is None:
         return None
-    header = os.pread(descriptor, _HEADER, start)
+    header = elf.read(start, _HEADER)
     if len(header) < _HEADER or not header[15] & _FLAG_INLINE:
         raise OlderForm
-    go_version, after = _text(descriptor, start + _HEADER, 1000)
+    go_version, after = _text(elf, start + _HEADER, 1000)
     if not go_version:
-        return None
-    modules, _ = _text(descriptor, after, MAX_INFO)
+        raise NotElf
+    modules, _ = _text(elf, after, MAX_INFO)
     if len(modules) >= 2 * _MARK + 1 and modules[-_MARK - 1 : -_MARK] == b"\n":
         modules = modules[_MARK:-_MARK]
     return f"go\t{go_version.decode('utf-8', 'replace')}\n{modules.decode('utf-8', 'replace')}"
@@ -82,23 +84,32 @@ def modules(info: str) -> Iterator[GoModule]:
         yield last
 
 
-def _start(descriptor: int, place: Place) -> int | None:
+def _start(elf: Elf, place: Place) -> int | None:
     """Where the magic stands, at a multiple of 16 bytes as the linker aligns it."""
-    data = os.pread(descriptor, min(place.size, MAX_SEARCH), place.offset)
+    if not place.size:
+        return None
+    data = elf.read(place.offset, min(place.size, MAX_SEARCH))
     found = data.find(MAGIC)
     while found >= 0 and found % _ALIGN:
         found = data.find(MAGIC, found + 1)
     return place.offset + found if found >= 0 else None
 
 
-def _text(descriptor: int, offset: int, limit: int) -> tuple[bytes, int]:
-    """A string with its length before it (a variable-length integer of 7 bits a byte); and where it ends."""
-    raw = os.pread(descriptor, 10, offset)
+def _text(elf: Elf, offset: int, limit: int) -> tuple[bytes, int]:
+    """A string with its length before it (a variable-length integer of 7 bits a byte); and where it ends.
+
+    Raises:
+        NotElf: it is longer than ``limit``, or than the file.
+    """
+    raw = elf.read(offset, 10)
     length = shift = 0
     for place, byte in enumerate(raw):
         length |= (byte & 0x7F) << shift
         shift += 7
         if byte < 0x80:
             start = offset + place + 1
-            return os.pread(descriptor, min(length, limit), start), start + length
-    return b"", offset
+            found = elf.read(start, length) if 0 < length <= limit else b""
+            if len(found) != length:
+                raise NotElf
+            return found, start + length
+    raise NotElf

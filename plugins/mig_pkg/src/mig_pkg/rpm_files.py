@@ -29,6 +29,10 @@ OTHERS = ("Packages.db", "Packages")
 """The ndb form (SUSE) and Berkeley DB's (rpm before 4.16)."""
 MAX_DATABASE = 1 << 30
 """Bytes of a database that is copied."""
+MAX_HEADER = 64 << 20
+"""Bytes of one package's header in a database."""
+_STEPS = 100_000
+"""Steps of sqlite between looks at the clock: a database may hold a query without end where its table should be."""
 
 
 def sqlite_lines(site: Site, directory: str) -> Iterator[bytes | None]:
@@ -50,16 +54,20 @@ def sqlite_lines(site: Site, directory: str) -> Iterator[bytes | None]:
                 _copy(site, f"{directory}/{name}", f"{folder}/{name}")
             address = f"file:{quote(folder)}/{SQLITE}"
         else:
+            site.tree.open(f"{directory}/{SQLITE}").close()  # sqlite would wait for ever at a pipe
             address = f"file:{quote(os.fsencode(site.tree.real(f'{directory}/{SQLITE}')))}?mode=ro&immutable=1"
         try:
             connection = stack.enter_context(contextlib.closing(sqlite3.connect(address, uri=True)))
+            connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, MAX_HEADER)
+            connection.set_progress_handler(lambda: site.remaining() <= 0, _STEPS)
             yield from _headers(connection, site.check_time)
         except sqlite3.Error as error:
+            site.check_time()
             raise ProgramFailed(f"sqlite says: {error}") from None
 
 
 def _headers(connection: sqlite3.Connection, check_time: Callable[[], None]) -> Iterator[bytes | None]:
-    for place, (header,) in enumerate(connection.execute("SELECT blob FROM Packages ORDER BY hnum")):
+    for place, (header,) in enumerate(connection.execute("SELECT blob FROM Packages ORDER BY rowid")):
         if place % 256 == 0:
             check_time()
         yield query_line(header) if isinstance(header, bytes) else None
@@ -96,6 +104,9 @@ def _size(site: Site, path: str) -> int:
 def _copy(site: Site, source: str, target: str) -> None:
     descriptor = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     with open(descriptor, "wb") as file:
+        room = os.fstatvfs(descriptor)
+        if _size(site, source) > room.f_bavail * room.f_frsize // 2:
+            raise ProgramFailed("there is no room for a copy of it")
         for piece in site.tree.chunks(source, MAX_DATABASE):
             site.check_time()
             file.write(piece)

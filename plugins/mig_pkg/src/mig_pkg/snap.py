@@ -51,6 +51,8 @@ def _all(site: Site) -> Iterator[Package]:
         found = _IMAGE.fullmatch(file)
         if found is not None:
             yield _package(site, found["name"], found["revision"], f"{IMAGES}/{file}")
+        elif file.endswith(".snap"):
+            site.tally.skip(reasons.DAMAGED, f"{IMAGES}/{file}")
 
 
 def _package(site: Site, name: str, revision: str, image: str) -> Package:

@@ -9,10 +9,13 @@ from __future__ import annotations
 import re
 
 _KERNEL_NAME = re.compile(
-    r"k(?:worker|softirqd|threadd|swapd|compactd|blockd|hugepaged|auditd|integrityd|devtmpfs|strp|psmoused|cryptd)\b.*"
+    r"k(?:worker|softirqd|threadd|swapd|compactd|blockd|hugepaged|auditd|integrityd|devtmpfs|strp|psmoused|cryptd"
+    r"|hungtaskd|damond|smd|throtld)\d*\b.*"
     r"|(?:migration|cpuhp|idle_inject|irq|rcu\w*|jbd2|ext4-\w+|xfs-?\w*|scsi_\w+|watchdogd?|card\d+-crtc\d+)[/:-].*"
     r"|oom_reaper|writeback|netns|kdevtmpfs|inet_frag_wq|mm_percpu_wq|slub_flushwq"
 )
+_BRACKETED = re.compile(rb"\[[^\s\0\]][^\]]*\](?:[\s\0]|$)")
+"""Also with blanks in it, as in ``[kworker/u8:2-flush 8:0]``; not the program ``[`` and its ``]``."""
 
 
 def looks_like_kernel(command: str, arguments: tuple[bytes, ...]) -> bool:
@@ -22,9 +25,7 @@ def looks_like_kernel(command: str, arguments: tuple[bytes, ...]) -> bool:
         command: its name, at most 15 bytes.
         arguments: its command line; without one ``ps`` puts the name into brackets.
     """
-    shown = b"".join(arguments).strip(b"\0 ")
+    shown = b" ".join(arguments).strip(b"\0 ")
     if not shown:
         return True
-    first = arguments[0].split(b" ")[0]
-    bracketed = first.startswith(b"[") and first.endswith(b"]")
-    return bracketed or _KERNEL_NAME.fullmatch(command) is not None
+    return _BRACKETED.match(shown) is not None or _KERNEL_NAME.fullmatch(command) is not None

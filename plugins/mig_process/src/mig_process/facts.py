@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 import os
 from typing import TYPE_CHECKING
 
@@ -14,19 +15,24 @@ from mig_process.disguise import looks_like_kernel
 from mig_process.units import group_of, unit_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from mig_core.plugin.cells import Cell
     from mig_core.plugin.coverage import Tally
     from mig_core.plugin.table import TableContext
+    from mig_endpoint.processes.descriptors import Descriptor
     from mig_endpoint.processes.proc import Proc
     from mig_endpoint.processes.process import Process
 
 OVERWRITTEN = Reason("environment that its process has written over")
+TROUBLE = Reason("fact about a process that could not be found out")
+TOO_LONG = Reason("open files, mappings or variables of a process beyond 10,000")
 NOT_HASHED = Reason("executable not hashed to the end: time ran out")
 NAMESPACES = ("cgroup", "ipc", "mnt", "net", "pid", "time", "user", "uts")
 SECCOMP = {"0": "", "1": "strict", "2": "filter"}
 _CHUNK = 1 << 20
+MAX_ITEMS = 10_000
+"""Items of a list in a row: a process may have a million files open to make an answer too large for the others."""
 _NO_LOGIN = "4294967295"
 
 
@@ -46,6 +52,7 @@ class Facts:
         self._last_capability = last_capability()
         self._denied = False
         self._users: dict[int, str] = {}
+        self._hashes: dict[tuple[int, ...], str] = {}
 
     def row(self, process: Process, hidden: str = "") -> dict[str, Cell] | None:
         """The row; None as soon as it is certain that nobody asked for it.
@@ -111,11 +118,12 @@ class Facts:
     def _costly(self, process: Process, row: dict[str, Cell]) -> None:
         asks: dict[str, Callable[[], Cell]] = {
             "sha256": lambda: self._hash(process),
-            "files": lambda: [f"{one.number} {one.target}" for one in descriptors_of(process)],
-            "libraries": lambda: [
-                os.fsdecode(one) for one in mappings.libraries(process.mappings, os.fsencode(process.executable.link))
-            ],
-            "mappings": lambda: [_mapping_text(one) for one in process.mappings],
+            "files": lambda: self._bounded(process, map(_descriptor_text, descriptors_of(process))),
+            "libraries": lambda: self._bounded(
+                process,
+                map(os.fsdecode, mappings.libraries(process.mappings, os.fsencode(process.executable.link))),
+            ),
+            "mappings": lambda: self._bounded(process, map(_mapping_text, process.mappings)),
             "environment": lambda: self._environment(process),
         }
         for name, ask in asks.items():
@@ -133,6 +141,9 @@ class Facts:
             self._denied = True
         except (FileNotFoundError, ProcessLookupError):
             pass
+        except OSError as error:  # the rest of the row is no less true for it
+            row[name] = None
+            self._tally.failed(TROUBLE, f"{name} of process {row['pid']}", os.strerror(error.errno or 0))
 
     def _user(self, number: int) -> str:
         import pwd
@@ -148,12 +159,17 @@ class Facts:
         """SHA-256 of the file it runs, also of one that has no name any more."""
         digest = hashlib.sha256()
         with open(process.open("exe"), "rb", buffering=0) as file:
+            status = os.fstat(file.fileno())
+            key = (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
+            if key in self._hashes:
+                return self._hashes[key]
             while piece := file.read(_CHUNK):
                 if self._context.expired():
                     self._tally.skip(NOT_HASHED, f"process {process.pid}")
                     return None
                 digest.update(piece)
-        return digest.hexdigest()
+        self._hashes[key] = digest.hexdigest()
+        return self._hashes[key]
 
     def _environment(self, process: Process) -> list[str] | None:
         variables = process.environment
@@ -163,7 +179,13 @@ class Facts:
         if not variables and process.read("environ"):  # nothing but NULs: setproctitle and its kin do that
             self._tally.skip(OVERWRITTEN, f"process {process.pid}")
             return None
-        return [os.fsdecode(one) for one in variables]
+        return self._bounded(process, map(os.fsdecode, variables))
+
+    def _bounded(self, process: Process, items: Iterator[str]) -> list[str]:
+        found = list(itertools.islice(items, MAX_ITEMS))
+        if next(items, None) is not None:
+            self._tally.skip(TOO_LONG, f"process {process.pid}")
+        return found
 
     def _ancestry(self, parent: int) -> list[str]:
         """Its ancestors, nearest first: ``812 sshd``."""
@@ -207,6 +229,10 @@ def login_of(process: Process) -> int:
     if text in ("", _NO_LOGIN):
         raise FileNotFoundError(2, "no login")
     return int(text)
+
+
+def _descriptor_text(one: Descriptor) -> str:
+    return f"{one.number} {one.target}"
 
 
 def _mapping_text(one: mappings.Mapping) -> str:

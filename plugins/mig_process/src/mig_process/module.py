@@ -88,6 +88,7 @@ class ProcessModule(TableModule):
         """A row for each process, by id; then those that /proc does not list, if they were asked for."""
         from mig_endpoint.processes.proc import Proc
         from mig_process.facts import Facts
+        from mig_process.unlisted import is_thread
 
         with Proc(tally) as proc:
             facts = Facts(proc, context, tally)
@@ -95,6 +96,8 @@ class ProcessModule(TableModule):
             for pid in proc.ids() if only is None else sorted(only):
                 if context.expired():
                     return
+                if only is not None and is_thread(proc, pid):
+                    continue
                 yield from self._row(proc, pid, facts, tally, BEHIND_A_MOUNT if proc.is_covered(pid) else "")
             if context.values.boolean("unlisted"):
                 yield from self._unlisted(proc, facts, context, tally)
@@ -111,8 +114,12 @@ class ProcessModule(TableModule):
                 yield row
 
     def _unlisted(self, proc: Proc, facts: Facts, context: TableContext, tally: Tally) -> Iterator[dict[str, Cell]]:
+        from mig_endpoint.processes import reasons
         from mig_process.unlisted import RanOutOfTime, unlisted
 
+        if tally.skipped(reasons.HIDDEN):  # whoever answers and is not listed is hidden by hidepid, from us only
+            tally.skip(IDS_NOT_ASKED)
+            return
         try:
             for pid in unlisted(proc, context.expired):
                 found = list(self._row(proc, pid, facts, tally, NOT_LISTED))

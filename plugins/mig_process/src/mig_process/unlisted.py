@@ -41,6 +41,15 @@ def unlisted(proc: Proc, expired: Callable[[], bool]) -> Iterator[int]:
             yield pid
 
 
+def is_thread(proc: Proc, pid: int) -> bool:
+    """Whether the id is that of a mere thread: /proc does not list it, and has a folder for it all the same."""
+    try:
+        with proc.process(pid) as process:
+            return process.status.get("Tgid", str(pid)) != str(pid)
+    except OSError:
+        return False
+
+
 def _answers(pid: int) -> bool:
     try:
         os.getpgid(pid)
@@ -56,7 +65,7 @@ def _is_process(proc: Proc, pid: int) -> bool:
     try:
         with proc.process(pid) as process:
             return process.status.get("Tgid") == str(pid)
-    except FileNotFoundError:
+    except (FileNotFoundError, ProcessLookupError):  # hidden altogether, or ended meanwhile
         return _answers(pid)
     except OSError:
         return True

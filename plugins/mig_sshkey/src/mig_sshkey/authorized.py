@@ -6,6 +6,7 @@ sshd would not understand lets nobody in, and is said.
 
 from __future__ import annotations
 
+import io
 import re
 from typing import TYPE_CHECKING
 
@@ -15,13 +16,26 @@ from mig_sshkey.public import KIND, line_key
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+MAX_LINE = 1 << 16
+"""Bytes of a line that are understood: a key and its options need a tenth of it."""
 _OPTIONS = re.compile(rb'((?:[^\s"]|"(?:[^"\\]|\\.)*")+)[ \t]+(.*)', re.DOTALL)
+_KEY = re.compile(KIND.pattern + rb"[ \t]+AAAA")
+_OPTION = re.compile(
+    rb"(?:no-)?(?:agent-forwarding|port-forwarding|pty|user-rc|X11-forwarding|touch-required)\b|restrict\b"
+    rb"|cert-authority\b|verify-required\b|(?:command|environment|expiry-time|from|permitlisten|permitopen|principals"
+    rb"|tunnel)=",
+    re.IGNORECASE,
+)
+"""The options that sshd(8) has in ``authorized_keys``."""
 _HOSTS = re.compile(rb"(?:(@cert-authority|@revoked)[ \t]+)?(\S+)[ \t]+(.*)", re.DOTALL)
 
 
 def authorized_keys(content: bytes) -> Iterator[Found | NotAKey]:
     """An entry for each line that is no comment."""
-    for place, line in _lines(content):
+    for place, line in lines(content):
+        if len(line) > MAX_LINE:
+            yield NotAKey(f"line {place}: longer than {MAX_LINE} bytes")
+            continue
         options, rest = b"", line
         if not KIND.match(line) and (parts := _OPTIONS.fullmatch(line)):
             options, rest = parts.groups()
@@ -30,8 +44,8 @@ def authorized_keys(content: bytes) -> Iterator[Found | NotAKey]:
 
 def known_hosts(content: bytes) -> Iterator[Found | NotAKey]:
     """An entry for each line that is no comment."""
-    for place, line in _lines(content):
-        parts = _HOSTS.fullmatch(line)
+    for place, line in lines(content):
+        parts = _HOSTS.fullmatch(line) if len(line) <= MAX_LINE else None
         if parts is None:
             yield NotAKey(f"line {place}: not a known host")
             continue
@@ -39,9 +53,24 @@ def known_hosts(content: bytes) -> Iterator[Found | NotAKey]:
         yield _entry(parts[3], place, "knownhosts", options=marker, hosts=parts[2].decode("utf-8", "replace"))
 
 
-def _lines(content: bytes) -> Iterator[tuple[int, bytes]]:
-    for place, line in enumerate(content.split(b"\n"), 1):
-        stripped = line.strip(b" \t\r")
+def entry_elsewhere(line: bytes, place: int) -> Found | NotAKey | None:
+    """The entry in a line of a file whose name does not tell: options or hosts, then a key; None for anything else.
+
+    ``AuthorizedKeysFile`` may name any file, ``/etc/ssh/authorized_keys/ada`` for example.
+    """
+    parts = _OPTIONS.fullmatch(line) if len(line) <= MAX_LINE else None
+    if parts is None or not _KEY.match(parts[2]):
+        return None
+    text = parts[1].decode("utf-8", "replace")
+    if _OPTION.match(parts[1]):
+        return _entry(parts[2], place, "authorizedkeys", options=text)
+    return _entry(parts[2], place, "knownhosts", options="", hosts=text)
+
+
+def lines(content: bytes) -> Iterator[tuple[int, bytes]]:
+    """The lines that are neither empty nor comments, by number, without blanks around them."""
+    for place, line in enumerate(io.BytesIO(content), 1):
+        stripped = line.strip(b" \t\r\n")
         if stripped and not stripped.startswith(b"#"):
             yield place, stripped
 

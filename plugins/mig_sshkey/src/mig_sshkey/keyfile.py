@@ -15,11 +15,11 @@ if TYPE_CHECKING:
 
 MAX_FILE = 1 << 20
 """Larger files are looked at only if their name says that they hold entries."""
-MAX_ENTRIES_FILE = 64 << 20
-_AUTHORIZED = re.compile(r"authorized_keys2?(?:[._-].*)?")
+MAX_ENTRIES_FILE = 16 << 20
+_AUTHORIZED = re.compile(r"(?:ssh\.)?authorized_keys2?(?:[._-].*)?")
 _KNOWN = re.compile(r"(?:ssh_)?known_hosts2?(?:[._-].*)?")
 _HINTS = (b"PRIVATE KEY-----", b"BEGIN SSH2", putty.MAGIC, b"PUBLIC KEY-----")
-_LINE = re.compile(rb"^[ \t]*" + public.KIND.pattern + rb"[ \t]+AAAA", re.MULTILINE)
+_LINE = re.compile(rb"(?:^|[ \t])" + public.KIND.pattern + rb"[ \t]+AAAA", re.MULTILINE)
 
 
 def has_entries(name: str) -> bool:
@@ -48,9 +48,9 @@ def keys_in(name: str, content: bytes) -> Iterator[Found | NotAKey]:
         return
     yield from private.keys(content)
     yield from public.blocks(content)
-    for place, line in enumerate(content.split(b"\n"), 1):
+    for place, line in authorized.lines(content):
         try:
-            found = public.line_key(line.strip(b" \t\r"), place)
+            found = public.line_key(line, place) or authorized.entry_elsewhere(line, place)
         except NotAKey as problem:
             yield NotAKey(f"line {place}: {problem}")
             continue

@@ -22,13 +22,23 @@ if TYPE_CHECKING:
 
 DEPTH = 8
 """The original's default."""
-TOO_LARGE = Reason("file of keys that is larger than 64 MiB")
+TOO_LARGE = Reason("file of keys that is larger than 16 MiB")
+TOO_MANY = Reason("key that an answer has no room for")
+LARGE = Reason("file of more than 1 MiB that is not called like one of keys", as_asked=True)
+MAX_KEYS = 50_000
+"""Keys below one place that are kept; an answer has room for about as many."""
+_CHECK = 256
 DAMAGED = Reason("key or entry that could not be understood")
 BELOW_DEPTH = Reason("directory below maxdepth", as_asked=True)
 BELOW_DEFAULT = Reason("directory below the default depth")
 UNKNOWN = "unknown"
-SERVER = "/etc/ssh"
-"""Where host keys and the keys of everybody lie; looked at besides home directories."""
+SERVER = ("/etc/ssh", "/.ssh", "/etc/dropbear", "/etc/credstore", "/run/credstore", "/usr/lib/credstore")
+"""Where host keys and the keys of everybody lie, and what systemd makes authorized keys from at each start
+(``ssh.authorized_keys.root``, systemd.system-credentials(7)); looked at besides home directories. ``/.ssh`` is of those
+whose home is the root directory.
+"""
+NO_HOMES = frozenset({"/bin", "/usr/bin", "/usr/sbin", "/sbin", "/dev"})
+"""What system accounts name for want of a home: there only ``.ssh`` is looked at."""
 
 
 def _check_path(path: str) -> None:
@@ -120,18 +130,19 @@ class SshkeyModule(TableModule):
 
         tree = Tree(context.values.text("root") or "/")
         named = context.values.texts("path")
-        places: list[str | OSError] = [*named] if named else [*home_directories(tree), SERVER]
+        places: list[str | OSError] = [*named] if named else [*home_directories(tree), *SERVER]
         seen: set[str] = set()
         for place in places:
             if isinstance(place, OSError):
                 coverage.failed(tally, place.filename, place)
                 continue
-            if not named and place in ("/", "/bin", "/usr/bin", "/usr/sbin", "/sbin", "/dev"):
-                continue  # what system accounts name for want of a home
+            is_optional = not named and (place in SERVER or place in NO_HOMES)
+            if not named and place in NO_HOMES:
+                place = f"{place}/.ssh"  # sshd looks there all the same
             try:
                 real = tree.real(place)
             except OSError as error:
-                if named or place != SERVER:
+                if not (is_optional and isinstance(error, FileNotFoundError)):
                     coverage.failed(tally, place, error)
                 continue
             if not any(real == one or real.startswith(f"{one}/") for one in seen):
@@ -195,7 +206,10 @@ class _Visitor:
         try:
             status = calls.fstat(descriptor)
             entries = keyfile.has_entries(name)
-            if not is_file(status) or (status.st_size > keyfile.MAX_FILE and not entries):
+            if not is_file(status):
+                return
+            if status.st_size > keyfile.MAX_FILE and not entries:
+                self._tally.skip(LARGE, path)
                 return
             self._tally.examined("files")
             if status.st_size > keyfile.MAX_ENTRIES_FILE:
@@ -214,7 +228,9 @@ class _Visitor:
         from mig_sshkey import keyfile
         from mig_sshkey.blob import NotAKey
 
-        for found in keyfile.keys_in(name, content):
+        for place, found in enumerate(keyfile.keys_in(name, content)):
+            if place % _CHECK == 0 and self._context.expired():
+                return
             if isinstance(found, NotAKey):
                 self._tally.failed(DAMAGED, path, str(found))
                 continue
@@ -224,6 +240,11 @@ class _Visitor:
                 self._tally.failed(DAMAGED, path, str(problem))
                 continue
             self._tally.examined("keys")
+            if self._context.rules_out(**row):
+                continue
+            if len(self._rows) >= MAX_KEYS:
+                self._tally.skip(TOO_MANY, path)
+                continue
             self._rows.append(row)
 
 

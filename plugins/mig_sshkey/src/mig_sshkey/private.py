@@ -11,13 +11,15 @@ import re
 import struct
 from typing import TYPE_CHECKING
 
-from mig_sshkey import der
+from mig_sshkey import armor, der
 from mig_sshkey.blob import Found, NotAKey, number, string, strings
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-BLOCK = re.compile(rb"-----BEGIN ([A-Z0-9 ]*PRIVATE KEY)-----\s*?\n(.*?)-----END \1-----", re.DOTALL)
+BEGIN = re.compile(rb"-----BEGIN ([A-Z0-9 ]{0,40}PRIVATE KEY)-----")
+_MAX_DSA_BITS = 1 << 12
+"""Beyond what anybody makes; the public half is reckoned, which takes the cube of it."""
 _SSH2 = b"---- BEGIN SSH2 ENCRYPTED PRIVATE KEY ----"
 _MAGIC = b"openssh-key-v1\0"
 _CURVES = {
@@ -33,12 +35,7 @@ _ML_DSA = {bytes.fromhex("6086480165030403") + bytes([number]): name
 
 def keys(content: bytes) -> list[Found | NotAKey]:
     """The private keys in a file, damaged ones as what is wrong with them."""
-    found: list[Found | NotAKey] = []
-    for match in BLOCK.finditer(content):
-        try:
-            found.append(_key(match[1].decode("ascii"), match[2]))
-        except NotAKey as problem:
-            found.append(problem)
+    found = armor.blocks(content, BEGIN, lambda label, body: _key(label.decode("ascii"), body))
     if _SSH2 in content:
         found.append(Found("private", encrypted=None, format="ssh.com"))
     return found
@@ -141,7 +138,9 @@ def _pkcs8(raw: bytes) -> Found:
         found = _ed25519(inner)
     elif kind[1] == _DSA and parameters:
         p, q, g = (der.integer(one) for one in der.elements(parameters[0][1])[:3])
-        public = pow(g, der.integer(der.elements(inner)[0]), p) if p.bit_length() <= 1 << 14 else 0
+        x = der.integer(der.elements(inner)[0])
+        is_sane = p and max(p.bit_length(), g.bit_length(), x.bit_length()) <= _MAX_DSA_BITS
+        public = pow(g, x, p) if is_sane else 0
         blob = string(b"ssh-dss") + b"".join(map(number, (p, q, g, public))) if public else b""
         found = Found("private", blob, encrypted=False, algorithm="ssh-dss")
     else:

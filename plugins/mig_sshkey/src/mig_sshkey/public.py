@@ -6,12 +6,12 @@ import base64
 import binascii
 import re
 
-from mig_sshkey import der
+from mig_sshkey import armor, der
 from mig_sshkey.blob import Found, NotAKey, algorithm_of, decoded, is_certificate, number, string
 
 KIND = re.compile(rb"(?:ssh-|ecdsa-sha2-|sk-(?:ssh|ecdsa)-)[a-z0-9@.-]+")
-_SSH2 = re.compile(rb"---- BEGIN SSH2 PUBLIC KEY ----\s*?\n(.*?)---- END SSH2 PUBLIC KEY ----", re.DOTALL)
-_PEM = re.compile(rb"-----BEGIN (RSA PUBLIC KEY|PUBLIC KEY)-----\s*?\n(.*?)-----END \1-----", re.DOTALL)
+_SSH2 = re.compile(rb"---- BEGIN (SSH2 PUBLIC KEY) ----")
+_PEM = re.compile(rb"-----BEGIN (RSA PUBLIC KEY|PUBLIC KEY)-----")
 _RSA, _ED25519 = bytes.fromhex("2a864886f70d010101"), bytes.fromhex("2b6570")
 
 
@@ -39,18 +39,7 @@ def line_key(line: bytes, number_of_line: int) -> Found | None:
 
 def blocks(content: bytes) -> list[Found | NotAKey]:
     """The keys in blocks."""
-    found: list[Found | NotAKey] = []
-    for match in _SSH2.finditer(content):
-        try:
-            found.append(_ssh2(match[1]))
-        except NotAKey as problem:
-            found.append(problem)
-    for match in _PEM.finditer(content):
-        try:
-            found.append(_pem(match[1], match[2]))
-        except NotAKey as problem:
-            found.append(problem)
-    return found
+    return armor.blocks(content, _SSH2, lambda _, body: _ssh2(body)) + armor.blocks(content, _PEM, _pem)
 
 
 def _ssh2(body: bytes) -> Found:

@@ -19,7 +19,7 @@ PASSWD = "/etc/passwd"  # noqa: S105 - a path
 MAX_PASSWD = 16 << 20
 USUAL = ("/root", "/home/*")
 """Homes whether an account is known for them or not."""
-NO_HOMES = ("/nonexistent", "/dev", "/proc", "/sys")
+NO_HOMES = ("/nonexistent", "/dev", "/dev/null", "/proc", "/sys")
 """What accounts without a home name instead of one."""
 
 
@@ -48,7 +48,7 @@ def _named(tree: Tree) -> Iterator[str | OSError]:
     for line in lines:
         fields = line.split(b":")
         home = "" if len(fields) < 7 else fields[5].decode("utf-8", "surrogateescape").rstrip("/")
-        if home.startswith("/") and not home.startswith(NO_HOMES) and "/.." not in home:
+        if home.startswith("/") and home not in NO_HOMES and "/.." not in home:
             try:
                 tree.real(home)
             except OSError as error:
