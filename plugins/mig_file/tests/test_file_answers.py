@@ -338,3 +338,32 @@ def test_a_relative_path_is_relative_to_the_agent_and_reported_so(
 
     elements: Any = result.elements
     assert [row["file"] for row in elements["s1"]] == ["file1"]
+
+
+def test_paths_with_wildcards_are_expanded_on_the_endpoint(tmp_path: Path) -> None:
+    for name in ("alice", "bob"):
+        (tmp_path / name / ".ssh").mkdir(parents=True)
+        (tmp_path / name / ".ssh" / "authorized_keys").write_text(name)
+
+    result = _run(
+        {
+            "s1": {
+                "paths": [f"{tmp_path}/*/.ssh", f"{tmp_path}/alice"],
+                "names": ["^auth"],
+                "options": {"matchall": True},
+            },
+            "s2": {"paths": [f"{tmp_path}/*/no-such"], "names": ["."], "options": {"matchall": True}},
+        }
+    )
+
+    elements: Any = result.elements
+    found = [row["file"] for row in elements["s1"]]
+    assert sorted(found) == [f"{tmp_path}/{name}/.ssh/authorized_keys" for name in ("alice", "bob")]
+    assert elements["s1"][0]["search"]["paths"] == [f"{tmp_path}/*/.ssh", f"{tmp_path}/alice"]
+    assert _skipped(result) == {coverage.NOTHING_FITS.text: 1}
+    assert len(result.errors) == 1
+
+
+def test_a_double_star_is_refused_with_what_to_do() -> None:
+    with pytest.raises(ParameterError, match="with all below it"):
+        MODULE.parse_parameters({"searches": {"s1": {"paths": ["/home/**/x"], "names": ["a"]}}})

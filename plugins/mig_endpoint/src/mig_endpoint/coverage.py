@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 
 NOT_FOUND = Reason("no such file or directory", as_asked=True)
 """A path that the question names is not there."""
+NOTHING_FITS = Reason("path that nothing fits", as_asked=True)
+"""A path with wildcards or ``~`` stands for nothing that is there."""
+TOO_MANY_PATHS = Reason("path that more fits than is looked at")
 DANGLING = Reason("link that leads nowhere", as_asked=True)
 DIRECTORY_LINK = Reason("link to a directory", as_asked=True)
 """A walk does not go through links; what they lead to is looked at only where a path names it."""

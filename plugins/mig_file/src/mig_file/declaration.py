@@ -32,6 +32,8 @@ def _check_path(path: str) -> None:
     if "\0" in path:
         raise ValueError("contains a NUL character, which no path can")
     path.encode("utf-8", "surrogateescape")
+    if "**" in path:
+        raise ValueError("'**' is not supported: a directory is looked at with all below it; name it, and use 'name'")
 
 
 def _check_regex(value: str) -> None:
@@ -68,7 +70,7 @@ PARAMETERS = Parameters(
         required=True,
         metavar="PATH",
         check=_check_path,
-        help="where to look: a directory with all below it, or one file; no wildcards",
+        help="where to look: a directory with all below it, or one file; * ? [ ] and ~ (every home) are expanded there",
     ),
     Parameter(
         name="name",

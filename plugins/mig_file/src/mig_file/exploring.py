@@ -8,7 +8,10 @@ from mig_endpoint import coverage
 from mig_endpoint.files import roots
 from mig_endpoint.files.crossings import Crossings
 from mig_endpoint.files.filesystems import FileSystems
+from mig_endpoint.files.globs import Globs
 from mig_endpoint.files.naming import PathText
+
+_Key = tuple[str, bool, bool]
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -20,13 +23,9 @@ if TYPE_CHECKING:
 
 def explore(searches: Sequence[Search], evaluation: Evaluation, tally: Tally, remaining: Callable[[], float]) -> None:
     """Goes through all paths, in the order of their text. ``remaining``: seconds until the deadline."""
-    wanted: dict[tuple[str, bool, bool], list[Search]] = {}
-    for one in searches:
-        for path in dict.fromkeys(one.paths):
-            key = (path, one.options.onefilesystem, one.options.localonly)
-            wanted.setdefault(key, []).append(one)
     crossings = Crossings(remaining)
     try:
+        wanted = _wanted(searches, Globs(tally, crossings, evaluation.stopped))
         for key in sorted(wanted):
             path, one_file_system, local_only = key
             if evaluation.stopped():
@@ -40,3 +39,18 @@ def explore(searches: Sequence[Search], evaluation: Evaluation, tally: Tally, re
             evaluation.catch_up()
     finally:
         crossings.close()
+
+
+def _wanted(searches: Sequence[Search], globs: Globs) -> dict[_Key, list[Search]]:
+    """Which searches name a path, by path and mounts to leave out; each pattern is expanded once."""
+    wanted: dict[_Key, list[Search]] = {}
+    expanded: dict[str, list[str]] = {}
+    for one in searches:
+        found: dict[str, None] = {}
+        for path in one.paths:
+            if path not in expanded:
+                expanded[path] = globs.expand(path)
+            found.update(dict.fromkeys(expanded[path]))
+        for path in found:
+            wanted.setdefault((path, one.options.onefilesystem, one.options.localonly), []).append(one)
+    return wanted

@@ -10,6 +10,7 @@ import stat
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from mig_endpoint.files.globs import is_pattern
 from mig_file import checks
 from mig_file.checks import ContentCheck, HashCheck, MetadataCheck, ModeCheck, NameCheck, TypeCheck
 from mig_file.hits import Hits
@@ -162,6 +163,6 @@ def slots_of(search: Search) -> list[Slot]:
                 slots.append(one)
     for one in slots:
         one.settle()
-        if len(search.paths) > 1:
+        if len(search.paths) > 1 or any(map(is_pattern, search.paths)):
             one.seen = set()
     return slots

@@ -49,12 +49,13 @@ class Crossings:
         """Whether there is anything that may never answer."""
         self._guards: dict[int, Guarded] = {}
         self._links: Guarded | None = None
+        self._paths: Guarded | None = None
         self._given_up = 0
         self._devices: dict[int, Calls] = {}
 
     def close(self) -> None:
         """Lets the threads end that can."""
-        for calls in (*self._guards.values(), *self._devices.values(), self._links):
+        for calls in (*self._guards.values(), *self._devices.values(), self._links, self._paths):
             if isinstance(calls, Guarded):
                 calls.end()
 
@@ -77,9 +78,17 @@ class Crossings:
             calls = self._guards.setdefault(mount.number, Guarded(self.patience))
         return Place(calls, magic=mount.kind == "proc", automount=mount.kind == "autofs")
 
-    def for_root(self, path: str) -> Calls:
-        """Who finds out what is at a path that somebody named."""
-        return Guarded(self.patience) if self.careful or path.startswith("/proc") else DIRECT
+    def for_path(self, path: str) -> Calls:
+        """Who finds out what is at a path that somebody named: any part of it may be a link to anywhere."""
+        path = os.path.abspath(path)
+        mount = self.mounts.covering(path)
+        if mount is not None and may_hang(mount):
+            return self.place_of(mount).calls
+        if not self.careful and not path.startswith("/proc/"):
+            return DIRECT
+        if self._paths is None or self._paths.gave_up:
+            self._paths = Guarded(self.patience)
+        return self._paths
 
     def follow(
         self, directory: int, names: Sequence[str], place: Place

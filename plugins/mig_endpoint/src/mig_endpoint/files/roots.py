@@ -12,14 +12,12 @@ import stat
 from typing import TYPE_CHECKING
 
 from mig_endpoint import coverage
-from mig_endpoint.files.calls import Guarded
 from mig_endpoint.files.filesystems import may_hang
 from mig_endpoint.files.naming import PathText
 from mig_endpoint.files.walk import Batch, Walk
 
 if TYPE_CHECKING:
     from mig_core.plugin.coverage import Tally
-    from mig_endpoint.files.calls import Calls
     from mig_endpoint.files.crossings import Crossings
     from mig_endpoint.files.filesystems import FileSystems
     from mig_endpoint.files.walk import Visitor
@@ -45,12 +43,7 @@ def explore(
         if why is not None:
             tally.skip(why, PathText(path))
             return
-    calls = crossings.for_root(path)
-    try:
-        _Root(path, visitor, tally, crossings, file_systems, calls).explore()
-    finally:
-        if isinstance(calls, Guarded):
-            calls.end()
+    _Root(path, visitor, tally, crossings, file_systems).explore()
 
 
 class _Root:
@@ -63,18 +56,17 @@ class _Root:
         tally: Tally,
         crossings: Crossings,
         file_systems: FileSystems | None,
-        calls: Calls,
     ) -> None:
         self._path = path
         self._visitor = visitor
         self._tally = tally
         self._crossings = crossings
         self._file_systems = file_systems
-        self._calls = calls
+        self._calls = crossings.for_path(path)
 
     def explore(self) -> None:
         """Finds out what is there, and goes on with that."""
-        target = self._path
+        target, flags = self._path, _DIRECTORY | os.O_NOFOLLOW
         try:
             mode = self._calls.stat(self._path, follow_symlinks=False).st_mode
         except OSError as failure:
@@ -87,6 +79,8 @@ class _Root:
             try:
                 mode = self._calls.stat(self._path).st_mode
                 target = self._calls.call(_real, self._path)
+                if target == self._path:  # /proc/PID/cwd of somebody elsewhere has no other name
+                    flags = _DIRECTORY
             except OSError as failure:
                 reason = coverage.reason_of(failure)
                 if reason not in (coverage.DENIED, coverage.UNRESPONSIVE):
@@ -94,15 +88,15 @@ class _Root:
                 coverage.failed(self._tally, PathText(self._path), failure, reason)
                 return
         if stat.S_ISDIR(mode):
-            self._go_through(target, mode)
+            self._go_through(target, mode, flags)
         else:
             self._show(target, mode)
 
-    def _go_through(self, path: str, mode: int) -> None:
+    def _go_through(self, path: str, mode: int, flags: int) -> None:
         if self._visitor.wants_others:
             self._show(path, mode)
         try:
-            fd = self._calls.open(path, _DIRECTORY)
+            fd = self._calls.open(path, flags)
         except OSError as failure:
             coverage.failed(self._tally, PathText(path), failure)
             return
