@@ -68,7 +68,7 @@ class InvestigatorKeys:
             investigator = await self._investigators.get(fingerprint)
         except NotFound:
             raise SignatureInvalid(
-                fingerprint, "no investigator here has this key", next_step="have it added: mig investigator create"
+                fingerprint, "no investigator here has this key", next_step="have it added: mig investigator add"
             ) from None
         if not investigator.active:
             raise Refused("investigator", f"{investigator.name} ({fingerprint}) is disabled")

@@ -1,7 +1,7 @@
 """RabbitMQ's questions about agents' logins (its plugin rabbitmq_auth_backend_http): ``allow`` or ``deny``.
 
-An agent logs in with its id and relay token, and may do what :mod:`mig_core.relay.topology` lists, nothing else. So no
-broker administration password lives anywhere in MIG. Whoever asks learns no more than a login attempt would tell.
+An agent logs in with its id and relay token, and may do what :mod:`mig_core.relay.topology` lists. So no broker
+administration password lives anywhere in MIG. Whoever asks learns no more than a login attempt would tell.
 """
 
 from __future__ import annotations

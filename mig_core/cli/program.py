@@ -15,7 +15,7 @@ from typer.exceptions import TyperException
 
 from mig_core.cli import exit_codes
 from mig_core.cli.terminal import RED, note, note_alone, note_error
-from mig_core.errors import MigError, Refused, RelayDenied
+from mig_core.errors import ApiError, MigError, ParameterError, Refused, RelayDenied, TargetError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -56,7 +56,7 @@ def _obey(app: typer.Typer, arguments: Sequence[str], name: str) -> int:
         status = typer.main.get_command(app)(list(arguments), prog_name=name, standalone_mode=False)
     except MigError as error:
         note_error(error, f"{name}: ")
-        return exit_codes.REFUSED if isinstance(error, Refused | RelayDenied) else exit_codes.ERROR
+        return status_of(error)
     except OSError as error:
         if error.filename is None:  # of no file that anybody named: a defect
             raise
@@ -102,6 +102,18 @@ class _Output:
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._stream, name)
+
+
+def status_of(error: MigError) -> int:
+    """The exit status an error ends a program with."""
+    match error:
+        case Refused() | RelayDenied() | ApiError(status=403):
+            return exit_codes.REFUSED
+        case ParameterError() | TargetError() | ApiError(status=400, field="target"):
+            # What was typed can be no question: options that the module refuses, a target that is none.
+            return exit_codes.USAGE
+        case _:
+            return exit_codes.ERROR
 
 
 def _let_go() -> None:

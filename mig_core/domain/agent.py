@@ -56,7 +56,7 @@ class AgentFacts:
     tags: Mapping[str, str] = field(default_factory=dict)
     modules: tuple[str, ...] = ()
     failures: Mapping[str, str] = field(default_factory=dict)
-    """Plugin or part -> why it does not work: shown by ``mig agents show``."""
+    """Plugin or part -> why it does not work: shown by ``mig agent show``."""
 
     def to_json(self) -> dict[str, JSON]:
         """The JSON form."""

@@ -1,6 +1,6 @@
 """The schema and its versions: numbered files beside this one, applied once, in order, by the owner of the database.
 
-Called by ``mig-admin db upgrade``, and by mig-api and mig-scheduler at start when they have an owner URL. Any number of
+Called by ``mig-admin db upgrade``, and by mig-api at start when it has an owner URL. Any number of
 processes may call at once: one applies, the others wait and find it done.
 """
 

@@ -68,6 +68,6 @@ def test_an_unknown_parameter_never_leaves_the_investigators_machine(fleet: Flee
 
     asked = fleet.mig("memory", "-t", "all", "-bytes", "xyz")
 
-    assert asked.returncode == 1
+    assert asked.returncode == 2
     assert "searches.s1.bytes[0]" in asked.stderr
     assert fleet.mig("actions", "--json").stdout == before

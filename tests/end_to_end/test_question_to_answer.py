@@ -103,7 +103,7 @@ def test_a_dry_run_sends_nothing_and_shows_bytes_and_targets(fleet: Fleet) -> No
 def test_a_target_with_an_error_is_refused_with_its_position(fleet: Fleet) -> None:
     ran = fleet.mig("file", "-t", "name = 'x'); DROP TABLE agents; --", "-path", "etc", "-name", "x")
 
-    assert ran.returncode == exit_codes.ERROR
+    assert ran.returncode == exit_codes.USAGE
     assert "at position 11" in ran.stderr
     assert len(fleet.ask(*BY_CONTENT)) == len(ENDPOINTS)
 

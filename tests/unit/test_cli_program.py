@@ -13,7 +13,15 @@ import typer
 from mig_core.cli import admin, exit_codes, main
 from mig_core.cli.console import main as console
 from mig_core.cli.program import run
-from mig_core.errors import MigError, Refused, RelayDenied, RelayUnavailable
+from mig_core.errors import (
+    ApiError,
+    MigError,
+    ParameterError,
+    Refused,
+    RelayDenied,
+    RelayUnavailable,
+    TargetError,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -61,6 +69,11 @@ def app_that(raises: BaseException | None = None, returns: object = None) -> typ
         (RelayUnavailable("no"), exit_codes.ERROR),
         (RelayDenied("no"), exit_codes.REFUSED),
         (Refused("acl", "no"), exit_codes.REFUSED),
+        (ApiError(403, "no"), exit_codes.REFUSED),
+        (ApiError(404, "no"), exit_codes.ERROR),
+        (ApiError(400, "no", field="target"), exit_codes.USAGE),
+        (TargetError("x", 0, "no"), exit_codes.USAGE),
+        (ParameterError("path", "no"), exit_codes.USAGE),
         (KeyboardInterrupt(), exit_codes.INTERRUPTED),
         (typer.Abort(), exit_codes.INTERRUPTED),
         (EOFError(), exit_codes.INTERRUPTED),

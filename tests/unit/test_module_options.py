@@ -140,5 +140,5 @@ def test_a_module_that_raises_is_a_failed_answer(tmp_path: Path) -> None:
 def test_parameters_are_checked_before_anything_is_sent(capsys: pytest.CaptureFixture[str]) -> None:
     status = main(["file", "-path", "/etc", "-name", "(", "-t", "local"])
 
-    assert status == 1
+    assert status == exit_codes.USAGE
     assert "searches.s1.names[0]" in capsys.readouterr().err
