@@ -183,7 +183,7 @@ def test_rows_are_limited_and_the_rest_is_counted() -> None:
     searches = MemoryModule().parse_parameters({"searches": {"s": {"names": [".", "/"]}}})
     tally = Tally()
     with Proc(tally) as proc:
-        one = evaluation.Evaluation(searches, proc, tally, lambda: False, max_rows=1)
+        one = evaluation.Evaluation(searches, proc, tally, lambda: 60.0, max_rows=1)
 
         for _ in one.look_at_all():
             pass

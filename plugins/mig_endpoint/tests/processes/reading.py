@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 def read_whole(process: Process, wanted: list[bytes], *, nofiles: bool) -> dict[str, object]:
     """Reads all there is."""
-    memory = Memory(process, Origins())
+    memory = Memory(process, Origins(lambda: 8.0))
     room = memoryview(bytearray(1 << 20))
     left: Counter[str] = Counter()
     found = dict.fromkeys(wanted, False)

@@ -221,6 +221,21 @@ def test_a_file_system_that_does_not_answer_is_not_waited_for(
     assert answer["left"][reasons.REMOTE.text] >= MIB // 2
 
 
+def test_a_file_system_that_answers_is_read(prefix: list[str], start_target: StartTarget, read_all: ReadAll) -> None:
+    target = start_target()
+    with served({"data": b"x" * MIB + b"on-the-other-side"}) as (folder, _):
+        target.do(f"f = os.open({str(folder / 'data')!r}, os.O_RDONLY); m = mmap.mmap(f, 0, prot=1)")
+        target.do("m.madvise(mmap.MADV_RANDOM); m[0]")
+        before = target.resident()
+
+        answer = read_all(target.pid, "on-the-other-side", prefix=prefix, seconds=20)
+
+        assert answer["found"] == ["on-the-other-side"]
+        assert reasons.REMOTE.text not in answer["left"]
+        assert target.resident() - before < MIB
+        target.close()
+
+
 def test_a_program_from_there_has_its_name(proc: Proc) -> None:
     sleep = Path("/bin/sleep").read_bytes()
     with served({"sleeps": sleep, "gone (deleted)": sleep}) as (folder, server):

@@ -62,26 +62,34 @@ class _Verdict:
 
 
 class Evaluation:
-    """The searches of one run, and what they have found so far."""
+    """The searches of one run, and what they have found so far. To be closed.
+
+    Args:
+        searches: what is asked.
+        proc: where processes are.
+        tally: for what was looked at, and what was not.
+        remaining: seconds until the deadline.
+        max_rows: how many rows are kept.
+    """
 
     def __init__(
         self,
         searches: Sequence[Search],
         proc: Proc,
         tally: Tally,
-        expired: Callable[[], bool],
+        remaining: Callable[[], float],
         *,
         max_rows: int = MAX_ROWS,
     ) -> None:
         self.tally = tally
         self.hits = 0
         self._proc = proc
-        self._origins = Origins()
+        self._origins = Origins(remaining)
         self.slots = [
             Slot(search, check) for search in searches for check in ([None] if search.matchall else search.checks)
         ]
         self._searches = [one for one in searches if one.checks]
-        self._expired = expired
+        self._remaining = remaining
         self._max_rows = max_rows
         self._needs_libraries = any(one.of(CheckKind.LIBRARY) for one in self._searches)
         self._log_failures = any(one.logfailures for one in searches)
@@ -98,6 +106,13 @@ class Evaluation:
         self._thread = threading.local()
         for kind in ("processes", "bytes"):
             tally.examined(kind, 0)
+
+    def close(self) -> None:
+        """Lets go of what did not answer."""
+        self._origins.close()
+
+    def _expired(self) -> bool:
+        return self._remaining() <= 0
 
     def look_at_all(self, threads: int = 1) -> Iterator[None]:
         """Looks at every process, then at those that are new or have become another; yields after each of them."""

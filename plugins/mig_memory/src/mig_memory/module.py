@@ -6,6 +6,7 @@ Beside it only ``__init__``; everything it puts together is described there.
 from __future__ import annotations
 
 import time
+from contextlib import closing
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -69,8 +70,7 @@ class MemoryModule(Module[tuple[Search, ...]]):
             if not one.checks:
                 tally.skip(reasons.NO_CHECK)
                 errors.append(f"search {one.label!r} has no check, so nothing can match")
-        with Proc(tally) as proc:
-            evaluation = Evaluation(parameters, proc, tally, context.expired)
+        with Proc(tally) as proc, closing(Evaluation(parameters, proc, tally, context.remaining)) as evaluation:
 
             def result(*, partial: bool) -> ModuleResult:
                 return _result(parameters, evaluation, tuple(errors), time.monotonic_ns() - started, partial=partial)

@@ -4,12 +4,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
+from mig_endpoint.files.filesystems import may_hang
+
 if TYPE_CHECKING:
-    from mig_endpoint.processes.mounts import Mounts
+    from mig_endpoint.files.mounts import Mounts
 
 DELETED = " (deleted)"
 """What the kernel writes behind the name of a file that has none any more. A file's own name may end so, too."""
@@ -88,7 +91,7 @@ def name_of(process: Named) -> Name:
     """
     executable = process.executable
     if not executable.deleted:
-        if process.mounts.path_may_not_answer(os.fsencode(executable.link)):
+        if _may_hang(process.mounts, executable.link):
             return Name(executable.link, executable.link, deleted=False)
         resolved = os.path.realpath(executable.link)
         if os.path.exists(resolved):
@@ -98,9 +101,16 @@ def name_of(process: Named) -> Name:
 
 def _is_there(folder: int, mounts: Mounts, link: str) -> bool:
     """Whether a path that ends in " (deleted)" leads to the very file that the process runs."""
-    if mounts.path_may_not_answer(os.fsencode(link)):
+    if _may_hang(mounts, link):
         return False
-    try:
-        return os.path.samestat(os.stat(link), os.stat("exe", dir_fd=folder))
-    except OSError:
-        return False
+    for path in (link, f"root{link}"):
+        with contextlib.suppress(OSError):
+            if os.path.samestat(os.stat(path, dir_fd=folder), os.stat("exe", dir_fd=folder)):
+                return True
+    return False
+
+
+def _may_hang(mounts: Mounts, path: str) -> bool:
+    """Whether a path lies on a file system that may not answer; it is not asked then."""
+    mount = mounts.covering(path)
+    return mount is not None and may_hang(mount)

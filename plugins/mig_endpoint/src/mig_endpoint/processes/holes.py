@@ -7,19 +7,25 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
+from mig_endpoint.files.calls import Unresponsive
 from mig_endpoint.processes.pages import PAGE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from mig_endpoint.files.calls import Calls
+
 _AT_ONCE = 64 << 20
 _PROT_READ, _MAP_SHARED = 1, 1
 
 
-def data_in(file: int, start: int, end: int, *, all_or_nothing: bool = False) -> Iterator[tuple[int, int, bool]]:
+def data_in(
+    calls: Calls, file: int, start: int, end: int, *, all_or_nothing: bool = False
+) -> Iterator[tuple[int, int, bool]]:
     """The places from ``start`` to ``end`` in a file: first, behind the last, whether there is data; without gaps.
 
     Args:
+        calls: what to ask with.
         file: its descriptor.
         start: where to begin, in bytes.
         end: no more than the file's size.
@@ -27,23 +33,26 @@ def data_in(file: int, start: int, end: int, *, all_or_nothing: bool = False) ->
     """
     if all_or_nothing:
         if start < end:
-            yield start, end, os.fstat(file).st_blocks > 0
+            yield start, end, calls.fstat(file).st_blocks > 0
         return
     position = start
     while position < end:
-        data = _seek(file, position, os.SEEK_DATA, end)
+        data = _seek(calls, file, position, os.SEEK_DATA, end)
         if data > position:
             yield position, data, False
             position = data
             continue
-        hole = max(_seek(file, position, os.SEEK_HOLE, end), min(position + PAGE, end))  # it may be changing under us
+        # not before the next page: the file may be changing under us
+        hole = max(_seek(calls, file, position, os.SEEK_HOLE, end), min(position + PAGE, end))
         yield position, hole, True
         position = hole
 
 
-def _seek(file: int, position: int, what: int, otherwise: int) -> int:
+def _seek(calls: Calls, file: int, position: int, what: int, otherwise: int) -> int:
     try:
-        return min(max(os.lseek(file, position, what), position), otherwise)
+        return min(max(calls.lseek(file, position, what), position), otherwise)
+    except Unresponsive:
+        raise
     except OSError:  # no more data, or nothing that knows holes
         return otherwise
 

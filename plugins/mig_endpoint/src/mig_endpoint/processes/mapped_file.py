@@ -35,7 +35,8 @@ class Located(NamedTuple):
 def locate(process: Process, mapping: Mapping) -> Located | None:
     """Finds the file of a mapping without opening it; None if no way leads to it.
 
-    Not for files on file systems that may not answer: asking can wait for ever.
+    On a file system that may not answer asking can wait for ever: :class:`mig_endpoint.files.calls.Guarded` is for
+    that.
     """
     name = f"map_files/{mapping.start:x}-{mapping.end:x}"
     try:
@@ -96,5 +97,5 @@ def _names(process: Process, mapping: Mapping) -> Iterator[str]:
 
 def _is_on(process: Process, mapping: Mapping, device: int) -> bool:
     """Whether a file is on the mapping's file system. Btrfs gives files other device numbers than maps has."""
-    mount = process.mounts.of_device(mapping.device)
-    return device == mapping.device or (mount is not None and mount.kind == b"btrfs")
+    mount = process.mounts.on(mapping.device)
+    return device == mapping.device or (mount is not None and mount.kind == "btrfs")

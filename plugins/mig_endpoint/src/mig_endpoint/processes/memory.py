@@ -12,6 +12,7 @@ import os
 from enum import Enum
 from typing import TYPE_CHECKING, NamedTuple
 
+from mig_endpoint.files.calls import DIRECT
 from mig_endpoint.processes import reasons
 from mig_endpoint.processes.holes import data_in, residence
 from mig_endpoint.processes.mapped_file import NOT_READABLE, locate, open_file
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from mig_core.plugin.coverage import Reason
+    from mig_endpoint.files.calls import Calls
     from mig_endpoint.processes.mappings import Mapping, Range
     from mig_endpoint.processes.origins import Origin, Origins
     from mig_endpoint.processes.pages import Run
@@ -53,6 +55,8 @@ class Part(NamedTuple):
     """Descriptor of the file to read DATA from; -1 for the process's own memory."""
     shift: int = 0
     """What to add to an address for the place in the file."""
+    calls: Calls = DIRECT
+    """What to read the file with."""
 
     def goes_on_in(self, other: Part) -> bool:
         """Whether another part is more of the same."""
@@ -68,6 +72,7 @@ _ALWAYS: _Ways = {State.OWN: _READ, State.FILE: _READ, State.GUARD: (Holds.NOTHI
 _UNKNOWN = (Holds.LEFT, reasons.UNKNOWN)
 _KERNEL = (Holds.LEFT, reasons.KERNEL)
 _ON_DISK = (Holds.LEFT, reasons.ON_DISK)
+_REMOTE = (Holds.LEFT, reasons.REMOTE)
 _UNTOUCHED = (Holds.LEFT, reasons.UNTOUCHED)
 # Only what is of a file: other pages in a shared mapping are a device's, or markers of userfaultfd(2) on nothing.
 _SHARED: _Ways = {State.UNTOUCHED: _UNTOUCHED, State.OWN: _UNTOUCHED, State.SWAPPED: _UNTOUCHED}
@@ -89,6 +94,7 @@ class Memory:
         self._origins = origins
         self._file = -1
         self._file_of = (0, 0)
+        self._calls: Calls = DIRECT
         self._room: int | None = None
         self._memory = process.open("mem")
         try:
@@ -98,7 +104,8 @@ class Memory:
 
     def close(self) -> None:
         """Closes what was opened."""
-        for descriptor in (self._memory, self._pagemap, self._file):
+        self._close_file()
+        for descriptor in (self._memory, self._pagemap):
             if descriptor >= 0:
                 os.close(descriptor)
 
@@ -110,8 +117,13 @@ class Memory:
         """Copies from an address of a DATA part into ``room``: how many bytes; 0 at the end of the process or file.
 
         Raises:
-            OSError: the page at ``position`` cannot be read.
+            OSError: the page at ``position`` cannot be read; Unresponsive where a file system does not answer, which
+                holds for all of the part.
         """
+        if part.calls.guarded:  # not into the room: the file system may answer when that is long in other use
+            data = part.calls.pread(part.file, min(len(room), part.end - position), position + part.shift)
+            room[: len(data)] = data
+            return len(data)
         source = self._memory if part.file < 0 else part.file
         try:
             return os.preadv(source, [room[: part.end - position]], position + part.shift)
@@ -139,11 +151,17 @@ class Memory:
             if mapping.is_shared:
                 return iter((Part(one.start, one.end, *_ON_DISK),))
             return self._by_state(one, {State.FILE: _ON_DISK, State.UNTOUCHED: _ON_DISK})
+        return self._with_file(one, origin)
+
+    def _with_file(self, one: Range, origin: Origin) -> Iterator[Part]:
+        mapping = one.mapping
+        if not origin.is_certain:
+            return self._by_state(one, _SHARED)
         if origin.kind is Kind.REMOTE:
-            return self._by_state(one, {State.UNTOUCHED: (Holds.LEFT, reasons.REMOTE)})
+            return self._remote(one, origin)
         if not mapping.is_shared:
             return self._private(one, origin)
-        if self._open(mapping) >= 0:
+        if self._open(mapping, origin) >= 0:
             return self._of_file(one.start, one.end, mapping, origin)
         if self._file == NOT_READABLE:
             return iter((Part(one.start, one.end, Holds.LEFT, reasons.SECRET),))
@@ -152,7 +170,7 @@ class Memory:
     def _private(self, one: Range, origin: Origin) -> Iterator[Part]:
         """A private mapping of a file: its own pages from memory, the others from the file if some are not there."""
         found = list(runs(one.start, one.end, self._pagemap))
-        if all(run.state is not State.UNTOUCHED for run in found) or self._open(one.mapping) < 0:
+        if all(run.state is not State.UNTOUCHED for run in found) or self._open(one.mapping, origin) < 0:
             is_empty = origin.page_size > PAGE and one.mapping.path == _ANONYMOUS_HUGE
             for run in found:
                 yield from self._of_run(run, {State.UNTOUCHED: (Holds.ZEROS, None) if is_empty else _UNTOUCHED})
@@ -167,6 +185,19 @@ class Memory:
             start = run.end
         if start < one.end:
             yield from self._of_file(start, one.end, one.mapping, origin)
+
+    def _remote(self, one: Range, origin: Origin) -> Iterator[Part]:
+        """A file that may not answer: only what is not in memory is read from it."""
+        for run in runs(one.start, one.end, self._pagemap):
+            if run.state is not State.UNTOUCHED:
+                yield from self._of_run(run, {State.SWAPPED: _REMOTE} if one.mapping.is_shared else {})
+                continue
+            try:
+                there = self._open(one.mapping, origin) >= 0
+                found = list(self._of_file(run.start, run.end, one.mapping, origin)) if there else []
+            except OSError:
+                found = []
+            yield from found or [Part(run.start, run.end, *_REMOTE)]
 
     def _by_state(self, one: Range, ways: _Ways, *, has_file: bool = True) -> Iterator[Part]:
         for run in runs(one.start, one.end, self._pagemap, has_file=has_file):
@@ -190,15 +221,18 @@ class Memory:
     def _of_file(self, start: int, end: int, mapping: Mapping, origin: Origin) -> Iterator[Part]:
         """Addresses of a mapping as its open file has them: more than this process has touched."""
         shift = mapping.position - mapping.start
-        size = os.fstat(self._file).st_size
+        size = origin.calls.fstat(self._file).st_size
         stop = min(end, max(start, size - shift))
         whole = origin.page_size > PAGE
-        for first, last, is_data in data_in(self._file, start + shift, stop + shift, all_or_nothing=whole):
+        for first, last, is_data in data_in(
+            origin.calls, self._file, start + shift, stop + shift, all_or_nothing=whole
+        ):
             if is_data and origin.in_memory and not whole:
                 yield from self._perhaps_swapped(first - shift, last - shift, shift)
             else:
-                holds = Holds.DATA if is_data else Holds.ZEROS
-                yield Part(first - shift, last - shift, holds, None, self._file if is_data else -1, shift)
+                zeros = Part(first - shift, last - shift, Holds.ZEROS)
+                data = Part(first - shift, last - shift, Holds.DATA, None, self._file, shift, origin.calls)
+                yield data if is_data else zeros
         rest = min(end, -(-stop // origin.page_size) * origin.page_size)
         if stop < rest:
             yield Part(stop, rest, Holds.ZEROS)  # the rest of the file's last page
@@ -221,17 +255,23 @@ class Memory:
         except OSError:
             yield Part(start, end, Holds.LEFT, reasons.SWAPPED)
 
-    def _open(self, mapping: Mapping) -> int:
-        """A descriptor of the file of a mapping; kept, as the next mapping is of the same file often; negative
-        without.
+    def _open(self, mapping: Mapping, origin: Origin) -> int:
+        """The file of a mapping: its descriptor, or negative. Kept: the next mapping often is of the same file.
+
+        Raises:
+            Unresponsive: its file system does not answer.
         """
         key = (mapping.device, mapping.inode)
         if key != self._file_of:
-            if self._file >= 0:
-                os.close(self._file)
-            self._file_of = key
-            self._file = open_file(self._process, mapping)
+            self._close_file()
+            self._file_of, self._calls = key, origin.calls
+            self._file = origin.calls.call(open_file, self._process, mapping)
         return self._file
+
+    def _close_file(self) -> None:
+        if self._file >= 0:
+            self._calls.close(self._file)
+        self._file = -1
 
     def _is_deleted(self, mapping: Mapping, origin: Origin) -> bool:
         """Whether a mapped file has no name any more. One that only looks so has a name that ends in "(deleted)"."""
@@ -246,7 +286,7 @@ def _joined(parts: Iterable[Part]) -> Iterator[Part]:
     held: Part | None = None
     for part in parts:
         if held is not None and held.goes_on_in(part):
-            held = Part(held.start, part.end, held.holds, held.reason, held.file, held.shift)
+            held = held._replace(end=part.end)
             continue
         if held is not None:
             yield held

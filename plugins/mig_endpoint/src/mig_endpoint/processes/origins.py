@@ -15,22 +15,27 @@ import struct
 from enum import Enum
 from typing import TYPE_CHECKING, NamedTuple
 
+from mig_endpoint.files.calls import DIRECT, Guarded, Patience, Unresponsive
+from mig_endpoint.files.filesystems import may_hang
+from mig_endpoint.files.mounts import read_mounts
 from mig_endpoint.processes.mapped_file import locate
-from mig_endpoint.processes.mounts import Mounts
 from mig_endpoint.processes.pages import PAGE
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from mig_endpoint.files.calls import Calls
+    from mig_endpoint.files.mounts import Mount, Mounts
     from mig_endpoint.processes.mappings import Mapping
-    from mig_endpoint.processes.mounts import Mount
     from mig_endpoint.processes.process import Process
 
 _OWN_NAMES = (b"[heap]", b"[stack", b"[anon")
 _ZERO_DEVICE = os.makedev(1, 5)
 # fmt: off
 _KERNEL_TYPES = frozenset((
-    b"binder", b"bpf", b"binfmt_misc", b"cgroup", b"cgroup2", b"configfs", b"debugfs", b"devpts", b"efivarfs",
-    b"functionfs", b"fusectl", b"mqueue", b"nsfs", b"proc", b"pstore", b"resctrl", b"rpc_pipefs", b"securityfs",
-    b"selinuxfs", b"smackfs", b"sysfs", b"tracefs",
+    "binder", "bpf", "binfmt_misc", "cgroup", "cgroup2", "configfs", "debugfs", "devpts", "efivarfs",
+    "functionfs", "fusectl", "mqueue", "nsfs", "proc", "pstore", "resctrl", "rpc_pipefs", "securityfs",
+    "selinuxfs", "smackfs", "sysfs", "tracefs",
 ))
 # fmt: on
 """File systems that are the kernel speaking: reading a file there can do something."""
@@ -47,7 +52,7 @@ class Kind(Enum):
     FILE = "file"
     """A file, on a disk or in memory."""
     REMOTE = "remote"
-    """A file that another machine or program serves and may never give."""
+    """A file that another machine or program serves: its pages in memory are read there, others through ``calls``."""
     DEVICE = "device"
     """A device, or an object of the kernel: reading it can have effects."""
     KERNEL = "kernel"
@@ -62,15 +67,30 @@ class Origin(NamedTuple):
     """Whether its file lies in memory only and has no name that others could look it up by."""
     page_size: int = PAGE
     """More than :data:`PAGE` for pages of a pool that the system keeps for programs (hugetlbfs)."""
+    is_certain: bool = True
+    """Without, it may be a device: it has no name, and we may not look at it otherwise."""
+    calls: Calls = DIRECT
+    """What the file is opened and read with."""
 
 
 class Origins:
-    """Finds out what mappings are of, and remembers it for one run. May be used by several threads."""
+    """Finds out what mappings are of, and remembers it for one run. May be used by several threads.
 
-    def __init__(self) -> None:
+    Args:
+        remaining: seconds until the deadline of the run; file systems that may not answer get a part of them.
+    """
+
+    def __init__(self, remaining: Callable[[], float]) -> None:
         self._known: dict[tuple[int, int, bool], Origin] = {}
         self._page_sizes: dict[int, int] = {}
         self._mounts: dict[int, Mounts] = {}
+        self._patience = Patience(remaining)
+        self._guards: dict[int, Guarded] = {}
+
+    def close(self) -> None:
+        """Lets go of file systems that did not answer."""
+        for guard in self._guards.values():
+            guard.end()
 
     def of(self, process: Process, mapping: Mapping) -> Origin:
         """What a mapping of a process is of. Where it cannot be found out, its name and pages must tell: a FILE."""
@@ -87,38 +107,45 @@ class Origins:
 
     def _find_out(self, process: Process, mapping: Mapping) -> Origin:
         mount = self._mount_of(process, mapping.device)
-        kind_of_system = mount.kind if mount is not None else b""
+        kind_of_system = mount.kind if mount is not None else ""
         if kind_of_system in _KERNEL_TYPES:
             return Origin(Kind.DEVICE)
-        if process.mounts.may_not_answer(mount):
-            return Origin(Kind.REMOTE)
-        found = locate(process, mapping)
+        calls: Calls = DIRECT
+        if mount is not None and may_hang(mount):
+            calls = self._guards.setdefault(mapping.device, Guarded(self._patience))
+        try:
+            found = calls.call(locate, process, mapping)
+        except Unresponsive:
+            return Origin(Kind.REMOTE, calls=calls)
         if found is None:
-            if mapping.path.startswith(b"/dev/") and kind_of_system == b"devtmpfs":
-                return Origin(Kind.DEVICE)
+            is_certain = not (mapping.path.startswith(b"/dev/") and kind_of_system == "devtmpfs")
         elif stat.S_ISCHR(found.stat.st_mode) and found.stat.st_rdev == _ZERO_DEVICE and not mapping.is_shared:
             return Origin(Kind.OWN)
         elif not stat.S_ISREG(found.stat.st_mode):
             return Origin(Kind.DEVICE)
+        else:
+            is_certain = True
+        if calls.guarded:
+            return Origin(Kind.REMOTE, calls=calls)
         if mount is None and mapping.path.startswith(b"/dmabuf:"):
             return Origin(Kind.DEVICE)
-        has_no_name = mount is None or mapping.path.startswith(b"/dev/shm/") or kind_of_system == b"hugetlbfs"
-        return Origin(Kind.FILE, has_no_name, self._page_size(process, mapping, kind_of_system))
+        has_no_name = mount is None or mapping.path.startswith(b"/dev/shm/") or kind_of_system == "hugetlbfs"
+        return Origin(Kind.FILE, has_no_name, self._page_size(process, mapping, kind_of_system), is_certain)
 
     def _mount_of(self, process: Process, device: int) -> Mount | None:
         """Where a file system is mounted, here or for the process; None for memfd_create(2)'s and the like."""
-        if here := process.mounts.of_device(device):
+        if here := process.mounts.on(device):
             return here
         try:
             namespace = process.namespace("mnt")
             if namespace not in self._mounts:
-                self._mounts[namespace] = Mounts(process.read("mountinfo"))
+                self._mounts[namespace] = read_mounts(f"/proc/self/fd/{process.folder}/mountinfo")
         except OSError:
             return None
-        return self._mounts[namespace].of_device(device)
+        return self._mounts[namespace].on(device)
 
-    def _page_size(self, process: Process, mapping: Mapping, kind_of_system: bytes) -> int:
-        if os.major(mapping.device) or kind_of_system not in (b"", b"hugetlbfs"):
+    def _page_size(self, process: Process, mapping: Mapping, kind_of_system: str) -> int:
+        if os.major(mapping.device) or kind_of_system not in ("", "hugetlbfs"):
             return PAGE  # files of huge pages are on file systems of their own, without a block device
         known = self._page_sizes.get(mapping.device)
         if known is None:

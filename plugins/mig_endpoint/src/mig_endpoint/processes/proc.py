@@ -12,8 +12,8 @@ import os
 import re
 from typing import TYPE_CHECKING
 
+from mig_endpoint.files.mounts import read_mounts
 from mig_endpoint.processes import reasons
-from mig_endpoint.processes.mounts import own_mounts
 from mig_endpoint.processes.process import Process
 
 if TYPE_CHECKING:
@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 _SYS_OPEN_TREE = 428
 _OPEN_TREE_CLONE = 1
 _CAP_SYS_PTRACE = 1 << 19
-_COVERING = re.compile(rb"/proc/(\d+)(?:/|$)")
-_HIDING = (b"hidepid=2", b"hidepid=4", b"hidepid=invisible", b"hidepid=ptraceable")
+_COVERING = re.compile(r"/proc/(\d+)(?:/|$)")
+_HIDING = ("hidepid=2", "hidepid=4", "hidepid=invisible", "hidepid=ptraceable")
 
 
 class Proc:
@@ -46,7 +46,7 @@ class Proc:
         self.folder = os.open("/proc", os.O_DIRECTORY | os.O_RDONLY | os.O_CLOEXEC)
         self._clean = -1
         self._look_at_mounts()
-        options = b",".join(mount.options for mount in self.mounts.all if mount.point == b"/proc")
+        options = ",".join(mount.options for mount in self.mounts.all if mount.point == "/proc")
         if not self.privileged and any(option in options for option in _HIDING):
             tally.skip(reasons.HIDDEN)
 
@@ -84,7 +84,7 @@ class Proc:
         return pid in self._covered and self._clean < 0
 
     def _look_at_mounts(self) -> None:
-        self.mounts = own_mounts()
+        self.mounts = read_mounts()
         """What is mounted here, as of the last :meth:`ids`."""
         found = (_COVERING.match(mount.point) for mount in self.mounts.all)
         self._covered = frozenset(int(one.group(1)) for one in found if one)

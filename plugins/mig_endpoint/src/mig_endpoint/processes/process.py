@@ -21,8 +21,8 @@ from mig_endpoint.processes.stat import Stat, parse_stat, parse_status
 if TYPE_CHECKING:
     from types import TracebackType
 
+    from mig_endpoint.files.mounts import Mounts
     from mig_endpoint.processes.mappings import Mapping
-    from mig_endpoint.processes.mounts import Mounts
 
 _MAX_MAPS = 64 << 20
 _MAX_TEXT = 4 << 20

@@ -19,7 +19,7 @@ UNTOUCHED = Reason(
     "looking there needs CAP_CHECKPOINT_RESTORE"
 )
 SECRET = Reason("KiB of secret memory, which the kernel lets nobody else read")
-REMOTE = Reason("KiB of mapped files, not in memory, on file systems that may not answer")
+REMOTE = Reason("KiB of mapped files, not in memory, on a file system that does not answer")
 SWAPPED = Reason("KiB in swap, left there: bringing them back could end a process that is at its memory limit")
 UNKNOWN = Reason("KiB of which the kernel does not say whether they are in memory")
 DEVICE = Reason("mapping of a device", as_asked=True)

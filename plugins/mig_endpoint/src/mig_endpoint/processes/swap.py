@@ -12,7 +12,7 @@ import os
 import re
 from typing import TYPE_CHECKING
 
-from mig_endpoint.processes.mounts import own_mounts
+from mig_endpoint.files.mounts import read_mounts
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -56,26 +56,26 @@ def _groups(process: Process) -> Iterator[tuple[str, _Names]]:
     Raises:
         FileNotFoundError: there is one that cannot be seen from here.
     """
-    mounts = own_mounts().all
-    for line in process.cgroup.splitlines():
-        _, controllers, path = line.split(b":", 2)
-        if controllers == b"":
-            names, found = _V2, [one for one in mounts if one.kind == b"cgroup2"]
-        elif b"memory" in controllers.split(b","):
+    mounts = read_mounts().all
+    for line in os.fsdecode(process.cgroup).splitlines():
+        _, controllers, path = line.split(":", 2)
+        if controllers == "":
+            names, found = _V2, [one for one in mounts if one.kind == "cgroup2"]
+        elif "memory" in controllers.split(","):
             names, found = (
                 _V1,
-                [one for one in mounts if one.kind == b"cgroup" and b"memory" in one.options.split(b",")],
+                [one for one in mounts if one.kind == "cgroup" and "memory" in one.options.split(",")],
             )
         else:
             continue
-        if path == b"/" and not found:
+        if path == "/" and not found:
             continue  # the topmost has no limits
-        within = [one for one in found if path == one.root or path.startswith(one.root.rstrip(b"/") + b"/")]
-        if not within or b"/.." in path:
-            raise FileNotFoundError(os.fsdecode(path))
-        parts = path[len(within[0].root.rstrip(b"/")) :].split(b"/")
+        within = [one for one in found if path == one.root or path.startswith(one.root.rstrip("/") + "/")]
+        if not within or "/.." in path:
+            raise FileNotFoundError(path)
+        parts = path[len(within[0].root.rstrip("/")) :].split("/")
         for depth in range(len(parts), 0, -1):
-            folder = os.fsdecode(within[0].point + b"/".join(parts[:depth]))
+            folder = within[0].point + "/".join(parts[:depth])
             if not os.path.isdir(folder):
                 raise FileNotFoundError(folder)
             yield folder, names
