@@ -9,6 +9,7 @@ from mig_core.agent.operations.executor import Executor
 from mig_core.agent.ownership import faults
 from mig_core.agent.persistent.plan import make_plan
 from mig_core.agent.platform.connector import tls_options
+from mig_core.agent.platform.machine import is_copied, this_machine
 from mig_core.errors import ConfigurationError, MigError
 
 if TYPE_CHECKING:
@@ -128,3 +129,5 @@ def _check_state(settings: AgentSettings) -> Iterator[str]:
         from mig_core.identity import AgentKey
 
         yield f"{state}: agent {AgentKey.load_or_create(state / 'agent.key').agent_id}"
+    if is_copied(state, this_machine()):
+        yield f"!{state}: belongs to another machine; copied_state is {settings.copied_state!r}"

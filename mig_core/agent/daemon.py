@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import fcntl
 import logging
 import os
 import signal
@@ -19,7 +17,7 @@ from mig_core.agent.operations.clean_environment import clean_environment
 from mig_core.agent.operations.executor import Executor
 from mig_core.agent.operations.launcher import Launcher
 from mig_core.agent.operations.strays import Strays
-from mig_core.agent.ownership import check_ownership, state_fault
+from mig_core.agent.ownership import check_ownership
 from mig_core.agent.persistent.plan import KEY, Plan, make_plan
 from mig_core.agent.persistent.supervisor import Supervisor
 from mig_core.agent.platform.connector import ApiTransport, PlatformConnector, relay_kind, tls_options
@@ -28,6 +26,7 @@ from mig_core.agent.platform.facts import FactsHolder
 from mig_core.agent.platform.heartbeat import Heartbeats
 from mig_core.agent.records.opening import open_records
 from mig_core.agent.service import Processes, Reporting, Service
+from mig_core.agent.state_directory import opened_state
 from mig_core.domain.acl import Acl, read_acl
 from mig_core.domain.agent import AgentFacts
 from mig_core.errors import ConfigurationError, InvalidDocument
@@ -35,7 +34,7 @@ from mig_core.identity import AgentKey
 from mig_core.pgp.gnupg import GnupgKeyring
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterator, Mapping
+    from collections.abc import Callable, Collection, Mapping
     from pathlib import Path
 
     from mig_core.agent.records.opening import Records
@@ -52,41 +51,6 @@ _MORE_THAN_WORKERS = 16
 def utc_now() -> datetime:
     """The time."""
     return datetime.now(UTC)
-
-
-def made_state(path: Path) -> None:
-    """Makes the state directory (0700) if it is missing.
-
-    Raises:
-        ConfigurationError: it cannot be used, others may read it, or it is another account's.
-    """
-    try:
-        path.mkdir(mode=0o700, parents=True, exist_ok=True)
-    except OSError as error:
-        raise ConfigurationError(
-            str(path), "", f"the state directory cannot be used: {error.strerror}", next_step='set "state"; run as root'
-        ) from error
-    if fault := state_fault(path):
-        raise ConfigurationError(str(path), "", fault, next_step="chmod 700 it, or set another")
-
-
-@contextlib.contextmanager
-def opened_state(path: Path) -> Iterator[None]:
-    """Makes the state directory if it is missing and keeps other agents out of it.
-
-    Raises:
-        ConfigurationError: it cannot be used, others may read it, it is another account's, or another agent uses it.
-    """
-    made_state(path)
-    lock = os.open(path / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            raise ConfigurationError(str(path), "", "another agent uses this state directory") from None
-        yield
-    finally:
-        os.close(lock)
 
 
 def read_acl_file(path: Path) -> Acl:
@@ -245,7 +209,7 @@ def run_daemon(settings: AgentSettings, file: Path | None = None) -> None:
     # The zygote first: before any thread, connection or secret there could be anything to inherit.
     launcher.start()
     try:
-        with opened_state(settings.state):
+        with opened_state(settings):
             service = _compose(settings, launcher, strays)
             signal.set_wakeup_fd(service.wake_descriptor, warn_on_full_buffer=False)
             for number in (signal.SIGTERM, signal.SIGINT):

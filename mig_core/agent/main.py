@@ -115,7 +115,7 @@ def _run_persistent(name: str) -> NoReturn:
 
 
 def _show_id(settings: AgentSettings) -> int:
-    from mig_core.agent.daemon import made_state
+    from mig_core.agent.state_directory import made_state
     from mig_core.identity import AgentKey
 
     made_state(settings.state)
@@ -124,12 +124,13 @@ def _show_id(settings: AgentSettings) -> int:
 
 
 def _enrol(settings: AgentSettings) -> int:
-    from mig_core.agent.daemon import introduce, make_launcher, opened_state
+    from mig_core.agent.daemon import introduce, make_launcher
     from mig_core.agent.operations.executor import Executor
+    from mig_core.agent.state_directory import opened_state
 
     launcher = make_launcher(settings)
     try:
-        with opened_state(settings.state):
+        with opened_state(settings):
             login = introduce(settings, launcher, Executor(launcher, settings.modules)).enroller.enrol_once()
     finally:
         launcher.close()

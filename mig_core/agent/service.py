@@ -279,6 +279,8 @@ class Service:
                 if time.monotonic() - looked >= self._reporting.environment_seconds:
                     looked = time.monotonic()
                     self._reporting.facts.refresh()
+                relay = self._relay
+                self._reporting.facts.note("relay", relay.trouble if relay is not None else "")
                 self._publish(Kind.HEARTBEAT, self._reporting.heartbeats.make(self._sender.report()))
                 self._counters.count("heartbeats")
                 self._sender.relay_works()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
-from mig_core.api.documents import agent_document, page
+from mig_core.api.documents import agent_document, event_document, page
 from mig_core.api.exchange import CURSOR, LIMIT, Bound, Call, Parameter, Reply, Route
 from mig_core.domain.agent import AgentState
 from mig_core.domain.ids import AgentId, check_agent_id
@@ -86,12 +86,15 @@ class AgentResources:
 
     async def show(self, call: Call) -> Reply:
         """GET /agents/{agent}"""
-        return Reply(agent_document(await self._agents.get(_agent(call))))
+        agent = _agent(call)
+        document = agent_document(await self._agents.get(agent))
+        document["events"] = [event_document(event) for event in await self._agents.events(agent)]
+        return Reply(document)
 
     async def approve(self, call: Call) -> Reply:
         """POST /agents/{agent}/approve"""
         row = await self._agents.approve(_agent(call), self._clock())
-        log.info("agent %s (%s) approved by %s", row.id, row.name, call.caller.name)
+        log.info("agent %s (%s) approved by %s", row.id, row.shown_name, call.caller.name)
         return Reply(agent_document(row))
 
     async def retire(self, call: Call) -> Reply:
@@ -100,7 +103,7 @@ class AgentResources:
         row = await self._agents.retire(agent, self._clock())
         self._tokens.forget(agent)
         self._waiters.drop(agent)
-        log.info("agent %s (%s) retired by %s", row.id, row.name, call.caller.name)
+        log.info("agent %s (%s) retired by %s", row.id, row.shown_name, call.caller.name)
         return Reply(agent_document(row))
 
 

@@ -131,7 +131,7 @@ def create_app(
         ).routes(),
         *RelayResources(store.relay_queue, store.wakeups, waiters, metrics, intake, clock=clock).routes(),
         *UploadResources(store.relay_queue, store.commands, intake, clock=clock).routes(),
-        *RabbitmqResources(store.agents, tokens).routes(),
+        *RabbitmqResources(tokens).routes(),
         *PluginResources(plugins).routes(),
     ]
     health = HealthResources(

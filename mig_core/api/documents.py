@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from mig_core.domain.document import JSON
-    from mig_core.store.rows import ActionRow, AgentRow, CommandRow, Investigator
+    from mig_core.store.rows import ActionRow, AgentEvent, AgentRow, CommandRow, Investigator
 
 STORED_ENVELOPE = 2 * envelopes.MAX_ACTION_BYTES
 """What we stored ourselves may have grown by signatures."""
@@ -118,7 +118,10 @@ def agent_document(row: AgentRow) -> dict[str, JSON]:
     """An agent as the platform knows it."""
     return {
         "id": row.id,
-        "name": row.name,
+        "name": row.shown_name,
+        "calledname": row.name,
+        "twosessions": time_or_null(row.two_sessions_at),
+        "ledgerback": time_or_null(row.ledger_back_at),
         "state": row.state.value,
         "relay": row.relay,
         "version": row.version,
@@ -135,6 +138,11 @@ def agent_document(row: AgentRow) -> dict[str, JSON]:
         "heartbeat": time_or_null(row.heartbeat_at),
         "enrolled": time_or_null(row.enrolled_at),
     }
+
+
+def event_document(event: AgentEvent) -> dict[str, JSON]:
+    """Something that happened to an agent."""
+    return {"time": format_time(event.at), "event": event.kind, "detail": event.detail}
 
 
 def page(items: Sequence[JSON], cursor: str) -> dict[str, JSON]:

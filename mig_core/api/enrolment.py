@@ -112,7 +112,7 @@ class EnrolmentResources:
             enrolment = _in_brief(enrolment)
         row = await self._store.agents.enrol(enrolment, approved=approved, token_digest=digest_of(token), now=now)
         self._tokens.forget(agent)
-        log.info("agent %s (%s) enrolled from %s: %s", row.id, row.name, call.address, row.state)
+        log.info("agent %s (%s) enrolled from %s: %s", row.id, row.shown_name, call.address, row.state)
         if row.state is AgentState.PENDING:
             return Reply({"state": row.state.value}, status=202)
         return Reply({"state": row.state.value, "token": token, "relay": row.relay})

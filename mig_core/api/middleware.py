@@ -67,11 +67,6 @@ class AgentTokens:
         self._good[agent] = (digest, now + self._lifetime)
         return True
 
-    def seen(self, agent: AgentId) -> bool:
-        """Whether this agent gave a right token so short a while ago that it is still believed."""
-        known = self._good.get(agent)
-        return known is not None and self._clock() < known[1]
-
     def forget(self, agent: AgentId) -> None:
         """Ask the store next time: the agent was retired, or has a new token."""
         self._good.pop(agent, None)

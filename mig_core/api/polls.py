@@ -27,6 +27,7 @@ class Woken(Enum):
     TAKEN_OVER = "taken over"
     GONE = "gone"
     """The client hung up."""
+    RETIRED = "retired"
     STOPPING = "stopping"
 
 
@@ -99,7 +100,7 @@ class Waiters:
     def drop(self, agent: AgentId) -> None:
         """Ends an agent's poll: it was retired."""
         if (waiter := self._agents.get(agent)) is not None:
-            waiter.end(Woken.TAKEN_OVER)
+            waiter.end(Woken.RETIRED)
 
     def stop(self) -> None:
         """Ends every wait, present and future, so that the server can stop at once."""

@@ -1,7 +1,11 @@
 """RabbitMQ's questions about agents' logins (its plugin rabbitmq_auth_backend_http): ``allow`` or ``deny``.
 
 An agent logs in with its id and relay token, and may do what :mod:`mig_core.relay.topology` lists. So no broker
-administration password lives anywhere in MIG. Whoever asks learns no more than a login attempt would tell.
+administration password lives anywhere in MIG.
+
+Anybody may ask, so no answer tells which agents there are: ``user`` wants the token, and the others follow from the
+question alone. Whether the agent may be there at all was decided at its login; what a retired one says over a
+connection that is still open counts nothing, and its queue is gone.
 """
 
 from __future__ import annotations
@@ -21,7 +25,6 @@ if TYPE_CHECKING:
 
     from mig_core.api.middleware import AgentTokens
     from mig_core.domain.ids import AgentId
-    from mig_core.store.base import Agents
 
 log = logging.getLogger(__name__)
 
@@ -32,8 +35,7 @@ FORM = "application/x-www-form-urlencoded"
 class RabbitmqResources:
     """One route for each question."""
 
-    def __init__(self, agents: Agents, tokens: AgentTokens) -> None:
-        self._agents = agents
+    def __init__(self, tokens: AgentTokens) -> None:
         self._tokens = tokens
 
     def routes(self) -> Iterable[Bound]:
@@ -71,29 +73,19 @@ class RabbitmqResources:
     async def virtual_host(self, call: Call) -> Reply:
         """POST /relay/rabbitmq/vhost"""
         form = _form(call)
-        return await self._known_and(form, may_enter(form.get("username", ""), form.get("vhost", "")))
+        return _answer(may_enter(form.get("username", ""), form.get("vhost", "")))
 
     async def resource(self, call: Call) -> Reply:
         """POST /relay/rabbitmq/resource"""
         form = _form(call)
         agent = form.get("username", "")
-        allowed = may_enter(agent, form.get("vhost", "")) and may(
-            agent, form.get("resource", ""), form.get("name", ""), form.get("permission", "")
-        )
-        return await self._known_and(form, allowed)
+        asked = form.get("resource", ""), form.get("name", ""), form.get("permission", "")
+        return _answer(may_enter(agent, form.get("vhost", "")) and may(agent, *asked))
 
     async def topic(self, call: Call) -> Reply:
         """POST /relay/rabbitmq/topic"""
         _form(call)
         return _answer(False)
-
-    async def _known_and(self, form: dict[str, str], allowed: bool) -> Reply:
-        """Also asks whether the agent is still approved: a connection may outlive that."""
-        agent = _login(form)
-        if not allowed or agent is None:
-            return _answer(False)
-        # RabbitMQ asks several questions right after each login; only later ones cost a look into the table.
-        return _answer(self._tokens.seen(agent) or bool(await self._agents.public_keys([agent])))
 
 
 def _form(call: Call) -> dict[str, str]:

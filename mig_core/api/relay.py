@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from mig_core.api.intake import Intake
     from mig_core.api.metrics import Metrics
     from mig_core.api.polls import Waiters
+    from mig_core.domain.ids import AgentId
     from mig_core.domain.messages import Claimed
     from mig_core.relay.base import RelayQueue
     from mig_core.store.base import Wakeups
@@ -32,6 +33,9 @@ DEFAULT_WAIT = 30
 LEASE = 120.0
 """Seconds after which a command that was fetched and not acknowledged is delivered again."""
 MAX_MESSAGES = 50
+RECEIVING_BELIEVED = 10.0
+"""Seconds in which a process that may receive is not asked about again: whoever was given a message polls anew."""
+MAX_RECEIVING = 200_000
 MAX_ACKNOWLEDGED = 1000
 
 _SESSION = re.compile(r"[A-Za-z0-9_-]{1,64}")
@@ -56,6 +60,7 @@ class RelayResources:
         self._metrics = metrics
         self._intake = intake
         self._clock = clock
+        self._receiving: dict[AgentId, tuple[str, float]] = {}
 
     def routes(self) -> Iterable[Bound]:
         """What this file answers."""
@@ -108,6 +113,12 @@ class RelayResources:
         wait = call.whole_number("wait", default=DEFAULT_WAIT, minimum=0, maximum=MAX_WAIT)
         limit = call.whole_number("max", default=10, minimum=1, maximum=MAX_MESSAGES)
         deadline = time.monotonic() + wait
+        if not await self._may_receive(agent, session):
+            raise ApiError(
+                409,
+                "two processes of this agent receive its messages in turn; this one is not served while the other is",
+                next_step="is its state directory in use on another machine?",
+            )
         self._metrics.polls += 1
         try:
             # Registered before the look at the table, so that nothing falls between.
@@ -121,9 +132,28 @@ class RelayResources:
                         why = await waiter.wait(watch, left)
         finally:
             self._metrics.polls -= 1
+        if why is Woken.RETIRED:
+            raise ApiError(401, "this agent was retired")
         if why is Woken.TAKEN_OVER:
-            raise ApiError(409, "a newer poll of this agent took over")
+            raise ApiError(
+                409,
+                "another poll of this agent took over: this process was replaced, or there are two of them",
+                next_step="is its state directory in use on another machine?",
+            )
         return Reply(data=_messages(()))
+
+    async def _may_receive(self, agent: AgentId, session: str) -> bool:
+        """Whether this process of the agent is the one that receives; asked anew now and then, and at every change."""
+        now = time.monotonic()
+        known = self._receiving.get(agent)
+        if known is not None and known[0] == session and now - known[1] < RECEIVING_BELIEVED:
+            return True
+        if not await self._queue.may_receive(agent, session, now=self._clock()):
+            return False
+        if len(self._receiving) >= MAX_RECEIVING:
+            self._receiving.clear()
+        self._receiving[agent] = (session, now)
+        return True
 
     async def acknowledge(self, call: Call) -> Reply:
         """POST /relay/acknowledge"""

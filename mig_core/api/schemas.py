@@ -164,6 +164,9 @@ SCHEMAS: dict[str, Schema] = {
         {
             "id": AGENT_ID,
             "name": TEXT,
+            "calledname": TEXT,
+            "twosessions": _or_null(TIME),
+            "ledgerback": _or_null(TIME),
             "state": _words([one.value for one in AgentState]),
             "relay": TEXT,
             "version": TEXT,
@@ -179,7 +182,9 @@ SCHEMAS: dict[str, Schema] = {
             "started": _or_null(TIME),
             "heartbeat": _or_null(TIME),
             "enrolled": _or_null(TIME),
-        }
+            "events": _list(_object({"time": TIME, "event": TEXT, "detail": TEXT})),
+        },
+        "events",
     ),
     "AgentList": _page("Agent"),
     "Dashboard": _object(dict.fromkeys(("alarms", "agents", "actions", "commands", "versions", "counters"), COUNTS)),

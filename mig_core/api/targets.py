@@ -54,5 +54,5 @@ class TargetResources:
         shown: list[JSON] = []
         if limit:
             rows, _ = await self._agents.list(target=target, states=REACHABLE, now=now, limit=limit)
-            shown = [{"id": row.id, "name": row.name, "state": row.state.value} for row in rows]
+            shown = [{"id": row.id, "name": row.shown_name, "state": row.state.value} for row in rows]
         return Reply({"count": count, "agents": shown})

@@ -8,8 +8,9 @@ import typer
 
 from mig_core.cli import tables
 from mig_core.cli.connection import connect
-from mig_core.cli.terminal import note
+from mig_core.cli.terminal import data, note
 from mig_core.domain.target import parse_target
+from mig_core.text import visible
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
 agent_app = typer.Typer(
@@ -38,7 +39,7 @@ def agents(
             (
                 one["name"],
                 one["id"],
-                one["state"],
+                tables.agent_state(one),
                 one["version"],
                 one["relay"],
                 one["environment"].get("os", ""),
@@ -58,8 +59,11 @@ def show(agent: str, json: tables.JsonOption = False) -> None:
     found = client.agent(client.agent_id(agent))
     if json:
         tables.document(found)
-    else:
-        tables.facts(found.items())
+        return
+    events = found.pop("events", [])
+    tables.facts(found.items())
+    for one in events:
+        data(f"{tables.moment(one['time'])}  {one['event']}: {visible(one['detail'])}")
 
 
 @agent_app.command("approve")

@@ -11,7 +11,7 @@ from mig_core.cli.terminal import data, flush
 from mig_core.text import visible
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
 JsonOption = Annotated[bool, typer.Option("--json", help="JSON instead of text")]
 _WIDEST = 60
@@ -39,6 +39,11 @@ def facts(pairs: Iterable[tuple[str, object]]) -> None:
         text = json.dumps(value, ensure_ascii=False) if isinstance(value, dict | list) else str(value)
         data(f"{name.ljust(width)}  {visible(text)}")
     flush()
+
+
+def agent_state(agent: Mapping[str, Any]) -> str:
+    """An agent's state, and whether two processes speak for it."""
+    return f"{agent['state']}, two sessions" if agent.get("twosessions") else str(agent["state"])
 
 
 def moment(text: str | None) -> str:

@@ -7,6 +7,7 @@ and ``ApiUnavailable``; both say what to do next. The first call that needs it l
 from __future__ import annotations
 
 import base64
+import contextlib
 import os
 import time
 from datetime import UTC, datetime
@@ -210,20 +211,22 @@ class MigClient:
         return self._get(f"/agents/{_part(agent)}")
 
     def agent_id(self, text: str) -> str:
-        """The id of an agent that is given by its id or its exact name.
+        """The id of an agent that is given by its id, its exact name, or as ``name~id``.
 
         Raises:
-            ApiError: no agent has this name, or several have.
+            ApiError: no agent has this name, or several call themselves so and none of them holds it.
         """
-        try:
-            return check_agent_id(text, subject="agent", path="")
-        except InvalidDocument:
-            pass
+        for candidate in (text, text.rpartition("~")[2]):
+            with contextlib.suppress(InvalidDocument):
+                return check_agent_id(candidate, subject="agent", path="")
         quoted = text.replace("'", "''")
         found = list(self.agents(target=f"name = '{quoted}'", limit=20))
         live = [one for one in found if one["state"] != "retired"] or found
         if not live:
             raise ApiError(404, f"no such agent: {text}", next_step="mig agents lists them")
+        holders = [one for one in live if one["name"] == text]
+        if len(holders) == 1:
+            return str(holders[0]["id"])
         if len(live) > 1:
             ids = ", ".join(one["id"] for one in live)
             raise ApiError(409, f"several agents are called {text}: {ids}", next_step="give the id")

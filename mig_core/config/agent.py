@@ -101,6 +101,8 @@ class AgentSettings:
     """Key, journal, spool, ledger; made with mode 0700."""
     name: str = ""
     """Empty: the host's fully qualified name."""
+    copied_state: str = "stop"
+    """What to do when ``state`` belongs to another machine: ``stop``, ``enrol`` as a new agent, or ``ignore``."""
     heartbeat_interval: timedelta = timedelta(minutes=5)
     environment_interval: timedelta = timedelta(minutes=5)
     """How often the environment facts are looked at again."""
@@ -122,6 +124,8 @@ class AgentSettings:
             raise ValueError(f"name must have at most {MAX_NAME_BYTES} bytes, got {self.name!r:.80}")
         if self.heartbeat_interval < timedelta(seconds=1):
             raise ValueError("heartbeat_interval must be at least 1s")
+        if self.copied_state not in ("stop", "enrol", "ignore"):
+            raise ValueError(f"copied_state must be stop, enrol or ignore, got {self.copied_state!r:.40}")
         if not 1 <= self.ledger_mb <= 1 << 20:
             raise ValueError(f"ledger_mb must be from 1 to {1 << 20}, got {self.ledger_mb}")
         if self.log_level not in ("DEBUG", "INFO", "WARNING", "ERROR"):

@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING, Any
 
 from mig_core.errors import RelayDenied, RelayError, RelayUnavailable
 from mig_core.network.backoff import Backoff
-from mig_core.relay.amqp_connection import NOT_FOUND, AmqpConnection, Broker, Channel, Outcome
-from mig_core.relay.base import Delivery
+from mig_core.relay.amqp_connection import ACCESS_REFUSED, NOT_FOUND, AmqpConnection, Broker, Channel, Outcome
+from mig_core.relay.base import TWO_SESSIONS, Delivery
 from mig_core.relay.topology import INBOUND, agent_queue
 
 if TYPE_CHECKING:
@@ -33,6 +33,8 @@ log = logging.getLogger(__name__)
 _STEADY = 5.0
 """Seconds a connection must last before the next attempt after it is a quick one again."""
 _CLOSE_PATIENCE = 1.9
+_IN_USE = "in exclusive use"
+"""RabbitMQ's words when somebody else consumes."""
 
 
 class AmqpAgentRelay:
@@ -72,6 +74,7 @@ class AmqpAgentRelay:
         self._publisher: Channel | None = None
         self._waiting: dict[int, _Publication] = {}
         self._connected = False
+        self._trouble = ""
         self._denied: RelayDenied | None = None
 
     def start(self, handle: Callable[[Delivery], None]) -> None:
@@ -86,6 +89,11 @@ class AmqpAgentRelay:
     def connected(self) -> bool:
         """Whether messages can arrive right now."""
         return self._connected
+
+    @property
+    def trouble(self) -> str:
+        """See the protocol."""
+        return self._trouble
 
     def publish(self, kind: Kind, body: bytes, *, timeout: float = 30.0) -> None:
         """Returns when RabbitMQ has the message safe.
@@ -190,8 +198,9 @@ class AmqpAgentRelay:
             channel = None
             try:
                 channel = await connection.channel(prefetch=self._prefetch)
-                await channel.consume(agent_queue(self._agent), functools.partial(self._arrived, channel))
-                self._connected = True
+                arrived = functools.partial(self._arrived, channel)
+                await channel.consume(agent_queue(self._agent), arrived, exclusive=True)
+                self._connected, self._trouble = True, ""
                 backoff.reset()
                 log.info("%s: receiving", self._broker)
                 reason: RelayError = await channel.closed
@@ -200,7 +209,10 @@ class AmqpAgentRelay:
             self._connected = False
             if connection.closed.done():
                 return
-            if channel is not None and channel.reply_code == NOT_FOUND:
+            if channel is not None and channel.reply_code == ACCESS_REFUSED and _IN_USE in str(reason):
+                self._trouble = TWO_SESSIONS
+                log.error("%s: not receiving: %s", self._broker, TWO_SESSIONS)
+            elif channel is not None and channel.reply_code == NOT_FOUND:
                 log.info("%s: no queue for this agent yet; is it approved, does a scheduler run?", self._broker)
             else:
                 log.warning("not receiving: %s", reason)

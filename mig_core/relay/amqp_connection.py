@@ -216,13 +216,16 @@ class Channel:
         """From now on the broker says what became of every message; raises as :meth:`call`."""
         await self.call("confirm_delivery", ack_nack_callback=self._on_confirm)
 
-    async def consume(self, queue: str, arrived: Callable[[int, str, bytes], None]) -> None:
-        """Calls ``arrived(tag, user_id, body)`` for each message; raises as :meth:`call`."""
+    async def consume(self, queue: str, arrived: Callable[[int, str, bytes], None], *, exclusive: bool = False) -> None:
+        """Calls ``arrived(tag, user_id, body)`` for each message; raises as :meth:`call`.
+
+        With ``exclusive`` nobody else may consume the queue: while somebody does, the broker refuses.
+        """
 
         def deliver(_channel: object, method: Any, properties: Any, body: bytes) -> None:
             arrived(method.delivery_tag, properties.user_id or "", body)
 
-        await self.call("basic_consume", queue=queue, on_message_callback=deliver)
+        await self.call("basic_consume", queue=queue, on_message_callback=deliver, exclusive=exclusive)
 
     def ack(self, tag: int, *, multiple: bool = False) -> None:
         """Settles a delivery (``multiple``: and all before it). Does nothing on a closed channel."""

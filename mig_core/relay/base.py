@@ -20,6 +20,12 @@ if TYPE_CHECKING:
     from mig_core.domain.messages import Backlog, Claimed, Inbound, Kind, Outgoing, Piece
 
 
+TWO_SESSIONS = (
+    "another process receives this agent's messages: its state directory is in use twice, here and on a machine that it"
+    " was copied to or from"
+)
+
+
 @dataclass(frozen=True, slots=True)
 class Delivery:
     """A message for this agent. Until ``acknowledge`` is called the relay keeps it and will deliver it again.
@@ -46,6 +52,11 @@ class AgentRelay(Protocol):
     @property
     def connected(self) -> bool:
         """Whether messages can arrive right now."""
+        ...
+
+    @property
+    def trouble(self) -> str:
+        """What the platform should know about receiving here; empty: nothing. Another process may take the messages."""
         ...
 
     def publish(self, kind: Kind, body: bytes, *, timeout: float = 30.0) -> None:
@@ -129,6 +140,14 @@ class RelayQueue(Protocol):
 
     async def put_commands(self, messages: Sequence[Outgoing]) -> None:
         """Queues messages and wakes the agents' polls."""
+        ...
+
+    async def may_receive(self, agent: AgentId, session: str, *, now: datetime) -> bool:
+        """Whether this process of the agent is the one that receives its messages.
+
+        The newest is, as after a restart. Of two that take turns it is the one that came back, for as long as it is
+        there: the other is told so, and both are counted as two sessions of one agent.
+        """
         ...
 
     async def claim(

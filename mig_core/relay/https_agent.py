@@ -22,7 +22,7 @@ from mig_core.domain.envelope import MAX_ACTION_BYTES
 from mig_core.domain.messages import Kind
 from mig_core.errors import InvalidDocument, RelayDenied, RelayError, RelayRefused, RelayUnavailable, RelayUnwanted
 from mig_core.network.backoff import Backoff
-from mig_core.relay.base import Delivery
+from mig_core.relay.base import TWO_SESSIONS, Delivery
 from mig_core.relay.https_transport import HttpsTransport
 from mig_core.relay.https_uploads import SMALL_BYTES, MessageTooLarge, Uploads
 
@@ -86,6 +86,8 @@ class HttpsAgentRelay:
         self._closing = threading.Event()
         self._connected = False
         self._uploads = Uploads()
+        self._superseded = 0
+        """Polls in a row that another process of this agent took over."""
         self._lock = threading.Condition()
         # Under the lock: what was handed over and not acknowledged, and what is to be acknowledged at the API.
         self._held: set[int] = set()
@@ -103,6 +105,11 @@ class HttpsAgentRelay:
     def connected(self) -> bool:
         """Whether the last poll was answered."""
         return self._connected
+
+    @property
+    def trouble(self) -> str:
+        """See the protocol. One poll that was taken over says nothing; a proxy may have sent it twice."""
+        return TWO_SESSIONS if self._superseded > 1 else ""
 
     def publish(self, kind: Kind, body: bytes, *, timeout: float = 30.0) -> None:
         """Returns when the API has stored the message; tries again in the meantime.
@@ -164,12 +171,14 @@ class HttpsAgentRelay:
                 messages = self._poll(wait, room)
             except (RelayError, InvalidDocument, ValueError) as error:  # ValueError: numbers that JSON cannot say
                 self._connected = False
+                self._superseded += isinstance(error, _Superseded)
                 if not self._closing.is_set():
                     delay = backoff.next()
                     log.warning("no relay, next attempt in %.1f s: %s", delay, error)
                     self._closing.wait(delay)
                 continue
             self._connected = not self._closing.is_set()
+            self._superseded = 0
             backoff.reset()
             for number, body in messages:
                 self._hand_over(number, body)
@@ -249,7 +258,7 @@ class HttpsAgentRelay:
             return answer
         problem = f"{self._transport}: {status}{_title(answer)}"
         if status == _SUPERSEDED:
-            raise RelayUnavailable(problem, next_step="does another process use this agent's state directory?")
+            raise _Superseded(problem, next_step="is its state directory in use on another machine?")
         if status >= 500 or status < 400 or status in _TRY_AGAIN:  # a redirection is somebody else's answer
             raise RelayUnavailable(problem)
         if status in _DENIED:
@@ -257,6 +266,10 @@ class HttpsAgentRelay:
         if status == _GONE:
             raise RelayUnwanted(problem)
         raise MessageTooLarge(problem) if status == _TOO_LARGE else RelayRefused(problem)
+
+
+class _Superseded(RelayUnavailable):
+    """Another process of this agent receives its messages."""
 
 
 def _title(answer: bytes) -> str:

@@ -188,6 +188,11 @@ class MemoryAgentRelay:
         """Whether messages can arrive right now."""
         return self._thread is not None and self._hub.up and not self._closed
 
+    @property
+    def trouble(self) -> str:
+        """None: whoever starts last receives."""
+        return ""
+
     def publish(self, kind: Kind, body: bytes, *, timeout: float = 30.0) -> None:
         """Returns when the hub has the message.
 

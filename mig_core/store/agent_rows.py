@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     from mig_core.store.database import Cursor, Database, Row
 
 COLUMNS = (
-    "id, name, public_key, status, relay, version, mode, pid, environment, tags, modules, failures, statistics,"
+    "id, name, shown_name, two_sessions_at, ledger_back_at, public_key, status, relay, version, mode, pid, environment,"
+    " tags, modules, failures, statistics,"
     " persistent, spool, started_at, heartbeat_at, enrolled_at"
 )
 APPROVED = "('online', 'idle', 'offline')"
@@ -58,6 +59,9 @@ def agent_row(row: Row) -> AgentRow:
     return AgentRow(
         id=AgentId(row["id"]),
         name=row["name"],
+        shown_name=row["shown_name"],
+        two_sessions_at=row["two_sessions_at"],
+        ledger_back_at=row["ledger_back_at"],
         public_key=row["public_key"],
         state=AgentState(row["status"]),
         relay=row["relay"],

@@ -22,6 +22,7 @@ from mig_core.store.books import close_commands
 from mig_core.store.database import page_limit
 from mig_core.store.encoding import clean_text, jsonb, read_cursor, write_cursor
 from mig_core.store.notify import notify
+from mig_core.store.rows import AgentEvent
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -32,6 +33,8 @@ if TYPE_CHECKING:
     from mig_core.store.database import Cursor, Database, Row
     from mig_core.store.rows import AgentRow
 
+STALE_PAUSE = timedelta(minutes=5)
+"""How often a second process of an agent is noted whose heartbeats change nothing."""
 MOST_PENDING = 5_000
 """So many agents may wait for approval: anybody can ask for it."""
 STILL_ASKING = timedelta(minutes=10)
@@ -58,6 +61,13 @@ _BEAT = f"""
      WHERE id = %(id)s AND status IN {APPROVED} AND heartbeat_sequence < %(sequence)s
     RETURNING id
 """  # noqa: S608 - constants
+_STALE = f"""
+    UPDATE agents SET two_sessions_at = %(now)s
+     WHERE id = %(id)s AND status IN {APPROVED} AND (two_sessions_at IS NULL OR two_sessions_at < %(lately)s)
+       AND (started_at, pid) IS DISTINCT FROM (%(started_at)s, %(pid)s::bigint) AND previous_started_at IS NOT NULL
+       AND (previous_started_at, previous_pid) IS DISTINCT FROM (%(started_at)s, %(pid)s::bigint)
+"""  # noqa: S608 - a constant
+_EVENTS = "SELECT happened_at, kind, detail FROM agent_events WHERE agent_id = %s ORDER BY id DESC LIMIT 100"
 _RETIRE = f"""
     UPDATE agents SET status = 'retired', token_digest = NULL, admitted = false WHERE id = %s RETURNING {COLUMNS}
 """  # noqa: S608 - a constant
@@ -162,6 +172,15 @@ class PostgresAgents:
 
         return await self._database.transaction(work)
 
+    async def events(self, agent: AgentId) -> Sequence[AgentEvent]:
+        """See the protocol."""
+
+        async def work(cursor: Cursor) -> Sequence[AgentEvent]:
+            await cursor.execute(_EVENTS, (clean_text(agent),))
+            return [AgentEvent(row["happened_at"], row["kind"], row["detail"]) for row in await cursor.fetchall()]
+
+        return await self._database.transaction(work)
+
     async def list(
         self,
         *,
@@ -236,6 +255,7 @@ class PostgresAgents:
                 "sequence": one.sequence,
                 "status": (AgentState.OFFLINE if one.leaving else AgentState.ONLINE).value,
                 "now": now,
+                "lately": now - STALE_PAUSE,
             }
             for one in ordered
         ]
@@ -248,6 +268,9 @@ class PostgresAgents:
                 changed |= {AgentId(row["id"]): None for row in await cursor.fetchall()}
                 if not cursor.nextset():
                     break
+            stale = [one for one in parameters if one["id"] not in changed]
+            if stale:
+                await cursor.executemany(_STALE, stale)
             return list(changed)
 
         return await self._database.transaction(work)

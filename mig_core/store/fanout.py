@@ -23,10 +23,10 @@ log = logging.getLogger(__name__)
 _CLAIM = "SELECT id FROM actions WHERE id = %s AND state = 'scheduled' FOR NO KEY UPDATE SKIP LOCKED"
 _INSERT = f"""
     WITH chosen AS (
-        SELECT id, name FROM agents WHERE id = ANY(%(agents)s) AND status IN {APPROVED} ORDER BY id FOR KEY SHARE
+        SELECT id, shown_name FROM agents WHERE id = ANY(%(agents)s) AND status IN {APPROVED} ORDER BY id FOR KEY SHARE
     )
     INSERT INTO commands (id, action_id, agent_id, agent_name, state, queued_at)
-    SELECT mig_uuid7(%(now)s), %(action)s, chosen.id, chosen.name, 'queued', %(now)s FROM chosen
+    SELECT mig_uuid7(%(now)s), %(action)s, chosen.id, chosen.shown_name, 'queued', %(now)s FROM chosen
 """  # noqa: S608 - a constant
 
 

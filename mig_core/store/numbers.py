@@ -37,6 +37,15 @@ _ALARMS = """
     SELECT 'agents_that_lost_answers', count(*) FROM agents
      WHERE status IN ('online', 'idle') AND jsonb_typeof(spool->'lost') = 'array' AND spool->'lost' <> '[]'
     UNION ALL
+    SELECT 'agents_in_two_sessions', count(*) FROM agents
+     WHERE status IN ('online', 'idle', 'offline') AND two_sessions_at > %(yesterday)s
+    UNION ALL
+    SELECT 'agents_whose_ledger_went_back', count(*) FROM agents
+     WHERE status IN ('online', 'idle', 'offline') AND ledger_back_at > %(last_week)s
+    UNION ALL
+    SELECT 'agents_under_a_name_that_is_not_theirs', count(*) FROM agents
+     WHERE status IN ('online', 'idle', 'offline') AND shown_name <> name
+    UNION ALL
     SELECT 'relay_' || relay || '_in_trouble', 1 FROM relay_states WHERE problem <> '' AND said_at > %(lately)s
 """
 
@@ -77,10 +86,15 @@ class PostgresNumbers:
 
         async def work(cursor: Cursor) -> Mapping[str, Mapping[str, int]]:
             sums = {}
+            times = {
+                "lately": now - RELAY_STATE_LIFETIME,
+                "yesterday": now - timedelta(days=1),
+                "last_week": now - timedelta(days=7),
+            }
             for name, statement in _SUMS.items():
                 await cursor.execute(statement, parameters)
                 sums[name] = {row["key"]: row["value"] for row in await cursor.fetchall()}
-            await cursor.execute(_ALARMS, {"lately": now - RELAY_STATE_LIFETIME})
+            await cursor.execute(_ALARMS, times)
             sums["alarms"] = {row["key"]: row["value"] for row in await cursor.fetchall() if row["value"]}
             return sums
 

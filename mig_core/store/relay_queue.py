@@ -46,6 +46,13 @@ _CLAIM = """
     UPDATE relay_messages m SET session = claimed.session, leased_until = claimed.until
       FROM claimed WHERE m.id = claimed.id RETURNING m.id, m.body, m.agent_id, m.session
 """
+_MAY_RECEIVE = """
+    SELECT poll.agent_id, poll.session, mig_relay_session(poll.agent_id, poll.session, poll.now) AS answer
+      FROM unnest(%s::text[], %s::text[], %s::timestamptz[]) AS poll(agent_id, session, now)
+      LEFT JOIN relay_sessions known ON known.agent_id = poll.agent_id
+     WHERE known.session IS DISTINCT FROM poll.session OR known.rival IS NOT NULL
+     ORDER BY poll.agent_id
+"""
 _ACKNOWLEDGE = """
     DELETE FROM relay_messages m USING unnest(%s::bigint[], %s::text[]) AS done(id, agent_id)
      WHERE m.id = done.id AND m.agent_id = done.agent_id
@@ -103,6 +110,7 @@ class PostgresRelayQueue:
         self._inbound = Coalescing(
             self._store_inbound, limit=200, weigh=lambda message: len(message[2]), most=GROUP_BYTES
         )
+        self._sessions = Coalescing(self._may_receive, limit=200)
         self._claims = Coalescing(self._claim, limit=200)
         self._acknowledgements = Coalescing(self._acknowledge, limit=500)
 
@@ -119,6 +127,10 @@ class PostgresRelayQueue:
             await notify(cursor, "relay", {one.agent for one in messages})
 
         await self._database.transaction(work)
+
+    async def may_receive(self, agent: AgentId, session: str, *, now: datetime) -> bool:
+        """See the protocol."""
+        return await self._sessions.add((clean_text(agent), clean_text(session), now))
 
     async def claim(
         self, agent: AgentId, session: str, *, limit: int, lease: float, now: datetime
@@ -215,6 +227,7 @@ class PostgresRelayQueue:
 
         async def work(cursor: Cursor) -> None:
             await cursor.execute("DELETE FROM relay_messages WHERE agent_id = ANY(%s)", (list(agents),))
+            await cursor.execute("DELETE FROM relay_sessions WHERE agent_id = ANY(%s)", (list(agents),))
 
         await self._database.transaction(work)
 
@@ -225,6 +238,14 @@ class PostgresRelayQueue:
 
         await self._database.transaction(work)
         return [None] * len(messages)
+
+    async def _may_receive(self, polls: Sequence[tuple[str, str, datetime]]) -> Sequence[bool]:
+        async def work(cursor: Cursor) -> set[tuple[str, str]]:
+            await cursor.execute(_MAY_RECEIVE, [list(column) for column in zip(*polls, strict=True)])
+            return {(row["agent_id"], row["session"]) for row in await cursor.fetchall() if not row["answer"]}
+
+        refused = await self._database.transaction(work)
+        return [(agent, session) not in refused for agent, session, _ in polls]
 
     async def _claim(self, polls: Sequence[_Poll]) -> Sequence[Sequence[Claimed]]:
         parameters = {

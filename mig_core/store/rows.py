@@ -45,7 +45,7 @@ class Investigator:
 
 @dataclass(frozen=True, slots=True)
 class AgentRow:
-    """An agent as the platform knows it."""
+    """An agent as the platform knows it. ``name`` is what it calls itself: targets ask about that."""
 
     id: AgentId
     name: str
@@ -67,6 +67,22 @@ class AgentRow:
     started_at: datetime | None = None
     heartbeat_at: datetime | None = None
     enrolled_at: datetime | None = None
+    shown_name: str = ""
+    """What people see: the name, when no other agent holds it, else ``name~id``. No two agents are shown alike."""
+    two_sessions_at: datetime | None = None
+    """When two processes were last seen to speak for it."""
+    ledger_back_at: datetime | None = None
+    """When its ledger was last shorter than before."""
+
+
+@dataclass(frozen=True, slots=True)
+class AgentEvent:
+    """Something that happened to an agent."""
+
+    at: datetime
+    kind: str
+    """``name_changed``, ``two_sessions``, ``ledger_went_back``."""
+    detail: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -82,6 +82,10 @@ class QueueInMemory:
             self.commands += [Row(self._number(), one.agent, one.body, None, one.expires) for one in messages]
             self.changed.notify_all()
 
+    async def may_receive(self, agent: AgentId, session: str, *, now: datetime) -> bool:
+        """Whoever asks."""
+        return True
+
     async def claim(
         self, agent: AgentId, session: str, *, limit: int, lease: float, now: datetime
     ) -> Sequence[Claimed]:

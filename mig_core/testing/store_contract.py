@@ -11,6 +11,7 @@ from __future__ import annotations
 from mig_core.testing.store_contracts.actions import ActionsContract
 from mig_core.testing.store_contracts.agents import AgentsContract
 from mig_core.testing.store_contracts.commands import CommandsContract
+from mig_core.testing.store_contracts.identities import IdentitiesContract
 from mig_core.testing.store_contracts.investigators import InvestigatorsContract
 from mig_core.testing.store_contracts.numbers import NumbersContract
 from mig_core.testing.store_contracts.outbox import OutboxContract
@@ -22,6 +23,7 @@ from mig_core.testing.store_contracts.wakeups import WakeupsContract
 class StoreContract(
     InvestigatorsContract,
     AgentsContract,
+    IdentitiesContract,
     ActionsContract,
     OutboxContract,
     CommandsContract,

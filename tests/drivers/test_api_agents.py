@@ -210,7 +210,7 @@ def test_rabbitmq_lets_an_agent_read_its_own_queue_and_write_its_own_messages_on
     assert [publish(exchange, "result") for exchange in (INBOUND, "amq.topic")] == ["deny", "deny"]
 
 
-def test_rabbitmq_denies_a_retired_agent_everything(api_site: ApiSite) -> None:
+def test_rabbitmq_lets_no_retired_agent_log_in(api_site: ApiSite) -> None:
     alice = api_site.first_investigator()
     agent = SampleAgent(api_site)
     agent.enrol()
@@ -221,4 +221,24 @@ def test_rabbitmq_denies_a_retired_agent_everything(api_site: ApiSite) -> None:
 
     assert before == "allow"
     assert ask_rabbitmq(api_site, "user", **login) == "deny"
-    assert ask_rabbitmq(api_site, "vhost", username=agent.id, vhost="mig") == "deny"
+
+
+def test_what_rabbitmq_may_ask_tells_a_stranger_nothing_about_which_agents_there_are(api_site: ApiSite) -> None:
+    alice = api_site.first_investigator()
+    known, retired, pending, unknown = (SampleAgent(api_site) for _ in range(4))
+    known.enrol()
+    retired.enrol()
+    alice.retire_agent(retired.id)
+    pending.enrol(secret="")
+
+    def answers(agent: SampleAgent) -> list[str]:
+        queue = {"resource": "queue", "name": f"mig.agent.{agent.id}", "permission": "read"}
+        return [
+            ask_rabbitmq(api_site, "user", username=agent.id, password="guessed"),
+            ask_rabbitmq(api_site, "vhost", username=agent.id, vhost="mig"),
+            ask_rabbitmq(api_site, "vhost", username=agent.id, vhost="/"),
+            ask_rabbitmq(api_site, "resource", username=agent.id, vhost="mig", **queue),
+            ask_rabbitmq(api_site, "resource", username=agent.id, vhost="/", **queue),
+        ]
+
+    assert answers(known) == answers(retired) == answers(pending) == answers(unknown)

@@ -146,8 +146,39 @@ def test_a_retired_agents_poll_ends(api_site: ApiSite, agent: SampleAgent) -> No
     alice.retire_agent(agent.id)
     poll.join(10)
 
-    assert [one.status for one in answers] == [409]
+    assert [one.status for one in answers] == [401]
     assert agent.ask("GET", "/commands?session=one&wait=0").status == 401
+
+
+def test_of_two_processes_that_take_turns_one_is_served_and_the_other_told_why(
+    api_site: ApiSite, agent: SampleAgent
+) -> None:
+    alice = api_site.first_investigator()
+    turns = ["one", "two"] * 4
+    answers = [agent.ask("GET", f"/commands?session={session}&wait=0") for session in turns]
+    queue(api_site, agent, 5)
+
+    refused = agent.ask("GET", "/commands?session=one&wait=0")
+    served = agent.ask("GET", "/commands?session=two&wait=0")
+
+    assert [one.status for one in answers] == [200] * 4 + [409, 200] * 2
+    assert refused.status == 409
+    assert "two processes of this agent" in refused.json["detail"] and "another machine" in refused.json["next_step"]
+    assert numbers(served) == [5]
+    shown = alice.agent(agent.id)
+    assert shown["twosessions"]
+    assert [one["event"] for one in shown["events"]] == ["two_sessions"]
+    assert alice.dashboard()["alarms"]["agents_in_two_sessions"] == 1
+    assert alice.dashboard()["counters"]["agent.two_sessions"] == 1
+
+
+def test_an_agent_that_was_started_again_is_no_second_one(api_site: ApiSite, agent: SampleAgent) -> None:
+    alice = api_site.first_investigator()
+
+    answers = [agent.ask("GET", f"/commands?session=s{number // 2}&wait=0") for number in range(20)]
+
+    assert {one.status for one in answers} == {200}
+    assert alice.agent(agent.id)["twosessions"] is None
 
 
 def test_results_and_heartbeats_are_stored_as_they_came(api_site: ApiSite, agent: SampleAgent) -> None:

@@ -362,3 +362,32 @@ def test_ten_thousand_confirmed_commands_take_a_few_seconds(amqp: RelayPair) -> 
     platform.call(platform.relay.dismiss(agents))
     ends.close()
     assert seconds < 20
+
+
+def test_an_agents_queue_has_one_consumer_and_a_second_one_is_told_why_it_receives_nothing(amqp: RelayPair) -> None:
+    agent = new_agent_id()
+    platform = PlatformEnd(amqp.new_platform()).open()
+    platform.call(platform.relay.admit([agent]))
+    first = AgentEnd(amqp.new_agent(agent, 8), agent).start()
+    second = AgentEnd(amqp.new_agent(agent, 8), agent)
+    second.relay.start(second.inbox.put)
+    try:
+        deadline = time.monotonic() + PATIENCE
+        while not second.relay.trouble and time.monotonic() < deadline:
+            time.sleep(0.02)
+        assert "in use twice" in second.relay.trouble
+        assert not first.relay.trouble and not second.relay.connected
+        platform.send(agent, b'{"n":1}', b'{"n":2}')
+        assert first.take(2) == [b'{"n":1}', b'{"n":2}']
+        second.expect_silence()
+
+        first.relay.close()
+
+        second.wait_connected()
+        assert not second.relay.trouble
+        platform.send(agent, b'{"n":3}')
+        assert second.take(1) == [b'{"n":3}']
+    finally:
+        for end in (first, second):
+            end.relay.close()
+        platform.close()

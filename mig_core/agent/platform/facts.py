@@ -48,12 +48,21 @@ class FactsHolder:
         self._name = name
         self._gatherer = gatherer
         self._failures = failures
+        self._noted: dict[str, str] = {}
         self._lock = threading.Lock()
 
     def current(self) -> AgentFacts:
         """The facts as last gathered."""
         with self._lock:
             return self._facts
+
+    def note(self, name: str, problem: str) -> None:
+        """Says at once what does not work, or with an empty text that it works again."""
+        with self._lock:
+            if self._facts.failures.get(name, "") != problem:
+                failures = {key: text for key, text in self._facts.failures.items() if key != name}
+                self._facts = replace(self._facts, failures={**failures, name: problem} if problem else failures)
+                self._noted = {key: text for key, text in {**self._noted, name: problem}.items() if text}
 
     def refresh(self) -> None:
         """Looks again. What cannot be gathered stays as it was, and is reported as a failure."""
@@ -69,4 +78,4 @@ class FactsHolder:
             log.warning("the environment facts stay as they were: %s", error)
             failures["environment"] = str(error)[:500]
         with self._lock:
-            self._facts = replace(facts, failures=failures)
+            self._facts = replace(facts, failures={**failures, **self._noted})

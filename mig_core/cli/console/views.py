@@ -41,7 +41,7 @@ def show_agents(rows: Sequence[Document]) -> None:
             (
                 one["name"],
                 one["id"],
-                one["state"],
+                tables.agent_state(one),
                 one["version"],
                 one["environment"].get("ident", ""),
                 tables.moment(one["heartbeat"]),

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from mig_core.domain.agent import AgentState, Enrolment, Heartbeat
     from mig_core.domain.ids import AgentId
     from mig_core.domain.target import Target
-    from mig_core.store.rows import AgentRow
+    from mig_core.store.rows import AgentEvent, AgentRow
 
 
 class Agents(Protocol):
@@ -55,6 +55,13 @@ class Agents(Protocol):
         """
         ...
 
+    async def events(self, agent: AgentId) -> Sequence[AgentEvent]:
+        """What happened to an agent, the newest first; at most a hundred.
+
+        A name changed, two processes spoke for it, its ledger went back.
+        """
+        ...
+
     async def list(
         self,
         *,
@@ -83,7 +90,7 @@ class Agents(Protocol):
         """Records verified heartbeats of approved agents: facts, counters, state ONLINE (OFFLINE: it takes its leave).
 
         Returns the agents whose heartbeat changed something; a sequence number that is not larger than the last one
-        changes nothing.
+        changes nothing, except that a process which is neither the present nor the last one shows that there are two.
         """
         ...
 

@@ -1,0 +1,62 @@
+"""The state directory: made, looked at, locked, and this machine's, before anything in it is used."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import logging
+import os
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from mig_core.agent.ownership import state_fault
+from mig_core.agent.platform.machine import settle, this_machine
+from mig_core.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from mig_core.config.agent import AgentSettings
+
+log = logging.getLogger(__name__)
+
+
+def made_state(path: Path) -> None:
+    """Makes the state directory (0700) if it is missing.
+
+    Raises:
+        ConfigurationError: it cannot be used, others may read it, or it is another account's.
+    """
+    try:
+        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigurationError(
+            str(path), "", f"the state directory cannot be used: {error.strerror}", next_step='set "state"; run as root'
+        ) from error
+    if fault := state_fault(path):
+        raise ConfigurationError(str(path), "", fault, next_step="chmod 700 it, or set another")
+
+
+@contextlib.contextmanager
+def opened_state(settings: AgentSettings) -> Iterator[None]:
+    """Makes the state directory if it is missing, keeps other agents out, and sees to it that it is this machine's.
+
+    Raises:
+        ConfigurationError: it cannot be used, others may read it, it is another account's or another machine's, or
+            another agent uses it.
+    """
+    path = settings.state
+    made_state(path)
+    lock = os.open(path / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            raise ConfigurationError(str(path), "", "another agent uses this state directory") from None
+        done = settle(path, this_machine(), policy=settings.copied_state, now=datetime.now(UTC))
+        if done:
+            log.warning("%s", done)
+        yield
+    finally:
+        os.close(lock)
