@@ -364,6 +364,16 @@ def test_paths_with_wildcards_are_expanded_on_the_endpoint(tmp_path: Path) -> No
     assert len(result.errors) == 1
 
 
+def test_the_originals_interface_takes_wildcards_literally_and_says_so(tmp_path: Path) -> None:
+    (tmp_path / "alice").mkdir()
+    searches = {"s1": {"paths": [f"{tmp_path}/a*"], "names": ["."], "options": {"matchall": True}}}
+
+    result = _run(searches, strict=False)
+
+    assert not result.coverage.complete
+    assert _skipped(result) == {reasons.NOT_EXPANDED.text: 1, coverage.NOT_FOUND.text: 1}
+
+
 def test_a_double_star_is_refused_with_what_to_do() -> None:
     with pytest.raises(ParameterError, match="with all below it"):
         MODULE.parse_parameters({"searches": {"s1": {"paths": ["/home/**/x"], "names": ["a"]}}})

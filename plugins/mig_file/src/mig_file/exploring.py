@@ -8,8 +8,9 @@ from mig_endpoint import coverage
 from mig_endpoint.files import roots
 from mig_endpoint.files.crossings import Crossings
 from mig_endpoint.files.filesystems import FileSystems
-from mig_endpoint.files.globs import Globs
+from mig_endpoint.files.globs import Globs, is_pattern
 from mig_endpoint.files.naming import PathText
+from mig_file import reasons
 
 _Key = tuple[str, bool, bool]
 
@@ -25,7 +26,7 @@ def explore(searches: Sequence[Search], evaluation: Evaluation, tally: Tally, re
     """Goes through all paths, in the order of their text. ``remaining``: seconds until the deadline."""
     crossings = Crossings(remaining)
     try:
-        wanted = _wanted(searches, Globs(tally, crossings, evaluation.stopped))
+        wanted = _wanted(searches, Globs(tally, crossings, evaluation.stopped), tally)
         for key in sorted(wanted):
             path, one_file_system, local_only = key
             if evaluation.stopped():
@@ -41,13 +42,18 @@ def explore(searches: Sequence[Search], evaluation: Evaluation, tally: Tally, re
         crossings.close()
 
 
-def _wanted(searches: Sequence[Search], globs: Globs) -> dict[_Key, list[Search]]:
+def _wanted(searches: Sequence[Search], globs: Globs, tally: Tally) -> dict[_Key, list[Search]]:
     """Which searches name a path, by path and mounts to leave out; each pattern is expanded once."""
     wanted: dict[_Key, list[Search]] = {}
     expanded: dict[str, list[str]] = {}
     for one in searches:
         found: dict[str, None] = {}
         for path in one.paths:
+            if one.as_original:
+                found[path] = None
+                if is_pattern(path):
+                    tally.skip(reasons.NOT_EXPANDED, PathText(path))
+                continue
             if path not in expanded:
                 expanded[path] = globs.expand(path)
             found.update(dict.fromkeys(expanded[path]))

@@ -5,6 +5,8 @@ from __future__ import annotations
 from mig_core.plugin.coverage import Reason
 
 DEPTH = Reason("below maxdepth", as_asked=True)
+NOT_EXPANDED = Reason("path with wildcards that were taken literally")
+"""Booked only where the original's answers are kept; elsewhere they are expanded."""
 NOT_READ = Reason("content of a special file")
 LONG_LINE = Reason("line too long to be judged as a whole")
 CONTRADICTION = Reason("search that no file can pass")
