@@ -10,7 +10,7 @@ SOURCES := conftest.py mig_core benchmarks tests $(wildcard plugins/*/src plugin
 # Where the demonstration lives between starts; empty: a new folder that is removed at the end.
 DEMO ?=
 
-.PHONY: help dev fix check test check-on compose-test demo constraints notice package clean
+.PHONY: help dev fix check test check-on check-lowest compose-test demo constraints notice package clean
 
 help: ## what can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -44,6 +44,12 @@ check-on: ## unit tests, drivers, plugins and one question on another Python: ma
 	$(MAKE) dev PYTHON="$$(./tools/find-python $(VERSION))" VENV=.venv-$(VERSION)
 	.venv-$(VERSION)/bin/pytest -q -p no:cacheprovider tests/unit tests/drivers plugins \
 	  tests/end_to_end/test_question_to_answer.py
+
+check-lowest: ## unit tests, drivers and plugins with the oldest libraries that our dependencies allow
+	$(PYTHON) -m venv .venv-lowest
+	"$$(./tools/find-uv .venv-lowest)" pip install --quiet --python .venv-lowest/bin/python --resolution lowest-direct \
+	  -e '.[server,cli,embedded,testing]' -e 'plugins/mig_audit[testing]' $(addprefix -e ,$(PLUGINS))
+	CI= .venv-lowest/bin/pytest -q -p no:cacheprovider tests/unit tests/drivers plugins
 
 compose-test: ## the compose environment in real containers (needs Docker)
 	./tools/compose-test

@@ -53,7 +53,7 @@ WINDOW_BYTES = 2 << 20
 """And their bytes, all together; one alert may always be."""
 MAX_LINE_BYTES = 1 << 20
 """Longest line in either direction. :meth:`Service.alert` cuts a longer alert: its longest members are shortened, and
-the member ``cut`` says which and how long they were."""
+the member ``cut`` says which and how long they were (:func:`mig_core.plugin.cutting.fitted`)."""
 MAX_STATUS_BYTES = 8 << 10
 """Largest status, as JSON; a larger one is not reported."""
 

@@ -89,7 +89,7 @@ def test_an_ordinary_user_starts_stops_and_restarts_it(ordinary_user: OrdinaryUs
 
 NEEDED_FILES = [
     "private_server.py",
-    *(f"store/{name}.py" for name in ("embedded", "cluster", "postgres_programs", "socket_folder", "unprivileged")),
+    *(f"store/embedded/{name}.py" for name in ("server", "cluster", "programs", "socket_folder", "unprivileged")),
 ]
 
 AS_ORDINARY_USER = """

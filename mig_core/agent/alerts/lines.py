@@ -10,6 +10,7 @@ import json
 from typing import TYPE_CHECKING
 
 from mig_core.domain.document import dump
+from mig_core.plugin.cutting import fitted
 from mig_core.plugin.persistent import MAX_LINE_BYTES
 
 if TYPE_CHECKING:
@@ -22,7 +23,6 @@ _ALERT = b',"alert":'
 _MODULE = b',"module":"'
 MAX_ALERT_BYTES = MAX_LINE_BYTES - 512
 """Leaves room for the frame."""
-_KEPT_CHARACTERS = 1000
 
 
 def from_source(identifier: int, raw: bytes) -> bytes:
@@ -72,21 +72,4 @@ def encode(alert: Mapping[str, JSON]) -> bytes:
         raw = text.encode("utf-8")
     except UnicodeEncodeError:  # half of a surrogate pair, from a file name that is no text
         raw = dump(dict(alert))
-    return raw if len(raw) <= MAX_ALERT_BYTES else _shortened(dict(alert))
-
-
-def _shortened(alert: dict[str, JSON]) -> bytes:
-    sizes = {key: len(dump(value)) + len(key) for key, value in alert.items()}
-    cut: dict[str, JSON] = {}
-    total = sum(sizes.values()) + 8 * len(sizes)
-    for key in sorted(sizes, key=lambda one: sizes[one], reverse=True):
-        if total <= MAX_ALERT_BYTES // 2:
-            break
-        value = alert[key]
-        kept = value[:_KEPT_CHARACTERS] if isinstance(value, str) else None
-        total -= sizes[key] - len(dump(kept)) - 2 * len(key)
-        alert[key] = kept
-        cut[key] = sizes[key] - len(key)
-    raw = dump({**alert, "cut": cut})
-    # So many or such long members that nothing of it can be kept.
-    return raw if len(raw) <= MAX_ALERT_BYTES else dump({"cut": {"alert": total}})
+    return raw if len(raw) <= MAX_ALERT_BYTES else fitted(alert, MAX_ALERT_BYTES)
