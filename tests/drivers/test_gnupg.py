@@ -177,7 +177,13 @@ def test_a_secret_key_is_refused_and_not_kept(investigator_keys: InvestigatorKey
 @pytest.mark.parametrize(
     "block",
     [b"", b"no key", b"\x99\x01", os.urandom(400), b"x" * ((1 << 20) + 1)],
-    ids=["empty", "text", "cut short", "noise", "too long"],  # a long id does not fit into the environment that gpg gets
+    ids=[
+        "empty",
+        "text",
+        "cut short",
+        "noise",
+        "too long",
+    ],  # a long id does not fit into the environment that gpg gets
 )
 def test_what_is_no_public_key_is_refused(block: bytes, tmp_path: Path) -> None:
     with pytest.raises(InvalidDocument):
