@@ -44,7 +44,7 @@ class OrdinaryUser:
         Args:
             script: Python source. Only the standard library and ``needs`` can be imported.
             arguments: What it finds in ``sys.argv[1:]``.
-            needs: Files of ``mig_core``, like ``store/embedded/server.py``; ``errors.py`` and what it needs always come along.
+            needs: Files of ``mig_core``, like ``store/embedded/server.py``; ``errors.py`` always comes along.
         """
         package = Path(mig_core.__file__).parent
         for name in ("__init__.py", "errors.py", "text.py", *needs):
