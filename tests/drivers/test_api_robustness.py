@@ -47,14 +47,14 @@ class BrokenStore(SimpleNamespace):
             numbers=noun,
             relay_queue=noun,
             wakeups=noun,
-            ready=self.not_ready,
+            trouble=self.say,
         )
 
     async def fail(self, *_: object) -> None:
         raise self.error
 
-    async def not_ready(self) -> bool:
-        return False
+    async def say(self) -> str:
+        return "it is away"
 
 
 def broken_app(error: Exception, tmp_path: Path) -> MigApp:
