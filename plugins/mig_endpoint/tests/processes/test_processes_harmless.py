@@ -102,6 +102,9 @@ def limited(*settings: tuple[str, str]) -> Iterator[Path]:
             group.mkdir()
         except OSError:
             continue
+        if not (group / "cgroup.procs").exists():  # a usual folder: version 1 has its hierarchies in some
+            group.rmdir()
+            continue
         try:
             for names, value in settings:
                 (group / names.split()[kind != 2]).write_text(value)

@@ -5,16 +5,15 @@ it.
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, field
+from typing import NamedTuple
 
 
-@dataclass(frozen=True, slots=True)
-class Askers:
+class Askers(NamedTuple):
     """The processes that handle the question."""
 
     own: int
     """This process, as /proc numbers it."""
-    others: frozenset[int] = field(default_factory=frozenset)
+    others: frozenset[int]
     """See :func:`find_askers`."""
 
 

@@ -6,8 +6,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from mig_endpoint.files.filesystems import may_hang
 
@@ -19,8 +18,7 @@ DELETED = " (deleted)"
 _MEMFD = "/memfd:"
 
 
-@dataclass(frozen=True, slots=True)
-class Executable:
+class Executable(NamedTuple):
     """The file a process runs; texts are as :func:`os.fsdecode` gives them.
 
     The file itself, whatever has become of its name, can be read through ``exe`` in the process's folder.
@@ -55,8 +53,7 @@ class Named(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class Name:
+class Name(NamedTuple):
     """How a process is called in answers, as :func:`os.fsdecode` gives it."""
 
     shown: str

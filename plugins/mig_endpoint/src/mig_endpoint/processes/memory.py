@@ -17,8 +17,7 @@ from mig_endpoint.processes import reasons
 from mig_endpoint.processes.holes import data_in, residence
 from mig_endpoint.processes.mapped_file import NOT_READABLE, locate, open_file
 from mig_endpoint.processes.origins import Kind
-from mig_endpoint.processes.pages import PAGE, State, runs
-from mig_endpoint.processes.swap import UNLIMITED, room_for
+from mig_endpoint.processes.pages import PAGE, UNLIMITED, State, runs
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -211,12 +210,18 @@ class Memory:
             yield Part(run.start, run.end, *(way or _UNKNOWN))
 
     def _from_swap(self, start: int, end: int, file: int, shift: int) -> Part:
+        room = self._room_in_swap()
+        if end - start > room:
+            return Part(start, end, Holds.LEFT, reasons.SWAPPED)
+        self._room = room - (end - start)
+        return Part(start, end, Holds.DATA, None, file, shift)
+
+    def _room_in_swap(self) -> int:
+        from mig_endpoint.processes.swap import room_for
+
         if self._room is None:
             self._room = room_for(self._process)
-        if end - start > self._room:
-            return Part(start, end, Holds.LEFT, reasons.SWAPPED)
-        self._room -= end - start
-        return Part(start, end, Holds.DATA, None, file, shift)
+        return self._room
 
     def _of_file(self, start: int, end: int, mapping: Mapping, origin: Origin) -> Iterator[Part]:
         """Addresses of a mapping as its open file has them: more than this process has touched."""
@@ -241,9 +246,7 @@ class Memory:
 
     def _perhaps_swapped(self, start: int, end: int, shift: int) -> Iterator[Part]:
         """Shared memory: reading what is swapped out brings it back."""
-        if self._room is None:
-            self._room = room_for(self._process)
-        if self._room >= UNLIMITED // 2:
+        if self._room_in_swap() >= UNLIMITED // 2:
             yield Part(start, end, Holds.DATA, None, self._file, shift)
             return
         try:

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 PAGE = os.sysconf("SC_PAGE_SIZE")
+UNLIMITED = 1 << 62
+"""More bytes than anybody has, in memory or in swap."""
 _ENTRY = 8
 _BATCH = 64 << 10
 """Entries of pagemap read at a time: 512 KiB of them, 256 MiB of memory."""

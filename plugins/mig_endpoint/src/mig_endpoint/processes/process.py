@@ -14,7 +14,6 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from mig_endpoint.processes import mappings
-from mig_endpoint.processes.container import container_of
 from mig_endpoint.processes.executable import Executable, executable_of
 from mig_endpoint.processes.stat import Stat, parse_stat, parse_status
 
@@ -126,17 +125,25 @@ class Process:
         """Id and start: no other process of this machine's run has both."""
         return self.pid, self.stat.start
 
+    def peek(self) -> tuple[int | str, ...]:
+        """The :meth:`incarnation` of a process that is not open; much quicker than opening it.
+
+        Raises:
+            FileNotFoundError: there is no such process.
+        """
+        stat = parse_stat(_read(f"{self.pid}/stat", 1, self._proc))
+        if stat.has_ended and stat.threads > 1:
+            with self:
+                return self.incarnation()
+        return _incarnation(stat, f"{self.pid}/exe", self._proc)
+
     def incarnation(self) -> tuple[int | str, ...]:
         """Another value for another process of this id, and for another program that this one has become by exec.
 
         The same program started again by exec is told by its addresses, which are another each time, unless the machine
         or its caller has switched that off. Without the right to read the process only its start is known.
         """
-        try:
-            link = "" if self.stat.is_kernel_thread else self.link("exe")
-        except OSError:
-            link = ""
-        return (self.stat.start, link, *self.stat.program)
+        return _incarnation(self.stat, "exe", self.folder)
 
     def started(self) -> float:
         """When it started, in seconds since 1970, to a hundredth of a second.
@@ -192,6 +199,8 @@ class Process:
     @cached_property
     def container(self) -> str:
         """Runtime and id of the container it seems to live in; empty if none."""
+        from mig_endpoint.processes.container import container_of
+
         return container_of(self.cgroup)
 
     def namespace(self, kind: str) -> int:
@@ -211,6 +220,14 @@ class Process:
     def mappings(self) -> list[Mapping]:
         """What it has mapped."""
         return mappings.parse(self.read("maps", _MAX_MAPS))
+
+
+def _incarnation(stat: Stat, exe: str, folder: int) -> tuple[int | str, ...]:
+    try:
+        link = "" if stat.is_kernel_thread else os.readlink(exe, dir_fd=folder)
+    except OSError:
+        link = ""
+    return (stat.start, link, *stat.program)
 
 
 def _open_folder(name: str, proc: int) -> int:

@@ -79,7 +79,6 @@ class Rounds:
             hidden = ("hidden",)
             return hidden if self._noted.setdefault(pid, hidden) != hidden else None
         try:
-            with self._proc.process(pid) as process:
-                return process.incarnation()
+            return self._proc.process(pid).peek()
         except OSError:
             return None

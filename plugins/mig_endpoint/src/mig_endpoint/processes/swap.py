@@ -13,13 +13,13 @@ import re
 from typing import TYPE_CHECKING
 
 from mig_endpoint.files.mounts import read_mounts
+from mig_endpoint.processes.pages import UNLIMITED
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from mig_endpoint.processes.process import Process
 
-UNLIMITED = 1 << 62
 _AVAILABLE = re.compile(rb"^MemAvailable: +(\d+) kB", re.MULTILINE)
 _Names = tuple[tuple[str, ...], str]
 """The files of a control group that have its limits, and the one that has what it uses."""
