@@ -120,16 +120,20 @@ def test_messages_keep_the_grammar_of_rfc_5424_whatever_an_alert_says(alerts: An
     assert b"\n" not in match[8]
 
 
-def test_a_message_that_is_too_large_is_refused_and_the_others_arrive(alerts: Any, maker: RecordMaker) -> None:
+def test_an_event_that_is_too_long_is_cut_and_arrives(alerts: Any, maker: RecordMaker) -> None:
     server = _Receiver()
-    sink = SyslogSink(SyslogTarget("127.0.0.1", server.port, False, 16, 6, max_message_bytes=1000), 5, maker)
+    sink = SyslogSink(SyslogTarget("127.0.0.1", server.port, False, 16, 6, max_message_bytes=1024), 5, maker)
 
-    verdict = sink.deliver(alerts(b'{"n":1}', b'{"n":"' + b"x" * 2000 + b'"}', b'{"n":3}'))
+    verdict = sink.deliver(alerts(b'{"n":1}', b'{"n":2,"process":{"exe":"/bin/sh","title":"' + b"x" * 3000 + b'"}}'))
     sink.close()
 
-    assert verdict.settled == 3
-    assert list(verdict.refused) == [1]
-    assert [json.loads(STRICT.fullmatch(one)[8])["event"]["n"] for one in server.messages()] == [1, 3]  # type: ignore[index]  # no match is a failure
+    assert (verdict.settled, dict(verdict.refused)) == (2, {})
+    messages = server.messages()
+    assert all(len(one) <= 1024 for one in messages)
+    first, second = (json.loads(STRICT.fullmatch(one)[8])["event"] for one in messages)  # type: ignore[index]  # no match is a failure
+    assert first == {"n": 1}
+    assert (second["n"], second["process"]["exe"], second["cut"]) == (2, "/bin/sh", {"process.title": 3002})
+    assert set(second["process"]["title"]) == {"x"}
 
 
 def test_a_receiver_that_reads_nothing_is_given_up_and_gets_the_batch_again(alerts: Any, maker: RecordMaker) -> None:

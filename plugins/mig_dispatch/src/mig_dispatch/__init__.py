@@ -2,9 +2,10 @@
 
 ``module`` is what the entry point names; ``serving`` puts a running dispatch together. An alert's way: the intake makes
 it a ``record`` and puts it into the ``spool`` (``segments`` of checksummed ``framing``); one ``delivery`` thread for
-each of the ``sinks`` takes it from there (``reader``), and its ``receipts`` say how far it came. ``deadletters`` keeps
-what a sink refused for good. ``files`` makes what is kept durable. ``declaration`` and ``settings`` are the
-configuration, ``status`` is what the running process answers, as rows of ``columns``.
+each of the ``sinks`` takes it from there (``reader``), and its ``receipts`` say how far it came. ``bounds`` keeps one
+sink from harming others, ``deadletters`` keeps what a sink refused for good. ``files`` makes what is kept durable.
+``declaration`` and ``settings`` are the configuration, ``status`` is what the running process answers, as rows of
+``columns``.
 """
 
 from mig_dispatch.module import DispatchModule

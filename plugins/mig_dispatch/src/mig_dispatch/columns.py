@@ -12,6 +12,8 @@ COLUMNS = (
     Column("delivered", ColumnKind.INTEGER, "alerts it took"),
     Column("dead_lettered", ColumnKind.INTEGER, "alerts it will never take"),
     Column("damaged", ColumnKind.INTEGER, "alerts that could not be read back"),
+    Column("dropped", ColumnKind.INTEGER, "alerts that waited beyond its bounds"),
+    Column("oldest", ColumnKind.TIME, "when the first alert came that waits for it"),
     Column("spooled", ColumnKind.INTEGER, "alerts that wait for it"),
     Column("failures", ColumnKind.INTEGER, "attempts that failed"),
     Column("last_success", ColumnKind.TIME, "when it took an alert last"),

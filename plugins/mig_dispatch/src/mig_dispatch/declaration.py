@@ -102,6 +102,12 @@ COMMON = (
     _text("timeout", "how long one exchange with the sink may take in all", parse_duration, "10s"),
     _text("retry_min", "pause after a first failure; it doubles each time, with jitter", parse_duration, "1s"),
     _text("retry_max", "longest pause", parse_duration, "5m"),
+    _number(
+        "wait_mb", "how much may wait for it; beyond it the oldest is dropped for it; 0: all of the spool", 0, 0, 65536
+    ),
+    _text(
+        "wait_for", "how long an alert may wait for it before it is dropped for it; default: for ever", parse_duration
+    ),
 )
 _TLS = (
     _text("ca_file", "certificates to trust (PEM); default: the system's", _check_path),
@@ -142,7 +148,7 @@ KINDS: dict[str, tuple[Parameter, ...]] = {
         Parameter(name="facility", key="facility", help="of every message", choices=FACILITIES, default="local0"),
         Parameter(name="severity", key="severity", help="of every message", choices=SEVERITIES, default="info"),
         _text("app_name", "APP-NAME of every message", _check_printable, "mig-agent"),
-        _number("max_message_bytes", "larger messages go to the dead letters", 8192, 480, 1 << 20),
+        _number("max_message_bytes", "longer events are cut: longest members first", 8192, 1024, 1 << 20),
         *_TLS,
     ),
     "file": (

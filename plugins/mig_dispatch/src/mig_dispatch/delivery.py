@@ -6,10 +6,12 @@ in order, after a pause that doubles up to a limit and is never the same for two
 
 from __future__ import annotations
 
+import itertools
 import logging
 import threading
 import time
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from mig_core.domain.times import format_time
@@ -82,8 +84,33 @@ class Delivery(threading.Thread):
         self._now = now
         self._log = log
         self._logged_at: float | None = None
+        self._bounds = threading.Lock()
+        self._drop_before = (0, "")
+        self._woken = threading.Event()
         self._reader = Reader(spool, receipts.of(settings.name).next)
         self._batch: list[Alert] = []
+
+    @property
+    def oldest(self) -> str:
+        """When the alert came that the sink has been given and has not taken; empty when there is none."""
+        batch = self._batch
+        return batch[0].received if batch else ""
+
+    def drop_before(self, number: int, why: str) -> None:
+        """Has the alerts before record ``number`` dropped for this sink, unless it is beyond. From any thread.
+
+        The thread itself does it, when the exchange that is under way has ended.
+        """
+        if number <= self._receipts.of(self.settings.name).next:
+            return
+        with self._bounds:
+            if number > self._drop_before[0]:
+                self._drop_before = (number, why)
+        self._woken.set()
+
+    def wake(self) -> None:
+        """Ends a pause: something has happened."""
+        self._woken.set()
 
     def run(self) -> None:
         """Delivers until ``stopping``. No trouble ends it."""
@@ -99,9 +126,11 @@ class Delivery(threading.Thread):
             self._reader.close()
 
     def _step(self) -> None:
+        self._heed_bounds()
         if not self._batch:
             frames = self._reader.read(self.settings.batch, BATCH_BYTES)
             self._batch = [record.unpack(one.number, one.payload) for one in frames]
+            self._expire()
         if not self._batch:
             if self._reader.position > self._receipts.of(self.settings.name).next:
                 self._settle(0, 0)  # nothing but damage
@@ -145,6 +174,31 @@ class Delivery(threading.Thread):
         if damaged:
             self._log(logging.ERROR, f"sink {name}: {damaged} alerts could not be read from the spool and are lost")
 
+    def _heed_bounds(self) -> None:
+        with self._bounds:
+            number, why = self._drop_before
+        self._drop(number, why)
+        self._expire()
+
+    def _expire(self) -> None:
+        """Drops what has waited longer than the sink allows, by the clock of this endpoint."""
+        if not self.settings.wait_for:
+            return
+        limit = format_time(self._now() - timedelta(seconds=self.settings.wait_for))
+        late = [one.number for one in itertools.takewhile(lambda one: "" < one.received < limit, self._batch)]
+        if late:
+            self._drop(late[-1] + 1, f"they waited longer than {self.settings.wait_for:g} s")
+
+    def _drop(self, number: int, why: str) -> None:
+        following = self._receipts.of(self.settings.name).next
+        if number <= following:
+            return
+        self._receipts.settle(self.settings.name, following=number, dropped=number - following)
+        self._batch = [one for one in self._batch if one.number >= number]
+        if not self._batch:
+            self._reader.skip_to(number)
+        self._log(logging.WARNING, f"sink {self.settings.name}: {number - following} alerts are dropped: {why}")
+
     def _succeeded(self) -> None:
         self.progress = replace(self.progress, last_success=format_time(self._now()))
         if self._logged_at is not None:
@@ -165,7 +219,15 @@ class Delivery(threading.Thread):
         if self._logged_at is None or now - self._logged_at > _REPEAT_LOG_SECONDS:
             self._logged_at = now
             self._log(logging.WARNING, f"sink {self.settings.name}: {trouble}; the alerts wait in the spool")
-        self._stopping.wait(self.pause(retry_after))
+        self._wait(self.pause(retry_after))
+
+    def _wait(self, seconds: float) -> None:
+        """A pause; ends early when the bounds want something."""
+        self._woken.clear()
+        until = time.monotonic() + seconds
+        while not self._stopping.is_set() and (left := until - time.monotonic()) > 0:
+            if self._woken.wait(min(left, _IDLE_SECONDS)):
+                return
 
     def pause(self, retry_after: float) -> float:
         """Seconds to wait after a failure: longer each time, and as long as the receiver asks, within our own bound."""

@@ -63,11 +63,18 @@ class Reader:
                 size += len(frame.payload)
         return found
 
+    def skip_to(self, number: int) -> None:
+        """Goes on with record ``number``, unless it is there already or beyond."""
+        if number > self.position:
+            self.close()
+            self.position = number
+
     def close(self) -> None:
         """Closes the file it has open, if any."""
         if self._descriptor >= 0:
             os.close(self._descriptor)
         self._descriptor, self._first, self._extent = -1, 0, 0
+        self._buffer, self._start, self._offset = b"", 0, 0
 
     def _open(self, segment: Segment, extent: int) -> bool:
         """Goes on in ``segment`` up to ``extent``; False when that is where it is already."""

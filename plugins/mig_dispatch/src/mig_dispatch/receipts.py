@@ -1,5 +1,5 @@
 """How far each sink has come, and what became of every record on the way: n in = delivered + dead-lettered + damaged +
-spooled.
+dropped + spooled.
 
 A :class:`Receipt` is one fixed slot in the sink's own file. The file has two slots, written in turn, each with a
 number and a checksum: a crash in the middle of one leaves the other. All counters come from one slot, so they add up
@@ -24,9 +24,11 @@ if TYPE_CHECKING:
 
     from mig_dispatch.spool import Spool
 
-_SLOT = struct.Struct("<8sQQQQQ")
+_SLOT = struct.Struct("<8sQQQQQQ")
 _CRC = struct.Struct("<I")
-_MARK = b"MIGrcpt1"
+_MARK = b"MIGrcpt2"
+_FORMER_SLOT, _FORMER_MARK = struct.Struct("<8sQQQQQ"), b"MIGrcpt1"
+"""Before sinks had bounds of their own: nothing was dropped."""
 _SLOT_OFFSETS = (0, 4096)
 
 
@@ -40,11 +42,13 @@ class Receipt:
     """Records the sink refused for good."""
     damaged: int = 0
     """Records that the disk did not give back."""
+    dropped: int = 0
+    """Records that waited beyond the sink's bounds."""
 
     @property
     def delivered(self) -> int:
         """Records the sink accepted."""
-        return self.next - self.since - self.dead - self.damaged
+        return self.next - self.since - self.dead - self.damaged - self.dropped
 
 
 class ReceiptFile:
@@ -70,7 +74,7 @@ class ReceiptFile:
             OSError: the one before is still there.
         """
         serial = self._serial + 1
-        slot = _SLOT.pack(_MARK, serial, receipt.since, receipt.next, receipt.dead, receipt.damaged)
+        slot = _SLOT.pack(_MARK, serial, receipt.since, receipt.next, receipt.dead, receipt.damaged, receipt.dropped)
         files.write_at(self._descriptor, slot + _CRC.pack(zlib.crc32(slot)), _SLOT_OFFSETS[serial % 2])
         self._serial, self.receipt, self._synced = serial, receipt, False
 
@@ -86,11 +90,15 @@ class ReceiptFile:
         os.close(self._descriptor)
 
     def _load(self, raw: bytes) -> None:
-        if len(raw) != _SLOT.size + _CRC.size or _CRC.unpack(raw[_SLOT.size :])[0] != zlib.crc32(raw[: _SLOT.size]):
-            return
-        mark, serial, since, following, dead, damaged = _SLOT.unpack(raw[: _SLOT.size])
-        if mark == _MARK and serial > self._serial and since + dead + damaged <= following:
-            self._serial, self.receipt = serial, Receipt(since, following, dead, damaged)
+        for form, its_mark in ((_SLOT, _MARK), (_FORMER_SLOT, _FORMER_MARK)):
+            slot, check = raw[: form.size], raw[form.size : form.size + _CRC.size]
+            if len(check) != _CRC.size or _CRC.unpack(check)[0] != zlib.crc32(slot):
+                continue
+            mark, serial, *numbers = form.unpack(slot)
+            receipt = Receipt(*numbers)
+            if mark == its_mark and serial > self._serial and receipt.delivered >= 0:
+                self._serial, self.receipt = serial, receipt
+                return
 
 
 class Receipts:
@@ -118,8 +126,8 @@ class Receipts:
         assert receipt is not None
         return receipt
 
-    def settle(self, name: str, *, following: int, dead: int, damaged: int) -> None:
-        """Everything before record ``following`` is settled for this sink; of it, so many more died or were damaged.
+    def settle(self, name: str, *, following: int, dead: int = 0, damaged: int = 0, dropped: int = 0) -> None:
+        """Everything before record ``following`` is settled for this sink; of it, so many more were not delivered.
 
         Raises:
             OSError: the disk refuses; the receipt is as before.
@@ -128,7 +136,14 @@ class Receipts:
             file = self._files[name]
             old = file.receipt
             assert old is not None
-            file.store(replace(old, next=following, dead=old.dead + dead, damaged=old.damaged + damaged))
+            new = replace(
+                old,
+                next=following,
+                dead=old.dead + dead,
+                damaged=old.damaged + damaged,
+                dropped=old.dropped + dropped,
+            )
+            file.store(new)
             passed = self._passed()
         if self._spool.releasable(passed):
             self.sync()

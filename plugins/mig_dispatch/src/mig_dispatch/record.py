@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from mig_core.domain.document import dump, load
 from mig_core.errors import InvalidDocument
+from mig_core.plugin.cutting import LEAST_BYTES, fitted
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -77,6 +78,22 @@ class RecordMaker:
         self._head = (
             dump({"hostname": hostname, "environment": dict(environment), "tags": dict(tags)})[:-1] + b',"event":'
         )
+
+    def fitted(self, alert: Alert, limit: int) -> bytes:
+        """The record in at most ``limit`` bytes, for a receiver that takes no more: a longer event is cut, and says so.
+
+        Args:
+            limit: 500 at least.
+        """
+        whole = self.record(alert)
+        if len(whole) <= limit:
+            return whole
+        head = self._head
+        if limit - len(head) - 1 < LEAST_BYTES:  # environment and tags leave no room for what happened
+            head = dump({"hostname": self.hostname})[:-1] + b',"event":'
+        event: JSON = json.loads(alert.event)
+        assert isinstance(event, dict)
+        return head + fitted(event, max(limit - len(head) - 1, LEAST_BYTES)) + b"}"
 
     def record(self, alert: Alert) -> bytes:
         """The record: one line of JSON, without its newline."""

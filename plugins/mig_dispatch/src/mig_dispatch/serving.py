@@ -16,6 +16,7 @@ from mig_core.domain.times import format_time
 from mig_core.errors import MigError
 from mig_core.plugin.network import Backoff
 from mig_dispatch import record, status
+from mig_dispatch.bounds import Bounds
 from mig_dispatch.deadletters import DeadLetters
 from mig_dispatch.delivery import Delivery
 from mig_dispatch.receipts import Receipts
@@ -78,8 +79,15 @@ def serve(
         OSError: the folder cannot be used.
     """
     stopping = service.stopping
+    spool_ = Spool(
+        service.state / "spool",
+        max_bytes=settings.spool_bytes,
+        new_id=new_id,
+        # a sink's own bound is kept in steps of a segment
+        segment_bytes=min((one.wait_bytes // 2 for one in settings.sinks if one.wait_bytes), default=None),
+    )
     with (
-        contextlib.closing(Spool(service.state / "spool", max_bytes=settings.spool_bytes, new_id=new_id)) as spool,
+        contextlib.closing(spool_) as spool,
         contextlib.closing(Receipts(spool, [one.name for one in settings.sinks])) as receipts,
     ):
         if spool.torn:
@@ -99,12 +107,13 @@ def serve(
             )
             for one in settings.sinks
         ]
+        bounds = Bounds(spool, receipts, deliveries)
         for one in deliveries:
             one.start()
         try:
-            service.answer_with(lambda _raw: _answer(status.counters(spool, receipts, deliveries)))
+            service.answer_with(lambda _raw: _answer(status.counters(spool, receipts, deliveries, bounds.holders())))
             service.take_alerts(Intake(spool, stopping, now).take)
-            _watch(service, spool, receipts, deliveries)
+            _watch(service, spool, receipts, deliveries, bounds)
         finally:
             stopping.set()
             _end(spool, deliveries)
@@ -116,19 +125,20 @@ def _answer(elements: dict[str, JSON]) -> ModuleResult:
     return ModuleResult(True, True, elements, coverage=Coverage(examined={"alerts": received}))
 
 
-def _watch(service: Service, spool: Spool, receipts: Receipts, deliveries: list[Delivery]) -> None:
+def _watch(service: Service, spool: Spool, receipts: Receipts, deliveries: list[Delivery], bounds: Bounds) -> None:
     reported, reported_at = None, 0.0
     while not service.stopping.wait(_WATCH_SECONDS):
         moment = time.monotonic()
         for one in deliveries:
             one.sink.watch(moment)
+        bounds.enforce()
         if moment - reported_at < _STATUS_SECONDS:
             continue
         try:
             receipts.sync()
         except OSError as error:
             service.log(logging.ERROR, f"the receipts cannot be written: {error}")
-        present = status.counters(spool, receipts, deliveries, longest_error=status.HEARTBEAT_ERROR)
+        present = status.counters(spool, receipts, deliveries, bounds.holders(), longest_error=status.HEARTBEAT_ERROR)
         if present != reported:
             service.status(present)
             reported, reported_at = present, moment
@@ -138,6 +148,7 @@ def _end(spool: Spool, deliveries: list[Delivery]) -> None:
     spool.wake()
     for one in deliveries:
         one.sink.interrupt()
+        one.wake()
     until = time.monotonic() + _END_SECONDS
     for one in deliveries:
         one.join(max(0.0, until - time.monotonic()))

@@ -88,6 +88,10 @@ class SinkSettings:
     timeout: float = 10.0
     retry_min: float = 1.0
     retry_max: float = 300.0
+    wait_bytes: int = 0
+    """How much may wait for it; 0: as much as the spool holds."""
+    wait_for: float = 0.0
+    """How long an alert may; 0: for ever."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,6 +157,8 @@ def _typed(values: Values, path: str) -> SinkSettings:
         _seconds(values, "timeout", path),
         _seconds(values, "retry_min", path),
         _seconds(values, "retry_max", path),
+        values.integer("wait_mb") << 20,
+        _seconds(values, "wait_for", path, most=366 * 86400.0, said="at most 366d") if values.text("wait_for") else 0.0,
     )
     if settings.retry_max < settings.retry_min:
         raise ConfigurationError("", f"{path}.retry_max", "must not be less than retry_min")
@@ -208,10 +214,10 @@ def _tls(values: Values, path: str, *, secure: bool) -> Tls:
     return tls
 
 
-def _seconds(values: Values, key: str, path: str) -> float:
+def _seconds(values: Values, key: str, path: str, *, most: float = 86400.0, said: str = "from 10ms to 24h") -> float:
     seconds = parse_duration(values.text(key)).total_seconds()
-    if not 0.01 <= seconds <= 86400:
-        raise ConfigurationError("", f"{path}.{key}", "must be from 10ms to 24h")
+    if not 0.01 <= seconds <= most:
+        raise ConfigurationError("", f"{path}.{key}", f"must be {said}")
     return seconds
 
 

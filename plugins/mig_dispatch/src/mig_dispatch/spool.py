@@ -1,8 +1,9 @@
 """The disk under the module: a bounded queue of records that all sinks share.
 
 One writer appends batches, each durable when :meth:`Spool.append` returns; any number of readers follow at
-their own pace. Records have numbers that grow by one, for ever. When the bound is reached, append waits: nothing is
-ever dropped to make room. Thread-safe; one process at a time (a lock sees to it).
+their own pace. Records have numbers that grow by one, for ever. When the bound is reached, append waits; what makes
+room is a receipt that moves on (``bounds`` moves those of sinks that harm others). Thread-safe; one process at a time
+(a lock sees to it).
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import contextlib
 import fcntl
 import os
 import threading
+from bisect import bisect_right
 from typing import TYPE_CHECKING
 
 from mig_core.errors import MigError
@@ -35,7 +37,7 @@ class Spool:
         folder: private; made if missing.
         max_bytes: how much all segments together may hold; at least ``LEAST_BYTES``.
         new_id: makes the spool's name, on first use.
-        segment_bytes: where a segment ends; by default an eighth of the bound, 8 MB at most.
+        segment_bytes: where a segment ends, unless an eighth of the bound, or 8 MB, come first.
 
     Raises:
         MigError: another process has it.
@@ -49,7 +51,7 @@ class Spool:
             raise ValueError(f"a spool needs at least {LEAST_BYTES} bytes")
         self.folder = folder
         self.max_bytes = max_bytes
-        self._segment_bytes = segment_bytes or min(_LARGEST_SEGMENT, max_bytes // 8)
+        self._segment_bytes = min(segment_bytes or max_bytes, _LARGEST_SEGMENT, max_bytes // 8)
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._lock_descriptor = self._take_lock()
         self._writing = threading.Lock()
@@ -133,12 +135,28 @@ class Spool:
         A number older than everything here gives the oldest segment.
         """
         with self._changed:
-            place = 0
-            for index, one in enumerate(self._segments):
-                if one.first <= number:
-                    place = index
+            place = self._place(number)
             after = self._segments[place + 1].first if place + 1 < len(self._segments) else 0
             return self._segments[place], self._segments[place].size, after
+
+    def bytes_from(self, number: int) -> int:
+        """How many bytes the records from ``number`` on have, counted in whole segments."""
+        with self._changed:
+            return sum(one.size for one in self._segments[self._place(number) :])
+
+    def newest(self, most_bytes: int) -> int:
+        """From which record on at most so many bytes lie, counted in whole segments; the last one is always there."""
+        with self._changed:
+            place, size = len(self._segments) - 1, self._segments[-1].size
+            while place and size + self._segments[place - 1].size <= most_bytes:
+                place -= 1
+                size += self._segments[place].size
+            return self._segments[place].first
+
+    def second(self) -> int:
+        """From which record on somebody must be for the oldest segment to be freed; 0 when there is only one."""
+        with self._changed:
+            return self._segments[1].first if len(self._segments) > 1 else 0
 
     def close(self) -> None:
         """Gives the spool back. Appending afterwards is refused."""
@@ -162,6 +180,10 @@ class Spool:
                 return not self._closed
             finally:
                 self.waiting = False
+
+    def _place(self, number: int) -> int:
+        """The index of the segment of record ``number``; 0 when it is older than all."""
+        return max(0, bisect_right(self._segments, number, key=lambda one: one.first) - 1)
 
     def _size(self) -> int:
         return sum(one.size for one in self._segments)

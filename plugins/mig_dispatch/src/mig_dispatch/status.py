@@ -20,14 +20,22 @@ HEARTBEAT_ERROR = 100
 
 
 def counters(
-    spool: Spool, receipts: Receipts, deliveries: Sequence[Delivery], *, longest_error: int = 1000
+    spool: Spool,
+    receipts: Receipts,
+    deliveries: Sequence[Delivery],
+    held_by: Sequence[str],
+    *,
+    longest_error: int = 1000,
 ) -> dict[str, JSON]:
-    """All of them. For each sink, ``received`` = ``delivered`` + ``dead_lettered`` + ``damaged`` + ``spooled``."""
+    """All of them. For each sink, ``received`` = ``delivered`` + ``dead_lettered`` + ``damaged`` + ``dropped`` +
+    ``spooled``.
+    """
     return {
         "received": spool.next - 1,
         "spool_bytes": spool.size,
         "spool_max_bytes": spool.max_bytes,
         "spool_full": spool.waiting,
+        "held_by": list(held_by),
         "sinks": [_sink(spool, receipts, one, longest_error) for one in deliveries],
     }
 
@@ -43,7 +51,9 @@ def _sink(spool: Spool, receipts: Receipts, delivery: Delivery, longest_error: i
         "delivered": receipt.delivered,
         "dead_lettered": receipt.dead,
         "damaged": receipt.damaged,
+        "dropped": receipt.dropped,
         "spooled": end - receipt.next,
+        "oldest": delivery.oldest,
         "failures": progress.failures,
         "last_success": progress.last_success,
         "last_error": progress.last_error[:longest_error],
@@ -56,9 +66,11 @@ def lines(result: ModuleResult, *, found_only: bool) -> Iterator[str]:
     elements = mapping(result.elements)
     if elements:
         full = ", full: sources wait" if elements.get("spool_full") is True else ""
+        holders = ", ".join(one for one in entries(elements.get("held_by")) if isinstance(one, str))
         yield printable(
             f"dispatch: {_count(elements, 'received')} alerts received, spool "
             f"{_megabytes(elements, 'spool_bytes')} of {_megabytes(elements, 'spool_max_bytes')} MB{full}"
+            f"{f', held by {holders}' if holders else ''}"
         )
         for sink in entries(elements.get("sinks")):
             if isinstance(sink, dict):
@@ -68,10 +80,11 @@ def lines(result: ModuleResult, *, found_only: bool) -> Iterator[str]:
 
 
 def _sink_line(sink: Mapping[str, JSON]) -> str:
-    damaged = f", {_count(sink, 'damaged')} damaged" if sink.get("damaged") else ""
+    lost = "".join(f", {_count(sink, why)} {why}" for why in ("damaged", "dropped") if sink.get(why))
+    since = f" since {sink['oldest']}" if sink.get("oldest") and sink.get("spooled") else ""
     line = (
         f"sink {sink.get('name')} ({sink.get('kind')}): {_count(sink, 'delivered')} delivered, "
-        f"{_count(sink, 'dead_lettered')} dead-lettered, {_count(sink, 'spooled')} spooled{damaged}, "
+        f"{_count(sink, 'dead_lettered')} dead-lettered, {_count(sink, 'spooled')} spooled{since}{lost}, "
         f"last success {sink.get('last_success') or 'never'}"
     )
     if sink.get("last_error"):
@@ -90,7 +103,14 @@ def masked(elements: JSON) -> JSON:
         for place, one in enumerate(sinks, start=1)
         if isinstance(one, dict)
     ]
-    return {**elements, "sinks": hidden}
+    names: dict[object, JSON] = {
+        one.get("name"): f"sink {place}" for place, one in enumerate(sinks, start=1) if isinstance(one, dict)
+    }
+    return {
+        **elements,
+        "sinks": hidden,
+        "held_by": [names.get(one, "masked") for one in entries(elements.get("held_by")) if isinstance(one, str)],
+    }
 
 
 def _count(values: Mapping[str, JSON], key: str) -> str:

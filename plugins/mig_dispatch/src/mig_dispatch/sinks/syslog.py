@@ -45,30 +45,22 @@ class SyslogSink:
 
     def deliver(self, alerts: Sequence[Alert]) -> Verdict:
         """Sends the batch as a whole; after trouble, all of it is sent again."""
-        refused: dict[int, str] = {}
-        frames = []
-        for place, alert in enumerate(alerts):
-            message = self.message(alert)
-            if len(message) > self._target.max_message_bytes:
-                refused[place] = f"is {len(message)} bytes, max_message_bytes is {self._target.max_message_bytes}"
-            else:
-                frames.append(b"%d %s" % (len(message), message))
-        if not frames:
-            return Verdict(len(alerts), refused)
-        trouble = self._send(b"".join(frames))
+        messages = [self.message(alert) for alert in alerts]
+        trouble = self._send(b"".join(b"%d %s" % (len(message), message) for message in messages))
         if trouble:
             self.close()
             return Verdict(0, {}, trouble)
-        return Verdict(len(alerts), refused)
+        return Verdict(len(alerts))
 
     def message(self, alert: Alert) -> bytes:
-        """The message for one alert: its record, under its time and its module's name."""
+        """The message for one alert: its record, cut where it must be, under its time and its module's name."""
         sequence = (alert.number - 1) % _MAX_SEQUENCE + 1
         header = (
             f"<{self._priority}>1 {alert.received or '-'} {self._hostname} {self._app_name} - "
             f'{_field(alert.module, 32)} [meta sequenceId="{sequence}"] '
         )
-        return header.encode("ascii", "replace") + self._maker.record(alert)
+        head = header.encode("ascii", "replace")
+        return head + self._maker.fitted(alert, self._target.max_message_bytes - len(head))
 
     def watch(self, now: float) -> None:
         """Breaks off an exchange that takes too long."""
