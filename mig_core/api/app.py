@@ -115,7 +115,7 @@ def create_app(
         ).routes(),
         *InvestigatorResources(store.investigators, keys, clock=clock).routes(),
         *ActionResources(store.actions, keys, acl, clock=clock).routes(),
-        *CommandResources(store.actions, store.commands).routes(),
+        *CommandResources(store, clock=clock).routes(),
         *EventResources(store, waiters, metrics, clock=clock).routes(),
         *TargetResources(store.agents, clock=clock).routes(),
         *AgentResources(store.agents, tokens, waiters, clock=clock).routes(),

@@ -12,10 +12,11 @@ from mig_core.domain.ids import check_agent_id
 from mig_core.store.rows import Permission
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
+    from datetime import datetime
 
     from mig_core.domain.document import JSON
-    from mig_core.store.base import Actions, Commands
+    from mig_core.store.base import Store
     from mig_core.store.rows import CommandRow
 
 PROOF = Parameter("proof", "true: with what each agent signed, and its public key")
@@ -24,9 +25,11 @@ PROOF = Parameter("proof", "true: with what each agent signed, and its public ke
 class CommandResources:
     """List and show."""
 
-    def __init__(self, actions: Actions, commands: Commands) -> None:
-        self._actions = actions
-        self._commands = commands
+    def __init__(self, store: Store, *, clock: Callable[[], datetime]) -> None:
+        self._store = store
+        self._actions = store.actions
+        self._commands = store.commands
+        self._clock = clock
 
     def routes(self) -> Iterable[Bound]:
         """What this file answers."""
@@ -51,7 +54,7 @@ class CommandResources:
             Route(
                 "GET",
                 "/actions/{action}/commands/{agent}",
-                "One agent's command of an action",
+                "One agent's command of an action, and what keeps it waiting",
                 Permission.READ,
                 response="Command",
                 query=(PROOF,),
@@ -74,16 +77,25 @@ class CommandResources:
         )
         if not rows:
             await self._actions.get(identifier)  # an unknown action is 404, not an empty list
-        return Reply(page(_documents(call, rows), cursor))
+        return Reply(page([*_documents(call, rows)], cursor))
 
     async def show(self, call: Call) -> Reply:
         """GET /actions/{action}/commands/{agent}"""
         agent = check_agent_id(call.path["agent"], subject="request", path="agent")
         row = await self._commands.get(action_id(call), agent, proof=bool(call.truth("proof")))
-        return Reply(_documents(call, [row])[0])
+        (document,) = _documents(call, [row])
+        return Reply({**document, "waiting": await self._waiting(row)})
+
+    async def _waiting(self, row: CommandRow) -> str:
+        """What keeps a command that has no answer from getting one, as far as the platform knows."""
+        if row.state.is_final:
+            return ""
+        agent = await self._store.agents.get(row.agent)
+        problem = await self._store.numbers.relay_problem(agent.relay, self._clock())
+        return f"relay {agent.relay}: {problem}" if problem else ""
 
 
-def _documents(call: Call, rows: Sequence[CommandRow]) -> list[JSON]:
+def _documents(call: Call, rows: Sequence[CommandRow]) -> list[dict[str, JSON]]:
     """The rows, and if it was asked for what each agent signed."""
     if not call.truth("proof"):
         return [command_document(row) for row in rows]

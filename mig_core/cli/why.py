@@ -47,6 +47,8 @@ def why(action: str, agent: str, json: tables.JsonOption = False) -> None:
             data(f"{name}: {tables.moment(command[key])}")
     for number, result in enumerate(command["results"] or (), start=1):
         _operation(number, result)
+    if command.get("waiting"):
+        data(f"now: {visible(command['waiting'])}")
     if state in ("sent", "cancelled", "expired") and (cancelled := tables.cancelled(client.action(action))):
         data(f"the action was {cancelled}")
     if state in ("sent", "expired"):

@@ -1,7 +1,8 @@
 """Relays: what carries commands to agents and answers back. ``base`` says what a relay does; each driver has two ends.
 
-* RabbitMQ: ``amqp_agent`` and ``amqp_platform``, over one ``amqp_connection``; ``amqp_window`` bounds what is published
-  and not confirmed, ``amqp_inbound`` what has come and is not acknowledged. ``topology`` has the names at the broker.
+* RabbitMQ: ``amqp_agent`` and ``amqp_platform``, each over two ``amqp_connection`` (the scheduler's are one
+  ``amqp_link``); ``amqp_window`` bounds what is published and not confirmed, ``amqp_inbound`` what has come and is not
+  acknowledged, with a ``pausable_loop``. ``amqp_errors`` are the broker's refusals, ``topology`` has the names at it.
 * Long polling at mig-api: ``https_agent`` over ``https_transport``, with ``https_uploads`` for what is large, and
   ``https_platform``.
 * ``memory``: within one process.

@@ -1,8 +1,8 @@
 """The agent's end of the ``amqp`` relay: consumes its own queue, publishes results and heartbeats.
 
-One thread runs an event loop that owns the connection; every other thread only hands work to it. Messages to publish
-and messages to receive have a channel each, so that an agent that is not admitted yet (no queue) can already send
-heartbeats.
+One thread runs an event loop that owns the connections; every other thread only hands work to it. Publishing and
+receiving have a connection each: in an alarm (memory, disk) RabbitMQ reads nothing more from a connection that
+publishes, not even acknowledgements, and what waits in its queues is what fills it.
 """
 
 from __future__ import annotations
@@ -15,14 +15,15 @@ import logging
 import threading
 from typing import TYPE_CHECKING, Any
 
-from mig_core.errors import RelayDenied, RelayError, RelayUnavailable
+from mig_core.errors import RelayDenied, RelayError, RelayRefused, RelayUnavailable
 from mig_core.network.backoff import Backoff
-from mig_core.relay.amqp_connection import ACCESS_REFUSED, NOT_FOUND, AmqpConnection, Broker, Channel, Outcome
+from mig_core.relay.amqp_connection import AmqpConnection, Broker, Channel, Outcome
+from mig_core.relay.amqp_errors import ACCESS_REFUSED, NOT_FOUND
 from mig_core.relay.base import TWO_SESSIONS, Delivery
 from mig_core.relay.topology import INBOUND, agent_queue
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Awaitable, Callable
 
     from mig_core.domain.ids import AgentId
     from mig_core.domain.messages import Kind
@@ -76,6 +77,7 @@ class AmqpAgentRelay:
         self._connected = False
         self._trouble = ""
         self._denied: RelayDenied | None = None
+        self._blocked = ""
 
     def start(self, handle: Callable[[Delivery], None]) -> None:
         """Connects in the background and calls ``handle`` for each message."""
@@ -100,7 +102,8 @@ class AmqpAgentRelay:
 
         Raises:
             RelayUnavailable: not within ``timeout`` seconds, or not started, or closed.
-            RelayDenied: the login or the message is refused. The login may be accepted later: keep the message.
+            RelayDenied: the login is refused. It may be accepted later: keep the message.
+            RelayRefused: the message is larger than RabbitMQ takes.
         """
         message = _Publication(kind, body)
         self._unfinished[id(message)] = message
@@ -109,7 +112,8 @@ class AmqpAgentRelay:
             message.taken.result(timeout)
         except TimeoutError:
             self._call(lambda: self._waiting.pop(id(message), None))
-            raise RelayUnavailable(f"{self._broker}: {kind} not taken within {timeout:g} s") from None
+            blocked = f"; it takes no messages now: {self._blocked}" if self._blocked else ""
+            raise RelayUnavailable(f"{self._broker}: {kind} not taken within {timeout:g} s{blocked}") from None
         finally:
             del self._unfinished[id(message)]
 
@@ -150,87 +154,107 @@ class AmqpAgentRelay:
             self._main.cancel()
 
     async def _serve(self) -> None:
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._keep("receiving", self._receive))
+            group.create_task(self._keep("sending", self._send))
+
+    async def _keep(self, what: str, part: Callable[[AmqpConnection], Awaitable[None]]) -> None:
+        """Gives one part of the work a connection of its own, and a new one whenever it ends."""
         loop = asyncio.get_running_loop()
         backoff = self._backoff()
         while True:
             began = loop.time()
             try:
-                await self._session()
+                reason: Exception = await self._session(part)
             except RelayError as error:
-                reason: Exception = error
+                reason = error
             except Exception as error:
                 log.exception("%s: not foreseen", self._broker)
                 reason = error
-            self._denied = reason if isinstance(reason, RelayDenied) else None
-            if self._denied is not None:
-                for message in tuple(self._waiting.values()):
-                    self._finish(message, self._denied)
+            if what == "sending":
+                self._deny(reason if isinstance(reason, RelayDenied) else None)
             if loop.time() - began > _STEADY:
                 backoff.reset()
             delay = backoff.next()
-            log.warning("no relay, next attempt in %.1f s: %s", delay, reason)
+            log.warning("not %s, next attempt in %.1f s: %s", what, delay, reason)
             await asyncio.sleep(delay)
 
-    async def _session(self) -> None:
-        """One connection's life; ends by raising why."""
+    def _deny(self, denied: RelayDenied | None) -> None:
+        self._denied = denied
+        if denied is not None:
+            for message in tuple(self._waiting.values()):
+                self._finish(message, denied)
+
+    async def _session(self, part: Callable[[AmqpConnection], Awaitable[None]]) -> RelayError:
+        """One connection's life; returns, or raises, why it ended."""
         connection = await AmqpConnection.open(self._broker)
-        self._denied = None
-        parts = [asyncio.ensure_future(part) for part in (self._receive(connection), self._send(connection))]
+        working = asyncio.ensure_future(part(connection))
         try:
-            ends: list[asyncio.Future[Any]] = [connection.closed, *parts]
+            ends: list[asyncio.Future[Any]] = [connection.closed, working]
             await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
         finally:
-            self._connected = False
-            self._publisher = None
-            for part in parts:
-                part.cancel()
-            endings = await asyncio.gather(*parts, return_exceptions=True)
+            working.cancel()
+            (ending,) = await asyncio.gather(working, return_exceptions=True)
             await connection.close()
-        for ending in endings:
-            if isinstance(ending, Exception) and not isinstance(ending, RelayError):
-                raise ending
-        raise connection.closed.result() if connection.closed.done() else RelayUnavailable(f"{self._broker}: lost")
+        if isinstance(ending, Exception) and not isinstance(ending, RelayError):
+            raise ending
+        return connection.closed.result() if connection.closed.done() else RelayUnavailable(f"{self._broker}: lost")
 
     async def _receive(self, connection: AmqpConnection) -> None:
         """Keeps a consumer on our queue, as long as the connection lasts."""
         backoff = Backoff(0.3, 10.0)
-        while not connection.closed.done():
-            channel = None
-            try:
-                channel = await connection.channel(prefetch=self._prefetch)
-                arrived = functools.partial(self._arrived, channel)
-                await channel.consume(agent_queue(self._agent), arrived, exclusive=True)
-                self._connected, self._trouble = True, ""
-                backoff.reset()
-                log.info("%s: receiving", self._broker)
-                reason: RelayError = await channel.closed
-            except RelayError as error:
-                reason = error
+        try:
+            while not connection.closed.done():
+                channel = None
+                try:
+                    channel = await connection.channel(prefetch=self._prefetch)
+                    arrived = functools.partial(self._arrived, channel)
+                    await channel.consume(agent_queue(self._agent), arrived, exclusive=True)
+                    self._connected, self._trouble = True, ""
+                    backoff.reset()
+                    log.info("%s: receiving", self._broker)
+                    reason: RelayError = await channel.closed
+                except RelayError as error:
+                    reason = error
+                self._connected = False
+                if connection.closed.done():
+                    return
+                if channel is not None and channel.reply_code == ACCESS_REFUSED and _IN_USE in str(reason):
+                    self._trouble = TWO_SESSIONS
+                    log.error("%s: not receiving: %s", self._broker, TWO_SESSIONS)
+                elif channel is not None and channel.reply_code == NOT_FOUND:
+                    log.info("%s: no queue for this agent yet; is it approved, does a scheduler run?", self._broker)
+                else:
+                    log.warning("not receiving: %s", reason)
+                await asyncio.sleep(backoff.next())
+        finally:
             self._connected = False
-            if connection.closed.done():
-                return
-            if channel is not None and channel.reply_code == ACCESS_REFUSED and _IN_USE in str(reason):
-                self._trouble = TWO_SESSIONS
-                log.error("%s: not receiving: %s", self._broker, TWO_SESSIONS)
-            elif channel is not None and channel.reply_code == NOT_FOUND:
-                log.info("%s: no queue for this agent yet; is it approved, does a scheduler run?", self._broker)
-            else:
-                log.warning("not receiving: %s", reason)
-            await asyncio.sleep(backoff.next())
 
     async def _send(self, connection: AmqpConnection) -> None:
         """Keeps a channel to publish on, as long as the connection lasts."""
+        self._denied = None
+        connection.on_blocked = functools.partial(self._block, connection)
         backoff = Backoff(0.2, 10.0)
-        while not connection.closed.done():
-            channel = await connection.channel()
-            self._publisher = channel
+        try:
+            while not connection.closed.done():
+                channel = await connection.channel()
+                self._publisher = channel
+                for message in tuple(self._waiting.values()):
+                    self._hand_over(message, channel)
+                reason = await channel.closed
+                self._publisher = None
+                if not connection.closed.done():
+                    log.warning("not sending: %s", reason)
+                    await asyncio.sleep(backoff.next())
+        finally:
+            self._publisher, self._blocked = None, ""
+
+    def _block(self, connection: AmqpConnection) -> None:
+        """The broker takes no messages any more, or again: what came meanwhile is handed over then."""
+        self._blocked = connection.blocked
+        if not self._blocked and self._publisher is not None:
             for message in tuple(self._waiting.values()):
-                self._hand_over(message, channel)
-            reason = await channel.closed
-            self._publisher = None
-            if not connection.closed.done():
-                log.warning("not sending: %s", reason)
-                await asyncio.sleep(backoff.next())
+                self._hand_over(message, self._publisher)
 
     def _arrived(self, channel: Channel, tag: int, _user_id: str, body: bytes) -> None:
         acknowledge = functools.partial(self._call, functools.partial(channel.ack, tag))
@@ -248,6 +272,9 @@ class AmqpAgentRelay:
             self._hand_over(message, self._publisher)
 
     def _hand_over(self, message: _Publication, channel: Channel) -> None:
+        if channel.blocked or message.channel is channel:
+            return  # nothing more is written while the broker does not read; it would only be sent twice
+        message.channel = channel
         done = functools.partial(self._published, message)
         channel.publish(INBOUND, message.kind, message.body, done, user_id=self._agent)
 
@@ -258,6 +285,9 @@ class AmqpAgentRelay:
             self._finish(
                 message, RelayDenied(f"{self._broker}: {message.kind} refused", next_step="see the broker's log")
             )
+        elif outcome is Outcome.TOO_LARGE:
+            problem = f"{self._broker}: {message.kind} of {len(message.body)} bytes is larger than it takes"
+            self._finish(message, RelayRefused(problem, next_step="raise max_message_size in rabbitmq.conf"))
         elif outcome is Outcome.RETURNED:
             self._finish(message, RelayUnavailable(f"{self._broker}: no queue for {message.kind}s; start a scheduler"))
         # LOST: it stays among the waiting, and is sent again on the next channel.
@@ -277,6 +307,8 @@ class _Publication:
         self.kind = kind
         self.body = body
         self.taken: concurrent.futures.Future[None] = concurrent.futures.Future()
+        self.channel: Channel | None = None
+        """Over which it was sent last."""
 
     def fail(self, error: RelayError) -> None:
         if not self.taken.done():

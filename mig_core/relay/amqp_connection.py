@@ -1,4 +1,4 @@
-"""One connection to RabbitMQ as coroutines: the only file that touches pika.
+"""One connection to RabbitMQ as coroutines: the only file that uses pika (``amqp_errors`` knows its errors).
 
 Both ends of the ``amqp`` relay sit on it: the agent's on an event loop in a thread of its own, the scheduler's on the
 scheduler's loop. Everything here runs on one event loop and is not thread-safe. What pika reports becomes RelayDenied
@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import functools
 import logging
-import ssl
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import TYPE_CHECKING, Any, cast
@@ -18,29 +17,18 @@ from urllib.parse import unquote, urlsplit
 
 import pika
 from pika.adapters.asyncio_connection import AsyncioConnection
-from pika.exceptions import (
-    AMQPError,
-    AuthenticationError,
-    ChannelClosed,
-    ConnectionClosed,
-    ProbableAccessDeniedError,
-    ProbableAuthenticationError,
-)
+from pika.exceptions import ChannelClosed, ConnectionClosed
 
-from mig_core.domain.certificates import explained
 from mig_core.errors import ConfigurationError, RelayDenied, RelayError, RelayUnavailable
+from mig_core.relay.amqp_errors import largest_message, translated
+from mig_core.relay.pausable_loop import PausableLoop
 from mig_core.relay.tls import TlsOptions
 from mig_core.relay.topology import VIRTUAL_HOST
 
 if TYPE_CHECKING:
+    import ssl
     from collections.abc import Callable, Iterator
 
-ACCESS_REFUSED = 403
-NOT_FOUND = 404
-PRECONDITION_FAILED = 406
-"""Reply codes of AMQP 0-9-1 (section 1.2 of the specification)."""
-
-_DENIED = frozenset({ACCESS_REFUSED, PRECONDITION_FAILED, 530})
 _MAX_EXPIRATION_MS = 2**32 - 1
 
 log = logging.getLogger(__name__)
@@ -57,6 +45,8 @@ class Outcome(Enum):
     """Not known, or not taken just now: send it again."""
     DENIED = "denied"
     """The broker will not take it from this login."""
+    TOO_LARGE = "too large"
+    """The broker takes messages, but none as large as this one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +93,12 @@ class AmqpConnection:
     def __init__(self, broker: Broker) -> None:
         self.broker = broker
         self.closed: asyncio.Future[RelayError] = asyncio.get_running_loop().create_future()
+        self.blocked = ""
+        """Why the broker takes no messages now (an alarm: memory, disk); empty: it takes them, or was not asked. It
+        says so to who publishes, and reads nothing from that connection while it lasts, not even acknowledgements."""
+        self.on_blocked: Callable[[], None] = lambda: None
+        """Called when ``blocked`` changes."""
+        self._reading = PausableLoop(asyncio.get_running_loop())
         self._opened: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._pika: Any = None
 
@@ -123,8 +119,10 @@ class AmqpConnection:
             on_open_callback=self._on_open,
             on_open_error_callback=self._on_closed,
             on_close_callback=self._on_closed,
-            custom_ioloop=asyncio.get_running_loop(),
+            custom_ioloop=cast("asyncio.AbstractEventLoop", self._reading),
         )
+        self._pika.add_on_connection_blocked_callback(self._on_blocked)
+        self._pika.add_on_connection_unblocked_callback(self._on_unblocked)
         try:
             await self._opened
         except asyncio.CancelledError:
@@ -148,6 +146,14 @@ class AmqpConnection:
         await channel.turn_on_confirms()
         return channel
 
+    def pause_reading(self) -> None:
+        """Reads nothing until :meth:`resume_reading`: the broker waits, or ends the connection after half a minute."""
+        self._reading.pause()
+
+    def resume_reading(self) -> None:
+        """Reads on."""
+        self._reading.resume()
+
     async def close(self, *, patience: float = 1.0) -> None:
         """Closes politely; after ``patience`` seconds, at once."""
         if not self.closed.done():
@@ -159,11 +165,21 @@ class AmqpConnection:
             self._pika._terminate_stream(ConnectionClosed(320, "given up"))  # noqa: SLF001  see above
             await asyncio.wait({self.closed}, timeout=patience)
 
+    def _on_blocked(self, _connection: object, frame: Any) -> None:
+        self.blocked = str(frame.method.reason)[:200] or "an alarm"
+        log.warning("%s takes no messages now: %s", self.broker, self.blocked)
+        self.on_blocked()
+
+    def _on_unblocked(self, _connection: object, _frame: object) -> None:
+        self.blocked = ""
+        log.info("%s takes messages again", self.broker)
+        self.on_blocked()
+
     def _on_open(self, _connection: object) -> None:
         _settle(self._opened, None)
 
     def _on_closed(self, _connection: object, error: BaseException) -> None:
-        reason = _translate(error, self.broker)
+        reason = translated(error, self.broker)
         _settle(self.closed, reason)
         if not self._opened.done():
             self._opened.set_exception(reason)
@@ -176,7 +192,8 @@ class Channel:
         self._raw = raw
         self._connection = connection
         self._replies: set[asyncio.Future[Any]] = set()
-        self._unconfirmed: dict[int, Callable[[Outcome], None]] = {}
+        self._unconfirmed: dict[int, tuple[int, Callable[[Outcome], None]]] = {}
+        """Tag -> bytes of the message, and whom to tell what became of it."""
         self._returned: set[int] = set()
         self._published = 0
         self.reply_code = 0
@@ -185,6 +202,19 @@ class Channel:
         raw.add_on_close_callback(self._on_closed)
         raw.add_on_cancel_callback(lambda _frame: self.close())
         raw.add_on_return_callback(self._on_return)
+
+    @property
+    def blocked(self) -> str:
+        """Why the broker takes no messages over this connection now."""
+        return self._connection.blocked
+
+    def pause_reading(self) -> None:
+        """See :meth:`AmqpConnection.pause_reading`."""
+        self._connection.pause_reading()
+
+    def resume_reading(self) -> None:
+        """Reads on."""
+        self._connection.resume_reading()
 
     @property
     def is_open(self) -> bool:
@@ -246,12 +276,14 @@ class Channel:
         *,
         user_id: str | None = None,
         seconds: float | None = None,
+        mandatory: bool = True,
     ) -> None:
-        """Sends a persistent message that must find a queue; ``done`` is called exactly once.
+        """Sends a persistent message; ``done`` is called exactly once.
 
         Args:
             user_id: our own login, which the broker then vouches for.
             seconds: how long the message may wait for a consumer.
+            mandatory: whether it must find a queue.
         """
         if not self.is_open:
             done(Outcome.LOST)
@@ -259,7 +291,7 @@ class Channel:
         expiration = None if seconds is None else str(min(max(int(seconds * 1000), 1), _MAX_EXPIRATION_MS))
         self._published += 1  # the broker counts the same way: this is the tag of its confirm
         tag = self._published
-        self._unconfirmed[tag] = done
+        self._unconfirmed[tag] = (len(body), done)
         properties = pika.BasicProperties(
             delivery_mode=2,
             message_id=str(tag),
@@ -267,7 +299,7 @@ class Channel:
             expiration=expiration,
             content_type="application/json",
         )
-        self._raw.basic_publish(exchange, routing_key, body, properties, mandatory=True)
+        self._raw.basic_publish(exchange, routing_key, body, properties, mandatory=mandatory)
 
     def close(self) -> None:
         """Begins to close; unsettled deliveries come again."""
@@ -285,7 +317,7 @@ class Channel:
     def _on_confirm(self, frame: Any) -> None:
         taken = frame.method.NAME == "Basic.Ack"
         for tag in self._tags(frame.method.delivery_tag, frame.method.multiple):
-            done = self._unconfirmed.pop(tag, None)
+            _, done = self._unconfirmed.pop(tag, (0, None))
             returned = tag in self._returned
             self._returned.discard(tag)
             if done is not None:
@@ -301,15 +333,16 @@ class Channel:
     def _on_closed(self, _channel: object, error: BaseException) -> None:
         if isinstance(error, ChannelClosed):
             self.reply_code = error.reply_code
-        reason = _translate(error, self._connection.broker)
+        reason = translated(error, self._connection.broker)
         _settle(self.closed, reason)
         for answered in tuple(self._replies):
             if not answered.done():
                 answered.set_exception(reason)
         unconfirmed, self._unconfirmed = self._unconfirmed, {}
+        largest = largest_message(error)
         outcome = Outcome.DENIED if isinstance(reason, RelayDenied) else Outcome.LOST
-        for done in unconfirmed.values():
-            done(outcome)
+        for size, done in unconfirmed.values():
+            done(Outcome.TOO_LARGE if largest is not None and size > largest else outcome)
 
 
 def _parameters(broker: Broker) -> object:
@@ -324,39 +357,11 @@ def _parameters(broker: Broker) -> object:
         connection_attempts=1,
         socket_timeout=10,
         stack_timeout=15,
-        blocked_connection_timeout=120,
+        # A blocked connection is the broker's way to be left alone; it is unblocked when the alarm is over.
+        blocked_connection_timeout=None,
     )
 
 
 def _settle(future: asyncio.Future[Any], value: object) -> None:
     if not future.done():
         future.set_result(value)
-
-
-def _translate(error: BaseException, broker: Broker) -> RelayError:
-    """What an error of pika's means to us. Messages of the broker are shortened: they may repeat what a peer sent."""
-    for one in _inner(error):
-        if isinstance(one, AuthenticationError | ProbableAuthenticationError | ProbableAccessDeniedError):
-            problem = "virtual host" if isinstance(one, ProbableAccessDeniedError) else "login"
-            return RelayDenied(
-                f"{broker}: {problem} refused for {broker.login}",
-                next_step="is the agent approved, and can RabbitMQ reach mig-api?",
-            )
-        if isinstance(one, ConnectionClosed | ChannelClosed):
-            kind = RelayDenied if one.reply_code in _DENIED else RelayUnavailable
-            return kind(f"{broker}: {one.reply_code} {one.reply_text:.200}")
-        if isinstance(one, ssl.SSLCertVerificationError):
-            return RelayUnavailable(f"{broker}: {explained(one)}")
-    return RelayUnavailable(f"{broker}: {error!r:.200}")
-
-
-def _inner(error: BaseException) -> Iterator[BaseException]:
-    """An error and what it was made from: pika's connection workflow wraps more than once."""
-    pending = [error]
-    while pending:
-        one = pending.pop()
-        yield one
-        if not isinstance(one, ConnectionClosed | ChannelClosed):
-            pending.extend(cast("list[BaseException]", getattr(one, "exceptions", None) or []))
-            wrapped = [getattr(one, "exception", None), *(one.args if isinstance(one, AMQPError) else ())]
-            pending.extend(other for other in wrapped if isinstance(other, BaseException))

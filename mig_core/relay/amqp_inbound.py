@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from mig_core.relay.amqp_connection import Channel
 
 _BATCH_BYTES = 8 << 20
+MOST_HELD = 64 << 20
+"""Bytes that may be here, waiting or not acknowledged. RabbitMQ counts what it hands out in messages; one that has more
+to give than this waits at its end of the connection."""
 
 log = logging.getLogger(__name__)
 
@@ -31,6 +34,8 @@ class Arrivals:
 
     def __init__(self, *, lease: float) -> None:
         self._lease = lease
+        self._held = 0
+        self._paused = False
         self._channel: Channel | None = None
         self._waiting: deque[tuple[int, Inbound]] = deque()
         self._unsettled: deque[AmqpBatch] = deque()
@@ -42,6 +47,7 @@ class Arrivals:
         self._channel = channel
         self._waiting.clear()
         self._unsettled.clear()
+        self._held, self._paused = 0, False
 
     def end(self) -> None:
         """Makes :meth:`take` return None."""
@@ -53,10 +59,13 @@ class Arrivals:
         if self._channel is None:
             return
         if len(body) > MAX_RESULT_BYTES:
-            log.warning("dropped a %s of %d bytes by %.80r: too large", kind, len(body), user_id)
-            self._channel.nack(tag, requeue=False)
-            return
+            log.warning("a %s of %d bytes by %.80r is too large and counts as malformed", kind, len(body), user_id)
+            body = b""
         self._waiting.append((tag, Inbound(kind, sender(user_id), body)))
+        self._held += len(body)
+        if self._held > MOST_HELD and not self._paused:
+            self._paused = True
+            self._channel.pause_reading()
         self._something.set()
 
     async def take(self, limit: int) -> AmqpBatch | None:
@@ -74,7 +83,7 @@ class Arrivals:
             tags.append(tag)
             messages.append(message)
             size += len(message.body)
-        batch = AmqpBatch(self, self._channel, tags, messages)
+        batch = AmqpBatch(self, self._channel, tags, messages, size)
         self._unsettled.append(batch)
         batch.expiry = asyncio.get_running_loop().call_later(self._lease, self.give_back, batch)
         return batch
@@ -105,17 +114,24 @@ class Arrivals:
             return False
         batch.first = self._unsettled[0] is batch
         self._unsettled.remove(batch)
+        self._held -= batch.size
+        if self._paused and self._held <= MOST_HELD // 2 and self._channel is not None:
+            self._paused = False
+            self._channel.resume_reading()
         return True
 
 
 class AmqpBatch:
     """Messages that arrived together; unless acknowledged they come again."""
 
-    def __init__(self, arrivals: Arrivals, channel: Channel, tags: Sequence[int], messages: Sequence[Inbound]) -> None:
+    def __init__(
+        self, arrivals: Arrivals, channel: Channel, tags: Sequence[int], messages: Sequence[Inbound], size: int
+    ) -> None:
         self._arrivals = arrivals
         self._messages = messages
         self.channel = channel
         self.tags = tags
+        self.size = size
         self.first = False
         self.expiry: asyncio.TimerHandle | None = None
 

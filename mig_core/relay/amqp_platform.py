@@ -2,7 +2,8 @@
 
 Messages go out in one stream with confirms awaited per window, not per message (ten times faster); answers come in
 through shared queues, and one acknowledgement settles a batch. Several schedulers share the queues; RabbitMQ deals the
-messages out.
+messages out. What goes out and what comes in have a connection each: in an alarm RabbitMQ reads nothing more from one
+that publishes, and only what comes in empties it.
 
 Queues are classic and durable: one per agent could not be quorum queues in these numbers, and quorum queues of RabbitMQ
 4 drop what was given back 20 times, while an answer must survive any number of failed schedulers. An operator who wants
@@ -16,26 +17,28 @@ import contextlib
 import functools
 import logging
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
-from mig_core.errors import RelayDenied, RelayError, RelayUnavailable
+from mig_core.errors import RelayDenied, RelayError, RelayRefused, RelayUnavailable
 from mig_core.network.backoff import Backoff
 from mig_core.relay import topology
-from mig_core.relay.amqp_connection import NOT_FOUND, AmqpConnection, Broker, Channel, Outcome
+from mig_core.relay.amqp_connection import Broker, Outcome
 from mig_core.relay.amqp_inbound import AmqpBatch, Arrivals
-from mig_core.relay.amqp_window import Window
+from mig_core.relay.amqp_link import CLASSIC, Link
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 
     from mig_core.domain.ids import AgentId
     from mig_core.domain.messages import Outgoing
+    from mig_core.relay.amqp_connection import Channel
     from mig_core.relay.tls import TlsOptions
 
 log = logging.getLogger(__name__)
 
 _STEADY = 5.0
-_CLASSIC: Final = {"x-queue-type": "classic"}
+_IDLE = 10.0
+"""Seconds without a message after which RabbitMQ is asked whether it takes any."""
 
 
 class AmqpPlatformRelay:
@@ -69,7 +72,8 @@ class AmqpPlatformRelay:
         self._now = now
         self._backoff = backoff
         self._arrivals = Arrivals(lease=lease)
-        self._link: _Link | None = None
+        self._link: Link | None = None
+        self._reason: RelayError | None = None
         self._changed = asyncio.Condition()
         self._keeper: asyncio.Task[None] | None = None
         self._consuming = False
@@ -87,7 +91,7 @@ class AmqpPlatformRelay:
             RelayUnavailable: RabbitMQ cannot be reached now. Call again later.
             RelayDenied: the login is refused.
         """
-        link = await _Link.open(self._broker)
+        link = await Link.open(self._broker)
         await self._use(link)
         self._keeper = asyncio.create_task(self._keep(link))
 
@@ -96,7 +100,7 @@ class AmqpPlatformRelay:
         async with self._channel() as channel:
             for agent in agents:
                 queue = topology.agent_queue(agent)
-                await channel.call("queue_declare", queue=queue, durable=True, arguments=_CLASSIC)
+                await channel.call("queue_declare", queue=queue, durable=True, arguments=CLASSIC)
                 await channel.call("queue_bind", queue=queue, exchange=topology.COMMANDS, routing_key=agent)
 
     async def dismiss(self, agents: Sequence[AgentId]) -> None:
@@ -112,7 +116,8 @@ class AmqpPlatformRelay:
             Indices of those RabbitMQ did not confirm, in ascending order.
 
         Raises:
-            RelayUnavailable: no connection, or none of them was confirmed.
+            RelayUnavailable: no connection, none of them was confirmed, or RabbitMQ takes no messages now.
+            RelayRefused: one of them is larger than RabbitMQ takes; some may have been confirmed.
             RelayDenied: this login may not publish commands.
         """
         failed = await self._send(messages, range(len(messages)))
@@ -124,6 +129,10 @@ class AmqpPlatformRelay:
                 failed = {index: outcome for index, outcome in failed.items() if index not in homeless} | again
             except RelayError as error:
                 log.warning("no place could be made for %d messages: %s", len(homeless), error)
+        if self._link is not None and self._link.blocked and failed:
+            log.warning("%s takes no messages now: %d wait", self._broker, len(failed))
+        if Outcome.TOO_LARGE in failed.values():
+            raise RelayRefused(f"{self._broker}: a message is larger than it takes (max_message_size)")
         if Outcome.DENIED in failed.values():
             raise RelayDenied(f"{self._broker}: may not publish to {topology.COMMANDS}")
         if failed and list(failed.values()) == [Outcome.LOST] * len(messages):
@@ -131,7 +140,7 @@ class AmqpPlatformRelay:
         return sorted(failed)
 
     async def batches(self, *, limit: int = 200) -> AsyncIterator[AmqpBatch]:
-        """What agents sent, until the relay is closed; also limited to about 32 MiB a batch."""
+        """What agents sent, until the relay is closed; also limited to about 8 MiB a batch."""
         self._consuming = True
         if self._link is not None:
             await self._consume(self._link)
@@ -149,25 +158,35 @@ class AmqpPlatformRelay:
         async with self._changed:
             self._changed.notify_all()
         if link is not None:
-            await link.connection.close()
+            await link.close()
 
     async def _send(self, messages: Sequence[Outgoing], indices: Iterable[int]) -> dict[int, Outcome]:
         """Publishes these; returns what became of those that were not taken."""
-        channel = (await self._connected()).publisher
-        window = Window(patience=self._patience)
-        now = self._now()
-        for index in indices:
-            message = messages[index]
-            left = (message.expires - now).total_seconds()
-            if left <= 0:
-                continue
-            if not await window.room(len(message.body)):
-                break
-            done = window.expect(index, len(message.body))
-            channel.publish(topology.COMMANDS, message.agent, message.body, done, seconds=left)
-        return await window.failures(indices)
+        link = await self._connected()
+        window = link.window(patience=self._patience)
+        try:
+            now = self._now()
+            for index in indices:
+                message = messages[index]
+                left = (message.expires - now).total_seconds()
+                if left <= 0:
+                    continue
+                if not await window.room(len(message.body)):
+                    break
+                done = window.expect(index, len(message.body))
+                link.publisher.publish(topology.COMMANDS, message.agent, message.body, done, seconds=left)
+            return await window.failures(indices)
+        finally:
+            link.done(window)
 
-    async def _connected(self) -> _Link:
+    async def trouble(self) -> str:
+        """What keeps it from carrying messages now; empty: nothing."""
+        link = self._link
+        if link is None:
+            return f"not connected: {self._reason}" if self._reason else "not connected"
+        return await link.trouble(idle=_IDLE, patience=5.0)
+
+    async def _connected(self) -> Link:
         try:
             async with asyncio.timeout(self._patience), self._changed:
                 await self._changed.wait_for(lambda: self._link is not None or self._closed)
@@ -186,14 +205,14 @@ class AmqpPlatformRelay:
         finally:
             channel.close()
 
-    async def _use(self, link: _Link) -> None:
+    async def _use(self, link: Link) -> None:
         if self._consuming:
             await self._consume(link)
         self._link = link
         async with self._changed:
             self._changed.notify_all()
 
-    async def _consume(self, link: _Link) -> None:
+    async def _consume(self, link: Link) -> None:
         try:
             channel = await link.connection.channel(prefetch=self._prefetch)
             link.watch(channel)
@@ -202,17 +221,17 @@ class AmqpPlatformRelay:
                 await channel.consume(queue, functools.partial(self._arrivals.arrived, kind))
         except RelayError as error:  # the keeper comes again
             log.warning("not receiving: %s", error)
-            await link.connection.close()
+            await link.close()
 
-    async def _keep(self, link: _Link) -> None:
+    async def _keep(self, link: Link) -> None:
         """Waits for each connection's end and makes the next one."""
         loop = asyncio.get_running_loop()
         backoff = self._backoff()
         while True:
             began = loop.time()
             reason = await link.ended
-            self._link = None
-            await link.connection.close()
+            self._link, self._reason = None, reason
+            await link.close()
             if loop.time() - began > _STEADY:
                 backoff.reset()
             while True:
@@ -220,59 +239,13 @@ class AmqpPlatformRelay:
                 log.warning("no relay, next attempt in %.1f s: %s", delay, reason)
                 await asyncio.sleep(delay)
                 try:
-                    link = await _Link.open(self._broker)
+                    link = await Link.open(self._broker)
                     break
                 except RelayError as error:
                     reason = error
                 except Exception as error:
                     log.exception("%s: not foreseen", self._broker)
                     reason = RelayUnavailable(f"{self._broker}: {error!r:.200}")
+                self._reason = reason
             log.info("%s: connected again", self._broker)
             await self._use(link)
-
-
-class _Link:
-    """One connection with its publishing channel. If one of its channels ends, all of it has to be made anew."""
-
-    def __init__(self, connection: AmqpConnection, publisher: Channel) -> None:
-        self.connection = connection
-        self.publisher = publisher
-        self.ended: asyncio.Future[RelayError] = asyncio.get_running_loop().create_future()
-        connection.closed.add_done_callback(self._end)
-        self.watch(publisher)
-
-    @classmethod
-    async def open(cls, broker: Broker) -> _Link:
-        connection = await AmqpConnection.open(broker)
-        try:
-            await _make_shared(connection)
-            return cls(connection, await connection.channel())
-        except BaseException:
-            await connection.close()
-            raise
-
-    def watch(self, channel: Channel) -> None:
-        channel.closed.add_done_callback(self._end)
-
-    def _end(self, closed: asyncio.Future[RelayError]) -> None:
-        if not self.ended.done() and not closed.cancelled():
-            self.ended.set_result(closed.result())
-
-
-async def _make_shared(connection: AmqpConnection) -> None:
-    """Exchanges and shared queues, unless they exist (perhaps of another type, by an operator's choice)."""
-    for exchange in (topology.COMMANDS, topology.INBOUND):
-        channel = await connection.channel()
-        await channel.call("exchange_declare", exchange=exchange, exchange_type="direct", durable=True)
-        channel.close()
-    for queue, kind in topology.SHARED_QUEUES.items():
-        channel = await connection.channel()
-        try:
-            await channel.call("queue_declare", queue=queue, passive=True)
-        except RelayUnavailable:
-            if channel.reply_code != NOT_FOUND:
-                raise
-            channel = await connection.channel()
-            await channel.call("queue_declare", queue=queue, durable=True, arguments=_CLASSIC)
-        await channel.call("queue_bind", queue=queue, exchange=topology.INBOUND, routing_key=kind)
-        channel.close()

@@ -58,15 +58,20 @@ class Window:
                     self._failed[index] = Outcome.LOST
         return self._failed
 
+    def give_up(self) -> None:
+        """Nothing more is expected: the broker takes no messages now."""
+        self._given_up = True
+        for index in tuple(self._open):
+            self._done(index, Outcome.LOST)
+        self._moved.set()
+
     async def _movement(self) -> None:
         self._moved.clear()
         try:
             async with asyncio.timeout(self._patience):
                 await self._moved.wait()
         except TimeoutError:
-            self._given_up = True
-            for index in tuple(self._open):
-                self._done(index, Outcome.LOST)
+            self.give_up()
 
     def _done(self, index: int, outcome: Outcome) -> None:
         size = self._open.pop(index, None)

@@ -106,6 +106,10 @@ class PlatformRelay(Protocol):
         """
         ...
 
+    async def trouble(self) -> str:
+        """What keeps it from carrying messages now, in words for an investigator; empty: nothing. Never raises."""
+        ...
+
     async def admit(self, agents: Sequence[AgentId]) -> None:
         """Makes each agent's place to receive; harmless to repeat."""
         ...
@@ -120,6 +124,7 @@ class PlatformRelay(Protocol):
         Raises:
             RelayUnavailable: nothing can be said about any of them.
             RelayDenied: the login is refused (any more).
+            RelayRefused: the relay will not take one of them, now or later; the others may be repeated.
         """
         ...
 

@@ -57,6 +57,10 @@ class HttpsPlatformRelay:
     async def open(self) -> None:
         """Nothing to connect: the store does that."""
 
+    async def trouble(self) -> str:
+        """Nothing that the database would not say itself."""
+        return ""
+
     async def admit(self, agents: Sequence[AgentId]) -> None:
         """Nothing to make: the queue takes messages for anybody."""
 

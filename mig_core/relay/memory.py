@@ -271,6 +271,10 @@ class MemoryPlatformRelay:
         self._loop = asyncio.get_running_loop()
         self._hub.join(self)
 
+    async def trouble(self) -> str:
+        """None."""
+        return ""
+
     async def admit(self, agents: Sequence[AgentId]) -> None:
         """Makes each agent's place to receive."""
         self._require()

@@ -17,7 +17,7 @@ from mig_core.domain.command import CancelMessage, CommandMessage
 from mig_core.domain.envelope import read_envelope
 from mig_core.domain.messages import Outgoing
 from mig_core.domain.target import parse_target
-from mig_core.errors import InvalidDocument, RelayError, StatementRefused
+from mig_core.errors import InvalidDocument, RelayError, RelayRefused, StatementRefused
 from mig_core.scheduler.isolation import is_outage
 
 if TYPE_CHECKING:
@@ -109,7 +109,7 @@ class Outbox:
                 some = waiting.pop()
                 try:
                     confirmed += await self._publish(relay, {index: letters[index][1] for index in some})
-                except StatementRefused as error:
+                except (StatementRefused, RelayRefused) as error:
                     middle = len(some) // 2
                     if middle:
                         waiting += [some[middle:], some[:middle]]
@@ -121,6 +121,8 @@ class Outbox:
         indices = list(letters)
         try:
             missing = frozenset(await self._relays[relay].publish(list(letters.values())))
+        except RelayRefused:
+            raise
         except RelayError as error:
             _log.warning("relay %s: %s; %d messages wait for the next round", relay, error, len(indices))
             return []

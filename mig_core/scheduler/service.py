@@ -15,6 +15,7 @@ from mig_core.scheduler.fanout import FanOut, Outbox
 from mig_core.scheduler.isolation import isolate
 from mig_core.scheduler.loops import regularly, until_done, whenever_woken
 from mig_core.scheduler.periodic import Periodic
+from mig_core.scheduler.relay_watch import RelayWatch
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -71,6 +72,11 @@ class Scheduler:
                     await relay.close()
 
     async def _serve(self, relay: PlatformRelay) -> None:
+        async with asyncio.TaskGroup() as group:
+            group.create_task(RelayWatch(self._store.numbers, relay, self._now).run())
+            group.create_task(self._carry(relay))
+
+    async def _carry(self, relay: PlatformRelay) -> None:
         await until_done(f"connecting to relay {relay.name}", relay.open)
         _log.info("relay %s is connected", relay.name)
         async with asyncio.TaskGroup() as group:

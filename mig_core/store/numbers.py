@@ -27,6 +27,12 @@ _SUMS = {
 RELAY_STATE_LIFETIME = timedelta(minutes=2)
 """What a scheduler said of a relay so long ago says nothing about now."""
 
+_RELAY_IS = """
+    INSERT INTO relay_states (relay, problem, since, said_at) VALUES (%(relay)s, %(problem)s, %(now)s, %(now)s)
+        ON CONFLICT (relay) DO UPDATE
+       SET problem = excluded.problem, said_at = excluded.said_at,
+           since = CASE WHEN relay_states.problem = excluded.problem THEN relay_states.since ELSE excluded.since END
+"""
 # Each line is something that somebody should look into.
 _ALARMS = """
     SELECT 'messages_set_aside' AS key, count(*) AS value FROM set_aside
@@ -77,6 +83,28 @@ class PostgresNumbers:
         async def work(cursor: Cursor) -> Mapping[str, int]:
             await cursor.execute("SELECT name, value FROM counters ORDER BY name")
             return {row["name"]: row["value"] for row in await cursor.fetchall()}
+
+        return await self._database.transaction(work)
+
+    async def relay_is(self, relay: str, problem: str, now: datetime) -> None:
+        """See the protocol."""
+        values = {"relay": clean_text(relay), "problem": clean_text(problem)[:500], "now": now}
+
+        async def work(cursor: Cursor) -> None:
+            await cursor.execute(_RELAY_IS, values)
+
+        await self._database.transaction(work)
+
+    async def relay_problem(self, relay: str, now: datetime) -> str:
+        """See the protocol."""
+
+        async def work(cursor: Cursor) -> str:
+            await cursor.execute(
+                "SELECT problem FROM relay_states WHERE relay = %s AND said_at > %s",
+                (clean_text(relay), now - RELAY_STATE_LIFETIME),
+            )
+            row = await cursor.fetchone()
+            return "" if row is None else str(row["problem"])
 
         return await self._database.transaction(work)
 

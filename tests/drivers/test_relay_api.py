@@ -56,6 +56,10 @@ class Platform:
         assert self._relay is not None
         return self._relay
 
+    async def trouble(self) -> str:
+        """None."""
+        return ""
+
     async def admit(self, agents: Sequence[AgentId]) -> None:
         await self.relay.admit(agents)
 

@@ -20,6 +20,14 @@ class Numbers(Protocol):
         """All counters."""
         ...
 
+    async def relay_is(self, relay: str, problem: str, now: datetime) -> None:
+        """A scheduler says how a relay is; empty ``problem``: well. To be said again while the problem lasts."""
+        ...
+
+    async def relay_problem(self, relay: str, now: datetime) -> str:
+        """What keeps a relay from carrying messages, as schedulers said lately; empty: nothing."""
+        ...
+
     async def dashboard(self, now: datetime) -> Mapping[str, Mapping[str, int]]:
         """Sums by name: ``agents`` and ``actions`` by state, ``commands`` of the last 24 hours by state, ``versions``.
 

@@ -44,3 +44,23 @@ class NumbersContract:
             assert tomorrow["commands"] == {}
 
         store_runner.run(scenario())
+
+    def test_what_schedulers_say_of_a_relay_is_believed_for_a_while(
+        self, store: Store, store_runner: asyncio.Runner
+    ) -> None:
+        """And is an alarm as long."""
+
+        async def scenario() -> None:
+            numbers = store.numbers
+            await numbers.relay_is("amqp", "it takes no messages now: low on memory", NOW)
+            await numbers.relay_is("https", "", NOW)
+
+            assert await numbers.relay_problem("amqp", later(60)) == "it takes no messages now: low on memory"
+            assert await numbers.relay_problem("amqp", later(180)) == ""
+            assert await numbers.relay_problem("https", later(60)) == await numbers.relay_problem("other", NOW) == ""
+            assert (await numbers.dashboard(later(60)))["alarms"] == {"relay_amqp_in_trouble": 1}
+            await numbers.relay_is("amqp", "", later(70))
+            assert await numbers.relay_problem("amqp", later(80)) == ""
+            assert (await numbers.dashboard(later(80)))["alarms"] == {}
+
+        store_runner.run(scenario())
