@@ -11,10 +11,11 @@ from mig_core.cli.main import main
 from mig_core.domain.action import Action, Operation
 from mig_core.domain.agent import Heartbeat
 from mig_core.domain.command import ActionState
+from mig_core.domain.envelope import ACTION, Envelope, Signature
 from mig_core.domain.ids import ActionId, uuid7
 from mig_core.domain.messages import Inbound, Kind
 from mig_core.testing.api_site import SampleAgent
-from mig_core.testing.store_samples import ENVELOPE, SIGNER
+from mig_core.testing.store_samples import SIGNER
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -32,6 +33,7 @@ ASKED = Action(
     NOW + timedelta(hours=1),
     (Operation("file", {}),),
 )
+SIGNED = Envelope(ACTION, ASKED.to_payload(), (Signature(SIGNER, b"not looked at here"),)).to_bytes()
 
 
 class Question:
@@ -44,8 +46,7 @@ class Question:
         self.command = site.platform(self._ask)
 
     async def _ask(self, store: PostgresStore) -> str:
-        # What is stored as the action's envelope is read only by whoever shows its operations.
-        await store.actions.create(ASKED, ENVELOPE, signers=[SIGNER], state=ActionState.SCHEDULED, now=NOW)
+        await store.actions.create(ASKED, SIGNED, signers=[SIGNER], state=ActionState.SCHEDULED, now=NOW)
         await store.actions.fan_out(ASKED.id, ASKED.parsed_target(), now=NOW)
         command = await store.commands.get(ASKED.id, self.agent.id)
         await store.commands.mark_sent([command.id], NOW)
