@@ -13,7 +13,7 @@ import pytest
 from mig_core.plugin.module import Context
 from mig_endpoint import coverage
 from mig_file import FileModule, reasons
-from mig_file.checks import ModeCheck
+from mig_file.metadata import ModeCheck
 from mig_file.patterns import Pattern
 
 if TYPE_CHECKING:

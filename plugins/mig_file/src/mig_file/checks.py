@@ -1,52 +1,42 @@
 """Filters made ready to be asked: a check for each value, or for several of which any will do.
 
-``slots`` puts them together, ``inspection`` and ``entries`` ask them.
+``slots`` puts them together. Checks on status and attributes are in ``metadata``.
 """
 
 from __future__ import annotations
 
-import re
-import stat
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from mig_endpoint.files import digests
+from mig_endpoint.files import digests, owners
 from mig_file import expressions
+from mig_file.check import Check
 from mig_file.content import Question
-from mig_file.names import NameBatch
+from mig_file.metadata import (
+    KINDS,
+    AgeCheck,
+    BirthCheck,
+    CapabilityCheck,
+    ModeCheck,
+    OwnerCheck,
+    SizeCheck,
+    TypeCheck,
+    XattrCheck,
+)
 from mig_file.patterns import Pattern
 from mig_file.search import FILTERS, ORIGINAL_FILTERS, WORDS
 
 if TYPE_CHECKING:
-    import os
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from mig_file.reader import Reading
     from mig_file.search import Search
 
-
-KINDS = {
-    "f": stat.S_IFREG,
-    "d": stat.S_IFDIR,
-    "l": stat.S_IFLNK,
-    "s": stat.S_IFSOCK,
-    "p": stat.S_IFIFO,
-    "b": stat.S_IFBLK,
-    "c": stat.S_IFCHR,
-}
-"""The letters of ``type``, as find(1) has them."""
-
-
 _ANY_NAMES = (b"q", b"_.~", b"Zz9-0")
-
-
-@dataclass(frozen=True, slots=True)
-class Check:
-    """One value of one filter. ``negated``: it is passed by failing (``!``, ``mismatch``, or neither if both)."""
-
-    key: str
-    value: str
-    negated: bool
+_HASHES = ("md5", "sha1", "sha2", "sha3")
+_ONE_ONLY = {"types": "kind", "owners": "owner", "groups": "group"}
+"""Filters on something of which an entry has one."""
+_INVERTIBLE = ("names", "modes", "contents", "xattrs", "capabilities", "owners", "groups")
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,66 +50,6 @@ class NameCheck(Check):
     def passes_anything(self) -> bool:
         """Whether it is no question about names at all: ``.`` in a search for something else."""
         return all(self.pattern.matches(name) != self.negated for name in _ANY_NAMES)
-
-
-@dataclass(frozen=True, slots=True)
-class SizeCheck(Check):
-    """On the size on disk. Any of the ranges will do."""
-
-    ranges: tuple[expressions.SizeRange, ...]
-
-    def passes(self, status: os.stat_result, now: int) -> bool:
-        """Whether the file passes."""
-        return any(one.holds(status.st_size) for one in self.ranges) != self.negated
-
-
-@dataclass(frozen=True, slots=True)
-class TypeCheck(Check):
-    """On the kind of the entry: any of ``kinds`` will do (``stat.S_IFREG`` …)."""
-
-    kinds: frozenset[int]
-
-
-@dataclass(frozen=True, slots=True)
-class ModeCheck(Check):
-    """On the mode's text."""
-
-    pattern: Pattern
-    _named: dict[int, frozenset[int]] = field(default_factory=dict)
-
-    def may_name_a_kind(self) -> bool:
-        """Whether the expression has anything that could stand for a kind's letter."""
-        return not self.negated and re.search(r"[dLDpSc.\[\\(]", self.pattern.text) is not None
-
-    def named(self, kind: int) -> frozenset[int]:
-        """The permissions with which entries of a kind pass because of their kind: ``^d`` names directories.
-
-        Not those whose mode would pass as a regular file's too: an expression about permissions only is about files.
-        """
-        if kind not in self._named:
-            texts, plain = expressions.mode_texts(kind), expressions.mode_texts(stat.S_IFREG)
-            passing, without = NameBatch(texts).matching(self.pattern), NameBatch(plain).matching(self.pattern)
-            self._named[kind] = frozenset(
-                mode
-                for mode, (text, other) in enumerate(zip(texts, plain, strict=True))
-                if text in passing and other not in without
-            )
-        return self._named[kind]
-
-    def passes(self, status: os.stat_result, now: int) -> bool:
-        """Whether the file passes."""
-        return self.pattern.matches(expressions.mode_text(status.st_mode).encode()) != self.negated
-
-
-@dataclass(frozen=True, slots=True)
-class AgeCheck(Check):
-    """On the time of the last change."""
-
-    age: expressions.Age
-
-    def passes(self, status: os.stat_result, now: int) -> bool:
-        """Whether the file passes."""
-        return self.age.holds(status.st_mtime_ns, now) != self.negated
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,8 +82,8 @@ class HashCheck(Check):
 def of_search(search: Search) -> Iterable[Check]:
     """The checks of a search whose filters must all be passed.
 
-    Values of which a file can have only one are alternatives: two hashes of one algorithm, two exact sizes, names or
-    modes. All others must each be passed. The original passed no file then (:func:`contradictions`).
+    Values of which an entry can have only one are alternatives: two hashes of one algorithm, two exact sizes, names or
+    modes, owners, kinds. All others must each be passed. The original passed no file then (:func:`contradictions`).
     """
     for key in FILTERS:
         for values in _alternatives(search, key):
@@ -175,8 +105,24 @@ def contradictions(search: Search) -> list[str]:
     ]
 
 
+def unknown_names(search: Search) -> list[tuple[str, str]]:
+    """The owners and groups of a search that the endpoint's files do not have, each with its database."""
+    return [
+        (database, value)
+        for key, database, ids in (("owners", "passwd", owners.user_ids), ("groups", "group", owners.group_ids))
+        for value in search.filters[key]
+        if not ids(without_inversion(value)[0])
+    ]
+
+
+def without_inversion(value: str) -> tuple[str, bool]:
+    """A value without a leading ``!``, and whether it had one; a lone ``!`` is literal."""
+    inverted = len(value) > 1 and value.startswith("!")
+    return (value[1:], True) if inverted else (value, False)
+
+
 def _alternatives(search: Search, key: str) -> list[tuple[str, ...]]:
-    """The values of a filter: together those of which a file has only one."""
+    """The values of a filter: together those of which an entry has only one."""
     groups: dict[str, list[str]] = {}
     for place, value in enumerate(search.filters[key]):
         groups.setdefault(_alternative(key, value) or f"{place}", []).append(value)
@@ -184,42 +130,58 @@ def _alternatives(search: Search, key: str) -> list[tuple[str, ...]]:
 
 
 def _alternative(key: str, value: str) -> str:
-    """What a file has only one of, where ``value`` is one for it; empty where a file may pass several such values."""
+    """What an entry has one of, where ``value`` is one for it; empty where it may pass several such values."""
+    if key in _HASHES:
+        return digests.algorithm_of(key, value)
     if key == "sizes":
         return "" if value[0] in "<>" else "exact size"
     if key in ("names", "modes"):
         return "whole text" if expressions.is_whole_text(value) else ""
-    if key == "types":
-        return "kind"
-    if key in ("contents", "mtimes"):
-        return ""
-    return digests.algorithm_of(key, value)
+    return "" if value.startswith("!") else _ONE_ONLY.get(key, "")
 
 
 def of_values(search: Search, key: str, values: tuple[str, ...]) -> Check:
     """The check of one value, or of several of which any will do."""
-    value, mismatched = values[0], WORDS[key] in search.options.mismatch
-    if key == "types":
-        kinds = frozenset(KINDS[one] for one in values)
-        return TypeCheck(key, value, mismatched, frozenset(KINDS.values()) - kinds if mismatched else kinds)
-    if key == "sizes":
-        return SizeCheck(key, value, mismatched, tuple(map(expressions.parse_size, values)))
-    if key == "mtimes":
-        return AgeCheck(key, value, mismatched, expressions.parse_age(value))
-    if key not in ("names", "modes", "contents"):
-        return HashCheck(key, value, mismatched, digests.algorithm_of(key, value), frozenset(values))
-    inverted = len(value) > 1 and value.startswith("!")
-    regex = value[1:] if inverted else value
-    negated = inverted != mismatched
-    if key == "contents":
-        # "no line matches" and "not any line matches" are the same, so only the plain form needs every line
-        return ContentCheck(key, value, negated, Question(regex, search.options.macroal and not inverted))
-    if len(values) > 1:
-        regex = "|".join(f"(?:{one})" for one in values)
-    if key == "names":
-        return NameCheck(key, value, negated, Pattern(regex), not negated and expressions.is_whole_text(value))
-    return ModeCheck(key, value, negated, Pattern(regex))
+    value, negated = values[0], WORDS[key] in search.options.mismatch
+    if key in _INVERTIBLE and len(values) == 1:
+        plain, inverted = without_inversion(value)
+        values, negated = (plain,), inverted != negated
+        if key == "contents":
+            # "no line matches" and "not any line matches" are the same, so only the plain form needs every line
+            return ContentCheck(key, value, negated, Question(plain, search.options.macroal and not inverted))
+    if key in _HASHES:
+        return HashCheck(key, value, negated, digests.algorithm_of(key, value), frozenset(values))
+    return _MAKERS[key](key, value, negated, values)
 
 
-MetadataCheck = SizeCheck | ModeCheck | AgeCheck
-"""What an entry's status answers."""
+def _pattern(values: tuple[str, ...]) -> Pattern:
+    return Pattern(values[0] if len(values) == 1 else "|".join(f"(?:{one})" for one in values))
+
+
+def _name(key: str, value: str, negated: bool, values: tuple[str, ...]) -> Check:
+    return NameCheck(key, value, negated, _pattern(values), not negated and expressions.is_whole_text(value))
+
+
+def _type(key: str, value: str, negated: bool, values: tuple[str, ...]) -> Check:
+    kinds = frozenset(KINDS[one] for one in values)
+    return TypeCheck(key, value, negated, frozenset(KINDS.values()) - kinds if negated else kinds)
+
+
+def _ids(ids: Callable[[str], set[int]], values: tuple[str, ...]) -> frozenset[int]:
+    return frozenset().union(*map(ids, values))
+
+
+_MAKERS: dict[str, Callable[[str, str, bool, tuple[str, ...]], Check]] = {
+    "names": _name,
+    "types": _type,
+    "sizes": lambda key, value, no, values: SizeCheck(key, value, no, tuple(map(expressions.parse_size, values))),
+    "modes": lambda key, value, no, values: ModeCheck(key, value, no, _pattern(values)),
+    "mtimes": lambda key, value, no, _: AgeCheck(key, value, no, expressions.parse_age(value), "st_mtime_ns"),
+    "ctimes": lambda key, value, no, _: AgeCheck(key, value, no, expressions.parse_age(value), "st_ctime_ns"),
+    "btimes": lambda key, value, no, _: BirthCheck(key, value, no, expressions.parse_age(value)),
+    "owners": lambda key, value, no, values: OwnerCheck(key, value, no, _ids(owners.user_ids, values), "st_uid"),
+    "groups": lambda key, value, no, values: OwnerCheck(key, value, no, _ids(owners.group_ids, values), "st_gid"),
+    "xattrs": lambda key, value, no, values: XattrCheck(key, value, no, _pattern(values)),
+    "capabilities": lambda key, value, no, values: CapabilityCheck(key, value, no, _pattern(values)),
+}
+"""What makes the check of a filter, of its key, (first) value, whether it is negated, and all values."""

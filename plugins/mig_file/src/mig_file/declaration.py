@@ -9,9 +9,14 @@ from mig_core.plugin.parameters import Kind, Parameter, Parameters, Switch
 from mig_endpoint.files import digests
 from mig_file import expressions, patterns
 
-MISMATCHES = ("name", "size", "mode", "mtime", "content", "md5", "sha1", "sha2", "sha3", "type")
+MISMATCHES = (
+    *("name", "size", "mode", "mtime", "content", "md5", "sha1", "sha2", "sha3"),
+    *("type", "ctime", "btime", "owner", "group", "xattr", "capability"),
+)
 TYPES = ("f", "d", "l", "s", "p", "b", "c")
 MAX_LABEL = 64
+MAX_ACCOUNT = 256
+LARGEST_ID = (1 << 32) - 1
 
 
 def _check_label(label: str) -> None:
@@ -39,6 +44,15 @@ def _check_path(path: str) -> None:
 def _check_regex(value: str) -> None:
     _check_text(value)
     patterns.check_pattern(value[1:] if len(value) > 1 and value.startswith("!") else value)
+
+
+def _check_account(value: str) -> None:
+    name = value[1:] if len(value) > 1 and value.startswith("!") else value
+    if not name or len(name) > MAX_ACCOUNT or not name.isprintable() or any(one in name for one in ":/ "):
+        raise ValueError(f"{value!r:.60} is not the name or number of an account")
+    if name.isdigit() and int(name) > LARGEST_ID:
+        raise ValueError(f"{value!r:.60} is larger than any id")
+    _check_text(value)
 
 
 def _hash(name: str) -> Parameter:
@@ -111,6 +125,54 @@ PARAMETERS = Parameters(
         metavar="AGE",
         check=expressions.parse_age,
         help="last change in days, hours or minutes: <2d within two days, >12h before that",
+    ),
+    Parameter(
+        name="ctime",
+        key="ctimes",
+        many=True,
+        metavar="AGE",
+        check=expressions.parse_age,
+        help="last change of content, mode, owner or name, written as for mtime; no program can set it",
+    ),
+    Parameter(
+        name="btime",
+        key="btimes",
+        many=True,
+        metavar="AGE",
+        check=expressions.parse_age,
+        help="when it was made, written as for mtime, where the file system keeps that",
+    ),
+    Parameter(
+        name="owner",
+        key="owners",
+        many=True,
+        metavar="USER",
+        check=_check_account,
+        help="user that owns it, a name or a number; several mean any of them; a leading ! inverts it",
+    ),
+    Parameter(
+        name="group",
+        key="groups",
+        many=True,
+        metavar="GROUP",
+        check=_check_account,
+        help="group that owns it, a name or a number; several mean any of them; a leading ! inverts it",
+    ),
+    Parameter(
+        name="xattr",
+        key="xattrs",
+        many=True,
+        metavar="REGEX",
+        check=_check_regex,
+        help="regular expression on an extended attribute as name=value; a leading ! inverts it",
+    ),
+    Parameter(
+        name="capability",
+        key="capabilities",
+        many=True,
+        metavar="REGEX",
+        check=_check_regex,
+        help="regular expression on the capabilities as getcap writes them (cap_net_raw=ep); a leading ! inverts it",
     ),
     Parameter(
         name="type",

@@ -10,7 +10,9 @@ import stat
 from typing import TYPE_CHECKING
 
 from mig_endpoint import coverage
+from mig_endpoint.files.interruptions import Unreadable
 from mig_file import reasons
+from mig_file.metadata import Attributes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -64,10 +66,15 @@ class Entries:
             return
         try:
             status = batch.own_status(name)
+            entry = Attributes(batch, name, follow=False)
+            passes = slot.asks_for(status.st_mode, named=batch.named) and slot.passes_metadata(status, entry, self._now)
+        except Unreadable as unknown:
+            self._tally.skip(unknown.reason, batch.path_of(name))
+            return
         except OSError as failure:
             coverage.failed(self._tally, batch.path_of(name), failure)
             return
-        if slot.asks_for(status.st_mode, named=batch.named) and slot.passes_metadata(status, self._now):
+        if passes:
             self._before_hit()
             if slot.search.options.returnsha256 and name in batch.specials:
                 self._tally.skip(reasons.NOT_READ, batch.path_of(name))

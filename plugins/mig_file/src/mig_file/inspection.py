@@ -5,12 +5,14 @@ One open and one read of a file serve every search. ``evaluation`` says which fi
 
 from __future__ import annotations
 
+import contextlib
 import stat
 from typing import TYPE_CHECKING
 
 from mig_endpoint import coverage
-from mig_endpoint.files.interruptions import DeadlinePassed
+from mig_endpoint.files.interruptions import DeadlinePassed, Unreadable
 from mig_endpoint.files.opening import is_file, open_file
+from mig_file.metadata import Attributes
 from mig_file.openfile import OpenFile
 
 if TYPE_CHECKING:
@@ -22,7 +24,7 @@ if TYPE_CHECKING:
     from mig_endpoint.files.walk import Batch
     from mig_file.answer import Answer
     from mig_file.bundle import Known
-    from mig_file.plans import Plan, Plans
+    from mig_file.plans import Pair, Plan, Plans
     from mig_file.reader import Reader, Reading
 
 FILES_BETWEEN_LOOKS_AT_THE_CLOCK = 16
@@ -94,7 +96,7 @@ class Inspection:
         # 1. what its status tells
         if plan.has_metadata:
             status = batch.status(name)
-            passing = tuple(pair for pair in plan.pairs if pair[1].passes_metadata(status, self._now))
+            passing = self._passing(batch, name, plan, status)
             if not passing:
                 return
             if len(passing) < len(plan.pairs):
@@ -107,6 +109,20 @@ class Inspection:
             status = status or batch.status(name)
             for pair in plan.ready:
                 self._answer.record(pair, batch, name, status)
+
+    def _passing(self, batch: Batch, name: str, plan: Plan, status: os.stat_result) -> tuple[Pair, ...]:
+        """Those whose checks on status and attributes a file passes."""
+        entry = Attributes(batch, name, follow=name in batch.links) if plan.has_attributes else None
+        try:
+            return tuple(pair for pair in plan.pairs if pair[1].passes_metadata(status, entry, self._now))
+        except Unreadable as unknown:
+            self._tally.skip(unknown.reason, batch.path_of(name))
+        passing = []
+        for pair in plan.pairs:  # those that did not ask for it
+            with contextlib.suppress(Unreadable):
+                if pair[1].passes_metadata(status, entry, self._now):
+                    passing.append(pair)
+        return tuple(passing)
 
     def _look_inside(self, batch: Batch, name: str, plan: Plan) -> None:
         # 1. it was read ahead

@@ -26,6 +26,12 @@ _ORDER = (
     ("sha2", "sha2"),
     ("sha3", "sha3"),
     ("types", "type"),
+    ("ctimes", "ctime"),
+    ("btimes", "btime"),
+    ("owners", "owner"),
+    ("groups", "group"),
+    ("xattrs", "xattr"),
+    ("capabilities", "capability"),
 )
 
 

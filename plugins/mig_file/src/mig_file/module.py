@@ -70,6 +70,7 @@ class FileModule(Module[tuple[Search, ...]]):
     def run(self, parameters: tuple[Search, ...], context: Context) -> ModuleResult:
         """Searches; at the deadline returns what was found until then."""
         from mig_core.plugin.coverage import Tally
+        from mig_endpoint.files import owners
         from mig_file import checks, exploring
         from mig_file.evaluation import Evaluation
 
@@ -80,6 +81,10 @@ class FileModule(Module[tuple[Search, ...]]):
             if not one.has_filters:
                 tally.skip(reasons.NO_FILTER)
                 tally.error(f"search {one.label!r:.80} has no filter, so nothing can match")
+            for database, name in checks.unknown_names(one):
+                if not owners.all_names_are_known(database):
+                    tally.skip(reasons.UNKNOWN_NAME, name)
+                tally.error(f"{name!r:.80} is in no {database} file of this endpoint; a number is known everywhere")
             for contradiction in checks.contradictions(one):
                 tally.skip(reasons.CONTRADICTION)
                 tally.error(f"search {one.label!r:.80}: {contradiction}; without matchall any of them is meant")

@@ -53,14 +53,25 @@ Choice = tuple[list[Pair], list[Chosen], list[Chosen]]
 class Plan:
     """What has to be done with a file for a set of slots; most files of a run share one."""
 
-    __slots__ = ("groups", "has_metadata", "is_plain", "may_read_ahead", "opens", "pairs", "ready", "slots")
+    __slots__ = (
+        "groups",
+        "has_attributes",
+        "has_metadata",
+        "is_plain",
+        "may_read_ahead",
+        "opens",
+        "pairs",
+        "ready",
+        "slots",
+    )
 
     def __init__(self, pairs: tuple[Pair, ...]) -> None:
         """Works it out."""
         self.pairs = pairs
         self.slots = tuple(slot.number for _, slot in pairs)
         """Their numbers."""
-        self.has_metadata = any(slot.metadata for _, slot in pairs)
+        self.has_attributes = any(slot.attributes for _, slot in pairs)
+        self.has_metadata = any(slot.has_metadata for _, slot in pairs)
         self.groups = groups_of(slot for _, slot in pairs if slot.reading)
         self.ready = tuple(pair for pair in pairs if not pair[1].reading)
         """Those that need not know the content to match."""

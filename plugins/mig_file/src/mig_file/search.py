@@ -27,6 +27,12 @@ WORDS = {
     "sha2": "sha2",
     "sha3": "sha3",
     "types": "type",
+    "ctimes": "ctime",
+    "btimes": "btime",
+    "owners": "owner",
+    "groups": "group",
+    "xattrs": "xattr",
+    "capabilities": "capability",
 }
 """JSON key of a filter -> its word on the command line and in ``mismatch``, in the order in which results list them."""
 FILTERS = tuple(WORDS)

@@ -12,15 +12,17 @@ from typing import TYPE_CHECKING
 
 from mig_endpoint.files.globs import is_pattern
 from mig_file import checks
-from mig_file.checks import ContentCheck, HashCheck, MetadataCheck, ModeCheck, NameCheck, TypeCheck
+from mig_file.checks import ContentCheck, HashCheck, NameCheck
 from mig_file.hits import Hits
+from mig_file.metadata import AttributeCheck, ModeCheck, StatusCheck, TypeCheck
 from mig_file.search import FILTERS
 
 if TYPE_CHECKING:
     import os
 
-    from mig_file.checks import Check
+    from mig_file.check import Check
     from mig_file.content import Question
+    from mig_file.metadata import Attributes
     from mig_file.names import NameBatch
     from mig_file.reader import Reading
     from mig_file.search import Search
@@ -38,7 +40,8 @@ class Slot:
     """The one filter's key, without ``matchall``."""
     value: str = ""
     names: list[NameCheck] = field(default_factory=list)
-    metadata: list[MetadataCheck] = field(default_factory=list)
+    status: list[StatusCheck] = field(default_factory=list)
+    attributes: list[AttributeCheck] = field(default_factory=list)
     reading: list[ContentCheck | HashCheck] = field(default_factory=list)
     questions: list[Question] = field(default_factory=list)
     algorithms: list[str] = field(default_factory=list)
@@ -81,8 +84,10 @@ class Slot:
         elif isinstance(check, HashCheck):
             self.reading.append(check)
             self.algorithms.append(check.algorithm)
-        elif isinstance(check, MetadataCheck):
-            self.metadata.append(check)
+        elif isinstance(check, StatusCheck):
+            self.status.append(check)
+        elif isinstance(check, AttributeCheck):
+            self.attributes.append(check)
 
     def settle(self) -> None:
         """Works out which kinds of entries it asks for; to be called when all checks are in."""
@@ -94,7 +99,7 @@ class Slot:
         elif not self.reading:
             if exact:
                 self._kinds = frozenset({stat.S_IFLNK}) if self.search.as_original else _OTHERS
-            self._modes = tuple(one for one in self.metadata if isinstance(one, ModeCheck) and one.may_name_a_kind())
+            self._modes = tuple(one for one in self.status if isinstance(one, ModeCheck) and one.may_name_a_kind())
             self.own_links = any(one.named(stat.S_IFLNK) for one in self._modes)
             self.file_links = not self.own_links
             self.says = any(not check.passes_anything() for check in self.names)
@@ -105,7 +110,7 @@ class Slot:
     @property
     def is_empty(self) -> bool:
         """Whether it has no checks; then nothing passes."""
-        return not (self.names or self.metadata or self.reading or self.types is not None)
+        return not (self.names or self.has_metadata or self.reading or self.types is not None)
 
     def asks(self, kind: int) -> bool:
         """Whether it may ask for entries of a kind that is not the regular file's."""
@@ -131,9 +136,21 @@ class Slot:
                 candidates = [name for name in candidates if name in matching]
         return candidates
 
-    def passes_metadata(self, status: os.stat_result, now: int) -> bool:
-        """Whether size, mode, ages and owners pass."""
-        return all(check.passes(status, now) for check in self.metadata)
+    @property
+    def has_metadata(self) -> bool:
+        """Whether there is anything that :meth:`passes_metadata` would ask."""
+        return bool(self.status or self.attributes)
+
+    def passes_metadata(self, status: os.stat_result, entry: Attributes | None, now: int) -> bool:
+        """Whether size, mode, ages, owners and attributes pass. ``entry`` may be None where no slot has ``attributes``.
+
+        Raises:
+            Unreadable: the endpoint does not know something that was asked.
+            OSError: the entry went away, or may not be read.
+        """
+        if not all(check.passes(status, now) for check in self.status):
+            return False
+        return entry is None or all(check.passes(entry, now) for check in self.attributes)
 
     def judge(self, reading: Reading) -> bool | None:
         """Whether the content passes all checks; None if that could not be found out."""

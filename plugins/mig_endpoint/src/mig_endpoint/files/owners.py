@@ -1,0 +1,56 @@
+"""User and group ids of names, from the endpoint's own files (passwd(5), group(5)).
+
+No name service is asked: that could go over the network, and wait for it. Where the endpoint has one
+(nsswitch.conf(5)), a name that its files do not have may still be an account's.
+"""
+
+from __future__ import annotations
+
+import os
+
+PASSWD = ("/etc/passwd", "/usr/lib/passwd", "/lib/passwd", "/var/lib/extrausers/passwd")
+"""The accounts, also those that image-based systems (nss-altfiles) and Ubuntu Core keep elsewhere."""
+GROUP = ("/etc/group", "/usr/lib/group", "/lib/group", "/var/lib/extrausers/group")
+NSSWITCH = "/etc/nsswitch.conf"
+MAX_BYTES = 64 << 20
+_OWN = frozenset({"files", "systemd", "altfiles", "extrausers"})
+
+
+def user_ids(name: str) -> set[int]:
+    """The user ids of a name, or the one that it is as a number."""
+    return _ids(name, PASSWD)
+
+
+def group_ids(name: str) -> set[int]:
+    """The group ids of a name, or the one that it is as a number."""
+    return _ids(name, GROUP)
+
+
+def all_names_are_known(database: str, nsswitch: str = NSSWITCH) -> bool:
+    """Whether the endpoint has no accounts but those of its files. ``database``: ``passwd`` or ``group``."""
+    for line in _lines(nsswitch):
+        name, _, services = os.fsdecode(line).partition("#")[0].partition(":")
+        if name.strip() == database:
+            return {word for word in services.split() if not word.startswith("[")} <= _OWN
+    return True
+
+
+def _ids(name: str, files: tuple[str, ...]) -> set[int]:
+    if name.isascii() and name.isdigit():
+        return {int(name)}
+    wanted = os.fsencode(name)
+    found = set()
+    for path in files:
+        for line in _lines(path):
+            fields = line.split(b":")
+            if len(fields) >= 3 and fields[0] == wanted and fields[2].isdigit():
+                found.add(int(fields[2]))
+    return found
+
+
+def _lines(path: str) -> list[bytes]:
+    try:
+        with open(path, "rb") as stream:
+            return stream.read(MAX_BYTES).split(b"\n")
+    except OSError:
+        return []
