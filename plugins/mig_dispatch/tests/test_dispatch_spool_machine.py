@@ -29,11 +29,11 @@ class SpoolMachine(RuleBasedStateMachine):
         self.count = 0
         self.go = threading.Event()
         self.open()
-        self.durable_receipts = self.receipt_bytes()
 
     def open(self) -> None:
         self.spool = Spool(self.folder, max_bytes=LEAST_BYTES, new_id=lambda: "id", segment_bytes=1500)
-        self.receipts = Receipts(self.spool, SINKS)
+        self.receipts = Receipts(self.spool, SINKS)  # makes them durable, then frees what all have passed
+        self.durable_receipts = self.receipt_bytes()
         self.readers = {name: Reader(self.spool, self.receipts.of(name).next) for name in SINKS}
 
     def close(self) -> None:
