@@ -7,6 +7,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 PLUGINS := $(patsubst %/pyproject.toml,%,$(wildcard plugins/*/pyproject.toml))
 SOURCES := conftest.py mig_core benchmarks tests $(wildcard plugins/*/src plugins/*/tests plugins/*/benchmarks plugins/*/tools plugins/*/fuzz docs/examples/*/src docs/examples/*/tests)
+# Where we meet other libraries: what is run once more on another Python, and with the oldest libraries.
+SEAMS := tests/unit $(addprefix tests/drivers/,test_gnupg.py test_relay_amqp.py test_relay_amqp_network.py test_relay_https.py \
+  test_relay_memory.py test_store_postgres.py test_store_trouble.py test_api_http_protocol.py test_api_login.py)
 # Where the demonstration lives between starts; empty: a new folder that is removed at the end.
 DEMO ?=
 
@@ -40,16 +43,15 @@ check: dev ## format, lint, types, import rules, unit tests, drivers, documentat
 test: check ## everything, end to end and packaging too
 	$(BIN)/pytest -q tests/end_to_end tests/packaging
 
-check-on: ## unit tests, drivers, plugins and one question on another Python: make check-on VERSION=3.13
+check-on: ## unit tests, what meets other libraries, dispatch and one question on another Python: make check-on VERSION=3.13
 	$(MAKE) dev PYTHON="$$(./tools/find-python $(VERSION))" VENV=.venv-$(VERSION)
-	.venv-$(VERSION)/bin/pytest -q -p no:cacheprovider tests/unit tests/drivers plugins \
-	  tests/end_to_end/test_question_to_answer.py
+	.venv-$(VERSION)/bin/pytest -q -p no:cacheprovider $(SEAMS) plugins/mig_dispatch tests/end_to_end/test_question_to_answer.py
 
-check-lowest: ## unit tests, drivers and plugins with the oldest libraries that our dependencies allow
+check-lowest: ## unit tests and what meets other libraries, with the oldest that our dependencies allow
 	$(PYTHON) -m venv .venv-lowest
 	"$$(./tools/find-uv .venv-lowest)" pip install --quiet --python .venv-lowest/bin/python --resolution lowest-direct \
 	  -e '.[server,cli,embedded,testing]' -e 'plugins/mig_audit[testing]' $(addprefix -e ,$(PLUGINS))
-	CI= .venv-lowest/bin/pytest -q -p no:cacheprovider tests/unit tests/drivers plugins
+	CI= .venv-lowest/bin/pytest -q -p no:cacheprovider $(SEAMS)
 
 compose-test: ## the compose environment in real containers (needs Docker)
 	./tools/compose-test

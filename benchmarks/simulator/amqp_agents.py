@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 
 from mig_core.domain.messages import Kind
 from mig_core.errors import RelayError
-from mig_core.relay.amqp_connection import AmqpConnection, Broker, Channel, Outcome
+from mig_core.relay.amqp_broker import Broker
+from mig_core.relay.amqp_connection import AmqpConnection, Channel, Outcome
 from mig_core.relay.amqp_errors import NOT_FOUND
 from mig_core.relay.topology import INBOUND, agent_queue
 

@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING, Any
 
 from mig_core.errors import RelayDenied, RelayError, RelayRefused, RelayUnavailable
 from mig_core.network.backoff import Backoff
-from mig_core.relay.amqp_connection import AmqpConnection, Broker, Channel, Outcome
+from mig_core.relay.amqp_broker import Broker
+from mig_core.relay.amqp_connection import AmqpConnection, Channel, Outcome
 from mig_core.relay.amqp_errors import ACCESS_REFUSED, NOT_FOUND
 from mig_core.relay.base import TWO_SESSIONS, Delivery
 from mig_core.relay.topology import INBOUND, agent_queue

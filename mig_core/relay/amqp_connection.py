@@ -10,24 +10,21 @@ from __future__ import annotations
 import asyncio
 import functools
 import logging
-from dataclasses import dataclass, field
 from enum import Enum
 from typing import TYPE_CHECKING, Any, cast
-from urllib.parse import unquote, urlsplit
 
 import pika
 from pika.adapters.asyncio_connection import AsyncioConnection
 from pika.exceptions import ChannelClosed, ConnectionClosed
 
-from mig_core.errors import ConfigurationError, RelayDenied, RelayError, RelayUnavailable
+from mig_core.errors import RelayDenied, RelayError, RelayUnavailable
 from mig_core.relay.amqp_errors import largest_message, translated
 from mig_core.relay.pausable_loop import PausableLoop
-from mig_core.relay.tls import TlsOptions
-from mig_core.relay.topology import VIRTUAL_HOST
 
 if TYPE_CHECKING:
-    import ssl
     from collections.abc import Callable, Iterator
+
+    from mig_core.relay.amqp_broker import Broker
 
 _MAX_EXPIRATION_MS = 2**32 - 1
 
@@ -47,44 +44,6 @@ class Outcome(Enum):
     """The broker will not take it from this login."""
     TOO_LARGE = "too large"
     """The broker takes messages, but none as large as this one."""
-
-
-@dataclass(frozen=True, slots=True)
-class Broker:
-    """Where the broker is and who we are there."""
-
-    host: str
-    port: int
-    virtual_host: str
-    login: str
-    password: str = field(repr=False)
-    context: ssl.SSLContext | None = field(default=None, repr=False)
-    heartbeat: int = 20
-    """Seconds between signs of life. pika takes the other side for dead after one to two times this plus five."""
-
-    @classmethod
-    def from_url(cls, url: str, *, tls: TlsOptions | None = None, login: tuple[str, str] | None = None) -> Broker:
-        """A broker from ``amqp[s]://[login:password@]host[:port][/virtual-host]``; ``login`` goes before the URL's.
-
-        Raises:
-            ConfigurationError: it is not such a URL, or a TLS file cannot be used. Passwords are not repeated.
-        """
-        parts = urlsplit(url)
-        try:
-            port = parts.port or (5671 if parts.scheme == "amqps" else 5672)
-        except ValueError:
-            port = 0
-        if parts.scheme not in ("amqp", "amqps") or not parts.hostname or not port or parts.query or parts.fragment:
-            raise ConfigurationError(
-                "", "relay", "must be like amqps://broker:5671/mig", next_step="options belong into the settings"
-            )
-        user, password = login or (unquote(parts.username or ""), unquote(parts.password or ""))
-        context = (tls or TlsOptions()).context() if parts.scheme == "amqps" else None
-        virtual_host = unquote(parts.path.removeprefix("/")) or VIRTUAL_HOST
-        return cls(parts.hostname, port, virtual_host, user, password, context)
-
-    def __str__(self) -> str:
-        return f"RabbitMQ at {self.host}:{self.port}, virtual host {self.virtual_host}"
 
 
 class AmqpConnection:

@@ -21,7 +21,7 @@ from mig_core.errors import RelayDenied, RelayError, RelayUnavailable
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from mig_core.relay.amqp_connection import Broker
+    from mig_core.relay.amqp_broker import Broker
 
 ACCESS_REFUSED = 403
 NOT_FOUND = 404

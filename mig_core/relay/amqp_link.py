@@ -18,7 +18,8 @@ from mig_core.relay.amqp_window import Window
 
 if TYPE_CHECKING:
     from mig_core.errors import RelayError
-    from mig_core.relay.amqp_connection import Broker, Channel
+    from mig_core.relay.amqp_broker import Broker
+    from mig_core.relay.amqp_connection import Channel
 
 CLASSIC = {"x-queue-type": "classic"}
 PROBE = "probe"

@@ -22,7 +22,8 @@ from typing import TYPE_CHECKING
 from mig_core.errors import RelayDenied, RelayError, RelayRefused, RelayUnavailable
 from mig_core.network.backoff import Backoff
 from mig_core.relay import topology
-from mig_core.relay.amqp_connection import Broker, Outcome
+from mig_core.relay.amqp_broker import Broker
+from mig_core.relay.amqp_connection import Outcome
 from mig_core.relay.amqp_inbound import AmqpBatch, Arrivals
 from mig_core.relay.amqp_link import CLASSIC, Link
 

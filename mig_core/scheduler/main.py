@@ -81,7 +81,8 @@ async def check(settings: SchedulerSettings) -> None:
     await store.close()
     url = inline_or_file("amqp.url", settings.amqp.url, settings.amqp.url_file)
     if url:
-        from mig_core.relay.amqp_connection import AmqpConnection, Broker
+        from mig_core.relay.amqp_broker import Broker
+        from mig_core.relay.amqp_connection import AmqpConnection
 
         connection = await AmqpConnection.open(Broker.from_url(url, tls=_tls(settings.amqp)))
         await connection.close()

@@ -14,7 +14,8 @@ import pytest
 
 from mig_core.domain.certificates import advice, explained
 from mig_core.errors import RelayUnavailable
-from mig_core.relay.amqp_connection import AmqpConnection, Broker
+from mig_core.relay.amqp_broker import Broker
+from mig_core.relay.amqp_connection import AmqpConnection
 from mig_core.relay.https_transport import HttpsTransport
 from mig_core.relay.tls import TlsOptions
 from mig_core.testing.certificates import AUTHORITY_EXTENSIONS, EXTENSIONS, make_certificates

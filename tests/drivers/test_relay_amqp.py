@@ -15,7 +15,8 @@ from mig_core.domain.messages import Kind
 from mig_core.errors import ConfigurationError, RelayDenied, RelayUnavailable
 from mig_core.relay import topology
 from mig_core.relay.amqp_agent import AmqpAgentRelay
-from mig_core.relay.amqp_connection import AmqpConnection, Broker, Outcome
+from mig_core.relay.amqp_broker import Broker
+from mig_core.relay.amqp_connection import AmqpConnection, Outcome
 from mig_core.relay.amqp_platform import AmqpPlatformRelay
 from mig_core.testing.relay_contract import RelayContract
 from mig_core.testing.relay_ends import PATIENCE, AgentEnd, Ends, PlatformEnd, RelayPair, body, new_agent_id

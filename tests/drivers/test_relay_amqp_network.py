@@ -17,7 +17,8 @@ from mig_core.domain.messages import Kind
 from mig_core.errors import RelayUnavailable
 from mig_core.relay import topology
 from mig_core.relay.amqp_agent import AmqpAgentRelay
-from mig_core.relay.amqp_connection import AmqpConnection, Broker
+from mig_core.relay.amqp_broker import Broker
+from mig_core.relay.amqp_connection import AmqpConnection
 from mig_core.relay.amqp_platform import AmqpPlatformRelay
 from mig_core.relay.tls import TlsOptions
 from mig_core.testing.certificates import make_certificates
