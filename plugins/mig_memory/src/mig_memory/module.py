@@ -39,7 +39,13 @@ class MemoryModule(Module[tuple[Search, ...]]):
         summary="find processes by name, library, and content of their memory",
         needs_root=True,
         discloses="paths, ids and owners of matching processes, and the containers they live in",
-        preload=("re2", "ahocorasick_rs", "mig_endpoint.regex.finder", "mig_memory.evaluation"),
+        preload=(
+            "re2",
+            "ahocorasick_rs",
+            "mig_endpoint.regex.finder",
+            "mig_memory.evaluation",
+            "mig_endpoint.processes.proc",
+        ),
     )
     parameters = declaration.PARAMETERS
     columns = COLUMNS

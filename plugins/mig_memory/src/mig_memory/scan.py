@@ -10,7 +10,6 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from mig_endpoint.files.calls import Unresponsive
 from mig_endpoint.processes import reasons
 from mig_endpoint.processes.mappings import texts
 from mig_endpoint.processes.memory import Holds, Memory
@@ -119,7 +118,7 @@ class Scan:
             room = self._window.room()
             try:
                 count = self._memory.read(part, position, room)
-            except Unresponsive:
+            except TimeoutError:  # a file system that does not answer
                 self.seen.left[reasons.REMOTE] += part.end - position
                 return self._window.end_text()
             except OSError:

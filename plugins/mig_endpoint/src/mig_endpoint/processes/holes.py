@@ -5,18 +5,28 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
-from mig_endpoint.files.calls import Unresponsive
 from mig_endpoint.processes.pages import PAGE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from mig_endpoint.files.calls import Calls
 
 _AT_ONCE = 64 << 20
 _PROT_READ, _MAP_SHARED = 1, 1
+
+
+class Calls(Protocol):
+    """What is asked about a file."""
+
+    def lseek(self, fd: int, position: int, whence: int, /) -> int:
+        """Moves in what is open."""
+        ...
+
+    def fstat(self, fd: int) -> os.stat_result:
+        """The status of what is open."""
+        ...
 
 
 def data_in(
@@ -25,7 +35,7 @@ def data_in(
     """The places from ``start`` to ``end`` in a file: first, behind the last, whether there is data; without gaps.
 
     Args:
-        calls: what to ask with.
+        calls: what to ask with: :mod:`os`, or :class:`mig_endpoint.files.calls.Guarded`.
         file: its descriptor.
         start: where to begin, in bytes.
         end: no more than the file's size.
@@ -51,7 +61,7 @@ def data_in(
 def _seek(calls: Calls, file: int, position: int, what: int, otherwise: int) -> int:
     try:
         return min(max(calls.lseek(file, position, what), position), otherwise)
-    except Unresponsive:
+    except TimeoutError:  # a file system that does not answer
         raise
     except OSError:  # no more data, or nothing that knows holes
         return otherwise

@@ -12,7 +12,6 @@ import os
 from enum import Enum
 from typing import TYPE_CHECKING, NamedTuple
 
-from mig_endpoint.files.calls import DIRECT
 from mig_endpoint.processes import reasons
 from mig_endpoint.processes.holes import data_in, residence
 from mig_endpoint.processes.mapped_file import NOT_READABLE, locate, open_file
@@ -23,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from mig_core.plugin.coverage import Reason
-    from mig_endpoint.files.calls import Calls
+    from mig_endpoint.files.calls import Guarded
     from mig_endpoint.processes.mappings import Mapping, Range
     from mig_endpoint.processes.origins import Origin, Origins
     from mig_endpoint.processes.pages import Run
@@ -54,8 +53,8 @@ class Part(NamedTuple):
     """Descriptor of the file to read DATA from; -1 for the process's own memory."""
     shift: int = 0
     """What to add to an address for the place in the file."""
-    calls: Calls = DIRECT
-    """What to read the file with."""
+    calls: Guarded | None = None
+    """What to read the file with, if not directly."""
 
     def goes_on_in(self, other: Part) -> bool:
         """Whether another part is more of the same."""
@@ -93,7 +92,7 @@ class Memory:
         self._origins = origins
         self._file = -1
         self._file_of = (0, 0)
-        self._calls: Calls = DIRECT
+        self._calls: Guarded | None = None
         self._room: int | None = None
         self._memory = process.open("mem")
         try:
@@ -116,10 +115,10 @@ class Memory:
         """Copies from an address of a DATA part into ``room``: how many bytes; 0 at the end of the process or file.
 
         Raises:
-            OSError: the page at ``position`` cannot be read; Unresponsive where a file system does not answer, which
+            OSError: the page at ``position`` cannot be read; TimeoutError where a file system does not answer, which
                 holds for all of the part.
         """
-        if part.calls.guarded:  # not into the room: the file system may answer when that is long in other use
+        if part.calls is not None:  # not into the room: the file system may answer when that is long in other use
             data = part.calls.pread(part.file, min(len(room), part.end - position), position + part.shift)
             room[: len(data)] = data
             return len(data)
@@ -226,11 +225,11 @@ class Memory:
     def _of_file(self, start: int, end: int, mapping: Mapping, origin: Origin) -> Iterator[Part]:
         """Addresses of a mapping as its open file has them: more than this process has touched."""
         shift = mapping.position - mapping.start
-        size = origin.calls.fstat(self._file).st_size
+        size = (origin.calls or os).fstat(self._file).st_size
         stop = min(end, max(start, size - shift))
         whole = origin.page_size > PAGE
         for first, last, is_data in data_in(
-            origin.calls, self._file, start + shift, stop + shift, all_or_nothing=whole
+            origin.calls or os, self._file, start + shift, stop + shift, all_or_nothing=whole
         ):
             if is_data and origin.in_memory and not whole:
                 yield from self._perhaps_swapped(first - shift, last - shift, shift)
@@ -262,18 +261,21 @@ class Memory:
         """The file of a mapping: its descriptor, or negative. Kept: the next mapping often is of the same file.
 
         Raises:
-            Unresponsive: its file system does not answer.
+            TimeoutError: its file system does not answer.
         """
         key = (mapping.device, mapping.inode)
         if key != self._file_of:
             self._close_file()
             self._file_of, self._calls = key, origin.calls
-            self._file = origin.calls.call(open_file, self._process, mapping)
+            if origin.calls is None:
+                self._file = open_file(self._process, mapping)
+            else:
+                self._file = origin.calls.call(open_file, self._process, mapping)
         return self._file
 
     def _close_file(self) -> None:
         if self._file >= 0:
-            self._calls.close(self._file)
+            (self._calls or os).close(self._file)
         self._file = -1
 
     def _is_deleted(self, mapping: Mapping, origin: Origin) -> bool:

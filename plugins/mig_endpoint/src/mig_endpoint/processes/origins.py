@@ -15,7 +15,6 @@ import struct
 from enum import Enum
 from typing import TYPE_CHECKING, NamedTuple
 
-from mig_endpoint.files.calls import DIRECT, Guarded, Patience, Unresponsive
 from mig_endpoint.files.filesystems import may_hang
 from mig_endpoint.files.mounts import read_mounts
 from mig_endpoint.processes.mapped_file import locate
@@ -24,7 +23,7 @@ from mig_endpoint.processes.pages import PAGE
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from mig_endpoint.files.calls import Calls
+    from mig_endpoint.files.calls import Guarded
     from mig_endpoint.files.mounts import Mount, Mounts
     from mig_endpoint.processes.mappings import Mapping
     from mig_endpoint.processes.process import Process
@@ -69,8 +68,8 @@ class Origin(NamedTuple):
     """More than :data:`PAGE` for pages of a pool that the system keeps for programs (hugetlbfs)."""
     is_certain: bool = True
     """Without, it may be a device: it has no name, and we may not look at it otherwise."""
-    calls: Calls = DIRECT
-    """What the file is opened and read with."""
+    calls: Guarded | None = None
+    """What the file is to be opened and read with, if its file system may not answer."""
 
 
 class Origins:
@@ -84,7 +83,7 @@ class Origins:
         self._known: dict[tuple[int, int, bool], Origin] = {}
         self._page_sizes: dict[int, int] = {}
         self._mounts: dict[int, Mounts] = {}
-        self._patience = Patience(remaining)
+        self._remaining = remaining
         self._guards: dict[int, Guarded] = {}
 
     def close(self) -> None:
@@ -110,13 +109,9 @@ class Origins:
         kind_of_system = mount.kind if mount is not None else ""
         if kind_of_system in _KERNEL_TYPES:
             return Origin(Kind.DEVICE)
-        calls: Calls = DIRECT
         if mount is not None and may_hang(mount):
-            calls = self._guards.setdefault(mapping.device, Guarded(self._patience))
-        try:
-            found = calls.call(locate, process, mapping)
-        except Unresponsive:
-            return Origin(Kind.REMOTE, calls=calls)
+            return self._of_others(process, mapping)
+        found = locate(process, mapping)
         if found is None:
             is_certain = not (mapping.path.startswith(b"/dev/") and kind_of_system == "devtmpfs")
         elif stat.S_ISCHR(found.stat.st_mode) and found.stat.st_rdev == _ZERO_DEVICE and not mapping.is_shared:
@@ -125,12 +120,24 @@ class Origins:
             return Origin(Kind.DEVICE)
         else:
             is_certain = True
-        if calls.guarded:
-            return Origin(Kind.REMOTE, calls=calls)
         if mount is None and mapping.path.startswith(b"/dmabuf:"):
             return Origin(Kind.DEVICE)
         has_no_name = mount is None or mapping.path.startswith(b"/dev/shm/") or kind_of_system == "hugetlbfs"
         return Origin(Kind.FILE, has_no_name, self._page_size(process, mapping, kind_of_system), is_certain)
+
+    def _of_others(self, process: Process, mapping: Mapping) -> Origin:
+        from mig_endpoint.files.calls import Guarded, Patience
+
+        guard = self._guards.get(mapping.device)
+        if guard is None:
+            guard = self._guards.setdefault(mapping.device, Guarded(Patience(self._remaining)))
+        try:
+            found = guard.call(locate, process, mapping)
+        except TimeoutError:
+            found = None
+        if found is not None and not stat.S_ISREG(found.stat.st_mode):
+            return Origin(Kind.DEVICE)
+        return Origin(Kind.REMOTE, calls=guard)
 
     def _mount_of(self, process: Process, device: int) -> Mount | None:
         """Where a file system is mounted, here or for the process; None for memfd_create(2)'s and the like."""

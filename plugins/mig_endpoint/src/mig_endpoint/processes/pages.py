@@ -7,8 +7,6 @@ pages even the page itself, in the process that is looked at. So nobody reads be
 
 from __future__ import annotations
 
-import array
-import fcntl
 import os
 import re
 import struct
@@ -140,6 +138,9 @@ def _of_regions(start: int, end: int, pagemap: int, regions: _Regions | None, *,
 
 def _scan(start: int, end: int, pagemap: int, *, has_file: bool) -> _Regions | None:
     """Which pages hold something, as far as one call says; None where the kernel cannot say."""
+    import array
+    import fcntl
+
     start, end = start // PAGE * PAGE, -(-end // PAGE) * PAGE
     found = array.array("Q", bytes(8 * 3 * _REGIONS))
     size, address = _SCAN_ARGUMENT.size, found.buffer_info()[0]
