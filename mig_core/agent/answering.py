@@ -13,6 +13,7 @@ from mig_core.agent.claims import NO_ACTION
 from mig_core.agent.operations.executor import MAX_PAYLOAD_BYTES
 from mig_core.domain import envelope as envelopes
 from mig_core.domain.command import CommandState
+from mig_core.domain.document import has_too_many_values
 from mig_core.domain.result import Answer, ModuleResult, claimed_action
 
 if TYPE_CHECKING:
@@ -134,8 +135,9 @@ class Answering:
             self._clock(),
         )
         payload = answer.to_payload()
-        if len(payload) > MAX_PAYLOAD_BYTES:
-            problem = f"the answer has {len(payload)} bytes, more than can be sent"
+        many = has_too_many_values(payload)
+        if len(payload) > MAX_PAYLOAD_BYTES or many:
+            problem = f"the answer has {'too many values' if many else f'{len(payload)} bytes'}, more than can be sent"
             failure = (ModuleResult.failure(problem),)
             answer = replace(answer, state=CommandState.FAILED, reason=problem, results=failure)
             payload = answer.to_payload()

@@ -24,6 +24,9 @@ JSON = dict[str, "JSON"] | list["JSON"] | str | int | float | bool | None
 """Any JSON value."""
 
 MAX_DEPTH = 40
+MAX_SEPARATORS = 4 << 20
+"""Commas and opening brackets of a document, in texts too. A byte of ``[],[],[]`` becomes 30 bytes of memory once it is
+read; an honest result has one of them for twenty bytes."""
 _STREAMED_LEVELS = 3
 """In how many levels of objects long lists are looked for: the rows of a result lie two or three deep."""
 _ENTRIES_AT_ONCE = 256
@@ -44,6 +47,8 @@ def load(raw: bytes, *, subject: str, max_bytes: int, max_depth: int = MAX_DEPTH
     """
     if len(raw) > max_bytes:
         raise InvalidDocument(subject, f"is {len(raw)} bytes, at most {max_bytes} are accepted")
+    if has_too_many_values(raw):
+        raise InvalidDocument(subject, f"has more than {MAX_SEPARATORS} values")
     try:
         value: JSON = json.loads(
             raw.decode("utf-8"),
@@ -63,6 +68,11 @@ def load(raw: bytes, *, subject: str, max_bytes: int, max_depth: int = MAX_DEPTH
         except UnicodeEncodeError:
             raise InvalidDocument(subject, "contains half of a surrogate pair") from None
     return value
+
+
+def has_too_many_values(raw: bytes) -> bool:
+    """Whether :func:`load` refuses a document for the number of its values; seen without reading it."""
+    return len(raw) > MAX_SEPARATORS and sum(map(raw.count, (b",", b"[", b"{"))) > MAX_SEPARATORS
 
 
 def dump(value: JSON) -> bytes:

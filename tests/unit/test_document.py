@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mig_core.domain.document import MAX_DEPTH, Members, dump, load, members
+from mig_core.domain.document import MAX_DEPTH, MAX_SEPARATORS, Members, dump, load, members
 from mig_core.errors import InvalidDocument
 
 if TYPE_CHECKING:
@@ -134,3 +134,12 @@ def test_missing_and_null_members_take_their_defaults() -> None:
     assert given.texts("e", maximum=1, max_length=1) == ()
     assert not given.has("f")
     given.close()
+
+
+def test_a_document_of_nothing_but_values_is_refused_before_it_fills_the_memory() -> None:
+    many = b"[" + b"[]," * (MAX_SEPARATORS // 2) + b"[]]"
+    few = b'["' + b"x" * (8 << 20) + b'"]'
+
+    with pytest.raises(InvalidDocument, match="values"):
+        load(many, subject="result", max_bytes=32 << 20)
+    assert load(few, subject="result", max_bytes=32 << 20)
