@@ -11,12 +11,11 @@ from mig_endpoint import coverage
 from mig_endpoint.files.naming import join
 
 if TYPE_CHECKING:
-    import os
     from collections.abc import Iterable
 
     from mig_core.plugin.coverage import Tally
-    from mig_endpoint.files.opening import Status
     from mig_endpoint.files.walk import Batch
+    from mig_file.hits import AnyStatus
     from mig_file.plans import Pair, SearchRun
 
 MAX_ANSWER_BYTES = 24 << 20
@@ -42,14 +41,20 @@ class Answer:
         self._active = list(active)
         self._note_depth()
 
-    def record(self, pair: Pair, batch: Batch, name: str, status: os.stat_result | Status, sha256: str = "") -> None:
-        """Takes in an entry that passed, unless it is there already or the search has enough."""
+    def record(
+        self, pair: Pair, batch: Batch, name: str, status: AnyStatus, sha256: str = "", *, member: str = ""
+    ) -> None:
+        """Takes in an entry that passed, unless it is there already or the search has enough.
+
+        ``member``: of the archive that the entry is, in its stead.
+        """
         run, slot = pair
         native = join(batch.path, name)
         if slot.seen is not None:
-            if native in slot.seen:
+            key = f"{native}\0{member}" if member else native
+            if key in slot.seen:
                 return
-            slot.seen.add(native)
+            slot.seen.add(key)
         if run.is_full:
             self._tally.skip(coverage.LIMIT, batch.path_of(name))
             return
@@ -57,9 +62,9 @@ class Answer:
         if run.matches >= run.limit:
             self.any_full = True
             self._note_depth()
-        target = self._target(batch, name) if batch.links or batch.others else ""
-        slot.hits.add(native, status, sha256, target)
-        self._room -= slot.row_bytes + len(native)
+        target = self._target(batch, name) if (batch.links or batch.others) and not member else ""
+        slot.hits.add(native, status, sha256, target, member)
+        self._room -= slot.row_bytes + len(native) + len(member)
         self.is_full = self._room <= 0
 
     def _note_depth(self) -> None:

@@ -266,6 +266,13 @@ PARAMETERS = Parameters(
         help="look into gzip, bzip2, xz and (where the endpoint can) zstd files for content and hashes",
     ),
     Parameter(
+        name="archives",
+        key="archives",
+        kind=Kind.BOOLEAN,
+        group="options",
+        help="look for members of zip (jar, war, whl) and tar files too, by name, size, mtime, mode and type",
+    ),
+    Parameter(
         name="onefilesystem",
         key="onefilesystem",
         kind=Kind.BOOLEAN,

@@ -13,6 +13,7 @@ from mig_endpoint import coverage
 from mig_endpoint.files.interruptions import DeadlinePassed
 from mig_file import reasons
 from mig_file.answer import Answer
+from mig_file.archives import Archives
 from mig_file.bundle import LARGE, Bundle
 from mig_file.content import Questions
 from mig_file.entries import Entries
@@ -64,10 +65,13 @@ class Evaluation:
         self._answer = Answer(tally)
         self._inspection = Inspection(self._plans, self._reader, self._answer, tally, self._expired_after_progress, now)
         self._entries = Entries(self._answer, tally, now, self.catch_up)
+        self._archives = Archives(self._answer, tally, self._expired_after_progress, now, self.catch_up)
         self._workers: Workers | None = None
         if processes > 1 and hasattr(os, "fork"):
             self._workers = Workers(processes, questions, expired, self._plans.group_of)
         self._bundle = Bundle(large=large)
+        self._into_archives: list[Pair] = []
+        """Slots that ask for members of archives."""
         self.wants_others = False
         """Whether entries that are no regular files are asked for, or have to be said."""
         self.files = 0
@@ -79,6 +83,7 @@ class Evaluation:
         """Says which searches the next walk is for."""
         wanted = set(map(id, searches))
         self._active = [run for run in self.runs if id(run.search) in wanted]
+        self._into_archives = [(run, slot) for run in self._active for slot in run.slots if slot.may_ask_members]
         self.wants_others = any(slot.may_ask or slot.says for run in self._active for slot in run.slots)
         self._answer.focus(self._active)
 
@@ -129,6 +134,26 @@ class Evaluation:
         # 3. everything else
         if others or batch.specials:
             self._entries.look_at(batch, others)
+        # 4. what is in archives
+        if self._into_archives:
+            self._look_into_archives(batch)
+
+    def _look_into_archives(self, batch: Batch) -> None:
+        pairs = [pair for pair in self._into_archives if batch.depth <= pair[0].maxdepth]
+        for place, name in enumerate(batch.names):
+            wanting = [pair for pair in pairs if not pair[0].is_full]
+            if not wanting:
+                if pairs:
+                    self._tally.skip(coverage.LIMIT, batch.path_of(name), count=len(batch.names) - place)
+                return
+            try:
+                self._archives.look_at(batch, name, wanting)
+            except DeadlinePassed:
+                self._inspection.stop_for_time(batch, name, len(batch.names) - place)
+                return
+            if self._answer.is_full:
+                self._tally.skip(coverage.FULL, batch.path_of(name), count=len(batch.names) - place)
+                return
 
     def _choose(self, batch: Batch) -> Choice:
         """Which slots want all files of a batch, which some, and which want entries that are no files."""

@@ -7,18 +7,33 @@ from __future__ import annotations
 
 import os
 import struct
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from mig_endpoint.files.opening import Status
+
+class AnyStatus(Protocol):
+    """What a row says, under the names that :class:`os.stat_result` has."""
+
+    @property
+    def st_mode(self) -> int:
+        """Kind and permissions."""
+
+    @property
+    def st_size(self) -> int:
+        """Bytes."""
+
+    @property
+    def st_mtime_ns(self) -> int:
+        """Nanoseconds since 1970."""
+
 
 _HEAD = struct.Struct("<qqIIB")
 """Size, time in nanoseconds, mode, length of the path; and length of the digest, or ``_LONG``."""
 _LONG = 255
-_MORE = struct.Struct("<qIBH")
-"""Behind such a head: time in seconds and nanoseconds, lengths of the digest and of what a link says.
+_MORE = struct.Struct("<qIBHI")
+"""Behind such a head: time in seconds and nanoseconds, lengths of digest, of what a link says and of a member's name.
 
 A file system has 64 bits for the seconds; nanoseconds in 64 bits end in 2262.
 """
@@ -38,6 +53,8 @@ class Hit(NamedTuple):
     """In upper case; empty if it was not asked for or could not be had."""
     target: str = ""
     """What a link says it leads to, as :func:`os.fsdecode` gives it; empty for everything else."""
+    member: str = ""
+    """Of an archive, its path there; empty for the file itself."""
 
 
 class Hits:
@@ -49,24 +66,25 @@ class Hits:
         self._data = bytearray()
         self._count = 0
 
-    def add(self, path: str, status: os.stat_result | Status, sha256: str, target: str = "") -> None:
+    def add(self, path: str, status: AnyStatus, sha256: str, target: str = "", member: str = "") -> None:
         """Takes an entry in."""
         raw, digest = os.fsencode(path), bytes.fromhex(sha256) if sha256 else b""
         try:
             head = _HEAD.pack(status.st_size, status.st_mtime_ns, status.st_mode, len(raw), len(digest))
         except struct.error:  # a time far away
-            self._add_long(raw, status, digest, target)
+            self._add_long(raw, status, digest, target, member)
         else:
-            if target:
-                self._add_long(raw, status, digest, target)
+            if target or member:
+                self._add_long(raw, status, digest, target, member)
             else:
                 self._data += head + raw + digest
         self._count += 1
 
-    def _add_long(self, raw: bytes, status: os.stat_result | Status, digest: bytes, target: str) -> None:
-        leads = os.fsencode(target)
+    def _add_long(self, raw: bytes, status: AnyStatus, digest: bytes, target: str, member: str) -> None:
+        leads, inner = os.fsencode(target), os.fsencode(member)
         self._data += _HEAD.pack(status.st_size, 0, status.st_mode, len(raw), _LONG)
-        self._data += _MORE.pack(*divmod(status.st_mtime_ns, _NS), len(digest), len(leads)) + raw + digest + leads
+        self._data += _MORE.pack(*divmod(status.st_mtime_ns, _NS), len(digest), len(leads), len(inner))
+        self._data += raw + digest + leads + inner
 
     def __len__(self) -> int:
         return self._count
@@ -80,16 +98,19 @@ class Hits:
         for _ in range(count):
             size, modified, mode, length, digest = _HEAD.unpack_from(data, position)
             position += _HEAD.size
-            leads = 0
+            leads = inner = 0
             if digest == _LONG:
-                seconds, fraction, digest, leads = _MORE.unpack_from(data, position)
+                seconds, fraction, digest, leads, inner = _MORE.unpack_from(data, position)
                 position += _MORE.size
                 modified = seconds * _NS + fraction
             path = os.fsdecode(bytes(data[position : position + length]))
             position += length
             sha256 = data[position : position + digest].hex().upper() if digest else ""
-            position += digest + leads
-            if leads:
-                yield Hit(path, size, mode, modified, sha256, os.fsdecode(bytes(data[position - leads : position])))
+            position += digest
+            if leads or inner:
+                target = os.fsdecode(bytes(data[position : position + leads]))
+                member = os.fsdecode(bytes(data[position + leads : position + leads + inner]))
+                position += leads + inner
+                yield Hit(path, size, mode, modified, sha256, target, member)
             else:
                 yield Hit(path, size, mode, modified, sha256)

@@ -68,4 +68,5 @@ def _row(label: str, row: Mapping[str, JSON], *, found_only: bool) -> str:
         facts += f", sha256:{str(info['sha256']).lower()}"
     if row.get("target"):
         facts += f", target:{row['target']}"
-    return f"{row['file']} [{facts}] in search '{label}'{checks}"
+    path = f"{row['file']}!{row['member']}" if row.get("member") else row["file"]
+    return f"{path} [{facts}] in search '{label}'{checks}"

@@ -17,9 +17,8 @@ from mig_file.check import Check
 from mig_file.names import NameBatch
 
 if TYPE_CHECKING:
-    import os
-
     from mig_endpoint.files.walk import Batch
+    from mig_file.hits import AnyStatus
     from mig_file.patterns import Pattern
 
 KINDS = {
@@ -47,7 +46,12 @@ class SizeCheck(Check):
 
     ranges: tuple[expressions.SizeRange, ...]
 
-    def passes(self, status: os.stat_result, now: int) -> bool:
+    @property
+    def is_for_members(self) -> bool:
+        """Whether an archive says it of its members."""
+        return True
+
+    def passes(self, status: AnyStatus, now: int) -> bool:
         """Whether the entry passes."""
         return any(one.holds(status.st_size) for one in self.ranges) != self.negated
 
@@ -58,6 +62,11 @@ class ModeCheck(Check):
 
     pattern: Pattern
     _named: dict[int, frozenset[int]] = field(default_factory=dict)
+
+    @property
+    def is_for_members(self) -> bool:
+        """Whether an archive says it of its members."""
+        return True
 
     def may_name_a_kind(self) -> bool:
         """Whether the expression has anything that could stand for a kind's letter."""
@@ -78,7 +87,7 @@ class ModeCheck(Check):
             )
         return self._named[kind]
 
-    def passes(self, status: os.stat_result, now: int) -> bool:
+    def passes(self, status: AnyStatus, now: int) -> bool:
         """Whether the entry passes."""
         return self.pattern.matches(expressions.mode_text(status.st_mode).encode()) != self.negated
 
@@ -90,7 +99,12 @@ class AgeCheck(Check):
     age: expressions.Age
     time: Literal["st_mtime_ns", "st_ctime_ns"]
 
-    def passes(self, status: os.stat_result, now: int) -> bool:
+    @property
+    def is_for_members(self) -> bool:
+        """Whether an archive says it of its members."""
+        return self.time == "st_mtime_ns"
+
+    def passes(self, status: AnyStatus, now: int) -> bool:
         """Whether the entry passes."""
         return self.age.holds(getattr(status, self.time), now) != self.negated
 
@@ -102,7 +116,12 @@ class OwnerCheck(Check):
     ids: frozenset[int]
     owner: Literal["st_uid", "st_gid"]
 
-    def passes(self, status: os.stat_result, now: int) -> bool:
+    @property
+    def is_for_members(self) -> bool:
+        """Whether an archive says it of its members."""
+        return False
+
+    def passes(self, status: AnyStatus, now: int) -> bool:
         """Whether the entry passes."""
         return (getattr(status, self.owner) in self.ids) != self.negated
 

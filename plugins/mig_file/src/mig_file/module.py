@@ -161,6 +161,8 @@ def _result(evaluation: Evaluation, tally: Tally, started: int, *, partial: bool
         "directories": tally.count("directories"),
         "bytes": evaluation.bytes_read,
     }
+    if members := tally.count("members"):
+        examined["members"] = members
     coverage = replace(coverage, examined=examined)
     if partial:
         coverage = replace(coverage, complete=False)

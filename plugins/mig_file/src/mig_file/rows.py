@@ -100,6 +100,8 @@ def _row(slot: Slot, hit: Hit, whole: JSON) -> JSON:
     text = naming.shown(hit.path)
     echo = whole if whole is not None else _echo(slot, (os.path.dirname(text),))
     row: dict[str, JSON] = {"file": text, "search": echo, "fileinfo": _fileinfo(hit)}
+    if hit.member:
+        row["member"] = naming.shown(hit.member)
     if hit.target:
         row["target"] = naming.shown(hit.target)
     if not hit.path.isascii() and (uri := naming.exact_uri(hit.path)):
@@ -115,7 +117,7 @@ def _texts(slot: Slot, count: int) -> Iterator[str]:
     whole = _echo(slot, slot.search.paths)
     echo = f',"search":{_text(whole)},"fileinfo":'
     for hit in slot.hits.first(count):
-        if hit.path.isascii() and not hit.target:
+        if hit.path.isascii() and not hit.target and not hit.member:
             info = f'{{"size":{hit.size},"mode":"{_mode_text(hit.mode)}","lastmodified":"{time_text(hit.modified)}"'
             digest = f',"sha256":"{hit.sha256}"' if hit.sha256 else ""
             yield f'{{"file":{encode_basestring(hit.path)}{echo}{info}{digest}}}}}'
@@ -171,7 +173,16 @@ def _options(search: Search | None) -> JSON:
         "mismatch": list(options.mismatch) if options is not None and options.mismatch else None,
         "matchlimit": 0,
     }
-    for word in ("remotefs", "debug", "returnsha256", "decompress", "decompressall", "onefilesystem", "localonly"):
+    for word in (
+        "remotefs",
+        "debug",
+        "returnsha256",
+        "decompress",
+        "decompressall",
+        "archives",
+        "onefilesystem",
+        "localonly",
+    ):
         if options is not None and (value := getattr(options, word)):
             echo[word] = value
     return echo
@@ -193,7 +204,7 @@ def _masked_rows(found: JSON) -> JSON:
 def _masked_row(row: JSON) -> JSON:
     if not isinstance(row, dict) or not row.get("file"):
         return row
-    kept: dict[str, JSON] = {key: value for key, value in row.items() if key not in ("uri", "target")} | {
+    kept: dict[str, JSON] = {key: value for key, value in row.items() if key not in ("uri", "target", "member")} | {
         "file": "masked"
     }
     search = kept.get("search")

@@ -53,6 +53,7 @@ class Options:
     returnsha256: bool
     decompress: bool
     decompressall: bool
+    archives: bool
     onefilesystem: bool
     localonly: bool
     remotefs: bool
@@ -93,7 +94,22 @@ def read_searches(raw: object, *, strict: bool) -> tuple[Search, ...]:
                 "has no filter, so nothing can match",
                 next_step="give at least one of " + ", ".join(WORDS.values()) + "; name '.' matches every file",
             )
+        if strict and one.options.archives and one.options.matchall and (told := _not_of_members(one)):
+            raise ParameterError(
+                f"searches.{one.label}.options.archives",
+                f"archives do not say {told} of their members, so no member can match",
+                next_step="ask without " + told + ", or without archives",
+            )
     return searches
+
+
+MEMBER_FILTERS = ("names", "sizes", "modes", "mtimes", "types")
+"""Those that members of archives can pass."""
+
+
+def _not_of_members(search: Search) -> str:
+    """The filters of a search that no member of an archive can pass."""
+    return ", ".join(WORDS[key] for key in FILTERS if search.filters[key] and key not in MEMBER_FILTERS)
 
 
 def clean_path(path: str) -> str:
@@ -116,6 +132,7 @@ def _search(label: str, values: Values, *, as_original: bool) -> Search:
         returnsha256=values.boolean("returnsha256"),
         decompress=values.boolean("decompress"),
         decompressall=values.boolean("decompressall"),
+        archives=values.boolean("archives"),
         onefilesystem=values.boolean("onefilesystem"),
         localonly=values.boolean("localonly"),
         remotefs=values.boolean("remotefs"),

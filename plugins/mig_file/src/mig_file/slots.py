@@ -20,6 +20,7 @@ from mig_file.search import FILTERS
 if TYPE_CHECKING:
     import os
 
+    from mig_file.archives import MemberStatus
     from mig_file.check import Check
     from mig_file.content import Question
     from mig_file.metadata import Attributes
@@ -151,6 +152,26 @@ class Slot:
         if not all(check.passes(status, now) for check in self.status):
             return False
         return entry is None or all(check.passes(entry, now) for check in self.attributes)
+
+    @property
+    def may_ask_members(self) -> bool:
+        """Whether it may ask for members of archives: an archive cannot answer everything."""
+        return (
+            self.search.options.archives
+            and not (self.is_empty or self.reading or self.attributes)
+            and all(check.is_for_members for check in self.status)
+        )
+
+    def passes_as_member(self, status: MemberStatus, now: int) -> bool:
+        """Whether kind, size, mode and age of a member pass; its name was judged before."""
+        if self.types is not None and stat.S_IFMT(status.st_mode) not in self.types:
+            return False
+        if self.types is None and not stat.S_ISREG(status.st_mode):
+            exact = any(check.is_exact for check in self.names)
+            named = any(stat.S_IMODE(status.st_mode) in one.named(stat.S_IFMT(status.st_mode)) for one in self._modes)
+            if not (exact or named or stat.S_ISLNK(status.st_mode)):
+                return False
+        return all(check.passes(status, now) for check in self.status)
 
     def judge(self, reading: Reading) -> bool | None:
         """Whether the content passes all checks; None if that could not be found out."""
