@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from mig_core.plugin.coverage import Reason
-    from mig_endpoint.files.walk import Batch
+    from mig_endpoint.files.batch import Batch
 
 
 def _patience(seconds: float = 0.1) -> Patience:

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from mig_endpoint.files.batch import Batch
+
 
 class _SwapsDirectories:
     """A visitor that replaces each directory below the root by a link to another, after it was listed."""
@@ -25,7 +27,7 @@ class _SwapsDirectories:
         self._outside = outside
         self.seen: list[str] = []
 
-    def visit(self, batch: walk.Batch) -> None:
+    def visit(self, batch: Batch) -> None:
         self.seen += [f"{batch.path}/{name}" for name in batch.names]
         for entry in os.listdir(batch.path):
             path = f"{batch.path}/{entry}"
@@ -70,7 +72,7 @@ class _WhenDeep:
         (root / "d" / "z").mkdir()
         (root / "d" / "z" / "later").touch()
 
-    def visit(self, batch: walk.Batch) -> None:
+    def visit(self, batch: Batch) -> None:
         self.seen += batch.names
         if batch.depth == self.levels + 1:
             self._act()

@@ -11,7 +11,7 @@ import psutil
 import pytest
 
 from mig_core.plugin.module import Context
-from mig_endpoint.files.walk import Batch
+from mig_endpoint.files.batch import Batch
 from mig_file import FileModule, shares
 from mig_file.bundle import Bundle
 from mig_file.content import Question, Questions

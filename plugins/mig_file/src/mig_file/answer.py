@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from mig_core.plugin.coverage import Tally
-    from mig_endpoint.files.walk import Batch
+    from mig_endpoint.files.batch import Batch
     from mig_file.hits import AnyStatus
     from mig_file.plans import Pair, SearchRun
 

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
     from mig_core.plugin.coverage import Reason, Tally
     from mig_endpoint.files.archives.member import Member
+    from mig_endpoint.files.batch import Batch
     from mig_endpoint.files.naming import PathText
-    from mig_endpoint.files.walk import Batch
     from mig_file.answer import Answer
     from mig_file.plans import Pair
 

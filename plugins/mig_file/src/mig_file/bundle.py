@@ -17,8 +17,8 @@ from mig_file.shares import Part
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from mig_endpoint.files.batch import Batch
     from mig_endpoint.files.opening import Status
-    from mig_endpoint.files.walk import Batch
     from mig_file.plans import Planned
     from mig_file.reader import Reading
     from mig_file.workers import Workers

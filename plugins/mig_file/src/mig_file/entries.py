@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from mig_core.plugin.coverage import Tally
-    from mig_endpoint.files.walk import Batch
+    from mig_endpoint.files.batch import Batch
     from mig_file.answer import Answer
     from mig_file.plans import Chosen, SearchRun
     from mig_file.slots import Slot

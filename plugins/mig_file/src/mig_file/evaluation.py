@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
     from mig_core.plugin.coverage import Reason, Tally
-    from mig_endpoint.files.walk import Batch
+    from mig_endpoint.files.batch import Batch
     from mig_file.plans import Choice, Chosen, Pair
     from mig_file.search import Search
 

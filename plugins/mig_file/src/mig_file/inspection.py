@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from mig_core.plugin.coverage import Tally
+    from mig_endpoint.files.batch import Batch
     from mig_endpoint.files.opening import Status
-    from mig_endpoint.files.walk import Batch
     from mig_file.answer import Answer
     from mig_file.bundle import Known
     from mig_file.plans import Pair, Plan, Plans

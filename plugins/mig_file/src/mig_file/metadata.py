@@ -17,7 +17,7 @@ from mig_file.check import Check
 from mig_file.names import NameBatch
 
 if TYPE_CHECKING:
-    from mig_endpoint.files.walk import Batch
+    from mig_endpoint.files.batch import Batch
     from mig_file.hits import AnyStatus
     from mig_file.patterns import Pattern
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from mig_core.plugin.cells import Cell
     from mig_core.plugin.columns import Row
     from mig_core.plugin.coverage import Tally
-    from mig_endpoint.files.walk import Batch
+    from mig_endpoint.files.batch import Batch
     from mig_sshkey.blob import Found
 
 DEPTH = 8

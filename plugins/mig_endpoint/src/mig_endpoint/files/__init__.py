@@ -1,13 +1,14 @@
 """Files of an endpoint: going through directories, opening, reading.
 
-``walk`` goes through all below a directory, relative to descriptors and never through a link; ``roots`` begins one
-at a path that somebody named, ``globs`` expands wildcards and ``~`` in it. ``mounts`` are what the kernel lists,
-``filesystems`` says what stands behind them and which to leave out; ``calls`` asks file systems that may never
-answer, ``crossings`` who asks where. ``opening`` opens a file without waiting or being led elsewhere; ``reading``
-and ``compressed`` give its bytes without its holes, and what a compressed file holds; ``archives`` lists what zip
-and tar files hold; ``attributes`` are what a file has beside its status, ``owners`` whose it is; ``digests`` are
-the hashes that files are known by; ``naming`` says how paths become text; ``interruptions`` are why a read may end
-early. Whatever is left out is booked in the :class:`mig_core.plugin.coverage.Tally` that each of them takes. ::
+``walk`` goes through all below a directory and shows each ``batch`` of entries, relative to descriptors and never
+through a link; ``roots`` begins one at a path that somebody named, ``globs`` expands wildcards and ``~`` in it.
+``mounts`` are what the kernel lists, ``filesystems`` says what stands behind them and which to leave out; ``calls``
+asks file systems that may never answer, ``crossings`` who asks where. ``opening`` opens a file without waiting or
+being led elsewhere; ``reading`` and ``compressed`` give its bytes without its holes, and what a compressed file
+holds; ``archives`` lists what zip and tar files hold; ``attributes`` are what a file has beside its status,
+``owners`` whose it is; ``digests`` are the hashes that files are known by; ``naming`` says how paths become text;
+``interruptions`` are why a read may end early. Whatever is left out is booked in the
+:class:`mig_core.plugin.coverage.Tally` that each of them takes. ::
 
     crossings = Crossings(context.remaining)
     try:
@@ -15,5 +16,5 @@ early. Whatever is left out is booked in the :class:`mig_core.plugin.coverage.Ta
     finally:
         crossings.close()
 
-shows a :class:`mig_endpoint.files.walk.Visitor` each directory's files as a :class:`mig_endpoint.files.walk.Batch`.
+shows a :class:`mig_endpoint.files.batch.Visitor` each directory's files as a :class:`mig_endpoint.files.batch.Batch`.
 """

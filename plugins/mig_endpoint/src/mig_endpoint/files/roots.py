@@ -12,15 +12,16 @@ import stat
 from typing import TYPE_CHECKING
 
 from mig_endpoint import coverage
+from mig_endpoint.files.batch import Batch
 from mig_endpoint.files.filesystems import may_hang
 from mig_endpoint.files.naming import PathText
-from mig_endpoint.files.walk import Batch, Walk
+from mig_endpoint.files.walk import Walk
 
 if TYPE_CHECKING:
     from mig_core.plugin.coverage import Tally
+    from mig_endpoint.files.batch import Visitor
     from mig_endpoint.files.crossings import Crossings
     from mig_endpoint.files.filesystems import FileSystems
-    from mig_endpoint.files.walk import Visitor
 
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC | os.O_NONBLOCK
 
