@@ -155,6 +155,8 @@ class Connections:
         """Connections ended from our side, by reason."""
         self.heads: dict[Connection, float] = {}
         """Who owes us a head, and since when; the longest first."""
+        self.on_room: Callable[[str], None] = lambda address: None
+        """Called with an address that has one guest less."""
         self._proxies = proxies
         self._guests: dict[Connection, None] = {}
         self._of_address: Counter[str] = Counter()
@@ -165,17 +167,23 @@ class Connections:
             return True
         return self._send_away("", "no room")
 
-    def opened(self, peer: str, cut: Callable[[], None]) -> Connection | None:
-        """A new guest; None when its address has too many that are too young to be sent away.
+    def address_of(self, peer: str) -> str:
+        """What a peer counts under; empty: a trusted proxy.
 
         Args:
             peer: the address at the other end; empty for a Unix socket.
+        """
+        return "" if self._proxies.trusts(peer) else bucket_of(peer) or "unix"
+
+    def opened(self, address: str, cut: Callable[[], None]) -> Connection | None:
+        """A new guest; None when its address has too many that are too young to be sent away.
+
+        Args:
+            address: as :meth:`address_of` gives it.
             cut: ends the connection.
         """
-        address = "" if self._proxies.trusts(peer) else bucket_of(peer) or "unix"
-        many, why = bool(address) and self._of_address[address] >= self.limits.guests_an_address, "one address's share"
-        if many and not self._send_away(address, why):
-            self.cut[why] += 1
+        many = bool(address) and self._of_address[address] >= self.limits.guests_an_address
+        if many and not self._send_away(address, "one address's share"):
             return None
         connection = Connection(self, address, cut, self.now())
         self._guests[connection] = None
@@ -217,6 +225,7 @@ class Connections:
         self._of_address[connection.address] -= 1
         if not self._of_address[connection.address]:
             del self._of_address[connection.address]
+        self.on_room(connection.address)
 
     def _send_away(self, address: str, why: str) -> bool:
         """Cuts the guest (of the address, if one is given) that keeps us waiting longest; whether there was one."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import logging
+from collections import deque
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -57,6 +58,10 @@ class Listener:
         self._sweeper: asyncio.TimerHandle | None = None
         self._closed = False
         self._told = -QUIET
+        self._parked: dict[str, deque[tuple[socket.socket, float]]] = {}
+        """Accepted connections whose address has its share already, and until when they may wait."""
+        self._parking = 0
+        connections.on_room = self._room
         listening.setblocking(False)
         self._resume()
         self._sweep()
@@ -72,6 +77,8 @@ class Listener:
                 timer.cancel()
         for task in self._beginning:
             task.cancel()
+        for address in tuple(self._parked):
+            self._unpark(address)
 
     async def wait_closed(self) -> None:
         """Nothing is left to wait for."""
@@ -94,10 +101,40 @@ class Listener:
 
     def _begin(self, accepted: socket.socket, peer: str) -> None:
         accepted.setblocking(False)
-        connection = self._connections.opened(peer, accepted.close)
-        if connection is None:
+        address = self._connections.address_of(peer)
+        connection = None if address in self._parked else self._connections.opened(address, accepted.close)
+        if connection is not None:
+            self._serve(accepted, connection)
+        elif self._parking < self._connections.limits.guests:
+            # A fleet behind one address may come back at once: it is served in turn, not turned away.
+            self._parking += 1
+            until = self._loop.time() + self._connections.limits.head_seconds
+            self._parked.setdefault(address, deque()).append((accepted, until))
+        else:
+            self._connections.cut["one address's share"] += 1
             accepted.close()
-            return
+
+    def _unpark(self, address: str) -> None:
+        """Serves those of the address that waited longest, as far as its share goes."""
+        waiting = self._parked.get(address)
+        while waiting:
+            accepted, until = waiting[0]
+            connection = None
+            if until > self._loop.time() and not self._closed:
+                connection = self._connections.opened(address, accepted.close)
+                if connection is None:
+                    return
+            waiting.popleft()
+            self._parking -= 1
+            if not waiting:
+                del self._parked[address]
+            if connection is not None:
+                self._serve(accepted, connection)
+            else:
+                self._connections.cut["one address's share"] += 1
+                accepted.close()
+
+    def _serve(self, accepted: socket.socket, connection: Connection) -> None:
         task = self._loop.create_task(self._connect(accepted, connection))
         # Until the protocol stands (with TLS that takes as long as the other end likes), the task is what to end.
         connection.replace_cut(partial(_cancel, task))
@@ -130,9 +167,15 @@ class Listener:
         if not self._closed:
             self._loop.add_reader(self._listening.fileno(), self._accept)
 
+    def _room(self, address: str) -> None:
+        if address in self._parked:
+            self._loop.call_soon(self._unpark, address)
+
     def _sweep(self) -> None:
         if not self._closed:
             self._connections.sweep()
+            for address in tuple(self._parked):
+                self._unpark(address)
             self._sweeper = self._loop.call_later(1.0, self._sweep)
 
 

@@ -96,6 +96,20 @@ def test_the_deadline_holds_for_a_second_request_too(quick_site: ApiSite) -> Non
         assert 0.5 < cut_after(connection) < 6
 
 
+def test_many_who_come_at_once_from_one_address_are_served_in_turn_and_none_is_turned_away(
+    quick_site: ApiSite,
+) -> None:
+    with contextlib.ExitStack() as stack:
+        connections = [stack.enter_context(connect(quick_site.address)) for _ in range(QUICK.guests_an_address + 10)]
+        for connection in connections:
+            with contextlib.suppress(OSError):
+                connection.sendall(b"GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+
+        answered = [healthy(connection) for connection in connections]
+
+    assert all(answered)
+
+
 def test_a_tls_handshake_that_never_ends_is_cut_too(
     tmp_path: Path, api_settings: ApiSettings, store_url: str, investigator_keys: InvestigatorKeys
 ) -> None:
@@ -175,14 +189,16 @@ def test_three_hundred_silent_connections_do_not_silence_an_api_with_256_descrip
                     with contextlib.suppress(OSError):
                         silent.sendall(b"GET /healthz HTTP/1.1\r\n")
 
-            seconds = [_seconds_until_healthy(port) for _ in range(20)]
+            elsewhere = [_seconds_until_healthy(port, "127.0.0.99") for _ in range(20)]
+            same = _seconds_until_healthy(port, "127.0.0.1")
         open_ = len(os.listdir(f"/proc/{running.pid}/fd"))
         running.send_signal(signal.SIGTERM)
         log = running.stderr.read()
         status = running.wait(10)
 
-    assert max(seconds) < 5, log
-    assert sorted(seconds)[10] < 1.5
+    assert max(elsewhere) < 10, log  # the first is behind all of them in the queue of the system
+    assert sorted(elsewhere)[10] < 1.5
+    assert same < 15
     assert open_ < DESCRIPTORS
     assert "Traceback" not in log
     assert status == 0, log
@@ -197,11 +213,11 @@ def _free_port() -> int:
         return int(found.getsockname()[1])
 
 
-def _seconds_until_healthy(port: int) -> float:
+def _seconds_until_healthy(port: int, source: str) -> float:
     """How long a newcomer takes to be answered, who tries again when cut off."""
     began = time.monotonic()
     while time.monotonic() - began < 20:
-        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=15, source_address=(source, 0))
         try:
             connection.request("GET", "/healthz")
             if connection.getresponse().status == 200:
