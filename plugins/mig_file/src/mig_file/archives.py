@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import itertools
 import os
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from mig_endpoint import coverage
 from mig_endpoint.files.archives.blob import FileBlob
 from mig_endpoint.files.archives.members import Members
 from mig_endpoint.files.opening import is_file, open_file
+from mig_file.member_status import MemberStatus
 from mig_file.names import NameBatch
 
 if TYPE_CHECKING:
@@ -27,14 +28,6 @@ if TYPE_CHECKING:
 
 AT_ONCE = 1000
 """Members whose names are judged together."""
-
-
-class MemberStatus(NamedTuple):
-    """What an archive says of a member, under the names that :class:`os.stat_result` has."""
-
-    st_mode: int
-    st_size: int
-    st_mtime_ns: int
 
 
 class Archives:

@@ -20,9 +20,9 @@ from mig_file.search import FILTERS
 if TYPE_CHECKING:
     import os
 
-    from mig_file.archives import MemberStatus
     from mig_file.check import Check
     from mig_file.content import Question
+    from mig_file.member_status import MemberStatus
     from mig_file.metadata import Attributes
     from mig_file.names import NameBatch
     from mig_file.reader import Reading
