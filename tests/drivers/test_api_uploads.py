@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import random
 import resource
 import socket
@@ -134,9 +135,8 @@ def test_a_result_that_no_command_waits_for_is_refused_at_its_first_piece(
     assert put(agent, 0, 2, b"x", query=f"&command={asked.id}") == 410
     relay = end(api_site.url, other)
     beginning = b'{"payloadType":"application/vnd.mig.result.v3+json","payload":"'
-    import base64
-
-    payload = base64.b64encode(b'{"command":"%b","action":"' % command.encode() + bytes(400_000))
+    claim = b'{"command":"%b","action":"%b",' % (command.encode(), asked.id.encode())
+    payload = base64.b64encode(claim + bytes(400_000))
     with pytest.raises(RelayUnwanted, match="foreign"):
         relay.publish(Kind.RESULT, beginning + payload + b'"}')
     relay.close()

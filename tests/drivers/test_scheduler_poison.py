@@ -207,7 +207,7 @@ def test_a_name_too_long_for_an_index_is_malformed_and_the_longest_that_is_accep
             heartbeat(POISONER, 1, name=name(4096)), heartbeat(HONEST[0], 1, name=name(MAX_NAME_BYTES))
         )
 
-        assert counters == {"heartbeat.malformed": 1}
+        assert counters == {"heartbeat.malformed": 1, "agent.name_changed": 1}
         rows, cursor = await platform.store.agents.list(now=NOW, limit=len(KEYS))
         assert await platform.store.agents.list(now=NOW, cursor=cursor) == ([], "")
         assert max(len(row.name) for row in rows) == MAX_NAME_BYTES // 4
