@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+import importlib.util
+import shutil
 import struct
+import subprocess
+import sys
 from typing import TYPE_CHECKING, Any
+
+import pytest
 
 from mig_pkg.flatpak import deployed_version
 
@@ -93,3 +99,39 @@ def test_flatpak_s_applications_have_the_version_it_shows_and_runtimes_their_bra
 def test_what_is_no_deploy_file_has_no_version() -> None:
     for raw in (b"", b"appdata-version", b"appdata-version\0", b"x" + b"appdata-version\0" + b"1\0\0s"):
         assert deployed_version(raw) == ""
+
+
+def test_the_packages_of_a_chiselled_image_are_read(write: Any, ask: Any, tmp_path: pathlib.Path) -> None:
+    zstd = shutil.which("zstd")
+    if zstd is None or (sys.version_info < (3, 14) and importlib.util.find_spec("backports.zstd") is None):
+        pytest.skip("zstd, the program or Python's, is not installed")
+    wall = (
+        '{"jsonwall":"1.0","schema":"1.0","count":4}\n'
+        '{"kind":"package","name":"libc6","version":"2.39-0ubuntu8.4","sha256":"ab","arch":"amd64"}\n'
+        '{"kind":"path","path":"/etc/ssl/openssl.cnf","mode":"0644","slices":["openssl_config"]}\n'
+        '{"kind":"package","name":"openssl","version":"3.0.13-0ubuntu3.4","sha256":"cd","arch":"amd64"}\n'
+    )
+    write(
+        "/var/lib/chisel/manifest.wall",
+        subprocess.run([zstd, "-qc"], input=wall.encode(), stdout=-1, check=True).stdout,
+    )
+
+    said = ask(".", version="<3.1", root=str(tmp_path))
+
+    assert [list(row.values()) for row in said.rows] == [
+        ["libc6", "2.39-0ubuntu8.4", "chisel", "amd64"],
+        ["openssl", "3.0.13-0ubuntu3.4", "chisel", "amd64"],
+    ]
+    assert said.complete
+
+
+@pytest.mark.parametrize("raw", [b"", b"no manifest", b"\x28\xb5\x2f\xfd damaged"])
+def test_a_manifest_that_cannot_be_read_is_not_a_clean_image(
+    raw: bytes, write: Any, ask: Any, tmp_path: pathlib.Path
+) -> None:
+    write("/var/lib/chisel/manifest.wall", raw)
+
+    said = ask(".", root=str(tmp_path))
+
+    assert said.reasons["package database unreadable"] == 1
+    assert not said.complete

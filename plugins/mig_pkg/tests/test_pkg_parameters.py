@@ -93,7 +93,7 @@ def test_the_command_line_writes_what_the_original_wrote() -> None:
 
 
 def test_types_are_looked_at_in_the_original_s_order() -> None:
-    systems = ("rpm", "dpkg", "apk", "pacman", "opkg", "snap", "flatpak")
+    systems = ("rpm", "dpkg", "apk", "pacman", "opkg", "snap", "flatpak", "chisel")
     assert parse().types == systems
     assert parse(types=["gem", "dpkg"]).types == ("dpkg", "gem")
     assert parse(types=["all"]).types == (*systems, "python", "npm", "gem")

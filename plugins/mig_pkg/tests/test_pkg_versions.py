@@ -99,6 +99,7 @@ TEXTS: dict[str, Callable[[random.Random], str]] = {
     "opkg": debian_text,
     "snap": debian_text,
     "flatpak": debian_text,
+    "chisel": debian_text,
     "go": semver_text,
     "cargo": semver_text,
     "jar": maven_text,

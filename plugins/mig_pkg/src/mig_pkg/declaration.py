@@ -9,7 +9,7 @@ from mig_core.plugin.parameters import Parameter, Parameters
 from mig_pkg import patterns
 from mig_pkg.condition import Condition
 
-SYSTEM_TYPES = ("rpm", "dpkg", "apk", "pacman", "opkg", "snap", "flatpak")
+SYSTEM_TYPES = ("rpm", "dpkg", "apk", "pacman", "opkg", "snap", "flatpak", "chisel")
 """Looked at unless others are asked for, in this order."""
 LANGUAGE_TYPES = ("python", "npm", "gem")
 PROGRAM_TYPES = ("go", "cargo", "jar")

@@ -8,6 +8,7 @@ from mig_endpoint.packages.search import Search
 from mig_endpoint.packages.site import RanOutOfTime
 from mig_pkg import (
     apk,
+    chisel,
     dpkg,
     executables,
     flatpak,
@@ -43,6 +44,7 @@ SOURCES: Mapping[str, Source] = {
         opkg.SOURCE,
         snap.SOURCE,
         flatpak.SOURCE,
+        chisel.SOURCE,
         python_packages.SOURCE,
         npm_packages.SOURCE,
         gems.SOURCE,

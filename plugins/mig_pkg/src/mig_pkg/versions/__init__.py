@@ -24,6 +24,7 @@ COMPARE: Mapping[str, Callable[[str, str], int]] = {
     "opkg": debian.compare,
     "snap": debian.compare,
     "flatpak": debian.compare,
+    "chisel": debian.compare,
     "go": golang.compare,
     "cargo": semver.compare,
     "jar": maven.compare,
