@@ -1,9 +1,9 @@
-"""This build's modules against another commit's: ``python -m benchmarks.modules.builds COMMIT``, as root.
+"""This commit's modules against another's: ``python -m benchmarks.modules.builds COMMIT``, as root.
 
-The other build is made beside this one: a git worktree of the commit with a virtual environment of its own, both
-removed at the end. Both answer the same questions in turn, whole process against whole process (``mig-agent -m``);
-printed is the median of what each pair of runs took, ours divided by the other's, for time on the clock and of the
-processor.
+Both builds are made beside the work tree: a git worktree of the commit, installed into a virtual environment of its
+own; they are removed at the end. Both answer the same questions in turn, whole process against whole process
+(``mig-agent -m``); printed is the median of what each pair of runs took, ours divided by the other's, for time on the
+clock and of the processor.
 """
 
 from __future__ import annotations
@@ -48,9 +48,8 @@ def main() -> int:
     parser.add_argument("--trees", type=Path, default=Path(tempfile.gettempdir()) / "mig-benchmark-trees")
     options = parser.parse_args()
     options.trees.mkdir(exist_ok=True)
-    ours = Path(sys.executable).with_name(PROGRAM)
     rows: list[list[str]] = []
-    with _other_build(options.commit) as theirs, _target() as target:
+    with _build("HEAD") as ours, _build(options.commit) as theirs, _target() as target:
         for name, module, parameters in _questions(options.trees, target):
             message = json.dumps({"class": "parameters", "parameters": parameters}).encode() + b"\n"
             competitors = [
@@ -86,7 +85,7 @@ def _questions(trees: Path, target: str) -> Iterator[tuple[str, str, JSON]]:
 
 
 @contextmanager
-def _other_build(commit: str) -> Iterator[Path]:
+def _build(commit: str) -> Iterator[Path]:
     """The agent's program of a commit, built for as long as it is needed."""
     with tempfile.TemporaryDirectory(prefix="mig-build-") as folder:
         tree = Path(folder) / "tree"
