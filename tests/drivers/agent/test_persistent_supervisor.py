@@ -186,7 +186,8 @@ def test_alerts_survive_the_death_of_every_part_at_random_moments(site: Site) ->
         time.sleep(chance.random() * 0.4)
         if chance.random() < 0.3:
             site.tell("slow")
-        os.kill(site.pid(name), signal.SIGKILL)
+        with contextlib.suppress(ProcessLookupError):  # it fell by itself meanwhile
+            os.kill(site.pid(name), signal.SIGKILL)
         eventually(partial(restarted, site, name, before))
         with contextlib.suppress(FileNotFoundError):
             site.tell("slow", off=True)
