@@ -13,7 +13,6 @@ from mig_endpoint import coverage
 from mig_endpoint.files.interruptions import DeadlinePassed
 from mig_file import reasons
 from mig_file.answer import Answer
-from mig_file.archives import Archives
 from mig_file.bundle import LARGE, Bundle
 from mig_file.content import Questions
 from mig_file.entries import Entries
@@ -21,15 +20,16 @@ from mig_file.inspection import Inspection
 from mig_file.names import NameBatch
 from mig_file.plans import Plans, SearchRun
 from mig_file.reader import Reader
-from mig_file.workers import Workers
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
     from mig_core.plugin.coverage import Reason, Tally
     from mig_endpoint.files.batch import Batch
+    from mig_file.archives import Archives
     from mig_file.plans import Choice, Chosen, Pair
     from mig_file.search import Search
+    from mig_file.workers import Workers
 
 
 class Evaluation:
@@ -65,9 +65,16 @@ class Evaluation:
         self._answer = Answer(tally)
         self._inspection = Inspection(self._plans, self._reader, self._answer, tally, self._expired_after_progress, now)
         self._entries = Entries(self._answer, tally, now, self.catch_up)
-        self._archives = Archives(self._answer, tally, self._expired_after_progress, now, self.catch_up)
+        # What only some runs need is imported by these: a module's start is part of every answer.
+        self._archives: Archives | None = None
+        if any(slot.may_ask_members for run in self.runs for slot in run.slots):
+            from mig_file.archives import Archives
+
+            self._archives = Archives(self._answer, tally, self._expired_after_progress, now, self.catch_up)
         self._workers: Workers | None = None
         if processes > 1 and hasattr(os, "fork"):
+            from mig_file.workers import Workers
+
             self._workers = Workers(processes, questions, expired, self._plans.group_of)
         self._bundle = Bundle(large=large)
         self._into_archives: list[Pair] = []
@@ -135,10 +142,10 @@ class Evaluation:
         if others or batch.specials:
             self._entries.look_at(batch, others)
         # 4. what is in archives
-        if self._into_archives:
-            self._look_into_archives(batch)
+        if self._archives is not None and self._into_archives:
+            self._look_into_archives(self._archives, batch)
 
-    def _look_into_archives(self, batch: Batch) -> None:
+    def _look_into_archives(self, archives: Archives, batch: Batch) -> None:
         pairs = [pair for pair in self._into_archives if batch.depth <= pair[0].maxdepth]
         for place, name in enumerate(batch.names):
             wanting = [pair for pair in pairs if not pair[0].is_full]
@@ -147,7 +154,7 @@ class Evaluation:
                     self._tally.skip(coverage.LIMIT, batch.path_of(name), count=len(batch.names) - place)
                 return
             try:
-                self._archives.look_at(batch, name, wanting)
+                archives.look_at(batch, name, wanting)
             except DeadlinePassed:
                 self._inspection.stop_for_time(batch, name, len(batch.names) - place)
                 return

@@ -43,6 +43,8 @@ class FileModule(Module[tuple[Search, ...]]):
             "ahocorasick_rs",
             "mig_file.evaluation",
             "mig_file.exploring",
+            "mig_file.archives",
+            "mig_file.workers",
         ),
     )
     parameters = declaration.PARAMETERS
