@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from mig_core.plugin.printing import entries, mapping
 from mig_netstat.declaration import CLASSIC, SOCKETS
-from mig_netstat.socket_record import CONNECTED
+from mig_netstat.socket_record import CONNECTED, DEFAULT
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 
     Row = Mapping[str, Cell]
 
-DEFAULT = "default"
 _NEEDS = {
     "localmac": "interfaces",
     "localip": "addresses",

@@ -14,7 +14,7 @@ import socket
 import struct
 from typing import TYPE_CHECKING
 
-from mig_netstat.socket_record import BOUND, CLOSE, LISTEN, STATES, SocketRecord
+from mig_netstat.socket_record import BOUND, CLOSE, LISTEN, STATES, UNIX_KINDS, SocketRecord
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -39,7 +39,6 @@ _ACKED = 120
 """Where tcpi_bytes_acked and, behind it, tcpi_bytes_received lie in struct tcp_info (``linux/tcp.h``)."""
 _UNIX_NAME, _UNIX_VFS, _UNIX_PEER, _UNIX_ICONS, _UNIX_QUEUE, _UNIX_UID = 0, 1, 2, 3, 4, 7
 _UNIX_SHOW = 1 | 2 | 4 | 8 | 16 | 64
-_UNIX_KINDS = {1: "unix_stream", 2: "unix_dgram", 5: "unix_seqpacket"}
 _RECEIVE = 1 << 16
 _SHORT_TIMERS = {3}
 PROTOCOLS = {"tcp": socket.IPPROTO_TCP, "udp": socket.IPPROTO_UDP, "udplite": 136, "mptcp": MPTCP}
@@ -159,7 +158,7 @@ def unix_record(body: bytes, waiting: dict[int, int]) -> SocketRecord:
         waiting: gets, for each client that was not accepted yet, the listener.
     """
     _, kind, state, _, inode, _, _ = _UNIX.unpack_from(body)
-    record = SocketRecord(protocol=_UNIX_KINDS.get(kind, f"unix_{kind}"), state=STATES.get(state, ""), inode=inode)
+    record = SocketRecord(protocol=UNIX_KINDS.get(kind, f"unix_{kind}"), state=STATES.get(state, ""), inode=inode)
     values = dict(attributes(body, _UNIX.size))
     if name := values.get(_UNIX_NAME):
         record.path = unix_name(name)

@@ -7,13 +7,13 @@ kernel's tables say about owners is the user id that made it.
 from __future__ import annotations
 
 import os
-import re
 import stat
 from typing import TYPE_CHECKING
 
 from mig_endpoint.processes import reasons
 from mig_endpoint.processes.descriptors import descriptors_of
 from mig_endpoint.processes.visit import visit
+from mig_netstat.namespaces import number_in
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from mig_endpoint.processes.proc import Proc
     from mig_endpoint.processes.process import Process
 
-_NAMESPACE = re.compile(r"net:\[(\d+)\]")
 _CHECK = 64
 
 
@@ -68,8 +67,8 @@ class Holders:
         text = ""
         mine: set[int] = set()
         for one in descriptors_of(process):
-            if found := _NAMESPACE.fullmatch(one.target):
-                self.namespaces.setdefault(int(found[1]), f"/proc/{one.thread}/fd/{one.number}")
+            if number := number_in(one.target):
+                self.namespaces.setdefault(number, f"/proc/{one.thread}/fd/{one.number}")
             if not (inode := one.socket) or inode in mine:
                 continue
             mine.add(inode)

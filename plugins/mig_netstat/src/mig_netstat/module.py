@@ -142,12 +142,10 @@ class _Look:
         kinds = wanted & {*routing.KINDS, firewall.FIREWALL}
         if not kinds:
             return
-        own = namespaces.own()
-        for number, path in ({own: ""} | namespaces.mounted() | holders.namespaces | {own: ""}).items():
+        for number, path in namespaces.known(holders.namespaces).items():
             if self._expired():
                 return
-            name = "default" if number == own else f"net:[{number}]"
-            for row in routing.rows(kinds, name, path, handlers, self._tally):
+            for row in routing.rows(kinds, namespaces.name_of(number), path, handlers, self._tally):
                 self._tally.examined("items")
                 yield row
 

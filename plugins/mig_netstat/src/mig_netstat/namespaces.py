@@ -12,14 +12,16 @@ import os
 import re
 from typing import TYPE_CHECKING
 
+from mig_endpoint.files.mounts import read_mounts
+from mig_netstat.socket_record import DEFAULT
+
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
 _CLONE_NEWNET = 0x40000000
 _SIOCGSKNS = 0x894C
 _SYS_PIDFD_GETFD = 438
-_MOUNTED = re.compile(rb"^\S+ \S+ \S+ net:\[(\d+)\] (\S+) ", re.MULTILINE)
-_ESCAPED = re.compile(rb"\\([0-7]{3})")
+_NAMED = re.compile(r"net:\[(\d+)\]")
 
 
 def own() -> int:
@@ -36,17 +38,26 @@ def number_of(path: str) -> int:
     return os.stat(path).st_ino
 
 
-def mounted() -> dict[int, str]:
-    """Namespaces that are kept by a mount, as ``ip netns`` does it: number -> path."""
-    try:
-        with open("/proc/self/mountinfo", "rb") as file:
-            text = file.read()
-    except OSError:
-        return {}
-    return {
-        int(found[1]): os.fsdecode(_ESCAPED.sub(lambda one: bytes([int(one[1], 8)]), found[2]))
-        for found in _MOUNTED.finditer(text)
-    }
+def number_in(text: str) -> int:
+    """The number in what the kernel calls a network namespace, ``net:[4026532248]``; 0 for any other text."""
+    found = _NAMED.fullmatch(text)
+    return int(found[1]) if found else 0
+
+
+def name_of(number: int) -> str:
+    """What a namespace is called in answers: ``default`` for our own, else as the kernel does."""
+    return DEFAULT if number == own() else f"net:[{number}]"
+
+
+def known(found: Mapping[int, str]) -> dict[int, str]:
+    """Every namespace that is known of, and a path that leads to it; our own is the first, its path is empty.
+
+    Args:
+        found: those of processes. Those that a mount keeps, as ``ip netns`` does it, come with them.
+    """
+    mine = own()
+    mounted = {number: mount.point for mount in read_mounts().all if (number := number_in(mount.root))}
+    return {mine: "", **{number: path for number, path in {**mounted, **found}.items() if number != mine}}
 
 
 @contextlib.contextmanager

@@ -12,12 +12,11 @@ import struct
 from typing import TYPE_CHECKING
 
 from mig_netstat.diag import address_text
-from mig_netstat.socket_record import BOUND, CLOSE, LISTEN, STATES, SocketRecord
+from mig_netstat.socket_record import BOUND, CLOSE, LISTEN, STATES, UNIX_KINDS, SocketRecord
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-_UNIX_KINDS = {1: "unix_stream", 2: "unix_dgram", 5: "unix_seqpacket"}
 _UNIX_LISTENS = 1 << 16
 _HZ = 100.0
 
@@ -77,7 +76,7 @@ def unix(lines: list[bytes]) -> Iterator[SocketRecord | None]:
             continue
         path = os.fsdecode(fields[7]) if len(fields) > 7 else ""
         state = "LISTEN" if listens else "ESTABLISHED" if fields[5] == b"03" else BOUND if path else ""
-        yield SocketRecord(protocol=_UNIX_KINDS.get(kind, f"unix_{kind}"), state=state, inode=inode, path=path)
+        yield SocketRecord(protocol=UNIX_KINDS.get(kind, f"unix_{kind}"), state=state, inode=inode, path=path)
 
 
 def packet(lines: list[bytes]) -> Iterator[SocketRecord | None]:

@@ -20,6 +20,10 @@ STATES = {
     13: "BOUND",
 }
 CLOSE, LISTEN = 7, 10
+UNIX_KINDS = {1: "unix_stream", 2: "unix_dgram", 5: "unix_seqpacket"}
+"""What a unix socket's type is called (``linux/net.h``)."""
+DEFAULT = "default"
+"""What the agent's own network namespace is called in answers, as the original did."""
 BOUND = "BOUND"
 CONNECTED = ("ESTABLISHED", "SYN_SENT", "SYN_RECV", "FIN_WAIT1", "FIN_WAIT2", "CLOSE_WAIT", "LAST_ACK", "CLOSING")
 """States in which somebody is, or was just, at the other end; not TIME_WAIT."""

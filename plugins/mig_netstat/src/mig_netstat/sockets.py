@@ -28,8 +28,6 @@ if TYPE_CHECKING:
 NOT_ENTERED = Reason("network namespace that could not be entered: needs CAP_SYS_ADMIN")
 NO_TABLE = Reason("table of sockets that could not be read")
 BAD_LINE = Reason("line about a socket that was not understood")
-DEFAULT = "default"
-"""What the agent's own network namespace is called in answers, as the original did."""
 _ASKED = ("tcp", "udp", "udplite", "mptcp")
 _LISTED = {"tcp": ("tcp", "tcp6"), "udp": ("udp", "udp6"), "udplite": ("udplite", "udplite6"), "mptcp": ()}
 _ALWAYS_LISTED = {"raw": ("raw", "raw6"), "icmp": ("icmp", "icmp6")}
@@ -65,22 +63,15 @@ class Sockets:
         self._tally = tally
         self._counters = counters
         self._expired = expired
-        self._own = namespaces.own()
         self._seen: set[int] = set()
         self._of_unknown_space: set[int] = set()
         """Sockets of which not even the namespace could be found out."""
         self._bound_listed = True
 
-    def name_of(self, namespace: int) -> str:
-        """What a namespace is called in answers: ``default``, or ``net:[4026532248]``."""
-        return DEFAULT if namespace == self._own else f"net:[{namespace}]"
-
     def all(self) -> Iterator[SocketRecord]:
         """Every socket, namespace by namespace; then those that no table lists."""
-        spaces = {self._own: "", **namespaces.mounted(), **self._holders.namespaces}
-        spaces[self._own] = ""
         done: set[int] = set()
-        for number, path in spaces.items():
+        for number, path in namespaces.known(self._holders.namespaces).items():
             if self._expired():
                 return
             done.add(number)
@@ -91,7 +82,7 @@ class Sockets:
         yield from self._unlisted()
 
     def _of_namespace(self, number: int, path: str) -> Iterator[SocketRecord]:
-        name = self.name_of(number)
+        name = namespaces.name_of(number)
         found = self._read_here(name) if not path else self._read_inside(name, path)
         self._bound_listed = self._bound_listed and found.bound_listed
         for record in found.records:

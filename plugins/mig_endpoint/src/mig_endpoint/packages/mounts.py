@@ -1,20 +1,18 @@
 """Which mounted file systems are this system's own storage. Used by ``walk``, which goes into no other unasked.
 
-Types are those of ``/proc/self/mountinfo`` (proc(5)).
+Types are those of :mod:`mig_endpoint.files.mounts`, which reads what the kernel lists.
 """
 
 from __future__ import annotations
 
 import enum
-import os
-import re
 from typing import TYPE_CHECKING
+
+from mig_endpoint.files.mounts import MOUNTINFO, read_mounts
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-MOUNTINFO = "/proc/self/mountinfo"
-_OCTAL = re.compile(rb"\\([0-3][0-7]{2})")
 # fmt: off
 STORAGE = frozenset((
     "9p", "apfs", "bcachefs", "btrfs", "erofs", "exfat", "ext2", "ext3", "ext4", "f2fs", "fuseblk", "hfsplus",
@@ -45,18 +43,7 @@ class Storage(enum.Enum):
 
 def mount_points(mountinfo: str = MOUNTINFO) -> dict[str, Storage]:
     """What lies at each mount point; the upper one where several lie on one another. Empty without ``/proc``."""
-    points: dict[str, Storage] = {}
-    try:
-        with open(mountinfo, "rb") as lines:
-            for line in lines:
-                before, _, after = line.partition(b" - ")
-                fields, kinds = before.split(b" "), after.split(b" ")
-                if len(fields) > 4:
-                    path = _path(fields[4])
-                    points[path] = _storage(kinds[0].decode("ascii", "replace"), path)
-    except OSError:
-        pass
-    return points
+    return {point: _storage(mount.kind, point) for point, mount in read_mounts(mountinfo).by_point.items()}
 
 
 def elsewhere(mounts: Mapping[str, Storage]) -> frozenset[str]:
@@ -70,8 +57,3 @@ def _storage(kind: str, path: str) -> Storage:
     if kind == "autofs":
         return Storage.PSEUDO if path.startswith(SYSTEM) else Storage.ELSEWHERE
     return Storage.PSEUDO if kind in PSEUDO else Storage.ELSEWHERE
-
-
-def _path(written: bytes) -> str:
-    """A path of mountinfo, in which blanks, tabs, line feeds and backslashes stand as octal numbers."""
-    return os.fsdecode(_OCTAL.sub(lambda found: bytes([int(found[1], 8)]), written))

@@ -10,10 +10,11 @@ import errno
 from collections import Counter, defaultdict, deque
 from typing import TYPE_CHECKING
 
+from mig_endpoint.files.mounts import MOUNTINFO
 from mig_endpoint.packages import reasons
 from mig_endpoint.packages.caches import is_copy
 from mig_endpoint.packages.folder import GONE, TooLarge
-from mig_endpoint.packages.mounts import MOUNTINFO, Storage, elsewhere, mount_points
+from mig_endpoint.packages.mounts import Storage, elsewhere, mount_points
 from mig_endpoint.packages.tree import Tree
 
 if TYPE_CHECKING:
