@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from mig_endpoint.processes.stat import parse_stat
 from mig_process.capabilities import names_of
 from mig_process.disguise import looks_like_kernel
 from mig_process.facts import terminal_of
@@ -49,7 +50,9 @@ def test_the_group_is_that_of_the_unified_hierarchy() -> None:
     ("number", "name"), [(0, ""), (34816 + 2, "pts/2"), (1024 + 1, "tty1"), (1024 + 64, "ttyS0"), (1281, "console")]
 )
 def test_terminals_have_names(number: int, name: str) -> None:
-    assert terminal_of(b"1 (a) b) S 1 1 1 %d -1 0" % number) == name
+    stat = parse_stat(b"1 (a) b) S 1 1 1 %d -1" % number + b" 0" * 30)
+
+    assert terminal_of(stat.terminal) == name
 
 
 @pytest.mark.parametrize(

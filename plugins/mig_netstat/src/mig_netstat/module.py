@@ -11,6 +11,7 @@ from mig_core.plugin.coverage import Tally
 from mig_core.plugin.module import ModuleInfo
 from mig_core.plugin.printing import coverage_lines, duration_text, mapping, printable
 from mig_core.plugin.table import TIME_UP, TableContext, TableModule
+from mig_endpoint.user_names import user_name
 from mig_netstat import classic
 from mig_netstat.declaration import COLUMNS, OPTIONS, SOCKETS, WHAT
 
@@ -106,7 +107,6 @@ class _Look:
         self._tally = tally
         self._expired = expired
         self._counters = counters
-        self._users: dict[int, str] = {}
 
     def rows(self, wanted: frozenset[str]) -> Iterator[dict[str, Cell]]:
         """The rows about everything wanted."""
@@ -173,7 +173,7 @@ class _Look:
         queues = (("receive_queue", record.receive_queue), ("send_queue", record.send_queue))
         row |= {name: value for name, value in queues if value}
         row["uid"] = record.uid
-        row["user"] = None if record.uid is None else self._user(record.uid)
+        row["user"] = None if record.uid is None else user_name(record.uid)
         if record.interface:
             row["interface"] = record.interface_name or str(record.interface)
         if not record.dual_stack:
@@ -186,13 +186,3 @@ class _Look:
         if record.holders:
             return record.holders
         return None if not record.inode or holders.denied else []
-
-    def _user(self, number: int) -> str:
-        import pwd
-
-        if number not in self._users:
-            try:
-                self._users[number] = pwd.getpwuid(number).pw_name
-            except KeyError:
-                self._users[number] = str(number)
-        return self._users[number]

@@ -1,17 +1,9 @@
-"""The names of capabilities in a set as ``/proc/PID/status`` writes it. Source: capabilities(7),
-``include/uapi/linux/capability.h`` (Linux 6.18).
-"""
+"""The names of capabilities in a set as ``/proc/PID/status`` writes it (proc_pid_status(5))."""
 
 from __future__ import annotations
 
-NAMES = (
-    "chown", "dac_override", "dac_read_search", "fowner", "fsetid", "kill", "setgid", "setuid", "setpcap",
-    "linux_immutable", "net_bind_service", "net_broadcast", "net_admin", "net_raw", "ipc_lock", "ipc_owner",
-    "sys_module", "sys_rawio", "sys_chroot", "sys_ptrace", "sys_pacct", "sys_admin", "sys_boot", "sys_nice",
-    "sys_resource", "sys_time", "sys_tty_config", "mknod", "lease", "audit_write", "audit_control", "setfcap",
-    "mac_override", "mac_admin", "syslog", "wake_alarm", "block_suspend", "audit_read", "perfmon", "bpf",
-    "checkpoint_restore",
-)  # fmt: skip
+from mig_endpoint.capabilities import NAMES, capability_name
+
 ALL = "all"
 """Stands for every capability that the kernel has."""
 
@@ -29,7 +21,7 @@ def names_of(text: str, last: int) -> list[str]:
     bits = int(text, 16)
     if bits == (1 << (last + 1)) - 1:
         return [ALL]
-    return [NAMES[place] if place < len(NAMES) else str(place) for place in range(64) if bits >> place & 1]
+    return [capability_name(place) for place in range(64) if bits >> place & 1]
 
 
 def last_capability() -> int:

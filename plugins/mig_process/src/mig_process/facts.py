@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from mig_core.plugin.coverage import Reason
 from mig_endpoint.processes import mappings
 from mig_endpoint.processes.descriptors import descriptors_of
+from mig_endpoint.user_names import user_name
 from mig_process.capabilities import last_capability, names_of
 from mig_process.disguise import looks_like_kernel
 from mig_process.units import group_of, unit_of
@@ -51,7 +52,6 @@ class Facts:
         self._tally = tally
         self._last_capability = last_capability()
         self._denied = False
-        self._users: dict[int, str] = {}
         self._hashes: dict[tuple[int, ...], str] = {}
 
     def row(self, process: Process, hidden: str = "") -> dict[str, Cell] | None:
@@ -84,7 +84,7 @@ class Facts:
         row["started"] = process.started()
         row["threads"] = process.stat.threads
         row["uid"], row["euid"] = users[0], users[1]
-        row["user"], row["effective_user"] = self._user(users[0]), self._user(users[1])
+        row["user"], row["effective_user"] = user_name(users[0]), user_name(users[1])
         row["gid"] = int(status.get("Gid", "0").split()[0])
         row["capabilities"] = names_of(status.get("CapEff", "0"), self._last_capability)
         row["seccomp"] = SECCOMP.get(status.get("Seccomp", "0"), status.get("Seccomp", ""))
@@ -107,7 +107,7 @@ class Facts:
         self._put(row, "memfd", lambda: process.executable.memfd)
 
     def _place(self, process: Process, row: dict[str, Cell]) -> None:
-        row["tty"] = terminal_of(process.read("stat"))
+        row["tty"] = terminal_of(process.stat.terminal)
         self._put(row, "cwd", lambda: process.link("cwd"))
         self._put(row, "root", lambda: process.link("root"))
         self._put(row, "cgroup", lambda: group_of(process.cgroup))
@@ -144,16 +144,6 @@ class Facts:
         except OSError as error:  # the rest of the row is no less true for it
             row[name] = None
             self._tally.failed(TROUBLE, f"{name} of process {row['pid']}", os.strerror(error.errno or 0))
-
-    def _user(self, number: int) -> str:
-        import pwd
-
-        if number not in self._users:
-            try:
-                self._users[number] = pwd.getpwuid(number).pw_name
-            except KeyError:
-                self._users[number] = str(number)
-        return self._users[number]
 
     def _hash(self, process: Process) -> str | None:
         """SHA-256 of the file it runs, also of one that has no name any more."""
@@ -203,15 +193,14 @@ class Facts:
         return found
 
 
-def terminal_of(stat: bytes) -> str:
-    """The controlling terminal in a line of ``stat`` (tty_nr): ``pts/2``, ``tty1``; empty if none.
+def terminal_of(number: int) -> str:
+    """What a terminal with this device number is called: ``pts/2``, ``tty1``; empty for 0.
 
-    Source: proc_pid_stat(5), Documentation/admin-guide/devices.txt (majors 4 and 136 to 143).
+    Source: Documentation/admin-guide/devices.txt (majors 4 and 136 to 143).
     """
-    number = int(stat.rpartition(b")")[2].split()[4]) & 0xFFFFFFFF
     if not number:
         return ""
-    major, minor = os.major(number), os.minor(number)
+    major, minor = os.major(number & 0xFFFFFFFF), os.minor(number & 0xFFFFFFFF)
     if 136 <= major <= 143:
         return f"pts/{(major - 136) * 256 + minor}"
     if major == 4:

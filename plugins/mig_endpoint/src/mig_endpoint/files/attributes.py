@@ -12,6 +12,8 @@ import os
 import struct
 from typing import TYPE_CHECKING
 
+from mig_endpoint.capabilities import capability_name
+
 if TYPE_CHECKING:
     from mig_endpoint.files.calls import Calls
 
@@ -27,17 +29,6 @@ _REVISION, _EFFECTIVE = 0xFF000000, 1
 _WORDS = {0x01000000: 1, 0x02000000: 2, 0x03000000: 2}
 """Revision -> pairs of 32 bits, permitted and inheritable; the third has the user id of a namespace's root behind."""
 _ROOT_ID_REVISION = 0x03000000
-# fmt: off
-CAPABILITIES = (
-    "chown", "dac_override", "dac_read_search", "fowner", "fsetid", "kill", "setgid", "setuid", "setpcap",
-    "linux_immutable", "net_bind_service", "net_broadcast", "net_admin", "net_raw", "ipc_lock", "ipc_owner",
-    "sys_module", "sys_rawio", "sys_chroot", "sys_ptrace", "sys_pacct", "sys_admin", "sys_boot", "sys_nice",
-    "sys_resource", "sys_time", "sys_tty_config", "mknod", "lease", "audit_write", "audit_control", "setfcap",
-    "mac_override", "mac_admin", "syslog", "wake_alarm", "block_suspend", "audit_read", "perfmon", "bpf",
-    "checkpoint_restore",
-)
-# fmt: on
-"""The kernel's capabilities in the order of their numbers, without ``cap_``."""
 
 
 def birth_time(name: str, directory: int, *, follow: bool) -> int | None:
@@ -131,4 +122,4 @@ def capabilities_text(value: bytes) -> str:
 
 
 def _capability(number: int) -> str:
-    return f"cap_{CAPABILITIES[number] if number < len(CAPABILITIES) else number}"
+    return f"cap_{capability_name(number)}"

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from mig_endpoint.processes import mappings
 from mig_endpoint.processes.executable import Executable, executable_of
 from mig_endpoint.processes.stat import Stat, parse_stat, parse_status
+from mig_endpoint.user_names import user_name
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -182,14 +183,7 @@ class Process:
     @cached_property
     def user(self) -> str:
         """The name of its real user here, or the number where it has none; empty where that cannot be found out."""
-        import pwd
-
-        if not self.users:
-            return ""
-        try:
-            return pwd.getpwuid(self.users[0]).pw_name
-        except KeyError:
-            return str(self.users[0])
+        return user_name(self.users[0]) if self.users else ""
 
     @cached_property
     def cgroup(self) -> bytes:

@@ -18,6 +18,8 @@ class Stat(NamedTuple):
     """A letter: ``R``, ``S``, ``D``, ``T``, ``t``, ``Z`` (ended, not waited for), ``X``, ``I``."""
     parent: int
     """Id of the parent; 0 for one outside of this PID namespace."""
+    terminal: int
+    """The controlling terminal's device number (tty_nr); 0 for none."""
     flags: int
     threads: int
     """Threads of the process; a main thread that has ended counts as long as others run."""
@@ -48,7 +50,9 @@ def parse_stat(text: bytes) -> Stat:
         raise ValueError("not a stat line")
     numbers = [int(one) for one in fields[1:]]
     program = (*numbers[22:25], *numbers[41:48])  # fields 26 to 28 and 45 to 51 of the manual, where there are so many
-    return Stat(fields[0].decode("ascii", "replace"), numbers[0], numbers[5], numbers[16], numbers[18], program)
+    return Stat(
+        fields[0].decode("ascii", "replace"), numbers[0], numbers[3], numbers[5], numbers[16], numbers[18], program
+    )
 
 
 def parse_status(text: bytes) -> dict[str, str]:
