@@ -13,10 +13,12 @@ from typing import TYPE_CHECKING
 from mig_endpoint.files.calls import DIRECT
 from mig_endpoint.files.compressed import Expanded, decompressor_for
 from mig_endpoint.files.interruptions import DeadlinePassed, Unreadable
+from mig_endpoint.packages.folder import TooLarge
 from mig_endpoint.packages.search import MAX_PACKAGES
 from mig_endpoint.packages.site import RanOutOfTime
 from mig_pkg import reasons
 from mig_pkg.package import Package, is_usable
+from mig_pkg.records import lines
 from mig_pkg.source import Source
 
 if TYPE_CHECKING:
@@ -41,33 +43,33 @@ def installed(site: Site) -> Iterator[Package] | None:
 def _read(site: Site) -> Iterator[Package]:
     count = 0
     try:
-        for line in _lines(site):
-            if _PACKAGE not in line:
-                continue
-            package = _package(line)
-            if package is None:
-                site.tally.skip(reasons.DAMAGED, MANIFEST)
-                continue
-            count += 1
-            if count > MAX_PACKAGES:
-                site.tally.skip(reasons.TOO_MANY, MANIFEST)
-                return
-            yield package
+        with site.booked(MANIFEST, f"is larger than {MAX_MANIFEST} bytes"):
+            for line in lines(_pieces(site), _MAX_LINE):
+                if _PACKAGE not in line:
+                    continue
+                package = _package(line)
+                if package is None:
+                    site.tally.skip(reasons.DAMAGED, MANIFEST)
+                    continue
+                count += 1
+                if count > MAX_PACKAGES:
+                    site.tally.skip(reasons.TOO_MANY, MANIFEST)
+                    return
+                yield package
     except DeadlinePassed:
         raise RanOutOfTime from None
     except Unreadable as error:
         site.tally.failed(reasons.UNREADABLE, MANIFEST, str(error))
-    except OSError as error:
-        site.tally.failed(reasons.UNREADABLE, MANIFEST, error.strerror or str(error))
 
 
-def _lines(site: Site) -> Iterator[bytes]:
-    """The lines, as far as they are looked at.
+def _pieces(site: Site) -> Iterator[bytes]:
+    """The manifest, expanded.
 
     Raises:
         OSError: it cannot be read.
         Unreadable: it is damaged, or this Python has no zstd.
         DeadlinePassed: time ran out.
+        TooLarge: it is larger than :data:`MAX_MANIFEST`.
     """
     with site.tree.open(MANIFEST) as file:
         descriptor = file.fileno()
@@ -77,16 +79,12 @@ def _lines(site: Site) -> Iterator[bytes]:
         size = os.fstat(descriptor).st_size
         content = Expanded(descriptor, size, lambda: site.remaining() <= 0, new)
         view = memoryview(bytearray(_CHUNK))
-        buffer, left = b"", MAX_MANIFEST
+        left = MAX_MANIFEST
         while filled := content.fill(view):
             left -= filled
-            *whole, buffer = (buffer + bytes(view[:filled])).split(b"\n")
-            yield from whole
-            buffer = buffer[:_MAX_LINE]
+            yield bytes(view[:filled])
             if left < 0:
-                site.tally.failed(reasons.TOO_LARGE, MANIFEST, f"is larger than {MAX_MANIFEST} bytes")
-                return
-        yield buffer
+                raise TooLarge(MANIFEST)
 
 
 def _package(line: bytes) -> Package | None:

@@ -5,19 +5,19 @@ Such a script may point dpkg anywhere (``--admindir``), and only running it tell
 
 from __future__ import annotations
 
+import contextlib
 import os
 from typing import TYPE_CHECKING
 
-from mig_endpoint.packages.folder import TooLarge
 from mig_endpoint.packages.search import MAX_PACKAGES
 from mig_pkg import program, reasons, status_file, status_list
 from mig_pkg.program import ProgramFailed
-from mig_pkg.records import records
+from mig_pkg.records import lines, records, records_of
 from mig_pkg.source import Source
 from mig_pkg.status_file import StatusFile
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterator
 
     from mig_endpoint.packages.site import Site
     from mig_pkg.package import Package
@@ -27,6 +27,7 @@ DISTROLESS = "status.d"
 """A directory that some container images have instead of the status file, with one record in each file."""
 MAX_STATUS_BYTES = 256 << 20
 MAX_UPDATES = 1000
+_MAX_LINE = 1 << 16
 
 
 def installed(site: Site) -> Iterator[Package] | None:
@@ -68,28 +69,14 @@ def _from_files(site: Site, directory: str) -> Iterator[Package]:
 
 
 def _read(site: Site, path: str, status: StatusFile, *, is_distroless: bool = False) -> None:
-    try:
-        for place, record in enumerate(records(site.tree.chunks(path, MAX_STATUS_BYTES))):
-            if place % 256 == 0:
-                site.check_time()
-            status.add(record, path, is_distroless=is_distroless)
-    except TooLarge:
-        site.tally.failed(reasons.TOO_LARGE, path, f"is larger than {MAX_STATUS_BYTES} bytes")
-    except OSError as error:
-        site.tally.failed(reasons.UNREADABLE, path, error.strerror or str(error))
+    for record in records_of(site, path, MAX_STATUS_BYTES):
+        status.add(record, path, is_distroless=is_distroless)
 
 
 def _names(site: Site, path: str, limit: int) -> list[str]:
-    try:
+    names: list[str] = []
+    with site.booked(path), contextlib.suppress(FileNotFoundError, NotADirectoryError):
         names = site.tree.names(path)
-    except (FileNotFoundError, NotADirectoryError):
-        return []
-    except TooLarge:
-        site.tally.failed(reasons.TOO_LARGE, path, "has too many entries")
-        return []
-    except OSError as error:
-        site.tally.failed(reasons.UNREADABLE, path, error.strerror or str(error))
-        return []
     if len(names) > limit:
         site.tally.failed(reasons.TOO_LARGE, path, f"has more than {limit} entries")
     return names[:limit]
@@ -116,7 +103,9 @@ def _from_program(site: Site, command: str) -> Iterator[Package]:
         yield from status.packages(native)
         return
     try:
-        yield from status_list.packages(_lines(program.output((command, "-l"), site.remaining)), command, site.tally)
+        yield from status_list.packages(
+            lines(program.output((command, "-l"), site.remaining), _MAX_LINE), command, site.tally
+        )
     except ProgramFailed as failure:
         site.tally.failed(reasons.FAILED, command, str(failure))
 
@@ -126,15 +115,6 @@ def _asked_architecture(site: Site, command: str) -> str:
         return program.first_line((command, "--print-architecture"), site.remaining)
     except ProgramFailed:
         return ""
-
-
-def _lines(pieces: Iterable[bytes]) -> Iterator[bytes]:
-    buffer = b""
-    for piece in pieces:
-        *whole, buffer = (buffer + piece).split(b"\n")
-        yield from whole
-        buffer = buffer[: 1 << 16]
-    yield buffer
 
 
 SOURCE = Source(

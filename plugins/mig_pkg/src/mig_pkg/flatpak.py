@@ -6,10 +6,10 @@ there, their branch (``23.08``) stands for it.
 
 from __future__ import annotations
 
+import contextlib
 import re
 from typing import TYPE_CHECKING
 
-from mig_endpoint.packages.folder import TooLarge
 from mig_pkg import reasons
 from mig_pkg.package import Package, is_usable, text
 from mig_pkg.source import Source
@@ -66,14 +66,8 @@ def _all(site: Site, places: list[str]) -> Iterator[Package]:
 def _names(site: Site, path: str) -> list[str]:
     """The directories in a directory, without the links that Flatpak puts there."""
     site.check_time()
-    try:
+    with site.booked(path), contextlib.suppress(FileNotFoundError, NotADirectoryError):
         return site.tree.listing(path)[1]
-    except (FileNotFoundError, NotADirectoryError):
-        return []
-    except TooLarge:
-        site.tally.failed(reasons.TOO_LARGE, path, "has too many entries")
-    except OSError as error:
-        site.tally.failed(reasons.UNREADABLE, path, error.strerror or str(error))
     return []
 
 

@@ -6,11 +6,10 @@ import itertools
 import re
 from typing import TYPE_CHECKING
 
-from mig_endpoint.packages.folder import TooLarge
 from mig_endpoint.packages.search import MAX_PACKAGES
 from mig_pkg import program, reasons
 from mig_pkg.package import Package, is_usable, text
-from mig_pkg.records import records
+from mig_pkg.records import records_of
 from mig_pkg.source import Source
 
 if TYPE_CHECKING:
@@ -33,22 +32,15 @@ def installed(site: Site) -> Iterator[Package] | None:
 
 
 def _read(site: Site, database: str) -> Iterator[Package]:
-    try:
-        for count, record in enumerate(records(site.tree.chunks(database, MAX_DATABASE))):
-            if count % 256 == 0:
-                site.check_time()
-            if count >= MAX_PACKAGES:
-                site.tally.skip(reasons.TOO_MANY, database)
-                return
-            package = _package(record)
-            if package is None:
-                site.tally.skip(reasons.DAMAGED, database)
-            elif package.state not in ABSENT:
-                yield package
-    except TooLarge:
-        site.tally.failed(reasons.TOO_LARGE, database, f"is larger than {MAX_DATABASE} bytes")
-    except OSError as error:
-        site.tally.failed(reasons.UNREADABLE, database, error.strerror or str(error))
+    for count, record in enumerate(records_of(site, database, MAX_DATABASE)):
+        if count >= MAX_PACKAGES:
+            site.tally.skip(reasons.TOO_MANY, database)
+            return
+        package = _package(record)
+        if package is None:
+            site.tally.skip(reasons.DAMAGED, database)
+        elif package.state not in ABSENT:
+            yield package
 
 
 def _package(record: bytes) -> Package | None:

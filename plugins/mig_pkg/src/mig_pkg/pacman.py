@@ -9,7 +9,6 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from mig_endpoint.packages.folder import TooLarge
 from mig_endpoint.packages.search import MAX_PACKAGES
 from mig_pkg import program, reasons
 from mig_pkg.package import Package, is_usable, text
@@ -46,29 +45,21 @@ def _database(site: Site) -> str:
 
 
 def _read(site: Site, directory: str) -> Iterator[Package]:
-    try:
+    names: list[str] = []
+    with site.booked(directory):
         names = site.tree.names(directory)
-    except TooLarge:
-        site.tally.failed(reasons.TOO_LARGE, directory, "has too many entries")
-        return
-    except OSError as error:
-        site.tally.failed(reasons.UNREADABLE, directory, error.strerror or str(error))
-        return
     found = []
     for name in names[:MAX_PACKAGES]:
         site.check_time()
         path = f"{directory}/{name}/desc"
         if name == VERSION_FILE:
             continue
-        try:
+        with site.booked(path):
             package = _package(name, _description(site, path))
-        except OSError as error:
-            site.tally.failed(reasons.UNREADABLE, path, error.strerror or str(error))
-            continue
-        if package is None:
-            site.tally.skip(reasons.DAMAGED, path)
-        else:
-            found.append(package)
+            if package is None:
+                site.tally.skip(reasons.DAMAGED, path)
+            else:
+                found.append(package)
     if len(names) > MAX_PACKAGES:
         site.tally.skip(reasons.TOO_MANY, directory, count=len(names) - MAX_PACKAGES)
     yield from sorted(found, key=lambda one: one.name)

@@ -7,8 +7,35 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
+    from mig_endpoint.packages.site import Site
+
+_ASK_CLOCK = 256
 MAX_RECORD = 1 << 19
 """Bytes of a record that are looked at; name and version stand at its beginning."""
+
+
+def records_of(site: Site, database: str, limit: int) -> Iterator[bytes]:
+    """The records of a database of at most ``limit`` bytes; what of it cannot be read is booked.
+
+    Raises:
+        RanOutOfTime: the deadline passed.
+    """
+    with site.booked(database, f"is larger than {limit} bytes"):
+        for place, record in enumerate(records(site.tree.chunks(database, limit))):
+            if place % _ASK_CLOCK == 0:
+                site.check_time()
+            yield record
+
+
+def lines(pieces: Iterable[bytes], limit: int) -> Iterator[bytes]:
+    """The lines of a text that comes in pieces; one that is longer than a piece is cut to ``limit`` bytes, about."""
+    buffer = b""
+    for piece in pieces:
+        *whole, buffer = (buffer + piece).split(b"\n")
+        yield from whole
+        buffer = buffer[:limit]
+    if buffer:
+        yield buffer
 
 
 def records(chunks: Iterable[bytes], limit: int = MAX_RECORD) -> Iterator[bytes]:

@@ -8,9 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from mig_endpoint.packages.folder import TooLarge
 from mig_endpoint.packages.search import MAX_PACKAGES
-from mig_pkg import program, reasons, rpm_files
+from mig_pkg import program, reasons, records, rpm_files
 from mig_pkg.package import Package, is_usable, text
 from mig_pkg.program import ProgramFailed
 from mig_pkg.source import Source
@@ -50,12 +49,13 @@ def installed(site: Site) -> Iterator[Package] | None:
 
 def _all(site: Site, command: str, own: str, others: list[str], *, manifest: bool) -> Iterator[Package]:
     if own:
-        lines = _lines(program.output((command, *QUERY), site.remaining))
+        lines = records.lines(program.output((command, *QUERY), site.remaining), _MAX_LINE)
         yield from _packages(site, command, lines, failing=reasons.FAILED)
     for directory in others:
         yield from _packages(site, directory, _read(site, command, directory))
     if manifest:
-        yield from _packages(site, MANIFEST, map(_of_manifest, _lines(site.tree.chunks(MANIFEST, MAX_MANIFEST))))
+        listed = records.lines(site.tree.chunks(MANIFEST, MAX_MANIFEST), _MAX_LINE)
+        yield from _packages(site, MANIFEST, map(_of_manifest, listed), limit=MAX_MANIFEST)
 
 
 def _databases(site: Site) -> list[str]:
@@ -89,40 +89,32 @@ def _read(site: Site, command: str, directory: str) -> Iterator[bytes | None]:
     if site.tree.exists(f"{directory}/{rpm_files.SQLITE}"):
         yield from rpm_files.sqlite_lines(site, directory)
     elif command:
-        yield from _lines(rpm_files.program_pieces(site, (command, *QUERY), directory))
+        yield from records.lines(rpm_files.program_pieces(site, (command, *QUERY), directory), _MAX_LINE)
     else:
         raise ProgramFailed("reading it needs the rpm program, which is not on the PATH")
 
 
 def _packages(
-    site: Site, where: str, lines: Iterable[bytes | None], *, failing: Reason = reasons.UNREADABLE
+    site: Site,
+    where: str,
+    lines: Iterable[bytes | None],
+    *,
+    failing: Reason = reasons.UNREADABLE,
+    limit: int = rpm_files.MAX_DATABASE,
 ) -> Iterator[Package]:
     try:
-        for count, line in enumerate(lines):
-            if count >= MAX_PACKAGES:
-                site.tally.skip(reasons.TOO_MANY, where)
-                return
-            package = None if line is None else _package(line)
-            if package is None:
-                site.tally.skip(reasons.DAMAGED, where)
-            else:
-                yield package
+        with site.booked(where, f"is larger than {limit} bytes"):
+            for count, line in enumerate(lines):
+                if count >= MAX_PACKAGES:
+                    site.tally.skip(reasons.TOO_MANY, where)
+                    return
+                package = None if line is None else _package(line)
+                if package is None:
+                    site.tally.skip(reasons.DAMAGED, where)
+                else:
+                    yield package
     except ProgramFailed as failure:
         site.tally.failed(failing, where, str(failure))
-    except TooLarge:
-        site.tally.failed(reasons.TOO_LARGE, where, f"is larger than {rpm_files.MAX_DATABASE} bytes")
-    except OSError as error:
-        site.tally.failed(reasons.UNREADABLE, where, error.strerror or str(error))
-
-
-def _lines(pieces: Iterable[bytes]) -> Iterator[bytes]:
-    buffer = b""
-    for piece in pieces:
-        *whole, buffer = (buffer + piece).split(b"\n")
-        yield from whole
-        buffer = buffer[:_MAX_LINE]
-    if buffer:
-        yield buffer
 
 
 def _of_manifest(line: bytes) -> bytes | None:

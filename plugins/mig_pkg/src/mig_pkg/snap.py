@@ -9,7 +9,6 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from mig_endpoint.packages.folder import TooLarge
 from mig_pkg import reasons
 from mig_pkg.package import Package, is_usable, text
 from mig_pkg.source import Source
@@ -38,14 +37,9 @@ def installed(site: Site) -> Iterator[Package] | None:
 
 
 def _all(site: Site) -> Iterator[Package]:
-    try:
+    names: list[str] = []
+    with site.booked(IMAGES):
         names = site.tree.names(IMAGES)
-    except TooLarge:
-        site.tally.failed(reasons.TOO_LARGE, IMAGES, "has too many entries")
-        return
-    except OSError as error:
-        site.tally.failed(reasons.UNREADABLE, IMAGES, error.strerror or str(error))
-        return
     for file in names:
         site.check_time()
         found = _IMAGE.fullmatch(file)

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from mig_endpoint.packages import reasons
+from mig_endpoint.packages.folder import TooLarge
+
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from mig_core.plugin.coverage import Tally
     from mig_endpoint.packages.tree import Tree
@@ -35,3 +39,21 @@ class Site:
         """
         if self.remaining() <= 0:
             raise RanOutOfTime
+
+    @contextmanager
+    def booked(self, path: str, too_large: str = "has too many entries") -> Iterator[None]:
+        """Books what is not looked at because it cannot be read, or is larger than anybody would read::
+
+            with site.booked(path):
+                names = site.tree.names(path)
+
+        Args:
+            path: what is read in there.
+            too_large: what is said of it when :class:`TooLarge` is raised in there.
+        """
+        try:
+            yield
+        except TooLarge:
+            self.tally.failed(reasons.TOO_LARGE, path, too_large)
+        except OSError as error:
+            self.tally.failed(reasons.UNREADABLE, path, error.strerror or str(error))
