@@ -9,6 +9,8 @@ import struct
 from dataclasses import dataclass
 
 MAX_BLOB = 1 << 16
+MAX_KIND = 100
+"""Bytes of the name of a kind of key."""
 _CERTIFICATE = "-cert-v01@openssh.com"
 _CURVES = {"nistp256": 256, "nistp384": 384, "nistp521": 521}
 
@@ -46,15 +48,24 @@ def strings(blob: bytes) -> list[bytes]:
     """
     found, place = [], 0
     while place < len(blob):
-        if place + 4 > len(blob):
-            raise NotAKey("not a public key")
-        (length,) = struct.unpack_from(">I", blob, place)
-        place += 4
-        if length > len(blob) - place:
-            raise NotAKey("not a public key")
-        found.append(blob[place : place + length])
-        place += length
+        value, place = string_at(blob, place, "not a public key")
+        found.append(value)
     return found
+
+
+def string_at(data: bytes, place: int, problem: str) -> tuple[bytes, int]:
+    """The string that begins at a place, and the place behind it.
+
+    Raises:
+        NotAKey: there is no whole one; says ``problem``.
+    """
+    if place + 4 > len(data):
+        raise NotAKey(problem)
+    (length,) = struct.unpack_from(">I", data, place)
+    place += 4
+    if length > len(data) - place:
+        raise NotAKey(problem)
+    return data[place : place + length], place + length
 
 
 def string(value: bytes) -> bytes:
@@ -73,12 +84,10 @@ def first_string(blob: bytes) -> bytes:
     Raises:
         NotAKey: there is none.
     """
-    if len(blob) < 4:
+    found, _ = string_at(blob, 0, "not a public key")
+    if not 0 < len(found) <= MAX_KIND:
         raise NotAKey("not a public key")
-    (length,) = struct.unpack_from(">I", blob)
-    if not 0 < length <= min(100, len(blob) - 4):
-        raise NotAKey("not a public key")
-    return blob[4 : 4 + length]
+    return found
 
 
 def algorithm_of(blob: bytes) -> str:
@@ -115,13 +124,9 @@ def bare(blob: bytes) -> bytes:
         parts = 3 if kind.startswith("sk-ecdsa") else 2
     place, found = len(string(algorithm.encode())), []
     for index in range(parts + 1):  # a nonce comes first
-        (length,) = struct.unpack_from(">I", blob, place) if place + 4 <= len(blob) else (1 << 32,)
-        place += 4
-        if length > len(blob) - place:
-            raise NotAKey("not a certificate")
+        part, place = string_at(blob, place, "not a certificate")
         if index:
-            found.append(blob[place : place + length])
-        place += length
+            found.append(part)
     return string(kind.encode()) + b"".join(map(string, found))
 
 

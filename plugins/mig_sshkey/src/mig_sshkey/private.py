@@ -8,11 +8,10 @@ from __future__ import annotations
 import base64
 import binascii
 import re
-import struct
 from typing import TYPE_CHECKING
 
 from mig_sshkey import armor, der
-from mig_sshkey.blob import Found, NotAKey, number, string, strings
+from mig_sshkey.blob import Found, NotAKey, number, string, string_at, strings
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -68,14 +67,8 @@ def _openssh(raw: bytes) -> Found:
     for index in range(5):
         if index == 3:
             place += 4  # the number of keys, always 1
-        if place + 4 > len(raw):
-            raise NotAKey("damaged")
-        (length,) = struct.unpack_from(">I", raw, place)
-        place += 4
-        if length > len(raw) - place:
-            raise NotAKey("damaged")
-        parts.append(raw[place : place + length])
-        place += length
+        part, place = string_at(raw, place, "damaged")
+        parts.append(part)
     cipher, _, _, blob, rest = parts
     encrypted = cipher != b"none"
     comment = "" if encrypted else _comment(rest)
