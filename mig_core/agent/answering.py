@@ -77,16 +77,8 @@ class Answering:
 
     def give(self, ending: Ending, started: datetime) -> bool:
         """Makes the answer safe and shows it to the sender; False: the agent stops and it could not be stored."""
-        answer, payload = self._made(ending, started)
-        signed = self._key.sign(envelopes.RESULT, payload).to_bytes()
-        written: dict[str, JSON] = {
-            "command": answer.command,
-            "action": answer.action,
-            "state": answer.state.value,
-            "reason": answer.reason,
-            "found": answer.found,
-            "sha256": hashlib.sha256(signed).hexdigest(),
-        }
+        answer, signed = self._made(ending, started)
+        written = _entry(answer, signed)
         records, stored = self._records, list["Spooled"]()
         steps: tuple[Callable[[], object], ...] = (
             lambda: stored.append(records.spool.store(answer.command, signed, until=ending.until)),
@@ -109,20 +101,12 @@ class Answering:
         """
         action = self._records.journal.action_of(spooled.command) or _action_in(spooled) or NO_ACTION
         now = self._clock()
-        answer, payload = self._made(Ending(spooled.command, action, CommandState.FAILED, problem), now)
-        signed = self._key.sign(envelopes.RESULT, payload).to_bytes()
-        written: dict[str, JSON] = {
-            "command": answer.command,
-            "action": answer.action,
-            "state": answer.state.value,
-            "reason": answer.reason,
-            "found": False,
-            "sha256": hashlib.sha256(signed).hexdigest(),
-        }
-        self._records.ledger.add("answered", written, now=now)
+        answer, signed = self._made(Ending(spooled.command, action, CommandState.FAILED, problem), now)
+        self._records.ledger.add("answered", _entry(answer, signed), now=now)
         return self._records.spool.store(answer.command, signed, until=spooled.until)
 
     def _made(self, ending: Ending, started: datetime) -> tuple[Answer, bytes]:
+        """The answer, and what is sent of it: signed, and no larger than can be sent."""
         reason = ending.reason.replace("\x00", "\N{REPLACEMENT CHARACTER}")[:4000]
         answer = Answer(
             ending.command,
@@ -141,7 +125,7 @@ class Answering:
             failure = (ModuleResult.failure(problem),)
             answer = replace(answer, state=CommandState.FAILED, reason=problem, results=failure)
             payload = answer.to_payload()
-        return answer, payload
+        return answer, self._key.sign(envelopes.RESULT, payload).to_bytes()
 
     def _note(self, fold: str, written: dict[str, JSON]) -> None:
         if fold:
@@ -160,6 +144,18 @@ class Answering:
                 self._counters.count("disk_errors")
                 if self._stopping.wait(self._retry_seconds):
                     return False
+
+
+def _entry(answer: Answer, signed: bytes) -> dict[str, JSON]:
+    """What the ledger says of an answer."""
+    return {
+        "command": answer.command,
+        "action": answer.action,
+        "state": answer.state.value,
+        "reason": answer.reason,
+        "found": answer.found,
+        "sha256": hashlib.sha256(signed).hexdigest(),
+    }
 
 
 def _action_in(spooled: Spooled) -> ActionId | None:

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from mig_core.plugin.checks import absolute_path, absolute_path_or_none
 from mig_core.plugin.parameters import Parameter, Parameters
 from mig_pkg import patterns
 from mig_pkg.condition import Condition
@@ -18,14 +19,6 @@ BELOW_PATHS = frozenset({"go", "cargo"})
 """Found below the paths asked for, and nowhere else."""
 NAMED_TYPES = ("sbom", "lockfile")
 """What others say about packages, and not packages that are there: not in ``all``."""
-
-
-def _check_path(path: str) -> None:
-    if not path.startswith("/"):
-        raise ValueError(f"{path!r:.80} must be an absolute path")
-    if "\0" in path:
-        raise ValueError("contains a NUL character, which no path can")
-    path.encode("utf-8", "surrogateescape")
 
 
 PARAMETERS = Parameters(
@@ -61,14 +54,14 @@ PARAMETERS = Parameters(
         key="paths",
         many=True,
         metavar="DIRECTORY",
-        check=_check_path,
+        check=absolute_path,
         help="look below this directory for packages of languages and what programs were built from; may be repeated",
     ),
     Parameter(
         name="root",
         key="root",
         metavar="DIRECTORY",
-        check=lambda path: _check_path(path) if path else None,
+        check=absolute_path_or_none,
         help="look at the system whose file system is mounted here instead of at the endpoint's own",
     ),
 )

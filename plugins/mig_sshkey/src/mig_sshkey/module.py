@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from mig_core.plugin.checks import absolute_path, absolute_path_or_none
 from mig_core.plugin.columns import Column, ColumnKind
 from mig_core.plugin.coverage import Reason
 from mig_core.plugin.module import ModuleInfo
@@ -41,13 +42,6 @@ NO_HOMES = frozenset({"/bin", "/usr/bin", "/usr/sbin", "/sbin", "/dev"})
 """What system accounts name for want of a home: there only ``.ssh`` is looked at."""
 
 
-def _check_path(path: str) -> None:
-    if not path.startswith("/"):
-        raise ValueError(f"{path!r:.80} must be an absolute path")
-    if "\0" in path:
-        raise ValueError("contains a NUL character, which no path can")
-
-
 class SshkeyModule(TableModule):
     """Says which SSH keys there are, with their fingerprints."""
 
@@ -83,7 +77,7 @@ class SshkeyModule(TableModule):
             name="root",
             key="root",
             metavar="DIRECTORY",
-            check=lambda path: _check_path(path) if path else None,
+            check=absolute_path_or_none,
             help="look at the system whose file system is mounted here instead of at the endpoint's own",
         ),
         Parameter(
@@ -91,7 +85,7 @@ class SshkeyModule(TableModule):
             key="paths",
             many=True,
             metavar="PATH",
-            check=_check_path,
+            check=absolute_path,
             help="look at this file or below this directory instead of at home directories and /etc/ssh",
         ),
         Parameter(
