@@ -57,9 +57,9 @@ async def main():
 
 asyncio.run(main())
 END
-for version in 3.3.5 3.3.6; do
-  "$python" -m venv "$work/$version"
-  "$work/$version/bin/pip" install -q --disable-pip-version-check "psycopg[binary]==$version" 2>/dev/null
-done
+"$python" -m venv "$work/3.3.5"
+"$work/3.3.5/bin/pip" install -q --disable-pip-version-check 'psycopg[binary]==3.3.5' 2>/dev/null
+"$python" -m venv "$work/3.3.6"
+"$work/3.3.6/bin/pip" install -q --disable-pip-version-check 'psycopg[binary]==3.3.6' 2>/dev/null
 if "$work/3.3.5/bin/python" "$work/lost.py"; then echo "3.3.5 ends it"; exit 1; fi
 "$work/3.3.6/bin/python" "$work/lost.py" || { echo "3.3.6 loses it"; exit 1; }
