@@ -16,7 +16,6 @@ SECRET_KEY = 5
 PUBLIC_KEY = 6
 SECRET_SUBKEY = 7
 USER_ID = 13
-PUBLIC_SUBKEY = 14
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,13 +34,12 @@ _REQ_PROTOCOL = 3
 _ALL_STATES = (1 << 14) - 1
 """Up to bit 13 (bound, inactive): it is not among those that a mask of named states has (Linux 6.8)."""
 _EXT_INFO = 2
-_ATTR_INFO, _ATTR_V6ONLY, _ATTR_PROTOCOL = 2, 11, 17
+_ATTR_INFO, _ATTR_V6ONLY = 2, 11
 _ACKED = 120
 """Where tcpi_bytes_acked and, behind it, tcpi_bytes_received lie in struct tcp_info (``linux/tcp.h``)."""
-_UNIX_NAME, _UNIX_VFS, _UNIX_PEER, _UNIX_ICONS, _UNIX_QUEUE, _UNIX_UID = 0, 1, 2, 3, 4, 7
+_UNIX_NAME, _UNIX_PEER, _UNIX_ICONS, _UNIX_QUEUE, _UNIX_UID = 0, 2, 3, 4, 7
 _UNIX_SHOW = 1 | 2 | 4 | 8 | 16 | 64
 _RECEIVE = 1 << 16
-_SHORT_TIMERS = {3}
 PROTOCOLS = {"tcp": socket.IPPROTO_TCP, "udp": socket.IPPROTO_UDP, "udplite": 136, "mptcp": MPTCP}
 
 

@@ -23,8 +23,6 @@ class Crate(NamedTuple):
 
     name: str
     version: str
-    source: str
-    """``crates.io``, ``git``, ``local`` or ``registry``; empty when unknown."""
 
 
 class Damaged(Exception):
@@ -50,9 +48,7 @@ def crates(elf: Elf) -> list[Crate] | None:
             raise Damaged
         listed = json.loads(raw)["packages"]
         return [
-            Crate(str(one["name"]), str(one["version"]), str(one.get("source", "")))
-            for one in listed
-            if one.get("kind", "runtime") == "runtime"
+            Crate(str(one["name"]), str(one["version"])) for one in listed if one.get("kind", "runtime") == "runtime"
         ]
     except (zlib.error, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise Damaged from error

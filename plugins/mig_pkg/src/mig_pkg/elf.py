@@ -68,7 +68,6 @@ class Elf:
         fields = self._unpack(form.header, 16)
         self._phoff, self._shoff = fields[4], fields[5]
         self._phentsize, self._phnum, self._shentsize, self._shnum, self._shstrndx = fields[8:13]
-        self.big_endian = ident[5] == 2
 
     def section(self, name: bytes) -> Place | None:
         """The section of this name that has bytes in the file; None when there is none.

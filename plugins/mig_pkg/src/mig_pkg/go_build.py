@@ -34,7 +34,6 @@ class GoModule(NamedTuple):
     name: str
     version: str
     """As ``go version -m`` prints it; ``(devel)`` for a main module that was built outside version control."""
-    is_main: bool
 
 
 class OlderForm(Exception):
@@ -71,15 +70,15 @@ def modules(info: str) -> Iterator[GoModule]:
     for line in info.split("\n"):
         words = line.split("\t")
         if words[0] == "=>" and last is not None and len(words) > 2:
-            last = GoModule(words[1], words[2] or last.version, is_main=False)
+            last = GoModule(words[1], words[2] or last.version)
             continue
         if last is not None:
             yield last
             last = None
         if words[0] == "go" and len(words) == 2:
-            yield GoModule("stdlib", words[1].removeprefix("go").partition(" ")[0], is_main=False)
+            yield GoModule("stdlib", words[1].removeprefix("go").partition(" ")[0])
         elif words[0] in ("mod", "dep") and len(words) > 2:
-            last = GoModule(words[1], words[2], is_main=words[0] == "mod")
+            last = GoModule(words[1], words[2])
     if last is not None:
         yield last
 

@@ -2,26 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from mig_endpoint.files.calls import DIRECT, Direct
 
 if TYPE_CHECKING:
     from mig_endpoint.files.calls import Calls
-
-
-class Blob(Protocol):
-    """Bytes."""
-
-    size: int
-    """How many."""
-
-    def read(self, offset: int, length: int) -> bytes:
-        """Those from ``offset`` on, fewer at the end.
-
-        Raises:
-            OSError: the file cannot be read.
-        """
 
 
 class FileBlob:
@@ -35,7 +21,11 @@ class FileBlob:
         self.size = size
 
     def read(self, offset: int, length: int) -> bytes:
-        """Bytes from somewhere."""
+        """Those from ``offset`` on, fewer at the end.
+
+        Raises:
+            OSError: the file cannot be read.
+        """
         length = min(length, self.size - offset)
         return self._calls.pread(self._fd, length, self._start + offset) if length > 0 and offset >= 0 else b""
 
