@@ -61,12 +61,7 @@ _BEAT = f"""
      WHERE id = %(id)s AND status IN {APPROVED} AND heartbeat_sequence < %(sequence)s
     RETURNING id
 """  # noqa: S608 - constants
-_STALE = f"""
-    UPDATE agents SET two_sessions_at = %(now)s
-     WHERE id = %(id)s AND status IN {APPROVED} AND (two_sessions_at IS NULL OR two_sessions_at < %(lately)s)
-       AND (started_at, pid) IS DISTINCT FROM (%(started_at)s, %(pid)s::bigint) AND previous_started_at IS NOT NULL
-       AND (previous_started_at, previous_pid) IS DISTINCT FROM (%(started_at)s, %(pid)s::bigint)
-"""  # noqa: S608 - a constant
+_STALE = "SELECT mig_stale_session(%(id)s, %(started_at)s, %(pid)s::bigint, %(now)s, %(lately)s)"
 _EVENTS = "SELECT happened_at, kind, detail FROM agent_events WHERE agent_id = %s ORDER BY id DESC LIMIT 100"
 _RETIRE = f"""
     UPDATE agents SET status = 'retired', token_digest = NULL, admitted = false WHERE id = %s RETURNING {COLUMNS}

@@ -90,6 +90,29 @@ BEGIN
     RETURN NEW;
 END $$;
 
+-- The same, seen by a heartbeat that changes nothing: it is older than the newest, and of neither the present process nor the
+-- one before it.
+CREATE FUNCTION mig_stale_session(agent text, begun timestamptz, process bigint, at timestamptz, lately timestamptz)
+RETURNS void LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
+DECLARE
+    found agents;
+BEGIN
+    SELECT * INTO found FROM agents
+     WHERE id = agent AND status IN ('online', 'idle', 'offline') AND (two_sessions_at IS NULL OR two_sessions_at < lately)
+       AND (started_at, pid) IS DISTINCT FROM (begun, process) AND previous_started_at IS NOT NULL
+       AND (previous_started_at, previous_pid) IS DISTINCT FROM (begun, process)
+       FOR UPDATE;
+    IF found.id IS NULL THEN
+        RETURN;
+    END IF;
+    UPDATE agents SET two_sessions_at = at WHERE id = agent;
+    IF found.two_sessions_at IS NULL OR found.two_sessions_at < at - interval '1 hour' THEN
+        PERFORM mig_agent_event(agent, 'two_sessions', format(
+            'two processes send heartbeats: number %s, begun at %s, and number %s, begun at %s',
+            found.pid, found.started_at, process, begun));
+    END IF;
+END $$;
+
 CREATE FUNCTION mig_note_ledger() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
 BEGIN
@@ -164,9 +187,10 @@ CREATE TRIGGER agents_ledgers_grow BEFORE UPDATE OF statistics ON agents FOR EAC
     EXECUTE FUNCTION mig_note_ledger();
 
 REVOKE EXECUTE ON FUNCTION mig_agent_event(text, text, text), mig_claim_name(), mig_note_session(), mig_note_ledger(),
-    mig_relay_session(text, text, timestamptz) FROM PUBLIC;
+    mig_relay_session(text, text, timestamptz),
+    mig_stale_session(text, timestamptz, bigint, timestamptz, timestamptz) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION mig_relay_session(text, text, timestamptz) TO mig_api;
 GRANT SELECT, DELETE ON relay_sessions TO mig_api, mig_scheduler;
 GRANT SELECT ON agent_events TO mig_api;
-GRANT SELECT (shown_name, two_sessions_at, previous_started_at, previous_pid), UPDATE (two_sessions_at)
-    ON agents TO mig_scheduler;
+GRANT EXECUTE ON FUNCTION mig_stale_session(text, timestamptz, bigint, timestamptz, timestamptz) TO mig_scheduler;
+GRANT SELECT (shown_name, two_sessions_at) ON agents TO mig_scheduler;

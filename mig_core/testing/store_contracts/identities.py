@@ -172,6 +172,7 @@ class IdentitiesContract:
 
             assert (before, changed) == (None, [])
             assert (await store.agents.get(web1)).two_sessions_at == later(4)
+            assert [one.kind for one in await store.agents.events(web1)] == ["two_sessions"]
 
         store_runner.run(scenario())
 
