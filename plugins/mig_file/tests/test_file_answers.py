@@ -14,7 +14,8 @@ from mig_core.domain.result import Coverage, ModuleResult, Skipped
 from mig_core.errors import ParameterError
 from mig_core.plugin.module import Context
 from mig_endpoint import coverage
-from mig_file import FileModule, reasons
+from mig_endpoint.finding import reasons
+from mig_file import FileModule
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -14,7 +14,8 @@ from mig_core.plugin.module import Context
 from mig_endpoint.capabilities import NAMES
 from mig_endpoint.files import owners
 from mig_endpoint.files.attributes import CAPABILITY, birth_time, capabilities_text
-from mig_file import FileModule, reasons
+from mig_endpoint.finding import reasons
+from mig_file import FileModule
 
 if TYPE_CHECKING:
     from pathlib import Path

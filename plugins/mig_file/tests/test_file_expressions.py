@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mig_file.expressions import mode_text, parse_age, parse_size
+from mig_endpoint.finding.expressions import mode_text, parse_age, parse_size
 from mig_file.timetext import time_text
 
 

@@ -12,9 +12,9 @@ import pytest
 from mig_core.plugin.module import Context
 from mig_endpoint.files.interruptions import DeadlinePassed
 from mig_endpoint.files.reading import Plain, Sparse, source_of
+from mig_endpoint.finding.content import Question, Questions
+from mig_endpoint.finding.reader import Reader, Reading
 from mig_file import FileModule
-from mig_file.content import Question, Questions
-from mig_file.reader import Reader, Reading
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

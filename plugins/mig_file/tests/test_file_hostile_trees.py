@@ -17,7 +17,8 @@ import pytest
 from mig_core.domain.document import dump
 from mig_core.plugin.module import Context
 from mig_endpoint import coverage
-from mig_file import FileModule, reasons
+from mig_endpoint.finding import reasons
+from mig_file import FileModule
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -12,9 +12,10 @@ import pytest
 
 from mig_core.plugin.module import Context
 from mig_endpoint import coverage
-from mig_file import FileModule, reasons
-from mig_file.metadata import ModeCheck
-from mig_file.patterns import Pattern
+from mig_endpoint.finding import reasons
+from mig_endpoint.finding.metadata import ModeCheck
+from mig_endpoint.finding.patterns import Pattern
+from mig_file import FileModule
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

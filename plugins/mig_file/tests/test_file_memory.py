@@ -12,8 +12,8 @@ import pytest
 
 from mig_core.domain.document import dump
 from mig_core.plugin.module import Context
+from mig_endpoint.finding.answer import MAX_ANSWER_BYTES
 from mig_file import FileModule
-from mig_file.answer import MAX_ANSWER_BYTES
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

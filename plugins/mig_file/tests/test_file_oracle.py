@@ -76,7 +76,7 @@ def _answer(parameters: Any) -> Any:
 
 def _as_nobody(parameters: Any) -> Any:
     # everything is imported before the child loses the right to
-    assert {"mig_file.evaluation", "mig_file.exploring"} <= set(sys.modules)
+    assert {"mig_endpoint.finding.evaluation", "mig_endpoint.finding.exploring"} <= set(sys.modules)
     FileModule().parse_parameters(parameters, strict=False)
     reading, writing = os.pipe()
     child = os.fork()

@@ -7,10 +7,10 @@ import re2
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from mig_file import syntax
-from mig_file.content import Block
-from mig_file.names import NameBatch
-from mig_file.patterns import Pattern, any_of, check_pattern, with_replacement_characters
+from mig_endpoint.finding import syntax
+from mig_endpoint.finding.content import Block
+from mig_endpoint.finding.names import NameBatch
+from mig_endpoint.finding.patterns import Pattern, any_of, check_pattern, with_replacement_characters
 
 ATOMS = st.sampled_from(
     [

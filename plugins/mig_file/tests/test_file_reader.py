@@ -17,8 +17,8 @@ from hypothesis import strategies as st
 
 from mig_endpoint import coverage
 from mig_endpoint.files.interruptions import DeadlinePassed
-from mig_file.content import Question, Questions
-from mig_file.reader import Reader, Reading
+from mig_endpoint.finding.content import Question, Questions
+from mig_endpoint.finding.reader import Reader, Reading
 
 # tools/requirements.txt installs it
 zstd: Any = pytest.importorskip("compression.zstd" if sys.version_info >= (3, 14) else "backports.zstd")

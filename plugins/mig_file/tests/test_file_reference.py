@@ -16,12 +16,13 @@ from hypothesis import strategies as st
 
 from mig_core.plugin.coverage import Tally
 from mig_core.plugin.module import Context
-from mig_file import FileModule, exploring
-from mig_file.evaluation import Evaluation
-from mig_file.expressions import mode_text, parse_size
+from mig_endpoint.finding import exploring
+from mig_endpoint.finding.evaluation import Evaluation
+from mig_endpoint.finding.expressions import mode_text, parse_size
+from mig_file import FileModule, rows
 
 if TYPE_CHECKING:
-    from mig_file.search import Search
+    from mig_endpoint.finding.search import Search
 
 CONTENTS = [b"", b"alpha\n", b"alpha\nbeta", b"beta\r\n", b"\n", b"a\xffb\n", "é\n".encode(), b"alpha\nalpha\n"]
 NAMES = ["a", "b.txt", "c.conf", "d e", "é"]
@@ -161,14 +162,14 @@ def test_every_search_finds_what_the_reference_finds(
 
 def _with_one_thread(searches: tuple[Search, ...]) -> Evaluation:
     tally = Tally(0)
-    evaluation = Evaluation(searches, tally, lambda: False, time.time_ns())
+    evaluation = Evaluation(searches, tally, lambda: False, time.time_ns(), rows.keep)
     exploring.explore(searches, evaluation, tally, lambda: 60.0)
     return evaluation
 
 
 def _with_two_threads(searches: tuple[Search, ...]) -> list[list[str]]:
     tally = Tally(0)
-    evaluation = Evaluation(searches, tally, lambda: False, time.time_ns(), processes=2, large=1)
+    evaluation = Evaluation(searches, tally, lambda: False, time.time_ns(), rows.keep, processes=2, large=1)
     try:
         exploring.explore(searches, evaluation, tally, lambda: 60.0)
     finally:

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from mig_core.plugin.module import Context
+from mig_endpoint.finding.declaration import PARAMETERS
+from mig_endpoint.finding.expressions import is_whole_text
 from mig_file import FileModule
-from mig_file.declaration import PARAMETERS
-from mig_file.expressions import is_whole_text
 
 if TYPE_CHECKING:
     from pathlib import Path

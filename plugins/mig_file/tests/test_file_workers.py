@@ -12,14 +12,15 @@ import pytest
 
 from mig_core.plugin.module import Context
 from mig_endpoint.files.batch import Batch
-from mig_file import FileModule, shares
-from mig_file.bundle import Bundle
-from mig_file.content import Question, Questions
-from mig_file.openfile import Group, groups_of
-from mig_file.plans import Plan, Planned, SearchRun
-from mig_file.search import read_searches
-from mig_file.slots import slots_of
-from mig_file.workers import Workers
+from mig_endpoint.finding import shares
+from mig_endpoint.finding.bundle import Bundle
+from mig_endpoint.finding.content import Question, Questions
+from mig_endpoint.finding.openfile import Group, groups_of
+from mig_endpoint.finding.plans import Plan, Planned, SearchRun
+from mig_endpoint.finding.search import read_searches
+from mig_endpoint.finding.slots import slots_of
+from mig_endpoint.finding.workers import Workers
+from mig_file import FileModule
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -115,7 +116,7 @@ def test_a_worker_that_is_killed_is_missed_by_nobody(many: Path) -> None:
 def test_a_worker_that_hangs_in_a_file_is_left_behind_after_the_deadline(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("mig_file.workers.GRACE", 0.1)
+    monkeypatch.setattr("mig_endpoint.finding.workers.GRACE", 0.1)
     questions, group = _needle_group()
     started = time.monotonic()
     workers = Workers(2, questions, lambda: time.monotonic() > started + 0.3, lambda numbers: group)

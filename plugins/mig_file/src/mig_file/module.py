@@ -12,16 +12,17 @@ from typing import TYPE_CHECKING, cast
 from mig_core.domain.result import Coverage, ModuleResult, Skipped
 from mig_core.plugin.module import Context, Module, ModuleInfo
 from mig_core.plugin.printing import duration_text
-from mig_file import declaration, lines, reasons, rows
+from mig_endpoint.finding import declaration, reasons
+from mig_endpoint.finding.search import Search, read_searches
+from mig_file import lines, rows
 from mig_file.columns import COLUMNS, ROWS_AT
-from mig_file.search import Search, read_searches
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from mig_core.domain.document import JSON
     from mig_core.plugin.coverage import Tally
-    from mig_file.evaluation import Evaluation
+    from mig_endpoint.finding.evaluation import Evaluation
 
 PARTIAL_INTERVAL = 2.0
 PARTIAL_SHARE = 20
@@ -41,10 +42,10 @@ class FileModule(Module[tuple[Search, ...]]):
             "hashlib",
             "mig_endpoint.regex.finder",
             "ahocorasick_rs",
-            "mig_file.evaluation",
-            "mig_file.exploring",
-            "mig_file.archives",
-            "mig_file.workers",
+            "mig_endpoint.finding.evaluation",
+            "mig_endpoint.finding.exploring",
+            "mig_endpoint.finding.archives",
+            "mig_endpoint.finding.workers",
         ),
     )
     parameters = declaration.PARAMETERS
@@ -73,12 +74,12 @@ class FileModule(Module[tuple[Search, ...]]):
         """Searches; at the deadline returns what was found until then."""
         from mig_core.plugin.coverage import Tally
         from mig_endpoint.files import owners
-        from mig_file import checks, exploring
-        from mig_file.evaluation import Evaluation
+        from mig_endpoint.finding import checks, exploring
+        from mig_endpoint.finding.evaluation import Evaluation
 
         started = time.monotonic_ns()
         tally = Tally(_max_errors(parameters))
-        evaluation = Evaluation(parameters, tally, context.expired, self._clock(), processes=context.threads)
+        evaluation = Evaluation(parameters, tally, context.expired, self._clock(), rows.keep, processes=context.threads)
         for one in parameters:
             if not one.has_filters:
                 tally.skip(reasons.NO_FILTER)

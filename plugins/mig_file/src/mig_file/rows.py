@@ -16,17 +16,19 @@ from typing import TYPE_CHECKING, Any
 
 from mig_core.domain.document import Stream
 from mig_endpoint.files import naming
-from mig_file import expressions
-from mig_file.search import FILTERS
+from mig_endpoint.finding import expressions
+from mig_endpoint.finding.search import FILTERS
 from mig_file.timetext import time_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from mig_core.domain.document import JSON
-    from mig_file.hits import Hit
-    from mig_file.search import Search
-    from mig_file.slots import Slot
+    from mig_endpoint.files.archives.member import Member
+    from mig_endpoint.files.batch import Batch
+    from mig_endpoint.finding.hits import AnyStatus, Hit
+    from mig_endpoint.finding.search import Search
+    from mig_endpoint.finding.slots import Slot
 
 
 ROWS_AT_ONCE = 256
@@ -129,9 +131,22 @@ def _text(value: JSON) -> str:
     return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
 
 
-def row_bytes(slot: Slot) -> int:
-    """About how long a row of the slot is as JSON, without its path."""
-    return 140 + len(json.dumps(_echo(slot, slot.search.paths)))
+def keep(slot: Slot, path: str, batch: Batch, name: str, status: AnyStatus, sha256: str, member: Member | None) -> int:
+    """Keeps a hit with its slot: about how long its row is (:class:`mig_endpoint.finding.answer.Keep`)."""
+    target = _target(batch, name) if (batch.links or batch.others) and member is None else ""
+    inner = member.name if member is not None else ""
+    slot.hits.add(path, status, sha256, target, inner)
+    return _row_bytes(slot) + len(path) + len(inner)
+
+
+def _target(batch: Batch, name: str) -> str:
+    """What a link says; empty for everything else."""
+    if not batch.is_link(name):
+        return ""
+    try:
+        return batch.target(name)
+    except OSError:
+        return ""  # it went away; its row says what was seen
 
 
 _NOTHING: dict[str, JSON] = {"size": 0, "mode": "", "lastmodified": ""}
@@ -149,6 +164,13 @@ def _fileinfo(hit: Hit) -> dict[str, JSON]:
 
 
 _mode_text = functools.lru_cache(maxsize=256)(expressions.mode_text)
+
+
+def _row_bytes(slot: Slot) -> int:
+    """About how long a row of the slot is as JSON, without its path."""
+    if not slot.row_bytes:
+        slot.row_bytes = 140 + len(json.dumps(_echo(slot, slot.search.paths)))
+    return slot.row_bytes
 
 
 def _echo(slot: Slot, paths: Iterable[str]) -> JSON:

@@ -19,9 +19,9 @@ from mig_endpoint.processes.askers import find_askers, own_id
 from mig_endpoint.processes.executable import name_of
 from mig_endpoint.processes.origins import Origins
 from mig_endpoint.processes.rounds import Rounds
+from mig_endpoint.processes.scan import Scan
 from mig_endpoint.processes.visit import visit
 from mig_memory import facts, patterns, reasons
-from mig_memory.scan import Scan
 from mig_memory.search import IN_MEMORY, Check, CheckKind
 from mig_memory.window import Window
 
@@ -31,9 +31,10 @@ if TYPE_CHECKING:
     from mig_core.domain.document import JSON
     from mig_endpoint.processes.askers import Askers
     from mig_endpoint.processes.executable import Name
+    from mig_endpoint.processes.plan import Extent
     from mig_endpoint.processes.proc import Proc
     from mig_endpoint.processes.process import Process
-    from mig_memory.search import Extent, Search
+    from mig_memory.search import Search
 
 MAX_ROWS = 20_000
 _Passed = tuple["Extent | None", Check]

@@ -10,6 +10,7 @@ from enum import Enum
 from typing import TYPE_CHECKING
 
 from mig_core.errors import ParameterError
+from mig_endpoint.processes.plan import Extent
 from mig_memory import patterns
 from mig_memory.declaration import PARAMETERS
 
@@ -40,17 +41,6 @@ class Check:
     text: str
     wide: bool = False
     """Whether a ``CONTENT`` is looked for in UTF-16LE as well."""
-
-
-@dataclass(frozen=True, slots=True)
-class Extent:
-    """Which part of a process's memory a search is about."""
-
-    offset: int
-    """First address."""
-    maxlength: int
-    """Bytes of readable memory; 0 for all."""
-    nofiles: bool
 
 
 @dataclass(frozen=True, slots=True)

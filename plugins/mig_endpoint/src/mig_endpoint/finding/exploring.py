@@ -10,7 +10,7 @@ from mig_endpoint.files.crossings import Crossings
 from mig_endpoint.files.filesystems import FileSystems
 from mig_endpoint.files.globs import Globs, is_pattern
 from mig_endpoint.files.naming import PathText
-from mig_file import reasons
+from mig_endpoint.finding import reasons
 
 _Key = tuple[str, bool, bool]
 
@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from mig_core.plugin.coverage import Tally
-    from mig_file.evaluation import Evaluation
-    from mig_file.search import Search
+    from mig_endpoint.finding.evaluation import Evaluation
+    from mig_endpoint.finding.search import Search
 
 
 def explore(searches: Sequence[Search], evaluation: Evaluation, tally: Tally, remaining: Callable[[], float]) -> None:

@@ -11,22 +11,22 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from mig_endpoint.files.globs import is_pattern
-from mig_file import checks
-from mig_file.checks import ContentCheck, HashCheck, NameCheck
-from mig_file.hits import Hits
-from mig_file.metadata import AttributeCheck, ModeCheck, StatusCheck, TypeCheck
-from mig_file.search import FILTERS
+from mig_endpoint.finding import checks
+from mig_endpoint.finding.checks import ContentCheck, HashCheck, NameCheck
+from mig_endpoint.finding.hits import Hits
+from mig_endpoint.finding.metadata import AttributeCheck, ModeCheck, StatusCheck, TypeCheck
+from mig_endpoint.finding.search import FILTERS
 
 if TYPE_CHECKING:
     import os
 
-    from mig_file.check import Check
-    from mig_file.content import Question
-    from mig_file.member_status import MemberStatus
-    from mig_file.metadata import Attributes
-    from mig_file.names import NameBatch
-    from mig_file.reader import Reading
-    from mig_file.search import Search
+    from mig_endpoint.finding.check import Check
+    from mig_endpoint.finding.content import Question
+    from mig_endpoint.finding.member_status import MemberStatus
+    from mig_endpoint.finding.metadata import Attributes
+    from mig_endpoint.finding.names import NameBatch
+    from mig_endpoint.finding.reader import Reading
+    from mig_endpoint.finding.search import Search
 
 _OTHERS = frozenset({stat.S_IFDIR, stat.S_IFLNK, stat.S_IFSOCK, stat.S_IFIFO, stat.S_IFBLK, stat.S_IFCHR})
 """Kinds of entries that are no regular files."""
@@ -52,7 +52,7 @@ class Slot:
     seen: set[str] | None = None
     """Paths that are hits already, where the search's paths may overlap."""
     row_bytes: int = 0
-    """About how much of the answer one of its rows takes."""
+    """About how much of the answer one of its rows takes; 0 while nobody has worked it out."""
     number: int = 0
     """Among all slots of the run."""
     files: bool = True

@@ -6,8 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mig_endpoint.processes import mappings
-from mig_memory.plan import plan
-from mig_memory.search import Extent
+from mig_endpoint.processes.plan import Extent, plan
 
 MAPS = b"""\
 55d0c0a00000-55d0c0a02000 r--p 00000000 fe:00 4242                       /usr/bin/sleep

@@ -11,17 +11,17 @@ from typing import TYPE_CHECKING
 
 from mig_endpoint import coverage
 from mig_endpoint.files.interruptions import Unreadable
-from mig_file import reasons
-from mig_file.metadata import Attributes
+from mig_endpoint.finding import reasons
+from mig_endpoint.finding.metadata import Attributes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from mig_core.plugin.coverage import Tally
     from mig_endpoint.files.batch import Batch
-    from mig_file.answer import Answer
-    from mig_file.plans import Chosen, SearchRun
-    from mig_file.slots import Slot
+    from mig_endpoint.finding.answer import Answer
+    from mig_endpoint.finding.plans import Chosen, SearchRun
+    from mig_endpoint.finding.slots import Slot
 
 
 class Entries:

@@ -11,25 +11,26 @@ from typing import TYPE_CHECKING
 
 from mig_endpoint import coverage
 from mig_endpoint.files.interruptions import DeadlinePassed
-from mig_file import reasons
-from mig_file.answer import Answer
-from mig_file.bundle import LARGE, Bundle
-from mig_file.content import Questions
-from mig_file.entries import Entries
-from mig_file.inspection import Inspection
-from mig_file.names import NameBatch
-from mig_file.plans import Plans, SearchRun
-from mig_file.reader import Reader
+from mig_endpoint.finding import reasons
+from mig_endpoint.finding.answer import Answer
+from mig_endpoint.finding.bundle import LARGE, Bundle
+from mig_endpoint.finding.content import Questions
+from mig_endpoint.finding.entries import Entries
+from mig_endpoint.finding.inspection import Inspection
+from mig_endpoint.finding.names import NameBatch
+from mig_endpoint.finding.plans import Plans, SearchRun
+from mig_endpoint.finding.reader import Reader
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
     from mig_core.plugin.coverage import Reason, Tally
     from mig_endpoint.files.batch import Batch
-    from mig_file.archives import Archives
-    from mig_file.plans import Choice, Chosen, Pair
-    from mig_file.search import Search
-    from mig_file.workers import Workers
+    from mig_endpoint.finding.answer import Keep
+    from mig_endpoint.finding.archives import Archives
+    from mig_endpoint.finding.plans import Choice, Chosen, Pair
+    from mig_endpoint.finding.search import Search
+    from mig_endpoint.finding.workers import Workers
 
 
 class Evaluation:
@@ -41,6 +42,7 @@ class Evaluation:
         tally: Tally,
         expired: Callable[[], bool],
         now: int,
+        keep: Keep,
         *,
         processes: int = 1,
         large: int = LARGE,
@@ -52,6 +54,7 @@ class Evaluation:
             tally: where what is left out is booked.
             expired: whether time is over; asked for every file looked at.
             now: what ages are counted from, in nanoseconds since 1970.
+            keep: what becomes of entries that pass.
             processes: how many may read files at once, this one included.
             large: from how many bytes on a file is one process's work for a while; for tests.
         """
@@ -62,18 +65,18 @@ class Evaluation:
         questions = Questions(question for run in self.runs for slot in run.slots for question in slot.questions)
         self._reader = Reader(questions, self._expired_after_progress)
         self._plans = Plans(self.runs)
-        self._answer = Answer(tally)
+        self._answer = Answer(tally, keep)
         self._inspection = Inspection(self._plans, self._reader, self._answer, tally, self._expired_after_progress, now)
         self._entries = Entries(self._answer, tally, now, self.catch_up)
         # What only some runs need is imported by these: a module's start is part of every answer.
         self._archives: Archives | None = None
         if any(slot.may_ask_members for run in self.runs for slot in run.slots):
-            from mig_file.archives import Archives
+            from mig_endpoint.finding.archives import Archives
 
             self._archives = Archives(self._answer, tally, self._expired_after_progress, now, self.catch_up)
         self._workers: Workers | None = None
         if processes > 1 and hasattr(os, "fork"):
-            from mig_file.workers import Workers
+            from mig_endpoint.finding.workers import Workers
 
             self._workers = Workers(processes, questions, expired, self._plans.group_of)
         self._bundle = Bundle(large=large)

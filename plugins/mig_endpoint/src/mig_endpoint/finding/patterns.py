@@ -10,8 +10,8 @@ import functools
 from typing import TYPE_CHECKING, Protocol
 
 from mig_endpoint.files.naming import text_of
+from mig_endpoint.finding import syntax
 from mig_endpoint.regex.tokens import Kind, Token, tokens
-from mig_file import syntax
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from mig_endpoint import coverage
 from mig_endpoint.files.naming import join
@@ -14,19 +14,45 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from mig_core.plugin.coverage import Tally
+    from mig_endpoint.files.archives.member import Member
     from mig_endpoint.files.batch import Batch
-    from mig_file.hits import AnyStatus
-    from mig_file.plans import Pair, SearchRun
+    from mig_endpoint.finding.hits import AnyStatus
+    from mig_endpoint.finding.plans import Pair, SearchRun
+    from mig_endpoint.finding.slots import Slot
 
 MAX_ANSWER_BYTES = 24 << 20
 """About how large the rows may become as JSON: what the platform accepts, with room for the rest."""
 
 
+class Keep(Protocol):
+    """What a module does with an entry that passed all that was asked of it here."""
+
+    def __call__(
+        self, slot: Slot, path: str, batch: Batch, name: str, status: AnyStatus, sha256: str, member: Member | None
+    ) -> int | None:
+        """Keeps it: about how many bytes of the answer that takes; None when it is none of the answer after all.
+
+        Args:
+            slot: the one that it passed.
+            path: of the entry, as :func:`os.fsdecode` gives it.
+            batch: where it lies.
+            name: of the entry there.
+            status: its own, or the member's.
+            sha256: in upper case; empty if it was not asked for or could not be had.
+            member: of the archive that the entry is, in its stead.
+
+        Raises:
+            DeadlinePassed: time ran out.
+            OSError: it went away, or may not be read.
+        """
+
+
 class Answer:
     """The hits of a run."""
 
-    def __init__(self, tally: Tally) -> None:
+    def __init__(self, tally: Tally, keep: Keep) -> None:
         self._tally = tally
+        self._keep = keep
         self._active: list[SearchRun] = []
         self._room = MAX_ANSWER_BYTES
         self.open_to = 0
@@ -42,40 +68,41 @@ class Answer:
         self._note_depth()
 
     def record(
-        self, pair: Pair, batch: Batch, name: str, status: AnyStatus, sha256: str = "", *, member: str = ""
+        self,
+        pair: Pair,
+        batch: Batch,
+        name: str,
+        status: AnyStatus,
+        sha256: str = "",
+        *,
+        member: Member | None = None,
     ) -> None:
         """Takes in an entry that passed, unless it is there already or the search has enough.
 
         ``member``: of the archive that the entry is, in its stead.
+
+        Raises:
+            DeadlinePassed, OSError: what keeping it raises.
         """
         run, slot = pair
-        native = join(batch.path, name)
+        path = join(batch.path, name)
         if slot.seen is not None:
-            key = f"{native}\0{member}" if member else native
+            key = f"{path}\0{member.name}" if member else path
             if key in slot.seen:
                 return
             slot.seen.add(key)
         if run.is_full:
             self._tally.skip(coverage.LIMIT, batch.path_of(name))
             return
+        size = self._keep(slot, path, batch, name, status, sha256, member)
+        if size is None:
+            return
         run.matches += 1
         if run.matches >= run.limit:
             self.any_full = True
             self._note_depth()
-        target = self._target(batch, name) if (batch.links or batch.others) and not member else ""
-        slot.hits.add(native, status, sha256, target, member)
-        self._room -= slot.row_bytes + len(native) + len(member)
+        self._room -= size
         self.is_full = self._room <= 0
 
     def _note_depth(self) -> None:
         self.open_to = max((run.maxdepth for run in self._active if not run.is_full), default=0)
-
-    @staticmethod
-    def _target(batch: Batch, name: str) -> str:
-        """What a link says; empty for everything else."""
-        if not batch.is_link(name):
-            return ""
-        try:
-            return batch.target(name)
-        except OSError:
-            return ""  # it went away; its row says what was seen

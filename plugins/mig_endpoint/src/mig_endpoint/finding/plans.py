@@ -7,16 +7,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from mig_file import rows
-from mig_file.openfile import groups_of
-from mig_file.slots import slots_of
+from mig_endpoint.finding.openfile import groups_of
+from mig_endpoint.finding.slots import slots_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from mig_file.openfile import Group
-    from mig_file.search import Search
-    from mig_file.slots import Slot
+    from mig_endpoint.finding.openfile import Group
+    from mig_endpoint.finding.search import Search
+    from mig_endpoint.finding.slots import Slot
 
 MAX_PLANS = 500
 """How many plans are kept."""
@@ -31,8 +30,6 @@ class SearchRun:
         """Compiles its filters."""
         self.search = search
         self.slots = slots_of(search)
-        for slot in self.slots:
-            slot.row_bytes = rows.row_bytes(slot)
         self.maxdepth = search.options.maxdepth or (1 << 62)
         self.limit = search.options.matchlimit or (1 << 62)
         self.matches = 0

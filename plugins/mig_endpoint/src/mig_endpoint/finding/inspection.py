@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 from mig_endpoint import coverage
 from mig_endpoint.files.interruptions import DeadlinePassed, Unreadable
 from mig_endpoint.files.opening import is_file, open_file
-from mig_file.metadata import Attributes
-from mig_file.openfile import OpenFile
+from mig_endpoint.finding.metadata import Attributes
+from mig_endpoint.finding.openfile import OpenFile
 
 if TYPE_CHECKING:
     import os
@@ -22,10 +22,10 @@ if TYPE_CHECKING:
     from mig_core.plugin.coverage import Tally
     from mig_endpoint.files.batch import Batch
     from mig_endpoint.files.opening import Status
-    from mig_file.answer import Answer
-    from mig_file.bundle import Known
-    from mig_file.plans import Pair, Plan, Plans
-    from mig_file.reader import Reader, Reading
+    from mig_endpoint.finding.answer import Answer
+    from mig_endpoint.finding.bundle import Known
+    from mig_endpoint.finding.plans import Pair, Plan, Plans
+    from mig_endpoint.finding.reader import Reader, Reading
 
 FILES_BETWEEN_LOOKS_AT_THE_CLOCK = 16
 

@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING, Literal
 
 from mig_endpoint.files import attributes
 from mig_endpoint.files.interruptions import Unreadable
-from mig_file import expressions, reasons
-from mig_file.check import Check
-from mig_file.names import NameBatch
+from mig_endpoint.finding import expressions, reasons
+from mig_endpoint.finding.check import Check
+from mig_endpoint.finding.names import NameBatch
 
 if TYPE_CHECKING:
     from mig_endpoint.files.batch import Batch
-    from mig_file.hits import AnyStatus
-    from mig_file.patterns import Pattern
+    from mig_endpoint.finding.hits import AnyStatus
+    from mig_endpoint.finding.patterns import Pattern
 
 KINDS = {
     "f": stat.S_IFREG,

@@ -18,8 +18,8 @@ from mig_endpoint.files.calls import DIRECT
 from mig_endpoint.files.compressed import MIN_EXPANDED_BOUND, Expanded, decompressor_for
 from mig_endpoint.files.interruptions import DeadlinePassed, Unreadable
 from mig_endpoint.files.reading import source_of
-from mig_file.content import Block, ContentScan
-from mig_file.patterns import without_returns
+from mig_endpoint.finding.content import Block, ContentScan
+from mig_endpoint.finding.patterns import without_returns
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from mig_core.plugin.coverage import Reason
     from mig_endpoint.files.calls import Calls
     from mig_endpoint.files.reading import Source
-    from mig_file.content import Question, Questions
+    from mig_endpoint.finding.content import Question, Questions
 
 READ_SIZE = 1 << 20
 MAX_LINE = 2 << 20

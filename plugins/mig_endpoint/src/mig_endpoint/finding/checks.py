@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from mig_endpoint.files import digests, owners
-from mig_file import expressions
-from mig_file.check import Check
-from mig_file.content import Question
-from mig_file.metadata import (
+from mig_endpoint.finding import expressions
+from mig_endpoint.finding.check import Check
+from mig_endpoint.finding.content import Question
+from mig_endpoint.finding.metadata import (
     KINDS,
     AgeCheck,
     BirthCheck,
@@ -23,14 +23,14 @@ from mig_file.metadata import (
     TypeCheck,
     XattrCheck,
 )
-from mig_file.patterns import Pattern
-from mig_file.search import FILTERS, ORIGINAL_FILTERS, WORDS
+from mig_endpoint.finding.patterns import Pattern
+from mig_endpoint.finding.search import FILTERS, ORIGINAL_FILTERS, WORDS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from mig_file.reader import Reading
-    from mig_file.search import Search
+    from mig_endpoint.finding.reader import Reading
+    from mig_endpoint.finding.search import Search
 
 _ANY_NAMES = (b"q", b"_.~", b"Zz9-0")
 _HASHES = ("md5", "sha1", "sha2", "sha3")

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from mig_core.errors import ParameterError
-from mig_file.declaration import PARAMETERS
+from mig_endpoint.finding.declaration import PARAMETERS
 
 if TYPE_CHECKING:
     from mig_core.plugin.parameters import Values

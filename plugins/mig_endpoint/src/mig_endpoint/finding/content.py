@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from mig_file import patterns, syntax
+from mig_endpoint.finding import patterns, syntax
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from mmap import mmap
 
-    from mig_file.patterns import Find
+    from mig_endpoint.finding.patterns import Find
 
 FILTER_FROM = 3
 """From this many undecided expressions on, one search for all of them goes before the single ones."""

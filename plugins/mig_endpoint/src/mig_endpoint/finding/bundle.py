@@ -11,17 +11,17 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from mig_endpoint.files.interruptions import DeadlinePassed
 from mig_endpoint.files.opening import is_file
-from mig_file import shares
-from mig_file.shares import Part
+from mig_endpoint.finding import shares
+from mig_endpoint.finding.shares import Part
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from mig_endpoint.files.batch import Batch
     from mig_endpoint.files.opening import Status
-    from mig_file.plans import Planned
-    from mig_file.reader import Reading
-    from mig_file.workers import Workers
+    from mig_endpoint.finding.plans import Planned
+    from mig_endpoint.finding.reader import Reading
+    from mig_endpoint.finding.workers import Workers
 
     Known = dict[str, tuple[Status, Reading] | Exception]
     """What was seen of a batch's files, by name: status and reading, or why there are none. Others cannot pass."""

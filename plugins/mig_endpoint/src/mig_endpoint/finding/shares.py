@@ -15,12 +15,12 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from mig_core.plugin.coverage import Reason
 from mig_endpoint.files.opening import Status
-from mig_file.reader import Reading
+from mig_endpoint.finding.reader import Reading
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from mig_file.content import Question
+    from mig_endpoint.finding.content import Question
 
 MOST_FILES = 48
 MOST_CHARACTERS = 4 << 10

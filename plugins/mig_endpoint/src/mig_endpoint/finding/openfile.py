@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 
 from mig_endpoint.files import digests
 from mig_endpoint.files.calls import DIRECT
-from mig_file import reasons
-from mig_file.checks import ContentCheck, HashCheck
-from mig_file.reader import NOTHING_FOUND
+from mig_endpoint.finding import reasons
+from mig_endpoint.finding.checks import ContentCheck, HashCheck
+from mig_endpoint.finding.reader import NOTHING_FOUND
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -22,9 +22,9 @@ if TYPE_CHECKING:
     from mig_core.plugin.coverage import Tally
     from mig_endpoint.files.calls import Calls
     from mig_endpoint.files.naming import PathText
-    from mig_file.content import Question
-    from mig_file.reader import Reader, Reading
-    from mig_file.slots import Slot
+    from mig_endpoint.finding.content import Question
+    from mig_endpoint.finding.reader import Reader, Reading
+    from mig_endpoint.finding.slots import Slot
 
 
 @dataclass(frozen=True, slots=True)

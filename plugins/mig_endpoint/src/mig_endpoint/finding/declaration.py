@@ -1,13 +1,13 @@
 """The declared parameters of ``file``: what mig, mig-api and the agent check, offer and explain.
 
-``search`` turns the checked values into a :class:`mig_file.search.Search`.
+``search`` turns the checked values into a :class:`mig_endpoint.finding.search.Search`.
 """
 
 from __future__ import annotations
 
 from mig_core.plugin.parameters import Kind, Parameter, Parameters, Switch
 from mig_endpoint.files import digests
-from mig_file import expressions, patterns
+from mig_endpoint.finding import expressions, patterns
 
 MISMATCHES = (
     *("name", "size", "mode", "mtime", "content", "md5", "sha1", "sha2", "sha3"),

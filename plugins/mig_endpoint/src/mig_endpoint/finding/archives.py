@@ -13,8 +13,8 @@ from mig_endpoint import coverage
 from mig_endpoint.files.archives.blob import FileBlob
 from mig_endpoint.files.archives.members import Members
 from mig_endpoint.files.opening import is_file, open_file
-from mig_file.member_status import MemberStatus
-from mig_file.names import NameBatch
+from mig_endpoint.finding.member_status import MemberStatus
+from mig_endpoint.finding.names import NameBatch
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from mig_endpoint.files.archives.member import Member
     from mig_endpoint.files.batch import Batch
     from mig_endpoint.files.naming import PathText
-    from mig_file.answer import Answer
-    from mig_file.plans import Pair
+    from mig_endpoint.finding.answer import Answer
+    from mig_endpoint.finding.plans import Pair
 
 AT_ONCE = 1000
 """Members whose names are judged together."""
@@ -87,7 +87,7 @@ class Archives:
             self._tally.skip(coverage.LIMIT, batch.path_of(name))
             return
         self._before_hit()
-        self._answer.record(pair, batch, name, status, member=member.name)
+        self._answer.record(pair, batch, name, status, member=member)
 
     def _skip(self, reason: Reason, inner: str) -> None:
         self._tally.skip(reason, f"{self._path}!{inner}" if inner else self._path or "")

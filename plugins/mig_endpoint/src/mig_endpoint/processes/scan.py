@@ -1,21 +1,21 @@
 """Reads the memory of one process and lets a window look at it.
 
-Between :mod:`mig_endpoint.processes.memory`, which says where something is and reads it, and ``window``, which finds
-what is wanted there. Reading goes straight into the window's buffer.
+Between :mod:`mig_endpoint.processes.memory`, which says where something is and reads it, and a module's
+:class:`Window`, which finds what is wanted there. Reading goes straight into the window's buffer.
 """
 
 from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from mig_endpoint.processes import reasons
 from mig_endpoint.processes.mappings import texts
 from mig_endpoint.processes.memory import Holds, Memory
 from mig_endpoint.processes.origins import Kind
 from mig_endpoint.processes.pages import PAGE
-from mig_memory.plan import plan
+from mig_endpoint.processes.plan import plan
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -24,9 +24,8 @@ if TYPE_CHECKING:
     from mig_endpoint.processes.mappings import Range
     from mig_endpoint.processes.memory import Part
     from mig_endpoint.processes.origins import Origins
+    from mig_endpoint.processes.plan import Extent
     from mig_endpoint.processes.process import Process
-    from mig_memory.search import Extent
-    from mig_memory.window import Window
 
 _WORTH_A_LOOK = 64 << 10
 """How many bytes must have been read to see whether they are all zero and need not be searched."""
@@ -59,6 +58,31 @@ class Seen:
         self.unreadable.append((start, end))
 
 
+class Window(Protocol):
+    """What looks at the memory: it is fed piece by piece. A *text* is a longest piece without a gap.
+
+    What returns a bool says whether everything that was wanted has been found.
+    """
+
+    def begin(self, wanted: set[int], /) -> None:
+        """Forgets everything: a new process, or another part of it, is looked at."""
+
+    def room(self) -> memoryview:
+        """Where the next bytes of the text go."""
+
+    def commit(self, count: int, /) -> bool:
+        """Takes bytes that were put into the room."""
+
+    def fill(self, count: int, /) -> bool:
+        """Takes zeros."""
+
+    def holds_zeros(self, count: int, /) -> bool:
+        """Whether the first bytes in the room are all zero."""
+
+    def end_text(self) -> bool:
+        """The text ends here."""
+
+
 class Scan:
     """One process's memory, open for reading."""
 
@@ -72,6 +96,8 @@ class Scan:
         self._window = window
         self._expired = expired
         self.seen = Seen()
+        self.address = 0
+        """Where that lies which the window is given next."""
         self._memory = Memory(process, origins)
 
     def close(self) -> None:
@@ -103,6 +129,7 @@ class Scan:
             if part.holds is Holds.DATA:
                 stop = self._read(part, one)
             elif part.holds is Holds.ZEROS:
+                self.address = part.start
                 stop = self._window.fill(part.end - part.start)
             else:
                 if part.reason is not None:
@@ -125,6 +152,7 @@ class Scan:
                 count = -1
             if count > 0:
                 failures = 0
+                self.address = position
                 position += count
                 self.seen.bytes += count
                 zeros = count >= _WORTH_A_LOOK and self._window.holds_zeros(count)

@@ -21,15 +21,15 @@ from typing import TYPE_CHECKING
 
 from mig_endpoint.files.interruptions import DeadlinePassed
 from mig_endpoint.files.opening import Status, is_file, open_file
-from mig_file import shares
-from mig_file.reader import Reader, Reading
-from mig_file.shares import Part, Report, Seen
+from mig_endpoint.finding import shares
+from mig_endpoint.finding.reader import Reader, Reading
+from mig_endpoint.finding.shares import Part, Report, Seen
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
-    from mig_file.content import Question, Questions
-    from mig_file.openfile import Group
+    from mig_endpoint.finding.content import Question, Questions
+    from mig_endpoint.finding.openfile import Group
 
     Share = list[Part]
 

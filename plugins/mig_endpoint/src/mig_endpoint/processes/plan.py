@@ -1,10 +1,11 @@
-"""Which part of a process's mappings a search is about, by its extent.
+"""Which part of a process's memory is to be read: an extent, and what it means for mappings.
 
 Pure: mappings in, ranges of addresses out. ``scan`` reads them.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from mig_endpoint.processes.mappings import Range
@@ -13,7 +14,17 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from mig_endpoint.processes.mappings import Mapping
-    from mig_memory.search import Extent
+
+
+@dataclass(frozen=True, slots=True)
+class Extent:
+    """Which part of a process's memory is to be read."""
+
+    offset: int
+    """First address."""
+    maxlength: int
+    """Bytes of readable memory; 0 for all."""
+    nofiles: bool
 
 
 def plan(mappings: Iterable[Mapping], extent: Extent) -> Iterator[Range]:
