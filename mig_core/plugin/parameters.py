@@ -8,7 +8,6 @@ set may be *labelled*: then the operation carries a map of labels to such object
 
 from __future__ import annotations
 
-import difflib
 from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING, cast
@@ -264,7 +263,9 @@ class Parameters:
         return Values(values, tuple(ignored), frozenset(present))
 
     def _suggest(self, key: str) -> str:
-        close = difflib.get_close_matches(key, [one.key for one in self.members], n=1)
+        from difflib import get_close_matches  # only for errors
+
+        close = get_close_matches(key, [one.key for one in self.members], n=1)
         return f"did you mean {close[0]}?" if close else f"known keys: {', '.join(one.key for one in self.members)}"
 
 

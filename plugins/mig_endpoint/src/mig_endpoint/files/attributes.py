@@ -6,7 +6,6 @@ Sources: statx(2) and ``include/uapi/linux/stat.h``; xattr(7); capabilities(7) a
 
 from __future__ import annotations
 
-import ctypes
 import errno
 import os
 import struct
@@ -42,6 +41,8 @@ def birth_time(name: str, directory: int, *, follow: bool) -> int | None:
     Raises:
         OSError: it is not there, or may not be asked for.
     """
+    import ctypes  # a module that asks for no attribute does not wait for it
+
     statx = getattr(ctypes.CDLL(None, use_errno=True), "statx", None)
     if statx is None:
         return None

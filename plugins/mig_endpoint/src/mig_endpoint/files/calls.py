@@ -12,7 +12,6 @@ import contextlib
 import errno
 import itertools
 import os
-import queue
 import stat
 import threading
 from typing import TYPE_CHECKING, ParamSpec, Protocol, TypeVar
@@ -20,6 +19,7 @@ from typing import TYPE_CHECKING, ParamSpec, Protocol, TypeVar
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
     from contextlib import AbstractContextManager
+    from queue import SimpleQueue
 
     _Scandir = Callable[[int], AbstractContextManager[Iterator["Entry"]]]
 
@@ -167,7 +167,7 @@ class Guarded:
     def __init__(self, patience: Patience) -> None:
         """Starts no thread yet."""
         self._patience = patience
-        self._requests: queue.SimpleQueue[_Request | None] | None = None
+        self._requests: SimpleQueue[_Request | None] | None = None
         self.gave_up = False
         """Whether a call did not return."""
 
@@ -192,7 +192,9 @@ class Guarded:
         if self.gave_up:
             raise Unresponsive
         if self._requests is None:
-            self._requests = queue.SimpleQueue()
+            from queue import SimpleQueue  # few file systems need a guard
+
+            self._requests = SimpleQueue()
             threading.Thread(target=_serve, args=(self._requests,), name="mig-guarded", daemon=True).start()
         result: list[R] = []
         request = _Request(lambda: result.append(function(*args, **kwargs)))
@@ -301,7 +303,7 @@ def _listed(entries: Iterable[os.DirEntry[str]], at_once: int) -> list[Entry]:
     return listed
 
 
-def _serve(requests: queue.SimpleQueue[_Request | None]) -> None:
+def _serve(requests: SimpleQueue[_Request | None]) -> None:
     """The thread's life."""
     while (request := requests.get()) is not None:
         try:

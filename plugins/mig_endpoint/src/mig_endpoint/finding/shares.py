@@ -9,7 +9,6 @@ its sender never waits for a worker that waits for it. Used by
 from __future__ import annotations
 
 import json
-import socket
 import struct
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -18,6 +17,7 @@ from mig_endpoint.files.opening import Status
 from mig_endpoint.finding.reader import Reading
 
 if TYPE_CHECKING:
+    import socket
     from collections.abc import Sequence
 
     from mig_endpoint.finding.content import Question
@@ -67,14 +67,18 @@ def send_share(connection: socket.socket, share: Sequence[Part]) -> None:
     Raises:
         OSError: it is gone.
     """
+    from socket import send_fds  # only where there are workers
+
     body = json.dumps([(part.slots, part.names) for part in share]).encode()
-    socket.send_fds(connection, [_LENGTH.pack(len(body))], [part.directory for part in share])
+    send_fds(connection, [_LENGTH.pack(len(body))], [part.directory for part in share])
     connection.sendall(body)
 
 
 def receive_share(connection: socket.socket) -> list[Part] | None:
     """Takes a share, whose descriptors are then the caller's to close; None when there will be no more."""
-    head, directories, _, _ = socket.recv_fds(connection, _LENGTH.size, MOST_DIRECTORIES)
+    from socket import recv_fds  # see send_share
+
+    head, directories, _, _ = recv_fds(connection, _LENGTH.size, MOST_DIRECTORIES)
     body = _receive(connection, head)
     if body is None:
         return None
