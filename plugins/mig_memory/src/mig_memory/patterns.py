@@ -7,7 +7,6 @@ lock, so threads really search at the same time.
 
 from __future__ import annotations
 
-import hashlib
 import re
 import time
 from dataclasses import dataclass
@@ -159,6 +158,8 @@ class Battery:
         self._pools: dict[frozenset[int], list[_Group]] = {}
         poolable = [index for index, one in enumerate(self.patterns) if one.source]
         if len(poolable) > 1:
+            import hashlib  # a search for bytes or names does without
+
             sample = hashlib.shake_128(b"mig memory").digest(_SAMPLE)
             one_by_one = sum(_cost(self.patterns[index].find, sample) for index in poolable)
             groups = self._compiled(poolable) if one_by_one > _SAMPLE / _WALKING else []
