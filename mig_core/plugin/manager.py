@@ -12,8 +12,8 @@ go on.
 
 from __future__ import annotations
 
-import logging
 from collections import Counter
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -31,8 +31,6 @@ if TYPE_CHECKING:
 
 MODULES = "mig.modules"
 COMMANDS = "mig.cli"
-
-_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,7 +153,9 @@ class PluginManager:
 
     def _failed(self, name: str, problem: str) -> None:
         self._failures[name] = problem
-        _log.warning("plugin %s is left out: %s", name, problem)
+        import logging  # a module that starts does not wait for it
+
+        logging.getLogger(__name__).warning("plugin %s is left out: %s", name, problem)
 
 
 def load_module(name: str) -> Module[Any]:
@@ -166,10 +166,8 @@ def load_module(name: str) -> Module[Any]:
     """
     targets = registered(MODULES, name)
     if len(targets) == 1:
-        try:
+        with suppress(Exception):  # whatever a plugin's file raises: the long way round says it in its words
             return _instantiate(name, named(targets[0]))
-        except Exception:  # whatever a plugin's file raises: the long way round says it in its words
-            _log.debug("module %s cannot be loaded", name, exc_info=True)
     return PluginManager(allow=(name,)).module(name)
 
 
