@@ -27,7 +27,7 @@ class Reach(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Spot:
-    """A path of a place: absolute, or with ``~`` for every account's home; ``*``, ``?`` and ``[`` stand for characters."""
+    """A path of a place: absolute, or with ``~`` for every account's home, perhaps with wildcards."""
 
     pattern: str
     """Without a slash at its end."""
