@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from mig_audit import kernel, netlink, tables
+from mig_audit import AuditModule, kernel, netlink, tables
 from mig_audit.assembly import Assembly
 from mig_audit.event import Events
 from mig_core.testing.services import service_missing
@@ -167,6 +167,27 @@ def audit_kernel() -> Iterator[kernel.Kernel]:
             "clean up",
         )
         asked.close()
+
+
+@pytest.fixture
+def watching(
+    audit_kernel: kernel.Kernel, make_service: Callable[..., CollectingService]
+) -> Iterator[Callable[[list[str]], CollectingService]]:
+    """Starts the module with rules; ended after the test."""
+    running: list[tuple[CollectingService, threading.Thread]] = []
+
+    def start(rules: list[str]) -> CollectingService:
+        service = make_service({"rules": rules})
+        thread = threading.Thread(target=AuditModule().serve, args=(service,))
+        running.append((service, thread))
+        thread.start()
+        service.wait_for(lambda: service.handler is not None)
+        return service
+
+    yield start
+    for service, thread in running:
+        service.stopping.set()
+        thread.join(30)
 
 
 @pytest.fixture

@@ -145,9 +145,21 @@ def test_losses_are_told_once_with_totals() -> None:
 
     assert told is not None
     assert told["type"] == "audit_loss"
-    assert told["lost"] == {"kernel_records": 30, "absent_events": 5}
+    assert told["lost"] == {"kernel_lost": 30, "absent_events": 5}
     assert told["serials"] == [[5, 9]]
     assert losses.event("now", 1) is None
+
+
+def test_the_number_of_lost_events_has_bounds() -> None:
+    losses = Losses()
+    losses.kernel(0)
+
+    losses.kernel(100)  # a full backlog: so many events, or records of fewer
+    assert losses.bounds() == (0, 100)
+    losses.total.missing_events = 20  # a rate limit: five records each
+    assert losses.bounds() == (20, 100)
+    losses.total.queue_records = 1  # ours as well: a gap need not be the kernel's
+    assert losses.bounds() == (20, 120)
 
 
 def test_a_kernel_counter_that_somebody_resets_goes_on() -> None:
@@ -155,4 +167,4 @@ def test_a_kernel_counter_that_somebody_resets_goes_on() -> None:
     for lost in (50, 60, 3):
         losses.kernel(lost)
 
-    assert losses.total.kernel_records == 13
+    assert losses.total.kernel_lost == 13

@@ -63,7 +63,7 @@ def test_the_manuals_configuration_gives_the_manuals_event(
 
 
 def test_the_manual_explains_every_counter_of_losses() -> None:
-    loss = json.loads(block("json", 1))
+    loss = json.loads(block("json", 2))
 
     assert loss["total"].keys() == Counters().to_json().keys()
     assert {f"| `{name}` |" for name in loss["total"]} <= set(re.findall(r"^\| `\w+` \|", MANUAL, re.MULTILINE))

@@ -90,6 +90,13 @@ def test_an_ipv4_address_inside_ipv6_is_written_alike_by_every_interpreter() -> 
     assert address.read(mapped.hex()) == {"family": "inet6", "address": "::ffff:10.1.2.3", "port": 443}
 
 
+def test_an_abstract_name_keeps_each_nul() -> None:
+    padded = address.read("0100" + b"\0a\0b\0\0".hex())
+
+    assert padded == {"family": "unix", "abstract": r"a\x00b\x00\x00"}
+    assert padded != address.read("0100" + b"\0a\0b".hex())
+
+
 def test_calls_of_other_conventions_and_new_ones_have_names(decode: Decode) -> None:
     calls = [(one["syscall"]["arch"], one["syscall"]["name"]) for one in decode("odd_calls") if "syscall" in one]
 
@@ -160,7 +167,7 @@ def test_messages_of_programs_are_opened(decode: Decode) -> None:
         (1999, "anything at all", {"type": "UNKNOWN[1999]"}),
     ],
 )
-def test_other_kernel_records_keep_verdict_and_type(kind: int, body: str, checks: dict[str, Any]) -> None:
+def test_other_kernel_lost_keep_verdict_and_type(kind: int, body: str, checks: dict[str, Any]) -> None:
     event = Events(Accounts(time.monotonic), None).make("1.000:5", [(kind, f"audit(1.000:5): {body}")])
 
     assert event | checks == event
@@ -178,6 +185,38 @@ def test_members_that_a_system_call_has_only_now_and_then_are_kept() -> None:
 
     assert event["syscall"]["per"] == "8"
     assert event["result"] is None
+
+
+def test_the_kernels_missing_blank_is_put_in_and_no_other_text_is_changed() -> None:
+    glued = 'auid=4242 ses=115op=remove_rule path="/tmp/d/f" key="w" list=4 res=1'
+
+    assert record.pairs(" " + glued)["ses"] == "115"
+    assert record.pairs(glued)["op"] == "remove_rule"
+    assert record.pairs('name="auid=1 ses=1op=x" ses=2op=y')["name"] == '"auid=1 ses=1op=x"'
+
+
+def operation(body: str, *others: tuple[int, str]) -> dict[str, Any]:
+    records = [*others, (1336, body)]
+    stamped = [(kind, f"audit(1.000:5): {text}") for kind, text in records]
+    return dict(Events(Accounts(time.monotonic), None).make("1.000:5", stamped))
+
+
+RING = "uring_op=18 success=yes exit=0 items=0 ppid=1 pid=2 uid=0 gid=0 euid=0 suid=0 fsuid=0 egid=0 sgid=0 fsgid=0"
+
+
+def test_an_operation_of_io_uring_keeps_its_key_and_is_not_believed() -> None:
+    event = operation(RING + ' key="ring"')
+
+    assert (event["type"], event["keys"], event["result"]) == ("URINGOP", ["ring"], None)
+    assert event["operation"] == {"name": "openat", "number": 18}
+    assert event["process"] == {"pid": 2, "ppid": 1}
+    assert event["complete"] is True
+
+
+def test_an_operation_of_io_uring_without_its_paths_is_not_complete() -> None:
+    event = operation(RING.replace("items=0", "items=1") + " key=(null)")
+
+    assert (event["complete"], event["missing"]) == (False, ["PATH", "CWD"])
 
 
 def test_names_of_fields_that_come_twice_are_both_kept() -> None:
@@ -204,6 +243,70 @@ def test_what_is_too_long_is_cut_and_said() -> None:
     assert len(json.dumps(event)) < 1 << 20
     assert event["cut"].keys() == {"PATH", "arguments", "raw"}
     assert len(event["paths"]) + event["cut"]["PATH"] == 500
+
+
+# --- records that did not come
+
+
+def without(recorded: Callable[[str], list[tuple[int, str]]], name: str, call: str, lost: int) -> dict[str, Any]:
+    """The first event of a call in a recorded stream, less the first of its records of one type."""
+    records = recorded(name)
+    stamp = next(text.partition(")")[0] for kind, text in records if kind == 1300 and call in text)
+    whole = [one for one in records if one[1].startswith(stamp + ")") and one[0] != 1320]
+    gone = next((one for one in whole if one[0] == lost), None)
+    left = [one for one in whole if one is not gone]
+    return dict(Events(Accounts(time.monotonic), None).make(stamp[6:], left))
+
+
+@pytest.mark.parametrize(
+    ("name", "call", "lost", "missing"),
+    [
+        ("execve", "syscall=59 success=yes", 1309, ["EXECVE"]),
+        ("execve", "syscall=59 success=yes", 1302, ["PATH"]),
+        ("execve", "syscall=59 success=yes", 1307, ["CWD"]),
+        ("execve", "syscall=59 success=yes", 1327, ["PROCTITLE"]),
+        ("files", "syscall=316 ", 1302, ["PATH"]),
+        ("odd_calls", "syscall=293 ", 1317, ["FD_PAIR"]),
+        ("odd_calls", "syscall=437 ", 1337, ["OPENAT2"]),
+        ("connections", "syscall=49 ", 1306, ["SOCKADDR"]),
+    ],
+)
+def test_an_event_without_a_record_of_its_kind_is_not_complete_and_says_which(
+    name: str, call: str, lost: int, missing: list[str], recorded: Callable[[str], list[tuple[int, str]]]
+) -> None:
+    assert without(recorded, name, call, 0)["complete"] is True
+
+    event = without(recorded, name, call, lost)
+
+    assert (event["complete"], event["missing"]) == (False, missing)
+
+
+def test_an_execve_that_lost_one_of_its_pieces_is_not_complete(
+    recorded: Callable[[str], list[tuple[int, str]]],
+) -> None:
+    bodies = [text.partition("): ")[2] for kind, text in recorded("execve") if kind == 1309]
+    long = bodies[1:12]
+
+    assert execve.arguments(long).whole
+    assert not any(execve.arguments(long[:place] + long[place + 1 :]).whole for place in range(len(long)))
+
+
+def test_what_a_rule_keeps_out_is_not_missing(recorded: Callable[[str], list[tuple[int, str]]]) -> None:
+    factory = Events(Accounts(time.monotonic), None)
+    stamp = next(text.partition(")")[0] for kind, text in recorded("files") if kind == 1300 and "syscall=316 " in text)
+    records = [one for one in recorded("files") if one[1].startswith(stamp + ")")]
+    left = [one for one in records if one[0] not in (1307, 1320)]
+    stamp = stamp[6:]
+
+    before = factory.make(stamp, left)
+    factory.exclude(frozenset({1307}))
+    after = factory.make(stamp, left)
+
+    assert (before["complete"], after["complete"]) == (False, True)
+
+
+def test_every_recorded_event_is_complete(decode: Decode) -> None:
+    assert [one for name in STREAMS for one in decode(name) if not one["complete"]] == []
 
 
 # --- audit's own interpretation of the same records
@@ -321,7 +424,7 @@ def test_any_address_is_read(text: str) -> None:
 def test_arguments_survive_the_kernels_way_of_writing(words: list[str]) -> None:
     body = f"argc={len(words)} " + " ".join(f"a{index}={_as_kernel(word)}" for index, word in enumerate(words))
 
-    assert execve.arguments([body]) == (words, False)
+    assert execve.arguments([body]) == execve.Arguments(words)
 
 
 def _as_kernel(word: str) -> str:

@@ -187,6 +187,27 @@ def test_a_slow_taker_of_alerts_costs_counted_drops_and_never_the_reader(
     assert backlog < 100  # the reader went on: nothing piled up in the kernel
 
 
+MANY_CALLS = "import os\nfor n in range(3000):\n    os.close(os.open('/etc/hostname', os.O_RDONLY))"
+
+
+def test_no_event_is_called_complete_that_lost_a_record(audit_kernel: Kernel, make_service: Callable[..., Any]) -> None:
+    rule = "-a always,exit -F arch=b64 -S openat -F path=/etc/hostname -k storm"
+    service = make_service({"rules": [rule], "rate_limit": 997})
+
+    with serving(service):
+        subprocess.run([sys.executable, "-c", MANY_CALLS], check=True)
+        service.wait_for(lambda: bool(service.of_type("audit_loss")))
+
+    storm = [one for one in service.alerts if one.get("keys") == ["storm"]]
+    loss = service.of_type("audit_loss")[-1]
+    assert storm
+    for one in storm:
+        whole = {"SYSCALL", "CWD", "PATH", "PROCTITLE"} <= set(one["record_types"])
+        assert one["complete"] <= whole, one
+    assert loss["total"]["kernel_lost"] > 0
+    assert loss["lost_events"]["at_least"] <= loss["lost_events"]["at_most"]
+
+
 PROGRAM = """
 import json, logging, sys, threading
 from pathlib import Path

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 STATUS: dict[str, JSON] = {
     "mode": "unicast", "enabled": 1, "rules_wanted": 4, "rules_loaded": 4, "rules_refused": 0, "rules_foreign": 1,
-    "events": 10, "records": 70, "lost": {"kernel_records": 2, "missing_events": 0}, "backlog": 0,
+    "events": 10, "records": 70, "lost": {"kernel_lost": 2, "missing_events": 0}, "backlog": 0,
     "backlog_limit": 65536, "queued_records": 0, "open_events": 0,
 }  # fmt: skip
 
@@ -69,7 +69,7 @@ def test_lines_say_the_state_and_what_was_lost() -> None:
     lines = list(AuditModule().lines(ModuleResult(True, True, dict(STATUS)), found_only=False))
 
     assert lines[0].startswith("mode=unicast enabled=1 rules_wanted=4 rules_loaded=4")
-    assert lines[1] == "lost: kernel_records=2"
+    assert lines[1] == "lost: kernel_lost=2"
 
 
 def test_parameters_are_refused() -> None:

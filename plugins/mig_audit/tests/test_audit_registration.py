@@ -35,7 +35,7 @@ sys.stdin.read()
 def registration(audit_kernel: Kernel, tmp_path: Path) -> Iterator[Registration]:
     rule, _note = rule_line.read("-a always,exit -F arch=b64 -S acct -k ours", rule_fields.AccountNumbers())
     assert rule is not None
-    opened = Registration(Settings(), [rule], Notebook(tmp_path), lambda _level, _text: None)
+    opened = Registration(Settings(), [rule], Notebook(tmp_path), lambda _level, _text: None, lambda: "now")
     opened.open()
     yield opened
     opened.close()

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mig_audit import rule, rule_fields, rule_line, ruleset, tables
+from mig_audit import places, rule, rule_fields, rule_line, ruleset, tables
 from mig_audit.kernel import KernelRefused
 from mig_core.errors import ConfigurationError
 
@@ -62,7 +62,7 @@ def test_a_rule_reaches_the_kernel_as_auditctl_would_have_sent_it(
     audit_kernel.delete(theirs[0], "theirs")
     ours = read(line)
 
-    audit_kernel.add(ours.pack(directory=line == "-w /etc/ssh -k whole-folder"), line)
+    audit_kernel.add(places.forms_of(ours)[0].packed, line)
 
     assert [rule.normal(one) for one in audit_kernel.rules()] == [rule.normal(one) for one in theirs]
 
@@ -129,6 +129,19 @@ def test_what_changes_all_of_auditing_is_left_out_and_said() -> None:
 
     assert len(found.rules) == len(WALK_THROUGH)
     assert [note.split(" is ")[0] for note in found.notes] == ["-D", "-b 8192", "-f 1", "-e 2"]
+
+
+def test_the_types_that_rules_keep_out_are_known() -> None:
+    lines = [
+        "-a always,exclude -F msgtype=CWD",
+        "-a never,exclude -F msgtype=PROCTITLE -F uid=0",
+        "-a always,exit -S mount",
+    ]
+
+    assert rule.excluded_types(read(one).pack() for one in lines) == {1307, 1327}
+    assert rule.excluded_types([read("-a always,exclude -F msgtype!=CWD").pack()]) == set(range(1300, 1400)) - {1307}
+    assert 1300 in rule.excluded_types([read("-a always,exclude -F pid=7").pack()])
+    assert rule.excluded_types([b"", b"x" * 1040]) == frozenset()
 
 
 def test_the_list_of_io_uring_knows_its_own_operations() -> None:

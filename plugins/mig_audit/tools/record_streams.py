@@ -16,7 +16,7 @@ import tempfile
 import time
 from typing import TYPE_CHECKING
 
-from mig_audit import kernel, netlink, receive, record, rule_fields, rule_line, tables
+from mig_audit import kernel, netlink, places, receive, record, rule_fields, rule_line, tables
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -150,7 +150,7 @@ def main(target: str) -> None:
 def _record(asked: kernel.Kernel, opened, path: str, activity: Callable[[str], None], lines: list[str]) -> None:  # type: ignore[no-untyped-def]  # a socket
     with tempfile.TemporaryDirectory(prefix="recorded-", dir="/var/tmp") as folder:
         rules = [rule_line.read(line.format(folder=folder), rule_fields.AccountNumbers())[0] for line in lines]
-        packed = [one.pack(directory=bool(one.watched)) for one in rules if one is not None]
+        packed = [form.packed for one in rules if one is not None for form in places.forms_of(one)]
         for one in packed:
             asked.add(one, "add")
         try:

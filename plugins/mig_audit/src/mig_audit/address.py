@@ -55,6 +55,7 @@ def read(saddr: str) -> dict[str, JSON]:
 def _unix(name: bytes) -> dict[str, JSON]:
     if not name or not any(name):
         return {"family": "unix", "path": None}
-    if name[0] == 0:  # an abstract name has the length that was passed; the zeros at its end are padding in practice
-        return {"family": "unix", "abstract": name[1:].rstrip(b"\0").decode("utf-8", "backslashreplace")}
+    if name[0] == 0:  # a name is as long as was passed, and another one with each NUL more (unix(7))
+        written = name[1:].decode("utf-8", "backslashreplace").replace("\0", "\\x00")
+        return {"family": "unix", "abstract": written}
     return {"family": "unix", "path": name.split(b"\0", 1)[0].decode("utf-8", "backslashreplace")}

@@ -11,6 +11,7 @@ from collections import deque
 from typing import TYPE_CHECKING
 
 from mig_audit.netlink import EOE, REPLACE
+from mig_audit.whole import SYSCALL, URINGOP
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -28,7 +29,8 @@ FIRST, LAST = 1300, 2099
 FIRST_RECORD = 1100
 LOGIN = 1006
 """The one kernel record outside that range: it comes with its system call."""
-_SYSCALL = 1300
+_ENDED = frozenset({SYSCALL, URINGOP})
+"""An event with one of these always ends with EOE."""
 
 
 class Assembly:
@@ -87,8 +89,8 @@ class Assembly:
             stamp = arrived.popleft()[1]
             records = pending.pop(stamp, None)
             if records is not None:
-                # A system call's records always end with EOE: without it, some are missing.
-                self._emit(stamp, records, all(kind != _SYSCALL for kind, _text in records))
+                # Without the end, some are missing.
+                self._emit(stamp, records, all(kind not in _ENDED for kind, _text in records))
 
     def flush(self) -> None:
         """Lets everything go."""

@@ -9,6 +9,7 @@ COLUMNS = (
     Column("enabled", ColumnKind.INTEGER, "whether the kernel audits: 0 no, 1 yes, 2 locked"),
     Column("rules_wanted", ColumnKind.INTEGER, "rules of the settings"),
     Column("rules_loaded", ColumnKind.INTEGER, "those that the kernel has"),
+    Column("rules_waiting", ColumnKind.INTEGER, "those whose path is not there"),
     Column("rules_refused", ColumnKind.INTEGER, "those that it refused"),
     Column("rules_foreign", ColumnKind.INTEGER, "rules of others in the kernel"),
     Column("events", ColumnKind.INTEGER, "events seen"),

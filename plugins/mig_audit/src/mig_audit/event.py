@@ -13,7 +13,7 @@ from functools import lru_cache
 from operator import itemgetter
 from typing import TYPE_CHECKING, cast
 
-from mig_audit import accounts, address, execve, process, size, tables
+from mig_audit import accounts, address, execve, process, size, tables, whole
 from mig_audit.record import REMEMBERED, decoded, number, pairs, text
 
 if TYPE_CHECKING:
@@ -28,6 +28,7 @@ MAX_TEXT = 250_000
 """Characters of records, and again of raw text, that go into an event; what is left out is counted in ``cut``."""
 
 _SYSCALL, _PATH, _CWD, _SOCKADDR, _EXECVE, _PROCTITLE, _SECCOMP = 1300, 1302, 1307, 1306, 1309, 1327, 1326
+_URINGOP = whole.URINGOP
 _IDS = itemgetter(*accounts.USER_KEYS, *accounts.GROUP_KEYS)
 _TAKEN = frozenset(
     {
@@ -52,9 +53,16 @@ class Events:
         self._groups = groups
         self._include_raw = include_raw
         self._second = ("", "")
+        self._excluded: frozenset[int] = frozenset()
+        self._missing = whole.reader()
         # Per instance, because a PATH holds names of accounts.
         self._path: Callable[[str], dict[str, JSON]] = lru_cache(maxsize=4096)(self._read_path)
         self._fields: Callable[[str], dict[str, JSON]] = lru_cache(maxsize=1024)(_read_fields)
+
+    def exclude(self, excluded: frozenset[int]) -> None:
+        """Tells which types of records a rule may keep out: those are not missing."""
+        if excluded != self._excluded:
+            self._excluded, self._missing = excluded, whole.reader(excluded)
 
     def make(self, stamp: str, records: Sequence[tuple[int, str]], *, complete: bool = True) -> dict[str, JSON]:
         """The event.
@@ -62,7 +70,7 @@ class Events:
         Args:
             stamp: ``seconds.millis:serial`` of the records; empty when they have none.
             records: type and text of each, in order of arrival; not empty.
-            complete: whether all of its records are there.
+            complete: whether its end was seen. The event is complete if no record of its kind is missing, either.
         """
         # 1. What is known of every event.
         kinds = tuple([kind for kind, _text in records])
@@ -80,16 +88,27 @@ class Events:
         others: list[JSON] = []
         late: dict[str, JSON] = {}
         start = len(stamp) + 9 if stamp else 0  # "audit(" stamp "): "
-        launched, used = self._records(event, records, start, paths, others, late)
+        launched, used, items = self._records(event, records, start, paths, others, late)
+        call = event.get("syscall")
+        missing = self._missing(
+            kinds,
+            items,
+            cast("str", cast("dict[str, JSON]", call)["name"]) if call else "",
+            event.get("result") is True,
+        )
         # 3. Arguments, however many EXECVE records they fill; they are bounded by themselves.
         if launched:
             length = sum(map(len, launched))
-            words, cut = execve.arguments(launched)
+            words, cut, all_there = execve.arguments(launched)
             late["arguments"] = cast("JSON", words)
             late["command"] = execve.command(words)
             used += length
             if cut:
                 size.count(event, "arguments", length)
+            if not all_there:
+                missing = tuple(sorted({*missing, "EXECVE"}))
+        if missing:
+            event["complete"], event["missing"] = False, list(missing)
         # 4. What belongs to the process and came in records of its own, or without a SYSCALL at all.
         if late:
             cast("dict[str, JSON]", event.setdefault("process", {})).update(late)
@@ -113,12 +132,13 @@ class Events:
         paths: list[JSON],
         others: list[JSON],
         late: dict[str, JSON],
-    ) -> tuple[list[str], int]:
-        """Step 2. The bodies of EXECVE records, and how many characters the others had, left out or not."""
+    ) -> tuple[list[str], int, str]:
+        """Step 2. The bodies of EXECVE records, how many characters the others had, left out or not, and ``items``."""
         launched: list[str] = []
         used = 0
-        for kind, whole in records:
-            body = whole[start:]
+        items = ""
+        for kind, written in records:
+            body = written[start:]
             if kind == _EXECVE:
                 launched.append(body)
                 continue
@@ -126,7 +146,7 @@ class Events:
             if used > MAX_TEXT:
                 size.count(event, tables.type_name(kind), 1)
             elif kind == _SYSCALL and "syscall" not in event:
-                self._syscall(event, body)
+                items = self._syscall(event, body)
             elif kind == _PATH:
                 read = self._path if len(body) <= REMEMBERED else self._read_path
                 paths.append(cast("JSON", read(body)))
@@ -136,19 +156,22 @@ class Events:
                 late["title"] = process.title(body)
             elif kind == _SOCKADDR and "address" not in event:
                 event["address"] = address.read(body[body.find("=") + 1 :].rstrip())
+            elif kind == _URINGOP:
+                others.append(self._operation(event, body))
+                items = items or str(cast("dict[str, dict[str, str]]", others[-1])["fields"].get("items", ""))
             else:
                 others.append(self._other(event, kind, body, first=not others))
-        return launched, used
+        return launched, used, items
 
     def _raw(self, event: dict[str, JSON], records: Sequence[tuple[int, str]]) -> None:
         total = 0
         kept: list[JSON] = []
-        for kind, whole in records:
-            total += len(whole)
+        for kind, written in records:
+            total += len(written)
             if total > MAX_TEXT:
-                size.count(event, "raw", len(whole))
+                size.count(event, "raw", len(written))
                 continue
-            kept.append(f"type={tables.type_name(kind)} msg={whole}")
+            kept.append(f"type={tables.type_name(kind)} msg={written}")
         event["raw"] = kept
 
     def _time(self, seconds: str) -> str:
@@ -161,12 +184,15 @@ class Events:
             self._second = (whole, shown)
         return f"{self._second[1]}.{millis or '000'}Z"
 
-    def _syscall(self, event: dict[str, JSON], body: str) -> None:
+    def _syscall(self, event: dict[str, JSON], body: str) -> str:
+        """Reads the record; the number of paths it announces, as it is written."""
         try:
             fields = dict([word.split("=", 1) for word in body.rstrip().split(" ")])  # no "=": ValueError
             self._call(event, fields)
         except (KeyError, ValueError):
-            self._odd_call(event, pairs(body))
+            fields = pairs(body)
+            self._odd_call(event, dict(fields))
+        return fields.get("items", "")
 
     def _call(self, event: dict[str, JSON], fields: dict[str, str]) -> None:
         user = self._names.combined(_IDS(fields))
@@ -213,6 +239,19 @@ class Events:
         call.update(decoded(fields))
         event["syscall"] = call
 
+    def _operation(self, event: dict[str, JSON], body: str) -> dict[str, JSON]:
+        """An operation of io_uring. Its ``success`` and ``exit`` tell of its beginning, not of what became of it."""
+        fields = pairs(body)
+        if "keys" not in event:
+            _keys(event, fields.pop("key", "(null)"))
+        if "process" not in event:
+            process.hoist(event, fields, self._names)
+        code = number(fields.get("uring_op", ""))
+        known = tables.operations().get(code) if isinstance(code, int) else None
+        event["operation"] = {"name": known or str(code), "number": code}
+        event.setdefault("result", None)
+        return {"type": tables.type_name(_URINGOP), "fields": cast("dict[str, JSON]", decoded(fields))}
+
     def _other(self, event: dict[str, JSON], kind: int, body: str, *, first: bool) -> dict[str, JSON]:
         if first and "process" not in event:
             fields = pairs(body)
@@ -254,6 +293,20 @@ class Events:
                 self._names.put(made, key, owner)
         made.update(decoded({key: value for key, value in fields.items() if value != "0" or key[:4] != "cap_"}))
         return made
+
+
+def removed_paths(event: dict[str, JSON]) -> list[str]:
+    """The paths of rules that the kernel has removed by itself, as this event tells.
+
+    A rule that a program removes is told with its key and without its path (``audit_log_rule_change``): an empty one.
+    """
+    found = []
+    for one in cast("list[dict[str, JSON]]", event.get("records", [])):
+        if one["type"] == "CONFIG_CHANGE":
+            fields = cast("dict[str, str | None]", one["fields"])
+            if fields.get("op") in ("remove_rule", "autoremove_rule"):
+                found.append(fields.get("path") or fields.get("dir") or "")
+    return found
 
 
 @lru_cache(maxsize=256)

@@ -1,7 +1,10 @@
 """Counts what did not make it, and says so: gaps in the serials, the kernel's own counter, our queue, our absence.
 
-The four overlap (what the kernel drops may show as a gap too), so they are never added up. The kernel counts records;
-a gap is an event of which no record at all arrived.
+They overlap (what the kernel drops may show as a gap too), so they are never added up. The kernel's counter grows by
+one for an event that finds the backlog full (it gets no serial then, so there is no gap), and by one for each single
+record that is lost later, by its rate limit for instance (then there may be a gap, or an event without that record). A
+gap is an event of which no record at all arrived. From both follow bounds for the number of events:
+:meth:`Losses.bounds`.
 """
 
 from __future__ import annotations
@@ -24,10 +27,12 @@ _WRAP = 1 << 32
 class Counters:
     """Totals since the module's start."""
 
-    kernel_records: int = 0
-    """Records that the kernel dropped (its backlog was full, or its rate limit reached)."""
+    kernel_lost: int = 0
+    """The growth of the kernel's own counter: whole events or single records, it does not say which."""
     missing_events: int = 0
     """Events whose serial never came."""
+    incomplete_events: int = 0
+    """Events that came without a record that their kind has, or without their end."""
     queue_records: int = 0
     """Records that we dropped, because events left too slowly and the queue was full."""
     unsent_events: int = 0
@@ -101,7 +106,7 @@ class Losses:
         """The kernel's counter now."""
         if self._kernel_base is None or lost < self._kernel_base:  # somebody has reset it
             self._kernel_base = lost if self._kernel_base is None else 0
-        self.total.kernel_records += lost - self._kernel_base
+        self.total.kernel_lost += lost - self._kernel_base
         self._kernel_base = lost
 
     def absence(self, first: int, last: int) -> None:
@@ -115,6 +120,16 @@ class Losses:
             self.total.missing_events += last - first + 1
             self._ranges.append((first, last))
 
+    def bounds(self) -> tuple[int, int]:
+        """How many events, at least and at most, are lost as a whole since the module's start, without its absences."""
+        total = self.total
+        elsewhere = total.queue_records or total.overruns or total.unsent_events
+        least = total.missing_events + total.unsent_events
+        if elsewhere:  # a gap may be ours: the kernel may have lost others
+            return least, least + total.kernel_lost
+        # Each event of a gap has cost the kernel's counter one at least: what remains may be an event each.
+        return least, max(least, total.kernel_lost)
+
     def event(self, time_text: str, schema: int) -> dict[str, JSON] | None:
         """An event that tells what was lost since the last one; None when nothing was."""
         grown: dict[str, JSON] = {}
@@ -127,11 +142,13 @@ class Losses:
             return None
         ranges, self._ranges = self._ranges, []
         serials: list[JSON] = [[first, last] for first, last in ranges[:MAX_RANGES]]
+        least, most = self.bounds()
         return {
             "schema": schema,
             "type": "audit_loss",
             "time": time_text,
             "lost": grown,
             "total": self.total.to_json(),
+            "lost_events": {"at_least": least, "at_most": most},
             "serials": serials,
         }

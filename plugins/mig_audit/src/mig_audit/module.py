@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from mig_core.plugin.persistent import Service
 
 _SHOWN = (
-    "mode", "enabled", "rules_wanted", "rules_loaded", "rules_refused", "rules_foreign", "events", "records",
-    "backlog", "backlog_limit", "queued_records", "open_events",
+    "mode", "enabled", "rules_wanted", "rules_loaded", "rules_waiting", "rules_refused", "rules_foreign", "events",
+    "records", "backlog", "backlog_limit", "queued_records", "open_events",
 )  # fmt: skip
 
 

@@ -16,6 +16,9 @@ REMEMBERED = 1000
 
 # The first condition says that a key begins where a word does: without it, a long word would be read from each letter.
 _PAIR = re.compile(r"""(?<![^\s=,'"{}])([^\s=,'"{}]++)=("[^"]*"|'[^']*'|\S*(?: +(?![^\s=]+=)[^\s']+)*)""")
+# ``audit_watch_log_rule_change`` and ``audit_mark_log_rule_change`` (kernel/audit_watch.c, audit_fsnotify.c) write no
+# blank between the session and what follows.
+_GLUED = re.compile(r"(auid=[0-9]+ ses=[0-9]+)(?=op=)")
 _AVC = re.compile(r"avc:\s+(denied|granted)\s+\{([^}]*)\}")
 _HEX = re.compile(r"(?:[0-9A-F]{2})+")
 
@@ -58,7 +61,9 @@ def pairs(body: str) -> dict[str, str]:
     Also opens ``msg='…'`` of programs' records and the head of an AVC record (``seresult``, ``seperms``).
     """
     found: dict[str, str] = {}
-    body = body.rstrip("\0\n ")
+    body = body.strip("\0\n ")
+    if (glued := _GLUED.match(body)) is not None:
+        body = f"{glued[1]} {body[glued.end() :]}"
     start = body.find("msg='")
     if start >= 0:
         _collect(body[:start], found)

@@ -13,21 +13,19 @@ import errno
 import logging
 import os
 import socket
-from collections import Counter
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from mig_audit import netlink
 from mig_audit.kernel import Kernel, KernelRefused, answers, open_socket
+from mig_audit.loading import Loading
 from mig_audit.netlink import Status
 from mig_audit.note import Note
-from mig_audit.rule import normal
-from mig_audit.settings import TABLE
-from mig_core.errors import ConfigurationError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Collection, Sequence
 
+    from mig_audit.loading import Gap
     from mig_audit.note import Notebook
     from mig_audit.rule import Rule
     from mig_audit.settings import Settings
@@ -37,35 +35,30 @@ LOCKED = 2
 _SO_RCVBUFFORCE = 33
 
 
-@dataclass(slots=True)
-class RuleCount:
-    """What became of the rules."""
-
-    wanted: int = 0
-    loaded: int = 0
-    """Ours, in the kernel now."""
-    foreign: int = 0
-    """Rules in the kernel that are not ours."""
-    refused: int = 0
-
-
 class Registration:
     """One registration, as the audit daemon or as a listener. Used by one thread."""
 
-    def __init__(self, settings: Settings, rules: Sequence[Rule], notebook: Notebook, log: Callable[[int, str], None]):
-        """Prepares; :meth:`open` begins."""
+    def __init__(
+        self,
+        settings: Settings,
+        rules: Sequence[Rule],
+        notebook: Notebook,
+        log: Callable[[int, str], None],
+        now: Callable[[], str],
+    ) -> None:
+        """Prepares; :meth:`open` begins. ``now`` is the time as text, for gaps."""
         self._settings = settings
-        self._rules = rules
         self._notebook = notebook
         self._log = log
         self._kernel = Kernel()
-        self._note: Note | None = None
+        self._now = now
+        self.rules = Loading(rules, self._kernel, notebook, log, os.getppid())
+        """Our rules in the kernel."""
         self._sequence = 0
         self.mode = ""
         self.events: socket.socket
         self.early: list[bytes] = []
         """Datagrams with events that came before the reader began."""
-        self.count = RuleCount(wanted=len(rules))
         self.status: Status | None = None
         """The kernel's last answer; None when we may not ask."""
 
@@ -85,19 +78,21 @@ class Registration:
             self._log(logging.WARNING, f"{error}; listening only")
         if wish == "only" or self.status is None or not self._own():
             self._listen()
-        self.refresh()
+            if self.status is not None:
+                self.rules.refresh()
 
     def close(self) -> None:
         """Gives back: our rules go, settings become what they were. Events still come until the socket is closed.
 
         Where another daemon has taken over meanwhile, the settings are its own.
         """
-        if self.mode == UNICAST and self._note is not None:
-            self._remove(self._note.rules)
+        note = self.rules.note
+        if self.mode == UNICAST and note is not None:
+            self.rules.remove(note.rules)
             if not self._taken_over():
-                self._restore(self._note.before)
+                self._restore(note.before)
             self._notebook.remove()
-            self._note = None
+            self.rules.note = None
         self.mode = "stopped"
 
     def end(self) -> None:
@@ -131,18 +126,13 @@ class Registration:
         """Registers again on the same socket, which nobody may read meanwhile; False when another daemon was faster."""
         return self._register()
 
-    def refresh(self) -> None:
-        """Counts the rules in the kernel."""
-        if self.status is None:
-            return
-        try:
-            present = Counter(normal(one) for one in self._kernel.rules())
-        except KernelRefused as error:
-            self._log(logging.WARNING, str(error))
-            return
-        ours = {normal(one) for one in self._note.rules} if self._note is not None else set()
-        self.count.loaded = sum(1 for one in ours if one in present)
-        self.count.foreign = present.total() - self.count.loaded
+    def look(self, removed: Collection[str], *, listing: bool) -> list[Gap]:
+        """Sees whether our rules are in force (:meth:`mig_audit.loading.Loading.look`)."""
+        if self.mode == UNICAST:
+            return self.rules.look(self._now(), removed, listing=listing)
+        if listing and self.status is not None:
+            self.rules.refresh()
+        return []
 
     def _own(self) -> bool:
         """Becomes the audit daemon; False when there is another."""
@@ -157,9 +147,9 @@ class Registration:
             self._clean(found)
             return False
         self.mode = UNICAST
-        self._note = Note(found.before if found is not None else self.status or Status())
+        note = self.rules.note = Note(found.before if found is not None else self.status or Status())
         try:
-            self._install(found, self._note)
+            self._install(found, note)
         except BaseException:
             self.close()
             raise
@@ -179,57 +169,17 @@ class Registration:
         self._kernel.change(replace(wanted, mask=mask), "set backlog")
         if now.enabled == LOCKED:
             self._log(logging.WARNING, "audit rules are locked until the next boot: no rule of ours is loaded")
-            self.count.refused = len(self._rules)
+            self.rules.count.refused = self.rules.count.wanted
+            self.rules.refresh()
             return
-        self._load(previous, note)
+        self.rules.load(previous, note, self._now())
         if now.enabled != 1:
             self._kernel.change(Status(mask=netlink.ENABLED, enabled=1), "switch auditing on")
-
-    def _load(self, previous: Sequence[bytes], note: Note) -> None:
-        present = {normal(one) for one in self._kernel.rules()}
-        kept = {normal(one) for one in previous} & present
-        packed = [(one, one.pack(directory=self._is_directory(one))) for one in self._rules]
-        wanted = {normal(one) for _rule, one in packed}
-        self._remove([one for one in previous if normal(one) in kept - wanted])
-        note.rules = [one for one in previous if normal(one) in kept & wanted]
-        ours = {normal(one) for one in note.rules}
-        fresh = [(rule, one) for rule, one in packed if normal(one) not in present]
-        self._notebook.write(replace(note, rules=note.rules + [one for _rule, one in fresh]))
-        for rule, one in packed:
-            if normal(one) in ours:
-                continue
-            if normal(one) in present:
-                self._log(logging.INFO, f"rule was loaded by someone else already: {rule.text}")
-                continue
-            try:
-                self._kernel.add(one, f"rule {rule.text}")
-            except KernelRefused as error:
-                if error.number == errno.EEXIST:
-                    continue
-                self.count.refused += 1
-                self._log(logging.ERROR, str(error))
-                continue
-            ours.add(normal(one))
-            note.rules.append(one)
-        self._notebook.write(note)
-
-    def _is_directory(self, rule: Rule) -> bool:
-        if rule.required and not os.path.lexists(rule.watched):
-            raise ConfigurationError("", f"{TABLE}.rules_file", f"rule {rule.text}: {rule.watched} is not there")
-        return bool(rule.watched) and os.path.isdir(rule.watched)
-
-    def _remove(self, rules: Sequence[bytes]) -> None:
-        for one in rules:
-            try:
-                self._kernel.delete(one, "remove rule")
-            except KernelRefused as error:
-                if error.number != errno.ENOENT:
-                    self._log(logging.WARNING, str(error))
 
     def _clean(self, found: Note | None) -> None:
         """Another daemon has taken over since our predecessor was killed: its rules go, the rest is the other's."""
         if found is not None:
-            self._remove(found.rules)
+            self.rules.remove(found.rules)
             self._notebook.remove()
 
     def _taken_over(self) -> bool:

@@ -6,7 +6,12 @@ Made by ``rule_line`` and ``rule_json``; loaded and removed by ``registration``.
 from __future__ import annotations
 
 import struct
+import sys
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 MAX_FIELDS = 64
 WORDS = 64
@@ -19,7 +24,7 @@ FILTERS = {"user": 0, "task": 1, "entry": 2, "exit": 4, "exclude": 5, "filesyste
 PREPEND = 0x10
 ACTIONS = {"never": 0, "possible": 1, "always": 2}
 
-ARCH, WATCH, PERM, DIRECTORY, KEY = 11, 105, 106, 107, 210
+PID, ARCH, MESSAGE_TYPE, PPID, WATCH, PERM, DIRECTORY, EXE, KEY = 0, 11, 12, 18, 105, 106, 107, 112, 210
 EQUAL, NOT_EQUAL = 0x40000000, 0x30000000
 OPERATORS = {
     "&=": 0x48000000,
@@ -41,6 +46,11 @@ _FIXED = struct.Struct(f"=3I{WORDS}I{MAX_FIELDS}I{MAX_FIELDS}I{MAX_FIELDS}II")
 ALL = (0xFFFFFFFF,) * (WORDS - 1) + (0xFFFF,)
 """Every system call; the last 16 bits belong to the kernel's classes of calls."""
 NONE = (0,) * WORDS
+_ARRAYS = tuple(3 + WORDS + MAX_FIELDS * place for place in range(3))
+"""Where numbers, values and operators of the fields begin among the members."""
+_NAMES = {number: name for name, number in OPERATORS.items()}
+_KINDS = range(1300, 1400)
+"""Records of system calls, the only ones that are ever missed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,19 +74,15 @@ class Rule:
     mask: tuple[int, ...] = field(default=ALL, repr=False)
     prepend: bool = False
     watched: str = ""
-    """The path of a file rule, which may turn out to be a directory."""
+    """The path of a watch (``-w``), which may turn out to be a directory (:mod:`mig_audit.places`)."""
     required: bool = False
     """Whether a watched path that is not there is an error."""
 
-    def pack(self, *, directory: bool = False) -> bytes:
-        """The struct audit_rule_data.
-
-        Args:
-            directory: whether the watched path is one; then everything below it is watched.
-        """
+    def pack(self) -> bytes:
+        """The struct audit_rule_data."""
         numbers, values, operators, strings = [], [], [], b""
         for one in self.fields:
-            numbers.append(DIRECTORY if directory and one.number == WATCH and self.watched else one.number)
+            numbers.append(one.number)
             operators.append(one.operator)
             if isinstance(one.value, str):
                 encoded = one.value.encode("utf-8", "surrogateescape")
@@ -112,6 +118,43 @@ def normal(packed: bytes) -> bytes:
     members = list(_FIXED.unpack_from(packed))
     members[0] &= ~PREPEND
     return _FIXED.pack(*members) + packed[_FIXED.size : _FIXED.size + members[-1]]
+
+
+def prepended(packed: bytes) -> bytes:
+    """A packed rule that goes before all others of its list."""
+    flags = int.from_bytes(packed[:4], sys.byteorder) | PREPEND
+    return flags.to_bytes(4, sys.byteorder) + packed[4:]
+
+
+def excluded_types(listed: Iterable[bytes]) -> frozenset[int]:
+    """The types of records that rules of the list ``exclude`` may keep out, whatever else they ask for."""
+    found: set[int] = set()
+    for one in listed:
+        members = _FIXED.unpack_from(one) if len(one) >= _FIXED.size else ()
+        if not members or members[0] & ~PREPEND != FILTERS["exclude"]:
+            continue
+        numbers, values, operators = (members[start : start + members[2]] for start in _ARRAYS)
+        asked = [place for place, number in enumerate(numbers) if number == MESSAGE_TYPE]
+        found.update(kind for kind in _KINDS if all(_holds(kind, operators[place], values[place]) for place in asked))
+    return frozenset(found)
+
+
+def _holds(kind: int, operator: int, value: int) -> bool:
+    match _NAMES.get(operator):
+        case "=":
+            return kind == value
+        case "!=":
+            return kind != value
+        case ">":
+            return kind > value
+        case ">=":
+            return kind >= value
+        case "<":
+            return kind < value
+        case "<=":
+            return kind <= value
+        case _:  # bits: nobody asks a type for them
+            return True
 
 
 def mask_of(numbers: set[int]) -> tuple[int, ...]:

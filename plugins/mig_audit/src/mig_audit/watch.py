@@ -10,13 +10,14 @@ import contextlib
 import logging
 import os
 import time
+from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from mig_audit import settings as settings_
 from mig_audit.accounts import Accounts
 from mig_audit.assembly import Assembly
 from mig_audit.container import Groups
-from mig_audit.event import SCHEMA, Events
+from mig_audit.event import SCHEMA, Events, removed_paths
 from mig_audit.losses import Losses
 from mig_audit.netlink import unpack
 from mig_audit.note import Notebook, Position
@@ -69,6 +70,8 @@ class Watch:
         self._reported: dict[str, JSON] = {}
         self._since_absence = 0
         self._answering = False
+        self._removed: set[str] = set()
+        """Paths of rules of which the kernel has said that it removed them."""
 
     def run(self) -> None:
         """Watches until the service is stopping.
@@ -90,13 +93,15 @@ class Watch:
     def status(self) -> dict[str, JSON]:
         """The counters, for the heartbeat and for questions."""
         registration, kernel = self._registration, self._registration.status
+        count = registration.rules.count
         return {
             "mode": registration.mode,
             "enabled": None if kernel is None else kernel.enabled,
-            "rules_wanted": registration.count.wanted,
-            "rules_loaded": registration.count.loaded,
-            "rules_refused": registration.count.refused,
-            "rules_foreign": registration.count.foreign,
+            "rules_wanted": count.wanted,
+            "rules_loaded": count.loaded,
+            "rules_waiting": count.waiting,
+            "rules_refused": count.refused,
+            "rules_foreign": count.foreign,
             "events": self._counted["events"],
             "records": self._counted["records"],
             "lost": self._losses.total.to_json(),
@@ -108,16 +113,20 @@ class Watch:
 
     def _watch(self) -> bool:
         """One registration; whether to begin another."""
-        registration = self._registration = Registration(self._settings, self._rules, self._notebook, self._service.log)
+        registration = self._registration = Registration(
+            self._settings, self._rules, self._notebook, self._service.log, _now
+        )
         try:
             registration.open()
         except BaseException:
             registration.end()
             raise
+        self._events.exclude(registration.rules.excluded)
+        count = registration.rules.count
         self._service.log(
             logging.INFO,
-            f"watching: {registration.mode}, {registration.count.loaded} of {registration.count.wanted} rules loaded, "
-            f"{registration.count.foreign} rules of others",
+            f"watching: {registration.mode}, {count.loaded} of {count.wanted} rules loaded, "
+            f"{count.foreign} rules of others",
         )
         if not self._answering:
             self._answering = True
@@ -207,7 +216,12 @@ class Watch:
         self._losses.gaps.see(serial, now)
 
     def _emit(self, stamp: str, records: list[tuple[int, str]], complete: bool) -> None:
-        if self._send(self._events.make(stamp, records, complete=complete)):
+        event = self._events.make(stamp, records, complete=complete)
+        if not event["complete"]:
+            self._losses.total.incomplete_events += 1
+        if "records" in event:
+            self._removed.update(removed_paths(event))
+        if self._send(event):
             self._counted["events"] += 1
         else:
             self._losses.total.unsent_events += 1
@@ -224,20 +238,28 @@ class Watch:
     def _tick(self) -> str:
         self._next_tick = time.monotonic() + TICK
         self._ticks += 1
-        if self._ticks % REFRESH == 0:
-            loaded = self._registration.count.loaded
-            self._registration.refresh()
-            if self._registration.count.loaded < loaded:
-                self._service.log(logging.WARNING, "someone else has removed rules of ours")
+        self._heal(listing=self._ticks % REFRESH == 0)
         verdict = self._registration.check()
         self._tell(report=True)
         return verdict
+
+    def _heal(self, *, listing: bool) -> None:
+        """Loads rules again that are not in force any more, and tells since when they were not."""
+        removed, self._removed = self._removed, set()
+        gaps = self._registration.look(removed, listing=listing)
+        self._events.exclude(self._registration.rules.excluded)
+        for gap in gaps:
+            back = "loaded again" if gap.until else "not in force"
+            self._service.log(logging.WARNING, f"rule {gap.rule}: {back}; ended by {gap.by}, after {gap.since}")
+            told: dict[str, JSON] = {"schema": SCHEMA, "type": "audit_gap", "time": _now(), **asdict(gap)}
+            told["keys"] = [*gap.keys]
+            self._send(told)
 
     def _tell(self, *, report: bool) -> None:
         losses = self._losses
         self._count()
         losses.settle(time.monotonic())
-        event = losses.event(time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()), SCHEMA)
+        event = losses.event(_now(), SCHEMA)
         if event is not None:
             self._service.log(logging.WARNING, f"audit events were lost: {event['lost']}")
             self._send(event)
@@ -258,6 +280,10 @@ class Watch:
 
     def _answer(self) -> ModuleResult:
         return ModuleResult(True, True, self.status())
+
+
+def _now() -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
 
 
 def _serial(stamp: str) -> int:
