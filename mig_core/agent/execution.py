@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from mig_core.agent.operations.executor import MAX_PAYLOAD_BYTES
 from mig_core.domain.command import CommandState
 from mig_core.domain.document import dump
+from mig_core.domain.times import format_time
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -74,6 +75,8 @@ class Runner:
                 environment=facts.environment,
                 tags=facts.tags,
                 max_bytes=room,
+                action=action.id,
+                window_ends=format_time(action.expire_after),
             )
             self._counters.count("operations")
             done.add(outcome)

@@ -95,6 +95,10 @@ class Context:
     tags: Mapping[str, str] = field(default_factory=dict)
     persist_socket: str = ""
     """For a persistent module: the private socket of its running process."""
+    action: str = ""
+    """The id of the signed action that this run is part of; empty when there is none (``mig-agent -m``)."""
+    window_ends: str = ""
+    """When that action's window ends (RFC 3339, UTC): for what is to be kept until then and no longer."""
     on_partial: Callable[[ModuleResult], None] | None = None
 
     def remaining(self) -> float:

@@ -10,7 +10,8 @@ The agent starts ``mig-agent -P NAME`` and speaks with it over standard input an
 * ``log`` (module to agent): ``level``, ``message``
 * ``status`` (module to agent): ``status``: counters for the heartbeat and ``mig agent show``
 * ``alert`` (module to agent): ``id`` (from 1, grows by one), ``alert`` (any JSON object)
-* ``alert`` (agent to sink): ``id``, ``module``, ``alert``: to the module that takes alerts, if there is one
+* ``alert`` (agent to sink): ``id``, ``module``, ``alert``: to the module that takes alerts, if there is one, and to
+  each detector
 * ``accepted`` (both): ``through``: all alerts up to this id are safe and need not be sent again
 * ``stop`` (agent to module): end within a few seconds
 * ``kept`` (module to agent; last): what it still had under way is in its state folder
@@ -109,7 +110,7 @@ class Service(Protocol):
 
     def take_alerts(self, handler: Callable[[Sequence[Incoming]], None]) -> None:
         """For the sink: ``handler`` gets alerts in batches, in a thread of its own, and returns when they are safe on
-        disk.
+        disk. For a detector: when they have been looked at.
 
         If it raises, they come again after a pause. No batch begins after ``stopping`` is set.
         """
@@ -121,6 +122,10 @@ class PersistentModule(Module[P]):
 
     takes_alerts: ClassVar[bool] = False
     """Whether it is a sink: the agent sends it the alerts of all others. There is at most one."""
+    watches_alerts: ClassVar[bool] = False
+    """Whether it is a detector: the agent gives it a copy of every alert of the others (not of detectors), and takes
+    its own. The alerts themselves never wait for it; how many it was not given, because it was too slow or did not run,
+    it is told by an alert of the module ``agent``: ``{"type": "alerts_missed", "count": 3}``."""
 
     @abstractmethod
     def check_config(self, config: Mapping[str, JSON]) -> None:

@@ -114,6 +114,8 @@ def _run(connection: socket.socket, module: Module[Any], parsed: object, request
         environment=request["environment"],
         tags=request["tags"],
         persist_socket=request["persist_socket"],
+        action=request["action"],
+        window_ends=request["window_ends"],
         on_partial=lambda result: send_frame(connection, FrameKind.PARTIAL, encode(result)),
     )
     result: object = module.run(parsed, context)

@@ -165,6 +165,8 @@ class Executor:
         environment: Mapping[str, JSON],
         tags: Mapping[str, str],
         max_bytes: int = MAX_PAYLOAD_BYTES,
+        action: str = "",
+        window_ends: str = "",
     ) -> Outcome:
         """Runs one operation to its end, whatever that is; raises nothing.
 
@@ -176,6 +178,8 @@ class Executor:
             environment: facts for the module.
             tags: tags for the module.
             max_bytes: largest result.
+            action: the id of the action, for the module.
+            window_ends: when its window ends, for the module.
         """
         seconds = max(0.0, min(seconds, self._settings.timeout.total_seconds()))
         request: dict[str, Any] = {
@@ -187,6 +191,8 @@ class Executor:
             "environment": environment,
             "tags": tags,
             "max_bytes": max_bytes,
+            "action": action,
+            "window_ends": window_ends,
         }
         try:
             request["persist_socket"] = self._socket_of(module)

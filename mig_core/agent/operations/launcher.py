@@ -42,6 +42,8 @@ class Catalogue:
     """Name of a module that runs persistently -> whether it takes alerts."""
     network: frozenset[str] = frozenset()
     """Modules that open connections."""
+    detectors: frozenset[str] = frozenset()
+    """Modules that run persistently and are given copies of alerts."""
 
 
 @dataclass(slots=True)
@@ -150,7 +152,11 @@ class Launcher:
                 self._generation += 1
                 self._control, self._process = ours, process
                 self.catalogue = Catalogue(
-                    ready["modules"], ready["failures"], ready["persistent"], frozenset(ready["network"])
+                    ready["modules"],
+                    ready["failures"],
+                    ready["persistent"],
+                    frozenset(ready["network"]),
+                    frozenset(ready["detectors"]),
                 )
                 self._reader = threading.Thread(
                     target=self._read, args=(ours, process, self._generation), name="launcher", daemon=True

@@ -114,6 +114,11 @@ class Zygote:
                 for name, module in sorted(self._modules.items())
                 if isinstance(module, PersistentModule)
             },
+            "detectors": [
+                name
+                for name, module in sorted(self._modules.items())
+                if isinstance(module, PersistentModule) and module.watches_alerts
+            ],
             "network": sorted(name for name, module in self._modules.items() if module.info.needs_network),
             "failures": {name: text[:_MAX_FAILURE_TEXT] for name, text in sorted(failures.items())[:_MAX_FAILURES]},
         }

@@ -50,6 +50,8 @@ class Plan:
     """The one of them that takes alerts; empty when there is none."""
     failures: Mapping[str, str] = field(default_factory=dict)
     """Name -> what is wrong with its table."""
+    detectors: frozenset[str] = frozenset()
+    """Those that are given copies of alerts."""
 
 
 def make_plan(tables: Mapping[str, object], catalogue: Catalogue, checker: Checker) -> Plan:
@@ -68,7 +70,7 @@ def make_plan(tables: Mapping[str, object], catalogue: Catalogue, checker: Check
         modules[name] = usable
         if catalogue.persistent[name]:
             sink = name
-    return Plan(modules, sink, failures)
+    return Plan(modules, sink, failures, catalogue.detectors & modules.keys())
 
 
 def _checked(name: str, table: object, catalogue: Catalogue, checker: Checker) -> Mapping[str, JSON]:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import datetime
 
+    from mig_core.agent.alerts.copies import AlertCopies
     from mig_core.agent.alerts.queue import Lane
     from mig_core.agent.persistent.supervised import Supervised
     from mig_core.agent.persistent.timing import Timing
@@ -37,7 +38,14 @@ class State(StrEnum):
 class ModuleRecord:
     """One module. Changed by the supervisor's thread; ``health`` may be read from any."""
 
-    def __init__(self, name: str, takes_alerts: bool, timing: Timing, clock: Callable[[], datetime]) -> None:
+    def __init__(
+        self,
+        name: str,
+        takes_alerts: bool,
+        timing: Timing,
+        clock: Callable[[], datetime],
+        copies: AlertCopies | None = None,
+    ) -> None:
         self.name = name
         self.state = State.STOPPED
         self.process: Supervised | None = None
@@ -49,6 +57,8 @@ class ModuleRecord:
         self.log = ModuleLog(name, time.monotonic)
         self.lanes: list[Lane] = []
         """Of earlier processes, as long as the sink has not accepted all of their alerts."""
+        self.copies = copies
+        """What waits for it, if it is a detector."""
         self._takes_alerts = takes_alerts
         self._timing = timing
         self._clock = clock
@@ -74,6 +84,7 @@ class ModuleRecord:
             "alerts": self.alerts,
             "held": held,
             "status": self.status,
+            **(self.copies.health() if self.copies is not None else {}),
         }
 
     def may_start(self, now: float) -> bool:

@@ -1,5 +1,7 @@
 """Runs the persistent modules: starts them, pings them, starts them again, and carries alerts from sources to the sink.
 
+Detectors get copies on the way (:mod:`mig_core.agent.alerts.copies`).
+
 One thread with a selector for all of them (the kernel kills the modules' processes when it ends, see PR_SET_PDEATHSIG).
 It always reads every pipe, so a module that answers its pings is never mistaken for one that hangs, however slow the
 sink is; what bounds the memory are the windows of :mod:`mig_core.plugin.persistent`, and a source that sends more than
@@ -20,6 +22,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from mig_core.agent.alerts import lines as alert_lines
+from mig_core.agent.alerts.copies import AlertCopies
 from mig_core.agent.alerts.held import HeldAlerts
 from mig_core.agent.alerts.route import AlertRoute
 from mig_core.agent.operations.clean_environment import clean_environment
@@ -92,9 +95,14 @@ class Supervisor:
         self._route = AlertRoute(
             HeldAlerts(state / "held"), has_sink=bool(plan.sink), first=int(clock().timestamp() * 1_000_000)
         )
+        first = int(clock().timestamp() * 1_000_000)
         self._modules = {
-            name: ModuleRecord(name, name == plan.sink, self._timing, clock) for name in sorted(plan.modules)
+            name: ModuleRecord(
+                name, name == plan.sink, self._timing, clock, AlertCopies(first) if name in plan.detectors else None
+            )
+            for name in sorted(plan.modules)
         }
+        self._detectors = [one for one in self._modules.values() if one.copies is not None]
         self._sink = self._modules.get(plan.sink)
         self._selector = selectors.DefaultSelector()
         self._woken, self._wake = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
@@ -241,6 +249,8 @@ class Supervisor:
         self._strays.end()
         if one is self._sink:
             self._route.queue.again()
+        if one.copies is not None:
+            one.copies.again()
         self._route.source_ended(process.lane, kept=process.kept)
         expected = process.told_to_stop and status == 0
         one.ended("" if expected else process.ending(status), now)
@@ -250,17 +260,24 @@ class Supervisor:
             log.error("module %s %s; restarts=%d", one.name, one.last_error, one.restarts)
 
     def _end(self, now: float) -> None:
-        """Sources first, and the sink when it has everything they sent."""
+        """Sources first, then detectors, and the sink when it has everything they sent."""
         self._stopped_at = self._stopped_at or now
         since = now - self._stopped_at
-        sources = [one.process for one in self._modules.values() if one.process and one is not self._sink]
+        running = [one for one in self._modules.values() if one.process and one is not self._sink]
+        sources = [one.process for one in running if one.process and one.copies is None]
         for process in sources:
             process.stop()
             if since > self._timing.sources_end:
                 process.kill("did not stop in time")
+        for one in running:
+            if one.process and one.copies is not None:
+                if since > self._timing.detected or not (sources or len(one.copies)):
+                    one.process.stop()
+                if since > self._timing.detectors_end:
+                    one.process.kill("did not stop in time")
         sink = self._sink.process if self._sink is not None else None
         if sink is not None:
-            if since > self._timing.drained or not (sources or len(self._route.queue)):
+            if since > self._timing.drained or not (running or len(self._route.queue)):
                 sink.stop()
             if since > self._timing.all_end:
                 sink.kill("did not stop in time")
@@ -298,8 +315,9 @@ class Supervisor:
                 process.told_accepted = process.lane.accepted
                 process.send({"class": "accepted", "through": process.told_accepted})
             process.flush()
-            if one is self._sink:
-                while len(process.outbox) < _OUTBOX_BYTES and (lines := self._route.queue.take()):
+            taken = self._route.queue if one is self._sink else one.copies
+            if taken is not None:
+                while len(process.outbox) < _OUTBOX_BYTES and (lines := taken.take()):
                     process.outbox += lines
                     process.flush()
             self._want_writing(one, process)
@@ -328,6 +346,9 @@ class Supervisor:
                 raise InvalidDocument("alert", f"has the id {alert[0]}, expected {process.last_alert}")
             one.alerts += 1
             self._route.take(process.lane, *alert)
+            if one.copies is None:
+                for detector in self._detectors:
+                    cast("AlertCopies", detector.copies).put(process.lane.module, alert[1])
         except (InvalidDocument, KeyError, TypeError, ValueError) as error:
             process.kill(f"broke the protocol: {type(error).__name__}: {error}")
 
@@ -347,8 +368,8 @@ class Supervisor:
                 if len(line) > MAX_STATUS_BYTES + 1024:
                     raise InvalidDocument("status", f"is longer than {MAX_STATUS_BYTES} bytes")
                 one.status = dict(said["status"])
-            case "accepted" if one is self._sink:
-                self._route.accepted(int(said["through"]))
+            case "accepted" if one is self._sink or one.copies is not None:
+                (self._route if one.copies is None else one.copies).accepted(int(said["through"]))
             case "alert":
                 self._heard(one, process, alert_lines.from_source(int(said["id"]), dump(dict(said["alert"])))[:-1])
             case "kept":

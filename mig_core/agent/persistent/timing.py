@@ -18,6 +18,10 @@ class Timing:
     """Whoever ran so long begins with the first pause again."""
     sources_end: float = 2.0
     """From the stop to the sources' end by force."""
+    detected: float = 1.6
+    """From the stop until detectors are told to stop, though sources still run or copies are left."""
+    detectors_end: float = 2.4
+    """From the stop to the detectors' end by force."""
     drained: float = 2.8
     """From the stop until the sink is told to stop, though it has not taken everything."""
     all_end: float = 4.2

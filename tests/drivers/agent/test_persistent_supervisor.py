@@ -19,6 +19,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from mig_core.agent.alerts.copies import MOST_BYTES, AlertCopies
+from mig_core.agent.alerts.lines import read_sink
 from mig_core.agent.persistent.plan import Plan
 from mig_core.agent.persistent.supervisor import Supervisor
 from mig_core.agent.persistent.timing import Timing
@@ -63,7 +65,7 @@ class Site:
 
     def start(self, timing: Timing = QUICK, **tables: dict[str, Any]) -> None:
         modules = {name: {"folder": str(self.folder), **table} for name, table in tables.items()}
-        plan = Plan(modules, "sink" if "sink" in modules else "")
+        plan = Plan(modules, "sink" if "sink" in modules else "", detectors=frozenset({"detector"} & modules.keys()))
         self.supervisor = Supervisor(
             plan,
             self.state,
@@ -158,6 +160,57 @@ def test_every_alert_of_every_source_reaches_the_sink_once_and_in_order(site: Si
     health = site.health("source")
     assert (health["state"], health["alerts"], health["held"], health["restarts"]) == ("running", 30_000, 0, 0)
     assert site.health("sink")["takes_alerts"]
+
+
+def seen(site: Site) -> list[bytes]:
+    """The alerts that the detector has been shown."""
+    path = site.folder / "seen"
+    return path.read_bytes().splitlines() if path.exists() else []
+
+
+def test_a_detector_is_shown_every_alert_of_sources_and_its_own_reach_the_sink(site: Site) -> None:
+    site.start(source={"count": 3000}, second={"count": 1000}, detector={}, sink={})
+
+    eventually(lambda: len(seen(site)) == 4000 and site.settled("detector", 400))
+
+    numbers = [json.loads(line.partition(b" ")[2])["n"] for line in seen(site) if line.startswith(b"source ")]
+    assert numbers == list(range(1, 3001))
+    assert sorted(site.taken("detector")) == sorted([*range(1, 301), *range(1, 101)])
+    assert site.taken() == list(range(1, 3001))
+    assert (site.health("detector")["unseen"], site.health("detector")["missed"]) == (0, 0)
+
+
+def test_a_detector_that_hangs_holds_nothing_up_and_sees_all_when_it_is_back(site: Site) -> None:
+    site.tell("blind")
+    site.start(source={"count": 10_000}, detector={}, sink={})
+
+    eventually(lambda: site.settled("source", 10_000))
+    assert seen(site) == []
+    os.kill(site.pid("detector"), signal.SIGKILL)
+    site.tell("blind", off=True)
+
+    eventually(lambda: len(seen(site)) >= 10_000)
+    assert site.taken() == list(range(1, 10_001))
+
+
+def test_copies_beyond_the_limit_are_counted_and_told_with_the_next_one() -> None:
+    copies = AlertCopies(0)
+    huge = b"x" * (MOST_BYTES - 10)
+
+    copies.put(b"audit", huge)
+    copies.put(b"audit", b'{"n":2}' + b" " * 20)
+    copies.put(b"audit", b'{"n":3}' + b" " * 20)
+    first = copies.take()
+    copies.accepted(1)
+    copies.put(b"audit", b'{"n":4}')
+
+    rest = copies.take()
+    assert len(first) > len(huge)
+    assert [read_sink(line) for line in rest.splitlines()] == [
+        (2, "agent", b'{"type":"alerts_missed","count":2}'),
+        (3, "audit", b'{"n":4}'),
+    ]
+    assert copies.health() == {"unseen": 2, "missed": 2}
 
 
 def test_a_slow_sink_makes_sources_wait_and_holds_a_window_at_most(site: Site) -> None:

@@ -6,6 +6,7 @@ Files in the folder ``config["folder"]`` tell them what to do while they run.
 from __future__ import annotations
 
 import ctypes
+import json
 import os
 import subprocess
 import sys
@@ -116,6 +117,30 @@ class Sink(Lasting):
 
         service.take_alerts(take)
         service.answer_with(lambda raw: ModuleResult(True, True, {"batches": len(batches), "largest": max(batches)}))
+        service.stopping.wait()
+
+
+class Detector(Lasting):
+    """Notes every alert it is shown in ``seen``, and tells of each tenth; the file ``blind`` makes it refuse all."""
+
+    info = info("detector")
+    watches_alerts = True
+
+    def serve(self, service: Service) -> None:
+        folder = str(service.config["folder"])
+        append(f"{folder}/detector.pids", f"{os.getpid()}\n")
+        seen = os.open(f"{folder}/seen", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+
+        def look(alerts: Sequence[Incoming]) -> None:
+            if os.path.exists(f"{folder}/blind"):
+                raise OSError("sees nothing")
+            for one in alerts:
+                alert = json.loads(one.raw)
+                os.write(seen, b"%b %b\n" % (one.module.encode(), one.raw))
+                if alert.get("n", 1) % 10 == 0:
+                    service.alert({"n": alert["n"] // 10, "from": "detector"})
+
+        service.take_alerts(look)
         service.stopping.wait()
 
 

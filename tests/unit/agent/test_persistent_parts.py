@@ -237,6 +237,7 @@ def test_each_wrong_table_is_named_and_keeps_only_its_own_module_from_running() 
         modules=dict.fromkeys(("audit", "dispatch", "queue", "file", "watch", "dated"), False),
         failures={"torn": "SyntaxError"},
         persistent={"audit": False, "dispatch": True, "queue": True, "watch": False, "dated": False},
+        detectors=frozenset({"audit", "watch"}),
     )
     tables: dict[str, object] = {
         "audit": {"rules": ["-w /etc"], "deep": {"list": [1, 2.5, True]}},
@@ -252,6 +253,7 @@ def test_each_wrong_table_is_named_and_keeps_only_its_own_module_from_running() 
     plan = make_plan(tables, catalogue, Checker())
 
     assert (set(plan.modules), plan.sink) == ({"audit", "dispatch"}, "dispatch")
+    assert plan.detectors == {"audit"}
     assert plan.failures["watch"] == "agent.toml: persistent.watch.bad: is bad; mend it"
     assert plan.failures["dated"].startswith("agent.toml: persistent.dated.deep.when: cannot be used")
     assert "only one may" in plan.failures["queue"]
