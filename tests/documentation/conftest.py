@@ -91,8 +91,10 @@ def _understand(line: str) -> object:
     while words:
         word = words.pop(0).lstrip("-")
         declared = by_name.get(word)
-        if word == "t":
+        if word in ("t", "show"):
             words.pop(0)
+        elif word == "csv":
+            continue
         elif declared is not None and declared.kind is not Kind.BOOLEAN:
             value = words.pop(0)
             if declared.many:
