@@ -4,6 +4,8 @@ A target is text like ``status = 'online' AND name LIKE 'web%'``. It is parsed o
 passed through. The tree has three users: :func:`match` here, ``mig_core.store.target_sql`` which compiles it to
 parametrised PostgreSQL, and the agent's own check, which is :func:`match` over a view with unknown fields.
 
+The same language says which alerts are meant (:func:`parse_condition`, :func:`holds`), with the names of alerts.
+
 The reference for people is ``docs/targets.md``. The files, in the order a text passes them: ``lexer`` (tokens, read
 through a ``cursor``), ``parser`` (grammar) and ``predicates`` (one test) with ``names`` (columns, macros, suggestions),
 ``literals`` (times, intervals, networks) and ``regex`` (the subset of regular expressions: a ``regex_tree``, run by
@@ -15,8 +17,16 @@ from __future__ import annotations
 
 from mig_core.domain.target.addresses import addresses_of
 from mig_core.domain.target.agent_view import UNKNOWN, AgentView, Unknown
-from mig_core.domain.target.match import Verdict, match
-from mig_core.domain.target.parser import MAX_DEPTH, MAX_LIST, MAX_NODES, MAX_TEXT, Target, parse_target
+from mig_core.domain.target.match import Verdict, holds, match
+from mig_core.domain.target.parser import (
+    MAX_DEPTH,
+    MAX_LIST,
+    MAX_NODES,
+    MAX_TEXT,
+    Target,
+    parse_condition,
+    parse_target,
+)
 from mig_core.domain.target.tree import Answer
 from mig_core.errors import TargetError
 
@@ -33,6 +43,8 @@ __all__ = [
     "Unknown",
     "Verdict",
     "addresses_of",
+    "holds",
     "match",
+    "parse_condition",
     "parse_target",
 ]

@@ -111,13 +111,13 @@ class Automaton:
         return after
 
 
-@lru_cache(maxsize=16)
+@lru_cache(maxsize=64)
 def regex_automaton(pattern: str, ignore_case: bool) -> Automaton:
     """The automaton of a pattern that :func:`parse_regex` accepts."""
     return Automaton(parse_regex(pattern, ignore_case=ignore_case))
 
 
-@lru_cache(maxsize=16)
+@lru_cache(maxsize=64)
 def like_automaton(pattern: str) -> Automaton:
     """The automaton of a LIKE pattern that does not end in a lone backslash."""
     items: list[Expression] = [TextStart()]

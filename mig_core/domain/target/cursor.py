@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from mig_core.domain.target.lexer import Token, TokenKind, tokenize
 from mig_core.errors import TargetError
+
+if TYPE_CHECKING:
+    from mig_core.domain.target.names import Vocabulary
 
 MAX_NODES = 500
 """Tests, ANDs, ORs and NOTs of one target, its macros included."""
@@ -19,14 +23,15 @@ class Budget:
 
 
 class Cursor:
-    """A position in the tokens of ``text``.
+    """A position in the tokens of ``text``, which uses the words of ``vocabulary``.
 
     Raises:
         TargetError: from the constructor, when ``text`` cannot be cut into tokens.
     """
 
-    def __init__(self, text: str, budget: Budget) -> None:
+    def __init__(self, text: str, budget: Budget, vocabulary: Vocabulary) -> None:
         self.text = text
+        self.vocabulary = vocabulary
         self.tokens = tokenize(text)
         self.budget = budget
         self._index = 0

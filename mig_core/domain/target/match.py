@@ -10,11 +10,13 @@ from __future__ import annotations
 
 import ipaddress
 import operator
+from collections.abc import Mapping
+from datetime import datetime
 from enum import Enum
 from typing import TYPE_CHECKING, Any
 
 from mig_core.domain.target.addresses import read_address
-from mig_core.domain.target.agent_view import Unknown
+from mig_core.domain.target.agent_view import AgentView, Unknown
 from mig_core.domain.target.automaton import like_automaton, lower_ascii, regex_automaton
 from mig_core.domain.target.jsontext import text_at
 from mig_core.domain.target.tree import (
@@ -39,13 +41,12 @@ from mig_core.domain.target.tree import (
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
-    from datetime import datetime
 
     from mig_core.domain.addresses import IPAddress, IPNetwork
-    from mig_core.domain.target.agent_view import AgentView
     from mig_core.domain.target.parser import Target
     from mig_core.domain.target.tree import Operand
 
+_Fact = str | int | datetime | Unknown | None
 Outcomes = frozenset[bool | None]
 """The values an expression can have; None is SQL's NULL."""
 
@@ -76,10 +77,28 @@ def match(target: Target, agent: AgentView, *, now: datetime) -> Verdict:
     return Verdict.YES if len(outcomes) == 1 else Verdict.UNKNOWN
 
 
+def holds(condition: Target, documents: Mapping[str, object], *, now: datetime) -> bool:
+    """Whether a condition about alerts (``parse_condition``) holds. Total. NULL is no, as for agents.
+
+    Args:
+        documents: what its names stand for: ``module`` a text, ``event`` a JSON object.
+        now: aware; what ``NOW()`` stands for.
+    """
+
+    def value(operand: Operand) -> str | None:
+        if isinstance(operand, Column):
+            return str(documents[operand.name])
+        document = documents[operand.column]
+        return text_at(document, operand.path) if isinstance(document, Mapping) else None
+
+    return True in _Matcher(AgentView(), now, value).outcomes(condition.tree)
+
+
 class _Matcher:
-    def __init__(self, agent: AgentView, now: datetime) -> None:
+    def __init__(self, agent: AgentView, now: datetime, value: Callable[[Operand], _Fact] | None = None) -> None:
         self._agent = agent
         self._now = now
+        self._value = value or self._fact
 
     def outcomes(self, node: Node) -> Outcomes:
         match node:
@@ -120,7 +139,7 @@ class _Matcher:
             case Matches(_, pattern, ignore_case):
                 return regex_automaton(pattern, ignore_case).found_in(str(value))
 
-    def _value(self, operand: Operand) -> str | int | datetime | Unknown | None:
+    def _fact(self, operand: Operand) -> _Fact:
         agent = self._agent
         match operand:
             case JsonText(column, path):

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from mig_core.domain.target.tree import Answer, Column, JsonText, Kind
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from mig_core.domain.target.tree import Operand
 
@@ -53,15 +54,30 @@ KEYWORDS = frozenset(
 """Words that can be no name."""
 
 
-def find_operand(name: str) -> Operand | None:
-    """The column or shorthand of this name, in any case and in the original's spelling too."""
-    lower = name.lower()
-    return COLUMNS.get(ALIASES.get(lower, lower))
+@dataclass(frozen=True, slots=True)
+class Vocabulary:
+    """What a text in the language speaks of: agents, in a target; alerts, in a sink's ``where``."""
+
+    columns: Mapping[str, Operand]
+    documents: tuple[str, ...]
+    """JSON objects whose keys are compared."""
+    of_agents: bool = False
+    """Whether there are addresses, earlier answers, and words that stand for agents' names."""
+
+    def operand(self, name: str) -> Operand | None:
+        """The column or shorthand of this name, in any case and in the original's spelling too."""
+        lower = name.lower()
+        return self.columns.get(ALIASES.get(lower, lower) if self.of_agents else lower)
+
+    def known(self) -> list[str]:
+        """All that can stand left of an operator, for error texts."""
+        return sorted(
+            [*self.columns, *(["address"] if self.of_agents else []), *(f"{one}.KEY" for one in self.documents)]
+        )
 
 
-def known_names() -> list[str]:
-    """All that can stand left of an operator, for error texts."""
-    return sorted([*COLUMNS, "address", "environment.KEY", "tags.KEY"])
+AGENTS = Vocabulary(COLUMNS, DOCUMENTS, of_agents=True)
+ALERTS = Vocabulary({"module": Column("module", Kind.TEXT)}, ("event",))
 
 
 def suggest(wrong: str, candidates: Iterable[str], otherwise: str) -> str:

@@ -41,7 +41,7 @@ from mig_core.errors import TargetError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["MAX_DEPTH", "MAX_LIST", "MAX_NODES", "MAX_TEXT", "Target", "parse_target"]
+__all__ = ["MAX_DEPTH", "MAX_LIST", "MAX_NODES", "MAX_TEXT", "Target", "parse_condition", "parse_target"]
 
 MAX_TEXT = 8192
 """Characters of a target, and of what it becomes with its macros written out."""
@@ -85,6 +85,20 @@ def parse_target(text: str, *, macros: Mapping[str, str] = _NO_MACROS) -> Target
     return Target(text, tree, expanded)
 
 
+def parse_condition(text: str) -> Target:
+    """Reads what is asked of an alert, in the same language: ``module = 'audit' AND event.type LIKE 'USER%'``.
+
+    Raises:
+        TargetError: as :func:`parse_target`.
+    """
+    if len(text) > MAX_TEXT:
+        raise TargetError(
+            text, MAX_TEXT, f"it is {len(text)} characters, at most {MAX_TEXT} are accepted", next_step="use a pattern"
+        )
+    parser = _Parser(Cursor(text, Budget(), names.ALERTS), _NO_MACROS, frozenset())
+    return Target(text, parser.target(0), text)
+
+
 def _read(text: str, macros: Mapping[str, str], budget: Budget, depth: int, within: frozenset[str]) -> tuple[Node, str]:
     if len(text) > MAX_TEXT:
         raise TargetError(
@@ -98,7 +112,7 @@ def _read(text: str, macros: Mapping[str, str], budget: Budget, depth: int, with
     if network is not None:
         written = network_text(network)
         return AddressWithin((written,)), f"address <<= '{written}'"
-    cursor = Cursor(text, budget)
+    cursor = Cursor(text, budget, names.AGENTS)
     parser = _Parser(cursor, macros, within)
     tree = parser.target(depth)
     return tree, parser.expanded()
@@ -122,8 +136,9 @@ class _Parser:
     def target(self, depth: int) -> Node:
         cursor = self._cursor
         if cursor.token.kind is TokenKind.END:
-            raise cursor.error(cursor.token, "the target is empty", "write all for every agent")
-        if cursor.following.kind is TokenKind.END and self._is_plain_name(cursor.token):
+            what = "the target is empty" if cursor.vocabulary.of_agents else "the condition is empty"
+            raise cursor.error(cursor.token, what, "write all for everything")
+        if cursor.vocabulary.of_agents and cursor.following.kind is TokenKind.END and self._is_plain_name(cursor.token):
             return self._name(cursor.take())
         tree = self._expression(depth)
         token = cursor.token
@@ -192,13 +207,20 @@ class _Parser:
             return parse_test(cursor, operand)
         cursor.take()
         word = token.value.lower()
+        if word == "all":
+            cursor.spend(token)
+            return Everything()
+        if not cursor.vocabulary.of_agents:
+            known = cursor.vocabulary.known()
+            raise cursor.error(token, f"unknown name {token.value[:40]}", f"known: {', '.join(known)}")
+        return self._word_of_agents(token, word, depth)
+
+    def _word_of_agents(self, token: Token, word: str, depth: int) -> Node:
+        cursor = self._cursor
         if word in names.ADDRESS:
             return parse_address_test(cursor)
         if word in names.FUNCTIONS and cursor.token.is_operator("("):
             return self._function(token)
-        if word == "all":
-            cursor.spend(token)
-            return Everything()
         if word == "local":
             raise cursor.error(
                 token, "local is no agent the platform knows", "to ask this machine itself: mig MODULE -t local"
@@ -218,7 +240,7 @@ class _Parser:
             *self._macros,
         ]
         others = ", ".join(
-            names.known_names() + (["macros " + " ".join(sorted(self._macros))[:200]] if self._macros else [])
+            cursor.vocabulary.known() + (["macros " + " ".join(sorted(self._macros))[:200]] if self._macros else [])
         )
         raise cursor.error(
             token, f"unknown name {token.value[:40]}", names.suggest(token.value, known, f"known: {others}")

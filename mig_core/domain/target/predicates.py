@@ -52,14 +52,14 @@ def parse_operand(cursor: Cursor) -> Operand | None:
     """The column, shorthand, or key of environment or tags that comes next; None, and nothing taken, when none does."""
     token = cursor.token
     head, dot, rest = token.value.partition(".")
-    if head.lower() in names.DOCUMENTS:
+    if head.lower() in cursor.vocabulary.documents:
         cursor.take()
         keys = _dotted_keys(cursor, token, rest) if dot else []
         return _document_key(cursor, token, head.lower(), keys)
-    operand = names.find_operand(token.value)
+    operand = cursor.vocabulary.operand(token.value)
     if operand is not None:
         cursor.take()
-    elif token.value.lower() in names.GONE:
+    elif cursor.vocabulary.of_agents and token.value.lower() in names.GONE:
         raise cursor.error(token, f"agents have no {token.value}", names.GONE[token.value.lower()])
     return operand
 

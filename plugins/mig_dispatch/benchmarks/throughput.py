@@ -28,9 +28,10 @@ from mig_dispatch.delivery import Delivery
 from mig_dispatch.receipts import Receipts
 from mig_dispatch.record import Alert, RecordMaker, pack
 from mig_dispatch.serving import Intake
-from mig_dispatch.settings import FileTarget, SinkSettings, Target, WebTarget
+from mig_dispatch.settings import SinkSettings
 from mig_dispatch.sinks.factory import make_sink
 from mig_dispatch.spool import Spool
+from mig_dispatch.targets import FileTarget, Target, WebTarget
 
 if TYPE_CHECKING:
     from collections.abc import Callable

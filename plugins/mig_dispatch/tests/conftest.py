@@ -93,9 +93,10 @@ class Received:
 
 @dataclass
 class HttpReceiver:
-    """A real HTTP server. ``answer`` decides on each request: a status, or None to hang until it is closed."""
+    """A real HTTP server. ``answer`` decides on each request: a status, with its text where that matters, or None to
+    hang until it is closed."""
 
-    answer: Callable[[Received], int | None]
+    answer: Callable[[Received], int | tuple[int, str] | None]
     requests: list[Received] = field(default_factory=list)
     headers: dict[str, str] = field(default_factory=dict)
     said: str = "no,\r\nnot this"
@@ -115,13 +116,16 @@ class HttpReceiver:
                 if self.headers.get("Content-Encoding") == "gzip":
                     body = gzip.decompress(body)
                 received = Received(self.path, dict(self.headers.items()), body)
-                status = receiver.answer(received)
+                decided = receiver.answer(received)
+                status, text = decided if isinstance(decided, tuple) else (decided, None)
                 receiver.requests.append(received)
                 if status is None:
                     receiver.closing.wait(60)
                     self.close_connection = True
                     return
                 said = b"as you say" if status < 300 else receiver.said.encode()
+                if text is not None:
+                    said = text.encode()
                 self.send_response(status)
                 for name, value in receiver.headers.items():
                     self.send_header(name, value)
@@ -174,7 +178,7 @@ def http_receiver() -> Iterator[Callable[..., HttpReceiver]]:
     made: list[HttpReceiver] = []
 
     def make(
-        answer: Callable[[Received], int | None] = lambda _: 200, *, tls: ssl.SSLContext | None = None
+        answer: Callable[[Received], int | tuple[int, str] | None] = lambda _: 200, *, tls: ssl.SSLContext | None = None
     ) -> HttpReceiver:
         made.append(HttpReceiver(answer, tls=tls))
         return made[-1]

@@ -13,7 +13,7 @@ BIG = b'{"text":"' + b"x" * 500_000 + b'"}'
 
 
 def _adds_up(sink: dict[str, Any]) -> bool:
-    parts = ("delivered", "dead_lettered", "damaged", "dropped", "spooled")
+    parts = ("delivered", "merged", "unwanted", "dead_lettered", "damaged", "dropped", "spooled")
     return bool(sink["received"] == sum(sink[part] for part in parts))
 
 

@@ -8,8 +8,8 @@ import stat
 from typing import TYPE_CHECKING, Any
 
 from mig_dispatch.deadletters import DeadLetter, DeadLetters
-from mig_dispatch.settings import FileTarget
 from mig_dispatch.sinks.file import FileSink
+from mig_dispatch.targets import FileTarget
 
 if TYPE_CHECKING:
     from pathlib import Path

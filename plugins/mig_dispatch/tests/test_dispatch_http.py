@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from mig_dispatch.settings import Tls, WebTarget
 from mig_dispatch.sinks.http import HttpSink, MozDefSink
+from mig_dispatch.targets import Secret, Tls, WebTarget
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -181,7 +181,7 @@ def test_the_token_is_read_from_its_file_and_again_after_a_refusal(
     receiver = http_receiver(lambda request: 200 if request.headers["Authorization"] == "Bearer new" else 401)
     token = tmp_path / "token"
     token.write_text("old\n")
-    sink = HttpSink(WebTarget(receiver.url, bearer_file=str(token)), 5, maker, "s")
+    sink = HttpSink(WebTarget(receiver.url, secret=Secret(path=str(token))), 5, maker, "s")
 
     first = sink.deliver(alerts(count=1))
     token.write_text("new\n")
@@ -199,7 +199,7 @@ def test_a_file_that_holds_no_token_is_trouble_that_names_it(
 ) -> None:
     token = tmp_path / "token"
     token.write_text(content)
-    sink = HttpSink(WebTarget(http_receiver().url, bearer_file=str(token)), 5, maker, "s")
+    sink = HttpSink(WebTarget(http_receiver().url, secret=Secret(path=str(token))), 5, maker, "s")
 
     verdict = sink.deliver(alerts(count=1))
 

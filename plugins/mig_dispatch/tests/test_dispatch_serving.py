@@ -22,7 +22,8 @@ from mig_core.plugin.network import Backoff
 from mig_core.plugin.persistent import MAX_STATUS_BYTES, Incoming
 from mig_dispatch import DispatchModule, record
 from mig_dispatch.delivery import Delivery
-from mig_dispatch.settings import MAX_SINKS, FileTarget, SinkSettings
+from mig_dispatch.settings import MAX_SINKS, SinkSettings
+from mig_dispatch.targets import FileTarget
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -13,12 +13,15 @@ from hypothesis import strategies as st
 from mig_core.errors import ConfigurationError
 from mig_core.plugin.parameters import Kind
 from mig_dispatch import DispatchModule, declaration
-from mig_dispatch.settings import SyslogTarget, WebTarget, read_settings
+from mig_dispatch.settings import read_settings
+from mig_dispatch.targets import BulkTarget, GelfTarget, Secret, SplunkTarget, StreamTarget, SyslogTarget, WebTarget
 
 if TYPE_CHECKING:
+    from mig_core.domain.document import JSON
     from mig_core.plugin.parameters import Parameter
 
 GOOD: dict[str, Any] = {"name": "main", "kind": "http", "url": "https://alerts.example.net/mig"}
+BULK = {"name": "e", "kind": "elasticsearch", "url": "https://es.example.net:9200", "index": "mig-alerts"}
 MANUAL = Path(__file__).parents[3] / "docs" / "modules" / "dispatch.md"
 
 
@@ -60,6 +63,34 @@ MANUAL = Path(__file__).parents[3] / "docs" / "modules" / "dispatch.md"
         ({"sinks": [{"name": "s", "kind": "sns", "topic_arn": "alerts"}]}, "sinks[0].topic_arn", "must be like arn:"),
         ({"sinks": [{"name": "s", "kind": "syslog", "url": "udp://x"}]}, "sinks[0].url", "must be like tls://"),
         ({"sinks": [{"name": "f", "kind": "file", "path": "alerts"}]}, "sinks[0].path", "absolute path"),
+        ({"sinks": [{**GOOD, "where": "event.a = "}]}, "sinks[0].where", "expected a value, found the end"),
+        (
+            {"sinks": [{**GOOD, "where": "name = 'x'"}]},
+            "sinks[0].where",
+            "unknown name name at position 0 (known: event",
+        ),
+        ({"sinks": [{**GOOD, "where": "web1"}]}, "sinks[0].where", "unknown name web1"),
+        ({"sinks": [{**GOOD, "aggregate": "2h"}]}, "sinks[0].aggregate", "at most 1h"),
+        ({"sinks": [{**GOOD, "aggregate_by": ["a"]}]}, "sinks[0].aggregate", "is missing"),
+        ({"sinks": [{**GOOD, "aggregate": "1m", "aggregate_by": ["a..b"]}]}, "sinks[0].aggregate_by[0]", "path in the"),
+        ({"sinks": [{**BULK, "index": "Upper"}]}, "sinks[0].index", "in lower case"),
+        (
+            {"sinks": [{**BULK, "api_key_file": "/k", "basic_file": "/b"}]},
+            "sinks[0].basic_file",
+            "one of them is enough",
+        ),
+        (
+            {"sinks": [{**BULK, "url": "http://x.example:9200", "api_key_file": "/k"}]},
+            "sinks[0].api_key_file",
+            "needs an https:// url",
+        ),
+        ({"sinks": [{"name": "s", "kind": "splunk", "url": "https://x:8088"}]}, "sinks[0].token_file", "is missing"),
+        ({"sinks": [{"name": "g", "kind": "gelf", "url": "tls://x"}]}, "sinks[0].url", "must name a port"),
+        (
+            {"sinks": [{"name": "g", "kind": "gelf", "url": "tcp://x:1", "gzip": True}]},
+            "sinks[0].gzip",
+            "ends at a NUL",
+        ),
     ],
 )
 def test_a_mistake_names_its_key(config: dict[str, Any], key: str, problem: str) -> None:
@@ -75,7 +106,26 @@ def test_the_least_that_works_gets_its_defaults() -> None:
     assert settings.spool_bytes == 64 << 20
     assert settings.sinks[0].target == WebTarget("https://alerts.example.net/mig")
     assert (settings.sinks[0].batch, settings.sinks[0].timeout, settings.sinks[0].retry_max) == (100, 10, 300)
-    assert settings.sinks[1].target == SyslogTarget("::1", 6514, True, 16, 6)
+    assert settings.sinks[1].target == SyslogTarget(StreamTarget("::1", 6514, True), 16, 6)
+
+
+def test_each_receiver_has_its_address_and_its_own_header() -> None:
+    tables: list[JSON] = [
+        {**BULK, "url": "https://x:9200/", "basic_file": "/etc/b"},
+        {"name": "s", "kind": "splunk", "url": "https://x:8088", "token_file": "/etc/t"},
+        {"name": "g", "kind": "gelf", "url": "tls://x:12201", "severity": "warning"},
+    ]
+
+    bulk, splunk, gelf = (one.target for one in read_settings({"sinks": tables}).sinks)
+
+    assert isinstance(bulk, BulkTarget)
+    assert bulk.web.url.startswith("https://x:9200/_bulk?filter_path=errors,")
+    assert bulk.web.secret == Secret("Basic", "/etc/b", "basic_file")
+    assert isinstance(splunk, SplunkTarget)
+    assert splunk.web.url == "https://x:8088/services/collector/event"
+    assert splunk.web.secret.scheme == "Splunk"
+    assert isinstance(gelf, GelfTarget)
+    assert gelf == GelfTarget(None, StreamTarget("x", 12201, True), 4)
 
 
 @given(
@@ -126,6 +176,9 @@ def _default(one: Parameter) -> str:
         ("The table itself", declaration.TOP),
         ("Every sink", declaration.COMMON),
         ("http", declaration.KINDS["http"]),
+        ("elasticsearch", declaration.KINDS["elasticsearch"]),
+        ("splunk", declaration.KINDS["splunk"]),
+        ("gelf", declaration.KINDS["gelf"]),
         ("sns", declaration.KINDS["sns"]),
         ("syslog", declaration.KINDS["syslog"]),
         ("file", declaration.KINDS["file"]),

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from mig_dispatch.settings import SnsTarget
 from mig_dispatch.sinks.sns import MAX_MESSAGE_BYTES, SnsSink
+from mig_dispatch.targets import SnsTarget
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

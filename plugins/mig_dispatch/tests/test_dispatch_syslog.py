@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from mig_dispatch.settings import SyslogTarget, Tls
 from mig_dispatch.sinks.syslog import SyslogSink
+from mig_dispatch.targets import StreamTarget, SyslogTarget, Tls
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -70,7 +70,7 @@ def rsyslog(
     tls = Tls(*map(certificates.path, ("ca.pem", "client.pem", "client.key"))) if secure else Tls()
     try:
         eventually(lambda: _accepts(port))
-        yield SyslogTarget("localhost" if secure else "127.0.0.1", port, secure, 16, 6, tls=tls), output
+        yield SyslogTarget(StreamTarget("localhost" if secure else "127.0.0.1", port, secure, tls), 16, 6), output
     finally:
         process.terminate()
         process.wait(10)
@@ -109,7 +109,7 @@ def test_rsyslog_reads_every_message_in_order(
 
 
 def test_messages_keep_the_grammar_of_rfc_5424_whatever_an_alert_says(alerts: Any, maker: RecordMaker) -> None:
-    sink = SyslogSink(SyslogTarget("127.0.0.1", 1, False, 23, 7), 5, maker)
+    sink = SyslogSink(SyslogTarget(StreamTarget("127.0.0.1", 1, False), 23, 7), 5, maker)
     event = json.dumps({"text": '] "x" <1>1 \n\r\x00 ä'}, ensure_ascii=False).encode()
 
     match = STRICT.fullmatch(sink.message(alerts(event)[0]))
@@ -122,7 +122,9 @@ def test_messages_keep_the_grammar_of_rfc_5424_whatever_an_alert_says(alerts: An
 
 def test_an_event_that_is_too_long_is_cut_and_arrives(alerts: Any, maker: RecordMaker) -> None:
     server = _Receiver()
-    sink = SyslogSink(SyslogTarget("127.0.0.1", server.port, False, 16, 6, max_message_bytes=1024), 5, maker)
+    sink = SyslogSink(
+        SyslogTarget(StreamTarget("127.0.0.1", server.port, False), 16, 6, max_message_bytes=1024), 5, maker
+    )
 
     verdict = sink.deliver(alerts(b'{"n":1}', b'{"n":2,"process":{"exe":"/bin/sh","title":"' + b"x" * 3000 + b'"}}'))
     sink.close()
@@ -140,7 +142,9 @@ def test_a_receiver_that_reads_nothing_is_given_up_and_gets_the_batch_again(aler
     listener = socket.create_server(("127.0.0.1", 0), backlog=1)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
     sink = SyslogSink(
-        SyslogTarget("127.0.0.1", listener.getsockname()[1], False, 16, 6, max_message_bytes=1 << 20), 0.5, maker
+        SyslogTarget(StreamTarget("127.0.0.1", listener.getsockname()[1], False), 16, 6, max_message_bytes=1 << 20),
+        0.5,
+        maker,
     )
     started = time.monotonic()
 
@@ -165,7 +169,7 @@ def test_a_receiver_that_dies_with_the_batch_half_taken_is_noticed_at_once(alert
 
     thread = threading.Thread(target=die)
     thread.start()
-    sink = SyslogSink(SyslogTarget("127.0.0.1", listener.getsockname()[1], False, 16, 6), 10, maker)
+    sink = SyslogSink(SyslogTarget(StreamTarget("127.0.0.1", listener.getsockname()[1], False), 16, 6), 10, maker)
     started = time.monotonic()
 
     verdict = sink.deliver(alerts(*[b'{"n":"' + b"x" * 2000 + b'"}'] * 30))
@@ -178,7 +182,7 @@ def test_a_receiver_that_dies_with_the_batch_half_taken_is_noticed_at_once(alert
 
 def test_a_connection_the_receiver_closed_is_made_anew(alerts: Any, maker: RecordMaker, eventually: Any) -> None:
     server = _Receiver(connections=2, close_after=1)
-    sink = SyslogSink(SyslogTarget("127.0.0.1", server.port, False, 16, 6), 5, maker)
+    sink = SyslogSink(SyslogTarget(StreamTarget("127.0.0.1", server.port, False), 16, 6), 5, maker)
 
     first = sink.deliver(alerts(count=1))
     eventually(lambda: server.closed == 1)
@@ -204,7 +208,7 @@ def test_a_receiver_without_a_certificate_of_our_authority_gets_nothing(
 
     thread = threading.Thread(target=accept)
     thread.start()
-    sink = SyslogSink(SyslogTarget("localhost", listener.getsockname()[1], True, 16, 6), 5, maker)
+    sink = SyslogSink(SyslogTarget(StreamTarget("localhost", listener.getsockname()[1], True), 16, 6), 5, maker)
 
     verdict = sink.deliver(alerts(count=1))
 

@@ -38,7 +38,7 @@ class DeadLetter:
             "number": self.alert.number,
             "module": self.alert.module,
         }
-        return dump(facts)[:-1] + b',"event":' + self.alert.event + b"}\n"
+        return dump(facts)[:-1] + b',"event":' + self.alert.event + self.alert.counted() + b"}\n"
 
 
 class DeadLetters:

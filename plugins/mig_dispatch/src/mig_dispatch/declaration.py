@@ -9,7 +9,9 @@ import os
 import re
 from urllib.parse import urlsplit
 
+from mig_core.domain.target import parse_condition
 from mig_core.domain.times import parse_duration
+from mig_core.errors import TargetError
 from mig_core.plugin.parameters import Kind, Parameter, Parameters
 
 FACILITIES = (
@@ -22,6 +24,8 @@ SEVERITIES = ("emerg", "alert", "crit", "err", "warning", "notice", "info", "deb
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,31}", re.ASCII)
 _TOPIC = re.compile(r"arn:aws[a-z-]*:sns:([a-z0-9-]{1,32}):\d{12}:[A-Za-z0-9_.-]{1,256}", re.ASCII)
+_INDEX = re.compile(r"[a-z0-9][a-z0-9._-]{0,199}", re.ASCII)
+_GELF_SCHEMES = ("https", "http", "tls", "tcp")
 _PRINTABLE = re.compile(r"[!-~]{1,48}", re.ASCII)
 
 
@@ -72,6 +76,37 @@ def _check_printable(text: str) -> None:
         raise ValueError(f"must be 1 to 48 printable ASCII characters without spaces, got {text!r:.60}")
 
 
+def _check_where(text: str) -> None:
+    try:
+        parse_condition(text)
+    except TargetError as error:
+        raise ValueError(f"{error.problem} at position {error.position} ({error.next_step})") from None
+
+
+def _check_member(text: str) -> None:
+    if not text or not all(text.split(".")):
+        raise ValueError(f"must be a path in the event like process.exe, got {text!r:.60}")
+
+
+def _check_index(text: str) -> None:
+    if not _INDEX.fullmatch(text):
+        raise ValueError(f"must be the name of an index, alias or data stream in lower case, got {text!r:.60}")
+
+
+def _check_word(text: str) -> None:
+    if not text.isprintable() or len(text) > 200:
+        raise ValueError(f"must be at most 200 printable characters, got {text!r:.60}")
+
+
+def _check_receiver(text: str) -> None:
+    _check_url(text, "https://graylog.example.net:12201/gelf or tls://graylog.example.net:12201", _GELF_SCHEMES)
+    parts = urlsplit(text)
+    if parts.scheme in ("tcp", "tls") and (parts.path not in ("", "/") or parts.query):
+        raise ValueError("must have no path")
+    if parts.scheme in ("tcp", "tls") and parts.port is None:
+        raise ValueError("must name a port, such as 12201")
+
+
 def _text(
     key: str, meaning: str, check: object = None, default: str | None = None, required: bool = False
 ) -> Parameter:
@@ -96,7 +131,7 @@ COMMON = (
         key="kind",
         help="which of the kinds below it is",
         required=True,
-        choices=("http", "mozdef", "sns", "syslog", "file"),
+        choices=("http", "mozdef", "elasticsearch", "splunk", "gelf", "sns", "syslog", "file"),
     ),
     _number("batch", "how many alerts are delivered before the receipt is written", 100, 1, 1000),
     _text("timeout", "how long one exchange with the sink may take in all", parse_duration, "10s"),
@@ -108,19 +143,33 @@ COMMON = (
     _text(
         "wait_for", "how long an alert may wait for it before it is dropped for it; default: for ever", parse_duration
     ),
+    _text("where", "which alerts it gets, in the language of targets; default: all", _check_where),
+    _text(
+        "aggregate", "alerts alike within so long go out once, with a count; default: each by itself", parse_duration
+    ),
+    Parameter(
+        name="aggregate_by",
+        key="aggregate_by",
+        help="paths in the event that are compared; default: all but times and process ids",
+        many=True,
+        max_length=200,
+        check=_check_member,
+    ),
 )
 _TLS = (
     _text("ca_file", "certificates to trust (PEM); default: the system's", _check_path),
     _text("cert_file", "our certificate (PEM), for mutual TLS", _check_path),
     _text("key_file", "its key (PEM, without passphrase)", _check_path),
 )
-_WEB = (
-    _text("url", "where to post, https:// or http://", _check_web, required=True),
+_URL = _text("url", "where to post, https:// or http://", _check_web, required=True)
+_BEARER = _text("bearer_file", "file with the token of an Authorization header; https only", _check_path)
+_POSTING = (
     Parameter(name="gzip", key="gzip", help="compress the body", kind=Kind.BOOLEAN, default=False),
-    _text("bearer_file", "file with the token of an Authorization header; https only", _check_path),
     _text("proxy", "URL of an HTTP proxy; default: none", _check_proxy),
     *_TLS,
 )
+_WEB = (_URL, _BEARER, *_POSTING)
+_SEVERITY = Parameter(name="severity", key="severity", help="of every message", choices=SEVERITIES, default="info")
 KINDS: dict[str, tuple[Parameter, ...]] = {
     "http": (
         *_WEB,
@@ -133,6 +182,33 @@ KINDS: dict[str, tuple[Parameter, ...]] = {
         ),
     ),
     "mozdef": _WEB,
+    "elasticsearch": (
+        _text("url", "the cluster, https://NAME:9200", _check_web, required=True),
+        _text("index", "index, alias or data stream", _check_index, required=True),
+        _text("api_key_file", "file with an API key as the cluster gave it (encoded); https only", _check_path),
+        _text("basic_file", "file with NAME:PASSWORD; https only", _check_path),
+        *_POSTING,
+    ),
+    "splunk": (
+        _text("url", "the collector, https://NAME:8088/services/collector/event", _check_web, required=True),
+        _text("token_file", "file with the collector's token", _check_path, required=True),
+        _text("index", "which index; default: the token's own", _check_word),
+        _text("source", "the envelope's source; default: mig: and the module's name", _check_word),
+        _text("sourcetype", "the envelope's sourcetype", _check_word, "mig:alert"),
+        *_POSTING,
+    ),
+    "gelf": (
+        _text(
+            "url",
+            "https://NAME:12201/gelf, or tls://NAME:12201; http:// and tcp:// too",
+            _check_receiver,
+            required=True,
+        ),
+        _BEARER,
+        _SEVERITY,
+        _number("max_message_bytes", "longer events are cut: longest members first", 65536, 4096, 2 << 20),
+        *_POSTING,
+    ),
     "sns": (
         _text("topic_arn", "the topic", _check_topic, required=True),
         _text("region", "default: the topic's"),
@@ -146,7 +222,7 @@ KINDS: dict[str, tuple[Parameter, ...]] = {
     "syslog": (
         _text("url", "tls://NAME:6514 or tcp://NAME:601", _check_stream, required=True),
         Parameter(name="facility", key="facility", help="of every message", choices=FACILITIES, default="local0"),
-        Parameter(name="severity", key="severity", help="of every message", choices=SEVERITIES, default="info"),
+        _SEVERITY,
         _text("app_name", "APP-NAME of every message", _check_printable, "mig-agent"),
         _number("max_message_bytes", "longer events are cut: longest members first", 8192, 1024, 1 << 20),
         *_TLS,

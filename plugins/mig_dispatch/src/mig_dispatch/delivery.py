@@ -6,19 +6,19 @@ in order, after a pause that doubles up to a limit and is never the same for two
 
 from __future__ import annotations
 
-import itertools
 import logging
 import threading
 import time
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from mig_core.domain.times import format_time
 from mig_core.plugin.printing import excerpt
-from mig_dispatch import record
+from mig_dispatch.batches import Settlement
+from mig_dispatch.collecting import Collector
 from mig_dispatch.deadletters import DeadLetter
-from mig_dispatch.reader import Reader
+from mig_dispatch.progress import Progress
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     from mig_core.plugin.network import Backoff
     from mig_dispatch.deadletters import DeadLetters
     from mig_dispatch.receipts import Receipts
-    from mig_dispatch.record import Alert
     from mig_dispatch.settings import SinkSettings
     from mig_dispatch.sinks.base import Sink, Verdict
     from mig_dispatch.spool import Spool
@@ -39,17 +38,6 @@ _IDLE_SECONDS = 1.0
 _REPEAT_LOG_SECONDS = 300.0
 
 
-@dataclass(frozen=True, slots=True)
-class Progress:
-    """What the sink's latest attempts were like. Times are RFC 3339; empty: never since the module started."""
-
-    failures: int = 0
-    """Attempts that settled less than they should have, since the module started."""
-    last_error: str = ""
-    last_error_at: str = ""
-    last_success: str = ""
-
-
 class Delivery(threading.Thread):
     """The thread.
 
@@ -57,6 +45,7 @@ class Delivery(threading.Thread):
         backoff: the pauses after failures.
         now: the wall clock, for what people read.
         log: for the agent's log.
+        idle: seconds to wait for more when there is nothing to deliver.
     """
 
     def __init__(
@@ -71,30 +60,29 @@ class Delivery(threading.Thread):
         backoff: Backoff,
         now: Callable[[], datetime],
         log: Callable[[int, str], None],
+        idle: float = _IDLE_SECONDS,
     ) -> None:
         super().__init__(name=f"sink-{settings.name}", daemon=True)
         self.settings = settings
         self.sink = sink
         self.progress = Progress()
-        self._spool = spool
         self._receipts = receipts
         self._dead_letters = dead_letters
         self._stopping = stopping
         self._backoff = backoff
         self._now = now
         self._log = log
+        self._idle = idle
         self._logged_at: float | None = None
         self._bounds = threading.Lock()
         self._drop_before = (0, "")
         self._woken = threading.Event()
-        self._reader = Reader(spool, receipts.of(settings.name).next)
-        self._batch: list[Alert] = []
+        self._collector = Collector(settings, spool, receipts.of(settings.name).next, now)
 
     @property
     def oldest(self) -> str:
         """When the alert came that the sink has been given and has not taken; empty when there is none."""
-        batch = self._batch
-        return batch[0].received if batch else ""
+        return self._collector.batch.oldest
 
     def drop_before(self, number: int, why: str) -> None:
         """Has the alerts before record ``number`` dropped for this sink, unless it is beyond. From any thread.
@@ -117,27 +105,30 @@ class Delivery(threading.Thread):
         try:
             while not self._stopping.is_set():
                 try:
-                    self._step()
+                    self.step()
                 except Exception as error:  # whatever a sink or disk does, the alerts stay and are tried again
                     logger.debug("sink %s", self.settings.name, exc_info=True)
                     self._failed(excerpt(f"{type(error).__name__}: {error}"))
         finally:
             self.sink.close()
-            self._reader.close()
+            self._collector.close()
 
-    def _step(self) -> None:
+    def step(self) -> None:
+        """One turn: reads on, or delivers what is at hand, or waits for more."""
         self._heed_bounds()
-        if not self._batch:
-            frames = self._reader.read(self.settings.batch, BATCH_BYTES)
-            self._batch = [record.unpack(one.number, one.payload) for one in frames]
+        if self._collector.collect(BATCH_BYTES):
             self._expire()
-        if not self._batch:
-            if self._reader.position > self._receipts.of(self.settings.name).next:
-                self._settle(0, 0)  # nothing but damage
-            else:
-                self._spool.wait_beyond(self._reader.position, _IDLE_SECONDS)
+        elif self._collector.batch.empty and self._collector.position > self._receipts.of(self.settings.name).next:
+            self._receipt()  # nothing but damage
             return
-        verdict = self.sink.deliver(self._batch)
+        else:
+            self._collector.wait(self._idle)
+            return
+        alerts = self._collector.batch.ready(self.settings.batch, BATCH_BYTES)
+        if not alerts:
+            self._receipt()  # none of them is for this sink
+            return
+        verdict = self.sink.deliver(alerts)
         if verdict.settled and not self._record(verdict):
             return
         if verdict.trouble:
@@ -150,27 +141,37 @@ class Delivery(threading.Thread):
     def _record(self, verdict: Verdict) -> bool:
         """Keeps what was refused, then the receipt, however often the disk must be asked; False when stopped."""
         at = format_time(self._now())
-        letters = [DeadLetter(self._batch[place], reason, at) for place, reason in sorted(verdict.refused.items())]
+        letters = [
+            DeadLetter(alert, why, at) for alert, why in self._collector.batch.heed(verdict.settled, verdict.refused)
+        ]
         while True:
             try:
                 if letters:
                     self._dead_letters.add(letters)
                     self._refused(letters)
                     letters = []
-                self._settle(verdict.settled, len(verdict.refused))
+                self._receipt()
                 return True
             except OSError as error:
                 if self._stopping.is_set():
                     return False
                 self._failed(excerpt(f"receipt or dead letters: {error}"))
 
-    def _settle(self, settled: int, dead: int) -> None:
-        name = self.settings.name
-        whole = settled == len(self._batch)
-        following = self._reader.position if whole else self._batch[settled - 1].number + 1
-        damaged = following - self._receipts.of(name).next - settled
-        self._receipts.settle(name, following=following, dead=dead, damaged=damaged)
-        del self._batch[:settled]
+    def _receipt(self) -> None:
+        """Writes down what is settled at the front, and what the disk did not give back on the way there."""
+        name, batch = self.settings.name, self._collector.batch
+        front = batch.front()
+        if front is None and not batch.empty:
+            return
+        known = front or Settlement(0)
+        following = self._collector.position if batch.is_all(known) else known.following
+        damaged = following - self._receipts.of(name).next - known.records
+        if not damaged and not known.records:
+            return
+        self._receipts.settle(
+            name, following=following, dead=known.dead, damaged=damaged, merged=known.merged, unwanted=known.unwanted
+        )
+        batch.settle(known)
         if damaged:
             self._log(logging.ERROR, f"sink {name}: {damaged} alerts could not be read from the spool and are lost")
 
@@ -185,19 +186,25 @@ class Delivery(threading.Thread):
         if not self.settings.wait_for:
             return
         limit = format_time(self._now() - timedelta(seconds=self.settings.wait_for))
-        late = [one.number for one in itertools.takewhile(lambda one: "" < one.received < limit, self._batch)]
-        if late:
-            self._drop(late[-1] + 1, f"they waited longer than {self.settings.wait_for:g} s")
+        self._drop(self._collector.batch.late(limit), f"they waited longer than {self.settings.wait_for:g} s")
 
     def _drop(self, number: int, why: str) -> None:
         following = self._receipts.of(self.settings.name).next
         if number <= following:
             return
-        self._receipts.settle(self.settings.name, following=number, dropped=number - following)
-        self._batch = [one for one in self._batch if one.number >= number]
-        if not self._batch:
-            self._reader.skip_to(number)
-        self._log(logging.WARNING, f"sink {self.settings.name}: {number - following} alerts are dropped: {why}")
+        known = self._collector.batch.front(number) or Settlement(0)
+        dropped = number - following - known.records
+        self._receipts.settle(
+            self.settings.name,
+            following=number,
+            dead=known.dead,
+            dropped=dropped,
+            merged=known.merged,
+            unwanted=known.unwanted,
+        )
+        self._collector.restart(number)
+        if dropped:
+            self._log(logging.WARNING, f"sink {self.settings.name}: {dropped} alerts are dropped: {why}")
 
     def _succeeded(self) -> None:
         self.progress = replace(self.progress, last_success=format_time(self._now()))
@@ -234,6 +241,7 @@ class Delivery(threading.Thread):
         return max(self._backoff.next(), min(retry_after, self.settings.retry_max))
 
     def _refused(self, letters: list[DeadLetter]) -> None:
+        self.progress = self.progress.with_refused(letters)
         self._log(
             logging.WARNING,
             f"sink {self.settings.name}: refused {len(letters)} alerts for good, kept in {self._dead_letters.path}: "

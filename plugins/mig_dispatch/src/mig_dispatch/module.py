@@ -25,7 +25,7 @@ class DispatchModule(PersistentModule[Values]):
 
     info = ModuleInfo(
         name="dispatch",
-        summary="forwards alerts to HTTP, syslog, SNS or a file (persistent)",
+        summary="forwards alerts to HTTP, Elasticsearch, Splunk, GELF, syslog, SNS or a file (persistent)",
         discloses="names of sinks, counts of alerts, and what sinks answered last",
     )
     parameters = Parameters()

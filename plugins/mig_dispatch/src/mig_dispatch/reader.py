@@ -63,12 +63,6 @@ class Reader:
                 size += len(frame.payload)
         return found
 
-    def skip_to(self, number: int) -> None:
-        """Goes on with record ``number``, unless it is there already or beyond."""
-        if number > self.position:
-            self.close()
-            self.position = number
-
     def close(self) -> None:
         """Closes the file it has open, if any."""
         if self._descriptor >= 0:

@@ -1,5 +1,5 @@
-"""How far each sink has come, and what became of every record on the way: n in = delivered + dead-lettered + damaged +
-dropped + spooled.
+"""How far each sink has come, and what became of every record on the way: n in = delivered + merged + unwanted +
+dead-lettered + damaged + dropped + spooled.
 
 A :class:`Receipt` is one fixed slot in the sink's own file. The file has two slots, written in turn, each with a
 number and a checksum: a crash in the middle of one leaves the other. All counters come from one slot, so they add up
@@ -13,7 +13,7 @@ import os
 import struct
 import threading
 import zlib
-from dataclasses import dataclass, replace
+from dataclasses import astuple, dataclass, replace
 from typing import TYPE_CHECKING
 
 from mig_dispatch import files
@@ -24,11 +24,14 @@ if TYPE_CHECKING:
 
     from mig_dispatch.spool import Spool
 
-_SLOT = struct.Struct("<8sQQQQQQ")
+_SLOT = struct.Struct("<8sQQQQQQQQ")
 _CRC = struct.Struct("<I")
-_MARK = b"MIGrcpt2"
-_FORMER_SLOT, _FORMER_MARK = struct.Struct("<8sQQQQQ"), b"MIGrcpt1"
-"""Before sinks had bounds of their own: nothing was dropped."""
+_MARK = b"MIGrcpt3"
+_FORMS = (
+    (_SLOT, _MARK),
+    (struct.Struct("<8sQQQQQQ"), b"MIGrcpt2"),  # before sinks chose and aggregated
+    (struct.Struct("<8sQQQQQ"), b"MIGrcpt1"),  # before they had bounds of their own
+)
 _SLOT_OFFSETS = (0, 4096)
 
 
@@ -44,11 +47,16 @@ class Receipt:
     """Records that the disk did not give back."""
     dropped: int = 0
     """Records that waited beyond the sink's bounds."""
+    merged: int = 0
+    """Records that went out in the count of another that is alike."""
+    unwanted: int = 0
+    """Records that the sink is not meant to get."""
 
     @property
     def delivered(self) -> int:
         """Records the sink accepted."""
-        return self.next - self.since - self.dead - self.damaged - self.dropped
+        others = self.dead + self.damaged + self.dropped + self.merged + self.unwanted
+        return self.next - self.since - others
 
 
 class ReceiptFile:
@@ -74,7 +82,7 @@ class ReceiptFile:
             OSError: the one before is still there.
         """
         serial = self._serial + 1
-        slot = _SLOT.pack(_MARK, serial, receipt.since, receipt.next, receipt.dead, receipt.damaged, receipt.dropped)
+        slot = _SLOT.pack(_MARK, serial, *astuple(receipt))
         files.write_at(self._descriptor, slot + _CRC.pack(zlib.crc32(slot)), _SLOT_OFFSETS[serial % 2])
         self._serial, self.receipt, self._synced = serial, receipt, False
 
@@ -90,7 +98,7 @@ class ReceiptFile:
         os.close(self._descriptor)
 
     def _load(self, raw: bytes) -> None:
-        for form, its_mark in ((_SLOT, _MARK), (_FORMER_SLOT, _FORMER_MARK)):
+        for form, its_mark in _FORMS:
             slot, check = raw[: form.size], raw[form.size : form.size + _CRC.size]
             if len(check) != _CRC.size or _CRC.unpack(check)[0] != zlib.crc32(slot):
                 continue
@@ -126,7 +134,17 @@ class Receipts:
         assert receipt is not None
         return receipt
 
-    def settle(self, name: str, *, following: int, dead: int = 0, damaged: int = 0, dropped: int = 0) -> None:
+    def settle(
+        self,
+        name: str,
+        *,
+        following: int,
+        dead: int = 0,
+        damaged: int = 0,
+        dropped: int = 0,
+        merged: int = 0,
+        unwanted: int = 0,
+    ) -> None:
         """Everything before record ``following`` is settled for this sink; of it, so many more were not delivered.
 
         Raises:
@@ -142,6 +160,8 @@ class Receipts:
                 dead=old.dead + dead,
                 damaged=old.damaged + damaged,
                 dropped=old.dropped + dropped,
+                merged=old.merged + merged,
+                unwanted=old.unwanted + unwanted,
             )
             file.store(new)
             passed = self._passed()

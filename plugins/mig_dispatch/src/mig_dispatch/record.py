@@ -33,6 +33,18 @@ class Alert:
     received: str
     module: str
     event: bytes
+    count: int = 0
+    """Where a sink aggregates: of how many alike it is the first."""
+    last: str = ""
+    """When the last of them was received."""
+
+    def identity(self, spool_id: str) -> str:
+        """The same each time the alert is sent, and nobody else's; of more alerts alike it is another one."""
+        return f"{spool_id}-{self.number}" + (f"-{self.count}" if self.count > 1 else "")
+
+    def counted(self) -> bytes:
+        """Members for the record of an aggregated alert, with a comma before them."""
+        return b',"count":%d,"last":"%s"' % (self.count, self.last.encode("ascii", "replace")) if self.count else b""
 
 
 def pack(incoming: Incoming, received: str) -> bytes:
@@ -75,6 +87,8 @@ class RecordMaker:
 
     def __init__(self, hostname: str, environment: Mapping[str, JSON], tags: Mapping[str, str]) -> None:
         self.hostname = hostname
+        self.environment = environment
+        self.tags = tags
         self._head = (
             dump({"hostname": hostname, "environment": dict(environment), "tags": dict(tags)})[:-1] + b',"event":'
         )
@@ -88,13 +102,15 @@ class RecordMaker:
         whole = self.record(alert)
         if len(whole) <= limit:
             return whole
+        counted = alert.counted()
+        limit -= len(counted)
         head = self._head
         if limit - len(head) - 1 < LEAST_BYTES:  # environment and tags leave no room for what happened
             head = dump({"hostname": self.hostname})[:-1] + b',"event":'
         event: JSON = json.loads(alert.event)
         assert isinstance(event, dict)
-        return head + fitted(event, max(limit - len(head) - 1, LEAST_BYTES)) + b"}"
+        return head + fitted(event, max(limit - len(head) - 1, LEAST_BYTES)) + counted + b"}"
 
     def record(self, alert: Alert) -> bytes:
         """The record: one line of JSON, without its newline."""
-        return b"".join((self._head, alert.event, b"}"))
+        return b"".join((self._head, alert.event, alert.counted(), b"}"))

@@ -3,78 +3,38 @@
 from __future__ import annotations
 
 import ipaddress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from mig_core.domain.target import parse_condition
 from mig_core.domain.times import parse_duration
 from mig_core.errors import ConfigurationError, ParameterError
 from mig_dispatch import declaration
+from mig_dispatch.targets import (
+    BulkTarget,
+    FileTarget,
+    GelfTarget,
+    Secret,
+    SnsTarget,
+    SplunkTarget,
+    StreamTarget,
+    SyslogTarget,
+    Target,
+    Tls,
+    WebTarget,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from mig_core.domain.document import JSON
+    from mig_core.domain.target import Target as Condition
     from mig_core.plugin.parameters import Values
 
 MAX_SINKS = 8
-
-
-@dataclass(frozen=True, slots=True)
-class Tls:
-    """Files for TLS; empty: not given."""
-
-    ca_file: str = ""
-    cert_file: str = ""
-    key_file: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class WebTarget:
-    """An HTTP sink, also in MozDef's form. ``lines``: a request carries a batch, one record a line."""
-
-    url: str
-    gzip: bool = False
-    bearer_file: str = ""
-    proxy: str = ""
-    tls: Tls = Tls()
-    lines: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class SnsTarget:
-    """A topic of Amazon's Simple Notification Service."""
-
-    topic_arn: str
-    region: str
-    endpoint_url: str = ""
-    credentials_file: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class SyslogTarget:
-    """A syslog receiver. ``facility`` and ``severity`` are RFC 5424's numbers."""
-
-    address: str
-    port: int
-    secure: bool
-    facility: int
-    severity: int
-    app_name: str = "mig-agent"
-    max_message_bytes: int = 8192
-    tls: Tls = Tls()
-
-
-@dataclass(frozen=True, slots=True)
-class FileTarget:
-    """A file with rotation: at ``max_bytes``, ``keep`` older ones."""
-
-    path: str
-    max_bytes: int
-    keep: int
-
-
-Target = WebTarget | SnsTarget | SyslogTarget | FileTarget
+_WANTED = "errors,items.*.status,items.*.error.type,items.*.error.reason,error.type,error.reason,error.root_cause"
+"""Of a bulk answer: without this it repeats index, id and shards of every document."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +52,11 @@ class SinkSettings:
     """How much may wait for it; 0: as much as the spool holds."""
     wait_for: float = 0.0
     """How long an alert may; 0: for ever."""
+    where: Condition | None = None
+    """Which alerts it gets; None: all."""
+    aggregate: float = 0.0
+    """Alerts alike within so long go out once; 0: each by itself."""
+    aggregate_by: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +113,14 @@ def _read_sink(table: JSON, path: str) -> SinkSettings:
 
 def _typed(values: Values, path: str) -> SinkSettings:
     kind = values.text("kind")
-    makers: dict[str, Callable[[Values, str], Target]] = {"http": _web, "sns": _sns, "syslog": _syslog, "file": _file}
+    makers: dict[str, Callable[[Values, str], Target]] = {
+        "elasticsearch": _bulk,
+        "splunk": _splunk,
+        "gelf": _gelf,
+        "sns": _sns,
+        "syslog": _syslog,
+        "file": _file,
+    }
     settings = SinkSettings(
         values.text("name"),
         kind,
@@ -159,25 +131,72 @@ def _typed(values: Values, path: str) -> SinkSettings:
         _seconds(values, "retry_max", path),
         values.integer("wait_mb") << 20,
         _seconds(values, "wait_for", path, most=366 * 86400.0, said="at most 366d") if values.text("wait_for") else 0.0,
+        parse_condition(values.text("where")) if values.text("where") else None,
+        _seconds(values, "aggregate", path, most=3600.0, said="at most 1h") if values.text("aggregate") else 0.0,
+        values.texts("aggregate_by"),
     )
+    if settings.aggregate_by and not settings.aggregate:
+        raise ConfigurationError("", f"{path}.aggregate", "is missing", next_step='say how long, like "1m"')
     if settings.retry_max < settings.retry_min:
         raise ConfigurationError("", f"{path}.retry_max", "must not be less than retry_min")
     return settings
 
 
 def _web(values: Values, path: str) -> WebTarget:
-    url = values.text("url")
+    lines = values.text("kind") == "http" and values.text("format") == "lines"
+    return _posting(values, path, ("bearer_file", "Bearer"), lines=lines)
+
+
+def _bulk(values: Values, path: str) -> BulkTarget:
+    if values.text("api_key_file") and values.text("basic_file"):
+        raise ConfigurationError("", f"{path}.basic_file", "is given beside api_key_file: one of them is enough")
+    key = ("basic_file", "Basic") if values.text("basic_file") else ("api_key_file", "ApiKey")
+    web = _posting(values, path, key)
+    url = web.url.rstrip("/").removesuffix("/_bulk") + "/_bulk"
+    if "?" in url:
+        raise ConfigurationError("", f"{path}.url", "must have no query")
+    return BulkTarget(replace(web, url=f"{url}?filter_path={_WANTED}"), values.text("index"))
+
+
+def _splunk(values: Values, path: str) -> SplunkTarget:
+    web = _posting(values, path, ("token_file", "Splunk"))
+    if urlsplit(web.url).path in ("", "/"):
+        web = replace(web, url=web.url.rstrip("/") + "/services/collector/event")
+    return SplunkTarget(web, values.text("index"), values.text("source"), values.text("sourcetype"))
+
+
+def _gelf(values: Values, path: str) -> GelfTarget:
+    level, most = declaration.SEVERITIES.index(values.text("severity")), values.integer("max_message_bytes")
+    if values.text("url").startswith("http"):
+        return GelfTarget(_posting(values, path, ("bearer_file", "Bearer")), None, level, most)
+    for key in ("bearer_file", "proxy"):
+        if values.text(key):
+            raise ConfigurationError("", f"{path}.{key}", "is for http:// and https:// only")
+    if values.boolean("gzip"):
+        raise ConfigurationError("", f"{path}.gzip", "is for http:// and https:// only: GELF over TCP ends at a NUL")
+    return GelfTarget(None, _stream(values, path, 12201), level, most)
+
+
+def _posting(values: Values, path: str, secret: tuple[str, str], *, lines: bool = False) -> WebTarget:
+    """What all that post have in common; ``secret``: the key of the file, and the header's scheme."""
+    url, (key, scheme) = values.text("url"), secret
     secure = url.startswith("https:")
-    if values.text("bearer_file") and not secure and (values.text("proxy") or not _is_loopback(url)):
-        raise ConfigurationError("", f"{path}.bearer_file", "needs an https:// url: the token would be sent readable")
+    if values.text(key) and not secure and (values.text("proxy") or not _is_loopback(url)):
+        raise ConfigurationError("", f"{path}.{key}", "needs an https:// url: the token would be sent readable")
     return WebTarget(
         url,
         values.boolean("gzip"),
-        values.text("bearer_file"),
+        Secret(scheme, values.text(key), key),
         values.text("proxy"),
         _tls(values, path, secure=secure),
-        lines=values.text("kind") == "http" and values.text("format") == "lines",
+        lines,
     )
+
+
+def _stream(values: Values, path: str, port: int) -> StreamTarget:
+    parts = urlsplit(values.text("url"))
+    secure = parts.scheme == "tls"
+    return StreamTarget(parts.hostname or "", parts.port or port, secure, _tls(values, path, secure=secure))
 
 
 def _sns(values: Values, _path: str) -> SnsTarget:
@@ -187,17 +206,12 @@ def _sns(values: Values, _path: str) -> SnsTarget:
 
 
 def _syslog(values: Values, path: str) -> SyslogTarget:
-    parts = urlsplit(values.text("url"))
-    secure = parts.scheme == "tls"
     return SyslogTarget(
-        parts.hostname or "",
-        parts.port or (6514 if secure else 601),
-        secure,
+        _stream(values, path, 6514 if values.text("url").startswith("tls:") else 601),
         declaration.FACILITIES.index(values.text("facility")),
         declaration.SEVERITIES.index(values.text("severity")),
         values.text("app_name"),
         values.integer("max_message_bytes"),
-        _tls(values, path, secure=secure),
     )
 
 

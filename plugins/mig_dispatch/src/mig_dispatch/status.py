@@ -27,8 +27,8 @@ def counters(
     *,
     longest_error: int = 1000,
 ) -> dict[str, JSON]:
-    """All of them. For each sink, ``received`` = ``delivered`` + ``dead_lettered`` + ``damaged`` + ``dropped`` +
-    ``spooled``.
+    """All of them. For each sink, ``received`` = ``delivered`` + ``merged`` + ``unwanted`` + ``dead_lettered`` +
+    ``damaged`` + ``dropped`` + ``spooled``.
     """
     return {
         "received": spool.next - 1,
@@ -49,11 +49,14 @@ def _sink(spool: Spool, receipts: Receipts, delivery: Delivery, longest_error: i
         "kind": delivery.settings.kind,
         "received": end - receipt.since,
         "delivered": receipt.delivered,
+        "merged": receipt.merged,
+        "unwanted": receipt.unwanted,
         "dead_lettered": receipt.dead,
         "damaged": receipt.damaged,
         "dropped": receipt.dropped,
         "spooled": end - receipt.next,
         "oldest": delivery.oldest,
+        "refusals": [f"{kind}: {count}" for kind, count in progress.refusals.items()],
         "failures": progress.failures,
         "last_success": progress.last_success,
         "last_error": progress.last_error[:longest_error],
@@ -80,13 +83,18 @@ def lines(result: ModuleResult, *, found_only: bool) -> Iterator[str]:
 
 
 def _sink_line(sink: Mapping[str, JSON]) -> str:
-    lost = "".join(f", {_count(sink, why)} {why}" for why in ("damaged", "dropped") if sink.get(why))
+    lost = "".join(
+        f", {_count(sink, why)} {why}" for why in ("merged", "unwanted", "damaged", "dropped") if sink.get(why)
+    )
     since = f" since {sink['oldest']}" if sink.get("oldest") and sink.get("spooled") else ""
     line = (
         f"sink {sink.get('name')} ({sink.get('kind')}): {_count(sink, 'delivered')} delivered, "
         f"{_count(sink, 'dead_lettered')} dead-lettered, {_count(sink, 'spooled')} spooled{since}{lost}, "
         f"last success {sink.get('last_success') or 'never'}"
     )
+    refusals = [one for one in entries(sink.get("refusals")) if isinstance(one, str)]
+    if refusals:
+        line += f", refused for {', '.join(refusals)}"
     if sink.get("last_error"):
         line += f", {_count(sink, 'failures')} failures, the last at {sink.get('last_error_at')}: {sink['last_error']}"
     return line
@@ -99,7 +107,7 @@ def masked(elements: JSON) -> JSON:
     sinks = elements["sinks"]
     assert isinstance(sinks, list)
     hidden: list[JSON] = [
-        {**one, "name": f"sink {place}", "last_error": "masked" if one.get("last_error") else ""}
+        {**one, "name": f"sink {place}", "last_error": "masked" if one.get("last_error") else "", "refusals": []}
         for place, one in enumerate(sinks, start=1)
         if isinstance(one, dict)
     ]

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from mig_dispatch.record import Alert, RecordMaker
-    from mig_dispatch.settings import FileTarget
+    from mig_dispatch.targets import FileTarget
 
 
 class FileSink:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from mig_dispatch.record import Alert, RecordMaker
-    from mig_dispatch.settings import WebTarget
+    from mig_dispatch.targets import WebTarget
 
 IDENTITY_HEADER = "Idempotency-Key"
 """Names the alerts of a request, so that receivers can tell repetitions: the same for one alert each time it is sent.
@@ -68,11 +68,11 @@ class HttpSink:
         return self._maker.record(alert)
 
     def _post(self, group: Sequence[Alert]) -> Posted:
-        identity = f"{self._spool_id}-{group[0].number}"
         if not self._lines:
-            return self._poster.post(self.body(group[0]), "application/json", {IDENTITY_HEADER: identity})
+            headers = {IDENTITY_HEADER: group[0].identity(self._spool_id)}
+            return self._poster.post(self.body(group[0]), "application/json", headers)
         body = b"".join(self.body(one) + b"\n" for one in group)
-        identity = f"{identity}-{group[-1].number}"
+        identity = f"{self._spool_id}-{group[0].number}-{group[-1].number}"
         return self._poster.post(body, "application/x-ndjson", {IDENTITY_HEADER: identity})
 
 

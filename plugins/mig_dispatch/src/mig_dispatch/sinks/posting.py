@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import gzip
 from dataclasses import dataclass
 from http.client import HTTPException
@@ -18,11 +19,11 @@ from mig_dispatch.sinks.tls import in_words, make_context
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from mig_dispatch.settings import WebTarget
+    from mig_dispatch.targets import Secret, WebTarget
 
 _MAX_ANSWER = 64 << 10
 _MAX_TOKEN = 16 << 10
-_NOT_ABOUT_THE_ALERT = frozenset({401, 403, 404, 407, 408, 421, 425, 429})
+NOT_ABOUT_THE_ALERT = frozenset({401, 403, 404, 407, 408, 421, 425, 429})
 """Answers below 500 that say something about the moment, our credentials or the address: tried again."""
 
 
@@ -35,6 +36,22 @@ class Posted:
     retry_after: float = 0.0
 
 
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a receiver said, or, with ``trouble``, why nothing of it is known."""
+
+    status: int = 0
+    retry_after: float = 0.0
+    content: str = ""
+    """Its text, cut at the limit."""
+    trouble: str = ""
+
+    @property
+    def said(self) -> str:
+        """Status and text, fit for a log line."""
+        return f"HTTP {self.status}{': ' if self.content.strip() else ''}{excerpt(self.content)}"
+
+
 class Poster:
     """Posts bodies to the target's address over one kept connection. One thread, but for ``deadline``.
 
@@ -42,28 +59,37 @@ class Poster:
     replaced while the module runs.
     """
 
-    def __init__(self, target: WebTarget, timeout: float) -> None:
+    def __init__(self, target: WebTarget, timeout: float, max_answer: int = _MAX_ANSWER) -> None:
         self._target = target
         self._timeout = timeout
+        self._max_answer = max_answer
         self._manager: urllib3.PoolManager | None = None
         self._headers: dict[str, str] = {}
         self.deadline = Deadline()
 
     def post(self, body: bytes, content_type: str, extra: Mapping[str, str]) -> Posted:
+        """One request, judged by its status alone."""
+        return self._judged(self.ask(body, content_type, extra))
+
+    def ask(self, body: bytes, content_type: str, extra: Mapping[str, str]) -> Answer:
         """One request, one answer. Redirects are not followed: a token goes to no other address."""
         try:
             manager = self._manager or self._connect()
-            status, retry_after, content = self._exchange(manager, body, content_type, extra)
+            answer = self._exchange(manager, body, content_type, extra)
         except (HTTPError, HTTPException, OSError, ValueError, AttributeError) as error:
             # The last two: a socket that the deadline took away in the middle.
             self.close()
             cause = error.__cause__ if isinstance(error.__cause__, OSError) else error  # urllib3 wraps what happened
-            return Posted(self._broken_off() or in_words(cause))
+            return Answer(trouble=self._broken_off() or in_words(cause))
         broken_off = self._broken_off()
         if broken_off:  # an answer that ends where we cut it can look like a whole one
             self.close()
-            return Posted(broken_off)
-        return self._judged(status, retry_after, content)
+            return Answer(trouble=broken_off)
+        if answer.status in (401, 403, 407):
+            self.close()  # so that a new token is read
+        if 300 <= answer.status < 400:
+            return Answer(trouble=f"HTTP {answer.status}: redirects are not followed; give the final url")
+        return answer
 
     def close(self) -> None:
         """Closes the connection; the next request makes a new one."""
@@ -78,7 +104,7 @@ class Poster:
 
     def _exchange(
         self, manager: urllib3.PoolManager, body: bytes, content_type: str, extra: Mapping[str, str]
-    ) -> tuple[int, float, str]:
+    ) -> Answer:
         headers = {**self._headers, "Content-Type": content_type, **extra}
         if self._target.gzip:
             body = gzip.compress(body, 6, mtime=0)
@@ -96,30 +122,22 @@ class Poster:
                 preload_content=False,
             )
             try:
-                content = response.read(_MAX_ANSWER + 1, decode_content=False)
-                if len(content) > _MAX_ANSWER:
+                content = response.read(self._max_answer + 1, decode_content=False)
+                if len(content) > self._max_answer:
                     response.close()
-                return (
-                    response.status,
-                    _seconds(response.headers.get("Retry-After")),
-                    content.decode("utf-8", "replace"),
-                )
+                waiting = _seconds(response.headers.get("Retry-After"))
+                return Answer(response.status, waiting, content.decode("utf-8", "replace"))
             finally:
                 response.release_conn()
         finally:
             self.deadline.end()
 
-    def _judged(self, status: int, retry_after: float, content: str) -> Posted:
-        if 200 <= status < 300:
-            return Posted()
-        said = f"HTTP {status}{': ' if content.strip() else ''}{excerpt(content)}"
-        if status in (401, 403, 407):
-            self.close()  # so that a new token is read
-        if 300 <= status < 400:
-            return Posted(f"HTTP {status}: redirects are not followed; give the final url")
-        if 400 <= status < 500 and status not in _NOT_ABOUT_THE_ALERT:
-            return Posted(refusal=said)
-        return Posted(said, retry_after=retry_after)
+    def _judged(self, answer: Answer) -> Posted:
+        if answer.trouble or 200 <= answer.status < 300:
+            return Posted(answer.trouble)
+        if 400 <= answer.status < 500 and answer.status not in NOT_ABOUT_THE_ALERT:
+            return Posted(refusal=answer.said)
+        return Posted(answer.said, retry_after=answer.retry_after)
 
     def _connect(self) -> urllib3.PoolManager:
         target = self._target
@@ -127,21 +145,27 @@ class Poster:
         if target.url.startswith("https:"):
             options["ssl_context"] = make_context(target.tls)
         self._headers = {"User-Agent": "mig-dispatch", "Accept": "*/*"}
-        if target.bearer_file:
-            self._headers["Authorization"] = f"Bearer {_token(target.bearer_file)}"
+        if target.secret.path:
+            self._headers["Authorization"] = _authorization(target.secret)
         manager = urllib3.ProxyManager(target.proxy, **options) if target.proxy else urllib3.PoolManager(**options)
         observe_connections(manager, self.deadline.use)
         self._manager = manager
         return manager
 
 
-def _token(path: str) -> str:
-    with open(path, "rb") as file:
+def _authorization(secret: Secret) -> str:
+    """The header: the file's text behind the scheme's name, for ``Basic`` (``NAME:PASSWORD``) encoded."""
+    with open(secret.path, "rb") as file:
         raw = file.read(_MAX_TOKEN + 1)
-    token = raw.decode("ascii", "replace").strip()
-    if not token or len(raw) > _MAX_TOKEN or not token.isascii() or any(not one.isprintable() for one in token):
-        raise OSError(f"bearer_file {path}: does not hold a token")
-    return token
+    token = raw.decode("utf-8", "replace").strip()
+    usable = 0 < len(raw) <= _MAX_TOKEN and token and token.isprintable()
+    if secret.scheme == "Basic":
+        if not usable or ":" not in token:
+            raise OSError(f"{secret.key} {secret.path}: does not hold NAME:PASSWORD")
+        return f"Basic {base64.b64encode(token.encode()).decode('ascii')}"
+    if not usable or not token.isascii():
+        raise OSError(f"{secret.key} {secret.path}: does not hold a token")
+    return f"{secret.scheme} {token}"
 
 
 def _seconds(text: str | None) -> float:

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from mig_dispatch.record import Alert, RecordMaker
-    from mig_dispatch.settings import SnsTarget
+    from mig_dispatch.targets import SnsTarget
 
 MAX_MESSAGE_BYTES = 256 << 10
 """The service's limit."""
@@ -71,7 +71,7 @@ class SnsSink:
         if self._target.topic_arn.endswith(".fifo"):
             options = {
                 "MessageGroupId": "".join(one for one in self._maker.hostname if "!" <= one <= "~")[:128] or "mig",
-                "MessageDeduplicationId": f"{self._spool_id}-{alert.number}",
+                "MessageDeduplicationId": alert.identity(self._spool_id),
             }
         try:
             client = self._client or self._connect()

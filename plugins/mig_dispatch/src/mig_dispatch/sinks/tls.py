@@ -9,7 +9,7 @@ from mig_core.domain.certificates import advice
 from mig_core.plugin.printing import excerpt
 
 if TYPE_CHECKING:
-    from mig_dispatch.settings import Tls
+    from mig_dispatch.targets import Tls
 
 
 def make_context(tls: Tls) -> ssl.SSLContext:
