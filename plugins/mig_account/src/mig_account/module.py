@@ -1,0 +1,70 @@
+"""The module itself: from what is asked to rows. The composition root of the plugin."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from mig_account.declaration import COLUMNS, OPTIONS, WHAT
+from mig_core.plugin.module import ModuleInfo
+from mig_core.plugin.table import TableContext, TableModule
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from mig_account.directory import Directory
+    from mig_account.ground import Ground
+    from mig_core.plugin.cells import Cell
+    from mig_core.plugin.coverage import Tally
+
+
+class AccountModule(TableModule):
+    """Says who may log in and become whom, and who did."""
+
+    info = ModuleInfo(
+        name="account",
+        summary="find accounts and groups, and the state of their passwords",
+        needs_root=True,
+        discloses="names of accounts and groups, and the state and age of passwords; never a password's hash",
+        preload=("mig_account.directory", "mig_account.users", "mig_account.userdb"),
+    )
+    columns = COLUMNS
+    options = OPTIONS
+
+    def look(self, context: TableContext, tally: Tally) -> Iterator[dict[str, Cell]]:
+        """A row for each thing of the kinds asked about."""
+        from mig_account.ground import Ground
+
+        asked = context.values.texts("ask") or WHAT[:1]
+        wanted = frozenset(WHAT if "all" in asked else asked)
+        if context.expired():
+            return
+        ground = Ground.below(context.values.text("root") or "/", tally, context.expired, self._now())
+        yield from _Look(context, ground).rows(wanted)
+
+
+class _Look:
+    """One look at the accounts of one system; what several kinds of row need is read once."""
+
+    def __init__(self, context: TableContext, ground: Ground) -> None:
+        self._context = context
+        self._ground = ground
+
+    @cached_property
+    def _directory(self) -> Directory:
+        from mig_account.directory import Directory
+
+        return Directory(self._ground)
+
+    def rows(self, wanted: frozenset[str]) -> Iterator[dict[str, Cell]]:
+        """The rows about everything wanted."""
+        from mig_account import groups, nsswitch, users
+
+        if users.USERS in wanted:
+            self._directory.switch.book(self._ground, ("passwd", "shadow"))
+            yield from users.user_rows(self._context, self._ground, self._directory)
+        if groups.GROUPS in wanted:
+            self._directory.switch.book(self._ground, ("group", "gshadow"))
+            yield from groups.group_rows(self._ground, self._directory)
+        if nsswitch.SERVICES in wanted:
+            yield from self._directory.switch.rows()
