@@ -11,9 +11,9 @@ import typer
 
 from mig_core.cli import exit_codes, tables
 from mig_core.cli.ask_options import Format, Show
-from mig_core.cli.connection import connect
 from mig_core.cli.results import FormatOption, ShowOption, results
 from mig_core.cli.terminal import YELLOW, confirm, data, note
+from mig_core.client.connection import connect
 
 if TYPE_CHECKING:
     from mig_core.domain.envelope import Envelope

@@ -7,8 +7,8 @@ from typing import Annotated
 import typer
 
 from mig_core.cli import tables
-from mig_core.cli.connection import connect
 from mig_core.cli.terminal import data, note
+from mig_core.client.connection import connect
 from mig_core.domain.target import parse_target
 from mig_core.text import visible
 

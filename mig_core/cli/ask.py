@@ -15,8 +15,8 @@ from mig_core.cli import exit_codes, tables
 from mig_core.cli.answers import AnswerPrinter
 from mig_core.cli.ask_options import Format
 from mig_core.cli.clock import clock_warning
-from mig_core.cli.connection import Connection, connect
 from mig_core.cli.terminal import BLUE, RED, YELLOW, Progress, confirm, data, note
+from mig_core.client.connection import Connection, connect
 from mig_core.domain import envelope as envelopes
 from mig_core.domain.envelope import Envelope
 

@@ -16,8 +16,8 @@ app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
 def _ask(**arguments: Any) -> int:
     from mig_core.cli.ask import ask_action
-    from mig_core.cli.connection import connect
     from mig_core.client.action_file import load_action_file
+    from mig_core.client.connection import connect
 
     options = ask_options.chosen(arguments)
     connection = connect()

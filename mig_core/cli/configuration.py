@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mig_core.cli import tables
-from mig_core.cli.connection import connect, settings_path
 from mig_core.cli.terminal import data, note
+from mig_core.client.connection import connect, settings_path
 from mig_core.errors import ConfigurationError
 from mig_core.text import visible
 

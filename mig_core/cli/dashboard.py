@@ -5,7 +5,7 @@ from __future__ import annotations
 import typer
 
 from mig_core.cli import tables
-from mig_core.cli.connection import connect
+from mig_core.client.connection import connect
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
 

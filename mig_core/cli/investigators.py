@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from mig_core.cli import tables
-from mig_core.cli.connection import connect
 from mig_core.cli.terminal import note
+from mig_core.client.connection import connect
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -10,8 +10,8 @@ import typer
 
 from mig_core.cli import exit_codes
 from mig_core.cli.ask_options import Format, Show
-from mig_core.cli.connection import Connection, connect
 from mig_core.cli.terminal import GREEN, RED, YELLOW, note
+from mig_core.client.connection import Connection, connect
 from mig_core.errors import InvalidDocument, SignatureInvalid
 from mig_core.text import visible
 

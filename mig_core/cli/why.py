@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from mig_core.cli import tables
-from mig_core.cli.connection import connect
 from mig_core.cli.terminal import data
+from mig_core.client.connection import connect
 from mig_core.text import visible
 
 if TYPE_CHECKING:

@@ -1,6 +1,39 @@
-"""The REST client that command line, console, demonstration and tests share.
+"""The investigator's side: asking a fleet from Python, and the REST client that all who ask share.
 
-Sync and thread-safe. ``transport`` is the only importer of urllib3; ``session`` logs in; ``client`` has a method for
-every route an investigator may call; ``follow`` hears of an action's answers as they come; ``compose`` and
-``action_file`` make actions to be signed; ``proofs`` checks answers against what agents signed.
+:class:`Mig` is what scripts and notebooks use (``docs/python.md``)::
+
+    from mig_core.client import Mig
+
+    with Mig.connect() as mig:
+        question = mig.ask("file", path=["/etc"], name=["^shadow$"], target="all")
+        for answer in question:
+            print(answer.agent, answer.state, answer.rows)
+
+``mig`` and ``question`` are it; ``answer_rows`` reads rows, ``frames`` makes data frames of them, ``notebook`` shows a
+question in Jupyter.
+Below, sync and thread-safe: ``connection`` puts a client together from the investigator's settings; ``client`` has a
+method for every route an investigator may call; ``transport`` is the only importer of urllib3; ``session`` logs in;
+``follow`` hears of an action's answers as they come; ``compose`` and ``action_file`` make actions to be signed;
+``proofs`` checks answers against what agents signed.
 """
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from mig_core.client.mig import Mig
+    from mig_core.client.question import Answer, Question
+
+__all__ = ["Answer", "Mig", "Question"]
+
+
+def __getattr__(name: str) -> Any:
+    """The public classes, imported when they are used: the command line does not wait for them."""
+    if name == "Mig":
+        from mig_core.client.mig import Mig
+
+        return Mig
+    if name in ("Answer", "Question"):
+        from mig_core.client import question
+
+        return getattr(question, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

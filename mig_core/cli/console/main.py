@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mig_core.cli import exit_codes
-from mig_core.cli.connection import connect
 from mig_core.cli.console.session import COMMANDS, ConsoleSession
 from mig_core.cli.program import run
 from mig_core.cli.terminal import note, note_error
+from mig_core.client.connection import connect
 from mig_core.errors import MigError
 
 if TYPE_CHECKING:

@@ -1,4 +1,4 @@
-"""Settings, key and API client of the investigator who is typing. The composition root of the command line.
+"""Settings, key and API client of the investigator who is asking: what the command line and Python begin with.
 
 Settings are read from ``$MIG_CONFIG``, else ``~/.config/mig/config.toml``.
 """
@@ -54,18 +54,21 @@ class Connection:
         return MigClient(self.settings, signer=lambda: self.signer)
 
 
-def connect() -> Connection:
+def connect(settings: Path | str | None = None) -> Connection:
     """The connection that the settings describe.
+
+    Args:
+        settings: a file of them; None: where :func:`settings_path` says.
 
     Raises:
         ConfigurationError: there are no settings, or they are wrong.
     """
-    path = settings_path()
+    path = settings_path() if settings is None else Path(settings).expanduser()
     given = path if path.exists() else None
-    settings = load_settings(ClientSettings, role="client", path=given, environment=os.environ)
+    loaded = load_settings(ClientSettings, role="client", path=given, environment=os.environ)
     for key in ("api", "fingerprint"):
-        if not getattr(settings, key):
+        if not getattr(loaded, key):
             raise ConfigurationError(
                 str(path), key, "is missing" if given else "there is no such file", next_step=NEXT_STEP
             )
-    return Connection(settings)
+    return Connection(loaded)
