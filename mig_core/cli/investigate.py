@@ -8,6 +8,7 @@ from typing import Any
 import typer
 
 from mig_core.cli import ask_options, module_options
+from mig_core.cli.terminal import YELLOW, note
 from mig_core.errors import ParameterError
 from mig_core.plugin.manager import load_module
 
@@ -25,13 +26,15 @@ def module_command(name: str) -> Any:
         from mig_core.domain.action import Operation
 
         options = ask_options.chosen(arguments)
-        raw = module.parameters.from_options(module_options.chosen(module.parameters, arguments))
         try:
-            module.parse_parameters(raw)
+            raw = module.parameters.from_options(module_options.chosen(module.parameters, arguments))
+            parsed = module.parse_parameters(raw)
         except ParameterError as error:
             raise ParameterError(
                 error.path, error.problem, module=name, next_step=error.next_step or f"see: mig {name} --help"
             ) from None
+        for remark in module.remarks(parsed):
+            note(remark, YELLOW)
         if options.is_local:
             from mig_core.cli.local import run_locally
 

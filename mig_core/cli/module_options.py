@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer.core import TyperCommand
 
-from mig_core.plugin.parameters import Kind, Parameter, Switch
+from mig_core.plugin.parameters import Kind, Parameter, Switch, text_of_file
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -37,9 +37,17 @@ def option_parameters(parameters: Parameters) -> Iterator[inspect.Parameter]:
 
 
 def chosen(parameters: Parameters, arguments: Mapping[str, object]) -> dict[str, object]:
-    """Declared name -> value, for the options that were given."""
+    """Declared name -> value, for the options that were given.
+
+    Raises:
+        ParameterError: a file that one of them names cannot be read.
+    """
     names = [one.name for one in parameters.members] + [one.name for one in parameters.switches]
     values = {name: arguments.get(_PREFIX + name.replace("-", "_")) for name in names}
+    for one in parameters.members:
+        if one.reads_file and (value := values[one.name]):
+            texts = [text_of_file(one, str(path)) for path in (value if isinstance(value, list) else [value])]
+            values[one.name] = texts if isinstance(value, list) else texts[0]
     return {name: value for name, value in values.items() if value is not None}
 
 

@@ -139,6 +139,14 @@ class Module(ABC, Generic[P]):
             ParameterError: names the JSON path of the fault.
         """
 
+    def remarks(self, parameters: P) -> Iterator[str]:
+        """What an investigator should know of these parameters before they are signed; a line each, often none.
+
+        Asked on the investigator's machine only.
+        """
+        del parameters
+        return iter(())
+
     @abstractmethod
     def run(self, parameters: P, context: Context) -> ModuleResult:
         """Looks, and says what was found and what was not looked at.

@@ -71,6 +71,26 @@ class Parameter:
     """Further check of a text; raises ValueError with the problem."""
     cli: bool = True
     """Whether it is offered on the command line and in the console."""
+    reads_file: bool = False
+    """Whether it is given there as the path of a file on the investigator's machine, whose text is the value."""
+
+
+def text_of_file(one: Parameter, path: str) -> str:
+    """The text of a file that a parameter names (``reads_file``).
+
+    Raises:
+        ParameterError: it cannot be read, is too long, or is no UTF-8.
+    """
+    try:
+        with open(path, encoding="utf-8", newline="") as file:
+            text = file.read(one.max_length + 1)
+    except OSError as error:
+        raise ParameterError(one.key, f"{path}: {error.strerror or error}") from None
+    except UnicodeDecodeError:
+        raise ParameterError(one.key, f"{path} is not UTF-8 text") from None
+    if len(text) > one.max_length:
+        raise ParameterError(one.key, f"{path} is longer than {one.max_length} characters")
+    return text
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

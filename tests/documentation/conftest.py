@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 _BLOCK = re.compile(r"^```(?:console|sh)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _FOUND = "1 of 1 agent found something"
+A_RULE = 'rule planted { strings: $a = "planted" condition: $a }'
+"""Stands for the file that an option such as ``--rules`` names."""
 _NOTHING = "0 of 1 agent found something"
 
 
@@ -96,7 +98,9 @@ def _understand(line: str) -> object:
         elif word == "csv":
             continue
         elif declared is not None and declared.kind is not Kind.BOOLEAN:
-            value = words.pop(0)
+            value = A_RULE if declared.reads_file else words.pop(0)
+            if declared.reads_file:
+                words.pop(0)
             if declared.many:
                 options.setdefault(word, []).append(value)
             else:

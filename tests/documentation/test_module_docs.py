@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 PAGES = Path(__file__).parents[2] / "docs" / "modules"
-MODULES = ("file", "memory", "ping", "pkg", "timedrift")
+MODULES = ("file", "memory", "ping", "pkg", "timedrift", "yara")
 EXAMPLES = 5
 
 

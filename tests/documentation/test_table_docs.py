@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 PAGES = Path(__file__).parents[2] / "docs" / "modules"
 TABLES = ("account", "netstat", "process", "sshkey")
-ROWS = (*TABLES, "ping", "timedrift")
+ROWS = (*TABLES, "ping", "timedrift", "yara")
 """And those whose answers have rows beside something else."""
 EXAMPLES = 5
 

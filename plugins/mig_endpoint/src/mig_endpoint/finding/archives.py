@@ -34,14 +34,31 @@ class Archives:
     """Looks into archives."""
 
     def __init__(
-        self, answer: Answer, tally: Tally, expired: Callable[[], bool], now: int, before_hit: Callable[[], None]
+        self,
+        answer: Answer,
+        tally: Tally,
+        expired: Callable[[], bool],
+        now: int,
+        before_hit: Callable[[], None],
+        *,
+        with_content: bool = False,
     ) -> None:
-        """``before_hit`` is called before something is recorded, so that files seen earlier come first."""
+        """Makes it ready.
+
+        Args:
+            answer: where members that pass are recorded.
+            tally: where what is left out is booked.
+            expired: whether time is over.
+            now: what ages are counted from, in nanoseconds since 1970.
+            before_hit: called before something is recorded, so that files seen earlier come first.
+            with_content: whether who records wants the content; then members are judged one by one, as they come.
+        """
         self._answer = answer
         self._tally = tally
         self._now = now
         self._before_hit = before_hit
-        self._members = Members(expired, self._skip)
+        self._members = Members(expired, self._skip, every_place=with_content)
+        self._at_once = 1 if with_content else AT_ONCE
         self._path: PathText | None = None
 
     def look_at(self, batch: Batch, name: str, pairs: Iterable[Pair]) -> None:
@@ -68,7 +85,7 @@ class Archives:
 
     def _look_inside(self, blob: FileBlob, batch: Batch, name: str, pairs: list[Pair]) -> None:
         members = self._members.of_file(blob)
-        while some := list(itertools.islice(members, AT_ONCE)):
+        while some := list(itertools.islice(members, self._at_once)):
             self._tally.examined("members", len(some))
             names = NameBatch(list({_base_name(one) for one in some}))
             for pair in pairs:

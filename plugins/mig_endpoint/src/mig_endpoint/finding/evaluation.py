@@ -46,6 +46,7 @@ class Evaluation:
         *,
         processes: int = 1,
         large: int = LARGE,
+        members_with_content: bool = False,
     ) -> None:
         """Makes them ready.
 
@@ -56,6 +57,7 @@ class Evaluation:
             now: what ages are counted from, in nanoseconds since 1970.
             keep: what becomes of entries that pass.
             processes: how many may read files at once, this one included.
+            members_with_content: whether ``keep`` wants the content of members of archives.
             large: from how many bytes on a file is one process's work for a while; for tests.
         """
         self.runs = [SearchRun(one) for one in searches]
@@ -73,7 +75,14 @@ class Evaluation:
         if any(slot.may_ask_members for run in self.runs for slot in run.slots):
             from mig_endpoint.finding.archives import Archives
 
-            self._archives = Archives(self._answer, tally, self._expired_after_progress, now, self.catch_up)
+            self._archives = Archives(
+                self._answer,
+                tally,
+                self._expired_after_progress,
+                now,
+                self.catch_up,
+                with_content=members_with_content,
+            )
         self._workers: Workers | None = None
         if processes > 1 and hasattr(os, "fork"):
             from mig_endpoint.finding.workers import Workers

@@ -86,7 +86,7 @@ def read_searches(raw: object, *, strict: bool) -> tuple[Search, ...]:
             filter, which could find nothing.
     """
     labelled = PARAMETERS.parse_labelled(raw if strict else _without_fractions(raw), strict=strict)
-    searches = tuple(_search(label, values, as_original=not strict) for label, values in labelled.items())
+    searches = tuple(search_of(label, values, as_original=not strict) for label, values in labelled.items())
     for one in searches:
         if strict and not one.has_filters:
             raise ParameterError(
@@ -94,12 +94,8 @@ def read_searches(raw: object, *, strict: bool) -> tuple[Search, ...]:
                 "has no filter, so nothing can match",
                 next_step="give at least one of " + ", ".join(WORDS.values()) + "; name '.' matches every file",
             )
-        if strict and one.options.archives and one.options.matchall and (told := _not_of_members(one)):
-            raise ParameterError(
-                f"searches.{one.label}.options.archives",
-                f"archives do not say {told} of their members, so no member can match",
-                next_step="ask without " + told + ", or without archives",
-            )
+        if strict:
+            refuse_unanswerable(one, f"searches.{one.label}.options.archives")
     return searches
 
 
@@ -118,7 +114,22 @@ def clean_path(path: str) -> str:
     return cleaned[1:] if cleaned.startswith("//") else cleaned
 
 
-def _search(label: str, values: Values, *, as_original: bool) -> Search:
+def refuse_unanswerable(search: Search, path: str) -> None:
+    """Refuses a search for members of archives by what archives do not say of them. ``path``: of the option.
+
+    Raises:
+        ParameterError: it is one.
+    """
+    if search.options.archives and search.options.matchall and (told := _not_of_members(search)):
+        raise ParameterError(
+            path,
+            f"archives do not say {told} of their members, so no member can match",
+            next_step="ask without " + told + ", or without archives",
+        )
+
+
+def search_of(label: str, values: Values, *, as_original: bool = False) -> Search:
+    """A search of checked values."""
     filters = {key: values.texts(WORDS[key]) for key in FILTERS}
     for key in ("md5", "sha1", "sha2", "sha3"):
         filters[key] = tuple(value.upper() for value in filters[key])

@@ -37,13 +37,18 @@ NOT_UNPACKED = Reason("archive in another, encrypted or packed in a way that is 
 class Members:
     """Goes through archives. Not to be shared between threads."""
 
-    def __init__(self, expired: Callable[[], bool], skip: Callable[[Reason, str], None]) -> None:
+    def __init__(
+        self, expired: Callable[[], bool], skip: Callable[[Reason, str], None], *, every_place: bool = False
+    ) -> None:
         """Makes it ready.
 
         Args:
             expired: whether time is over.
             skip: books what is left out: why, and which inner archive (empty: the file itself).
+            every_place: say of each member where it lies, and not only of archives; then each is to be done with before
+                the next is asked for.
         """
+        self._every_place = every_place
         self._expired = expired
         self._skip = skip
         self._count = 0
@@ -83,17 +88,17 @@ class Members:
         """The members of this archive alone."""
         # a tar file first: a jar that is its last member looks like a zip file with something before it
         if is_tar(blob.read(0, BLOCK)):
-            yield from tar_members(_Lying(blob))
+            yield from tar_members(_Lying(blob), every_place=self._every_place)
             return
         if list_of_members(blob) is not None:
-            yield from zip_members(blob)
+            yield from zip_members(blob, every_place=self._every_place)
             return
         calls = BlobCalls(blob)
         new = decompressor_for(-1, calls, every_kind=True)
         if new is not None:
             stream = _Unpacked(Expanded(-1, blob.size, self._expired, new, calls=calls))
             if is_tar(stream.peek(BLOCK)):
-                yield from tar_members(stream)
+                yield from tar_members(stream, every_place=self._every_place)
 
     def _inside(self, member: Member, depth: int) -> Iterator[Member]:
         """The members of an inner archive."""

@@ -55,8 +55,10 @@ def is_tar(block: bytes) -> bool:
     return len(block) == BLOCK and any(block) and _checksum_fits(block)
 
 
-def tar_members(stream: Stream) -> Iterator[Member]:
+def tar_members(stream: Stream, *, every_place: bool = False) -> Iterator[Member]:
     """The members, up to the block of zeros that ends them, or the end.
+
+    ``every_place``: say of each where it lies, and not only of archives.
 
     Raises:
         DamagedArchive: a header is damaged, or larger than anybody needs.
@@ -84,13 +86,13 @@ def tar_members(stream: Stream) -> Iterator[Member]:
         said = for_all | own
         name = long_name if long_name is not None else _name(block)
         size = int(said["size"]) if said.get("size", "").isdigit() else size
-        yield _member(stream, block, said.get("path") or os.fsdecode(name), size, said)
+        yield _member(stream, block, said.get("path") or os.fsdecode(name), size, said, every_place=every_place)
         if kind not in _WITHOUT_DATA:
             stream.skip(_padded(size))
         own, long_name = {}, None
 
 
-def _member(stream: Stream, block: bytes, name: str, size: int, said: dict[str, str]) -> Member:
+def _member(stream: Stream, block: bytes, name: str, size: int, said: dict[str, str], *, every_place: bool) -> Member:
     kind = _KINDS.get(block[156:157], stat.S_IFREG)
     if name.endswith("/") and kind == stat.S_IFREG:
         kind = stat.S_IFDIR
@@ -99,7 +101,8 @@ def _member(stream: Stream, block: bytes, name: str, size: int, said: dict[str, 
         modified = int(float(said["mtime"]) * _NS) if "mtime" in said else _number(block[136:148]) * _NS
     except (ValueError, OverflowError):
         modified = 0
-    place = stream.place(size) if kind == stat.S_IFREG and is_archive_name(name) else None
+    wanted = kind == stat.S_IFREG and (every_place or is_archive_name(name))
+    place = stream.place(size) if wanted else None
     return Member(name, mode, size, modified, place)
 
 

@@ -65,8 +65,10 @@ def list_of_members(blob: AnyBlob) -> tuple[int, int, int] | None:
     return first, length, first - offset
 
 
-def zip_members(blob: AnyBlob) -> Iterator[Member]:
+def zip_members(blob: AnyBlob, *, every_place: bool = False) -> Iterator[Member]:
     """The members of a zip file, in the order of its list; nothing if it is none.
+
+    ``every_place``: say of each where it lies, and not only of archives.
 
     Raises:
         DamagedArchive: the list contradicts itself.
@@ -82,13 +84,13 @@ def zip_members(blob: AnyBlob) -> Iterator[Member]:
             piece, at = blob.read(position, min(left, _PIECE)), 0
         if len(piece) - at < _ENTRY_HEAD.size or piece[at : at + 4] != _ENTRY:
             raise DamagedArchive("its list of members is damaged")
-        length, member = _member(blob, piece, at, before)
+        length, member = _member(blob, piece, at, before, every_place=every_place)
         yield member
         at += length
         position, left = position + length, left - length
 
 
-def _member(blob: AnyBlob, piece: bytes, at: int, before: int) -> tuple[int, Member]:
+def _member(blob: AnyBlob, piece: bytes, at: int, before: int, *, every_place: bool) -> tuple[int, Member]:
     """The entry at a place of a piece of the list: its length, and what it says."""
     head = _ENTRY_HEAD.unpack_from(piece, at)
     _, _, host, _, flags, method, clock, date, _, packed, size = head[:11]
@@ -106,7 +108,7 @@ def _member(blob: AnyBlob, piece: bytes, at: int, before: int) -> tuple[int, Mem
         mode |= stat.S_IFDIR if is_directory else stat.S_IFREG
     modified = (seconds if seconds is not None else _seconds(date, clock)) * _NS
     place = None
-    if is_archive_name(text) and not flags & _ENCRYPTED:
+    if (every_place or is_archive_name(text)) and not flags & _ENCRYPTED:
         place = _place(blob, before + offset, packed)
     return length, Member(text, mode, size, modified, place, method)
 

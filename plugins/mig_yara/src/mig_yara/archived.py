@@ -1,0 +1,39 @@
+"""The content of a member of an archive. ``mig_endpoint.files.archives`` says where it lies and how it is packed."""
+
+from __future__ import annotations
+
+import zlib
+from typing import TYPE_CHECKING
+
+from mig_endpoint.files.archives.members import MAX_HELD
+from mig_endpoint.files.archives.zipfiles import DEFLATED, STORED
+from mig_yara import reasons
+
+if TYPE_CHECKING:
+    from mig_core.plugin.coverage import Tally
+    from mig_endpoint.files.archives.member import Member
+
+
+def content(member: Member, tally: Tally, subject: str) -> bytes | None:
+    """The bytes of a member; None, and it is booked, if they cannot be had."""
+    if not member.size:
+        return b""
+    if member.size > MAX_HELD:
+        tally.skip(reasons.MEMBER_TOO_LARGE, subject)
+        return None
+    place = member.place
+    if place is None or member.method not in (STORED, DEFLATED):
+        tally.skip(reasons.MEMBER_NOT_UNPACKED, subject)
+        return None
+    packed = place.read(0, min(place.size, MAX_HELD))
+    if member.method == STORED:
+        return packed
+    try:
+        data = zlib.decompressobj(wbits=-15).decompress(packed, MAX_HELD + 1)
+    except zlib.error:
+        tally.skip(reasons.MEMBER_DAMAGED, subject)
+        return None
+    if len(data) > MAX_HELD:
+        tally.skip(reasons.MEMBER_TOO_LARGE, subject)
+        return None
+    return data

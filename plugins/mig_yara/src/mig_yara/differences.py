@@ -1,0 +1,56 @@
+"""What YARA 4 would judge otherwise than YARA-X does, without a word from either.
+
+Each was seen; docs/modules/yara.md has the list.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from mig_yara.source import RuleText, SourceText, Token
+
+MOST_MATCHES = 100_000
+"""Matches of a pattern that are counted, here; the engine's own limit is 1,000,000, above which it says nothing."""
+
+
+def remarks(sources: Sequence[SourceText]) -> Iterator[str]:
+    """A line for each difference that a rule may show."""
+    for source in sources:
+        for rule in source.rules:
+            for text in _of_rule(rule):
+                yield f"rule {rule.name}: {text}"
+
+
+def _of_rule(rule: RuleText) -> Iterator[str]:
+    for pattern in rule.patterns:
+        if {"fullword", "xor"} <= pattern.words:
+            yield (
+                f"{pattern.name} is fullword and xor: YARA looks at its neighbours as they lie there, YARA-X with the "
+                "key undone; either finds what the other does not"
+            )
+    calls = set(_calls(rule.condition))
+    if calls & {"hash.md5", "hash.sha1", "hash.sha256", "hash.crc32", "hash.checksum32", "math.entropy"}:
+        yield (
+            "hash and math functions of an empty file have a value in YARA-X and none in YARA; of a range that goes "
+            "beyond the end, none in YARA-X and that of the bytes that are there in YARA"
+        )
+    if "elf.import_md5" in calls:
+        yield "elf.import_md5 of a file without imports is the MD5 of nothing in YARA-X, and has no value in YARA"
+    for place, token in enumerate(rule.condition):
+        if token.kind == "number" and token.number > MOST_MATCHES and _counts(rule.condition, place):
+            yield f"no pattern is counted further than {MOST_MATCHES} matches, so {token.text} is never reached"
+
+
+def _calls(condition: Sequence[Token]) -> Iterator[str]:
+    for place, token in enumerate(condition[2:], 2):
+        if condition[place - 1].text == "." and token.kind == "word":
+            yield f"{condition[place - 2].text}.{token.text}"
+
+
+def _counts(condition: Sequence[Token], place: int) -> bool:
+    """Whether a number is compared with how often a pattern matches."""
+    around = (*condition[max(0, place - 3) : place], *condition[place + 1 : place + 4])
+    return any(one.text.startswith("#") for one in around)

@@ -1,0 +1,162 @@
+"""Rules over pieces judge as over the whole, for every condition that may be asked so."""
+
+from __future__ import annotations
+
+import random
+from typing import TYPE_CHECKING
+
+import pytest
+
+from mig_core.plugin.coverage import Tally
+from mig_yara import piecewise, reasons, rules, source
+from mig_yara.engine import Engine, Limits
+from mig_yara.pieces import Pieces
+
+if TYPE_CHECKING:
+    from mig_yara.engine import Matched
+
+PIECE = 16 << 10
+"""The least that the overlap of these rules allows."""
+
+
+def in_pieces(text: str, data: bytes, *, step: int = 5000) -> tuple[list[Matched], Tally]:
+    tally = Tally()
+    checked = rules.check([text])
+    engine = Engine(checked, Limits(), tally, lambda: 60.0)
+    pieces = Pieces(checked, engine, Limits(), tally, piece=PIECE)
+    pieces.begin("data")
+    for at in range(0, len(data), step):
+        pieces.feed(0x1000 + at, data[at : at + step])
+    return pieces.finish(), tally
+
+
+def whole(text: str, data: bytes) -> list[Matched]:
+    return Engine(rules.check([text]), Limits(), Tally(), lambda: 60.0).scan(data, "data")
+
+
+RULES = r"""
+rule all_of { strings: $a = "alpha" $b = "bravo" fullword condition: all of them }
+rule one_without { strings: $a = "alpha" $b = "not there" condition: $a and not $b }
+rule counted { strings: $a = "charlie" condition: #a == 3 }
+rule two_of { strings: $a = "alpha" $b = "bravo" $c = "delta" condition: 2 of ($a, $b, $c) }
+rule regex { strings: $a = /echo[0-9]+x/ wide ascii condition: $a }
+rule hexed { strings: $a = { 66 6f [2-300] 6f 7a } condition: $a }
+rule hidden { strings: $a = "alpha" private condition: $a }
+rule unnamed { strings: $ = "bravo" $ = "golf" condition: all of them }
+rule stands_on { condition: all_of and counted }
+rule nothing { strings: $a = "nothing of the kind" condition: none of them }
+rule looped { strings: $a = "alpha" $b = "bravo" condition: for all i in (1, 2) : (#a >= i) and $b }
+private rule secret { strings: $a = "alpha" condition: $a }
+rule over_private { condition: secret }
+"""
+WORDS = (
+    *(b"alpha", b"alpha", b" bravo ", b"charlie", b"charlie", b"charlie", b"xbravox", b"echo123x", b"golf"),
+    *(b"e\0c\0h\0o\0007\0x\0", b"fo" + b"." * 200 + b"oz", b"delt"),
+)
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_pieces_and_the_whole_give_the_same_rules_patterns_and_places(seed: int) -> None:
+    chance = random.Random(seed)
+    parts = list(WORDS)
+    chance.shuffle(parts)
+    data = b"".join(part + bytes(chance.randrange(1, 9) for _ in range(chance.randrange(3000, 9000))) for part in parts)
+
+    found, tally = in_pieces(RULES, data)
+
+    expected = whole(RULES, data)
+    assert {one.rule for one in found} == {one.rule for one in expected}
+    assert len(expected) >= 10
+    for one, other in zip(found, expected, strict=True):
+        moved = [
+            (pattern.pattern, pattern.total, [(at + 0x1000, length, text) for at, length, text in pattern.places])
+            for pattern in other.found
+        ]
+        assert [tuple(pattern) for pattern in one.found] == moved, one.rule
+    assert tally.complete
+
+
+@pytest.mark.parametrize("at", range(PIECE - 4200, PIECE - 4000, 7))
+def test_a_match_across_the_border_of_two_pieces_is_found_once(at: int) -> None:
+    data = b"." * at + b"needle" + b"." * PIECE
+
+    found, _ = in_pieces('rule r { strings: $a = "needle" fullword condition: #a == 1 }', data)
+
+    assert [one.found[0].places for one in found] == [[(0x1000 + at, 6, b"")]]
+
+
+@pytest.mark.parametrize(
+    "condition",
+    [
+        "filesize < 10",
+        "$a at 0",
+        "$a in (0..10)",
+        "any of them in (0..10)",
+        "any of ($a*) at 0",
+        "@a[1] == 3",
+        "uint16(0) == 0x5a4d",
+        "pe.is_pe",
+        "#a > 5000",
+        "for any i in (1..#a) : (@a[i] < 10)",
+    ],
+)
+def test_conditions_that_mean_something_else_in_pieces_are_not_asked(condition: str) -> None:
+    text = f'import "pe" rule r {{ strings: $a = "x" condition: {condition} or $a }}\nrule s {{ condition: r }}'
+
+    refused = piecewise.judge([source.read(text)]).refused
+
+    assert set(refused) == {(0, "r"), (0, "s")}
+
+
+def test_a_refused_global_rule_takes_its_namespace_with_it() -> None:
+    text = 'global rule small { condition: filesize < 10 } rule r { strings: $a = "x" condition: $a }'
+
+    refused = piecewise.judge([source.read(text), source.read("rule other { condition: true }")]).refused
+
+    assert set(refused) == {(0, "small"), (0, "r")}
+
+
+@pytest.mark.parametrize(
+    ("pattern", "length"),
+    [
+        ('"abcd"', 6),
+        ('"abcd" wide', 12),
+        ("{ 01 02 [3-7] ( 04 | 05 06 07 ) ?? }", 13),
+        ("{ 01 // two\n 02 /* [9-99] */ [4] 03 }", 7),
+        ("/ab+c/", 4096),
+        ("/ab+c/ wide", 8192),
+    ],
+)
+def test_the_overlap_is_as_long_as_the_longest_match(pattern: str, length: int) -> None:
+    read = source.read(f"rule r {{ strings: $a = {pattern} condition: $a }}")
+
+    assert piecewise.length_of(read.rules[0].patterns[0]) == length
+
+
+def test_a_pattern_without_an_upper_length_is_booked() -> None:
+    text = "rule endless { strings: $a = { 01 02 03 [2-] 04 } condition: $a }"
+    checked = rules.check([text])
+
+    assert checked.piecewise.without_end == ("endless",)
+    assert checked.piecewise.overlap == piecewise.LONGEST
+
+
+def test_more_matches_than_are_kept_are_said() -> None:
+    found, tally = in_pieces('rule r { strings: $a = "ab" condition: $a }', b"ab" * 20_000)
+
+    assert [one.rule for one in found] == ["r"]
+    assert tally.skipped(reasons.MANY) > 0
+    assert not tally.complete
+
+
+def test_two_halves_with_something_between_are_no_match() -> None:
+    checked = rules.check(['rule r { strings: $a = "needle" condition: $a }'])
+    tally = Tally()
+    pieces = Pieces(checked, Engine(checked, Limits(), tally, lambda: 60.0), Limits(), tally)
+    pieces.begin("data")
+
+    pieces.feed(0, b"...nee")
+    pieces.gap()
+    pieces.feed(100, b"dle...")
+
+    assert pieces.finish() == []
