@@ -27,6 +27,9 @@ MAX_HEAD_BYTES = 64 << 10
 piece of data in which they begin (at most 256 KiB) is not counted."""
 
 
+_VERSIONS = ("1.0", "1.1")
+
+
 class BoundedHttpProtocol(HttpToolsProtocol):
     """Refuses who sends too much without anything coming of it: the end of a head, some body, the end of a request.
 
@@ -77,7 +80,10 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         cast("dict[str, object]", self.scope)[SCOPE_KEY] = self._connection  # servers may add members of their own
 
     def on_headers_complete(self) -> None:
-        """Its head is complete."""
+        """Its head is complete. Versions that this is not are a 400: the parser also knows 0.9 and 2.0."""
+        version = self.parser.get_http_version()
+        if version not in _VERSIONS:
+            raise ValueError(f"HTTP/{version} is not spoken here")
         self._came_on = True
         self._in_head = False
         self._connection.has_head()

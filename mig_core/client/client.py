@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from mig_core.client.follow import follow_events
+from mig_core.client.pages import read_pages
 from mig_core.client.session import Session, default_folder
 from mig_core.client.transport import Transport
 from mig_core.domain.action import MAX_OPERATIONS
@@ -36,8 +37,6 @@ if TYPE_CHECKING:
     from mig_core.pgp.base import Signer
 
 Document = dict[str, Any]
-
-PAGE = 200
 
 
 class MigClient:
@@ -271,15 +270,11 @@ class MigClient:
             yield from self._transport.stream(path, token=self._session.renew(), query=query)
 
     def _pages(self, path: str, query: Mapping[str, object], limit: int | None) -> Iterator[Document]:
-        cursor, left = "", limit
-        while left is None or left > 0:
-            size = PAGE if left is None else min(PAGE, left)
-            page = self._get(path, {**query, "cursor": cursor, "limit": size})
-            yield from page["items"]
-            cursor = page["cursor"]
-            left = None if left is None else left - len(page["items"])
-            if not cursor:
-                return
+        return read_pages(
+            lambda cursor, size: self._get(path, {**query, "cursor": cursor, "limit": size}),
+            self._transport.base_url,
+            limit,
+        )
 
     @staticmethod
     def _document(answer: Any) -> Document:

@@ -9,6 +9,7 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from mig_core.client.pages import MAX_ENTRIES
 from mig_core.errors import ApiUnavailable
 from mig_core.network.backoff import Backoff
 
@@ -86,9 +87,11 @@ def follow_events(
 
     Raises:
         ApiError: the API refuses (not found, logged out).
-        ApiUnavailable: nothing was heard for :data:`PATIENCE` seconds.
+        ApiUnavailable: nothing was heard for :data:`PATIENCE` seconds, or answers come again.
     """
     heard, backoff = monotonic(), Backoff(FIRST_PAUSE, LONGEST_PAUSE)
+    answers: set[str] = set()
+    endless = False
     failure = ApiUnavailable(url, "the stream ended early")
     while True:
         pieces = connect(position)
@@ -98,6 +101,9 @@ def follow_events(
                 backoff.reset()
                 if event is None:
                     continue
+                if _comes_again(event, answers):
+                    endless = True
+                    break
                 position = event.position or position
                 yield event
                 if event.kind == "end":
@@ -108,6 +114,17 @@ def follow_events(
             close = getattr(pieces, "close", None)
             if close is not None:
                 close()
+        if endless:
+            raise ApiUnavailable(url, "gives answers without end")
         if monotonic() - heard > PATIENCE:
             raise failure
         sleep(backoff.next())
+
+
+def _comes_again(event: Event, answers: set[str]) -> bool:
+    """Whether an answer was there before, or there are more than any action has; else it is remembered."""
+    if event.kind != "command" or not event.position:
+        return False
+    again = event.position in answers or len(answers) >= MAX_ENTRIES
+    answers.add(event.position)
+    return again

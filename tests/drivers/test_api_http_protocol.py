@@ -59,3 +59,21 @@ def test_a_head_that_is_large_but_ends_is_answered(api_site: ApiSite) -> None:
     answer, _ = talk(api_site, head, b"a" * (MAX_HEAD_BYTES // 2) + b"\r\n\r\n", sizes=1)
 
     assert answer.startswith(b"HTTP/1.1 200")
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        b"GET /healthz",
+        b"GET /healthz HTTP/0.9",
+        b"GET /healthz HTTP/2.0",
+        b"GET /healthz HTTP/1.9",
+        b"GET /healthz ICY/1.0",
+    ],
+)
+def test_another_version_of_http_is_a_400(api_site: ApiSite, line: bytes) -> None:
+    answer, _ = talk(api_site, line + b"\r\n\r\n", b"", sizes=0)
+
+    assert answer.startswith(b"HTTP/1.1 400")
+    assert b"Traceback" not in answer
+    assert api_site.ask("GET", "/healthz").status == 200
