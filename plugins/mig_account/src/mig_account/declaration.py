@@ -6,7 +6,7 @@ from mig_core.plugin.checks import absolute_path_or_none
 from mig_core.plugin.columns import Column, ColumnKind
 from mig_core.plugin.parameters import Parameter
 
-WHAT = ("users", "groups", "services")
+WHAT = ("users", "groups", "sessions", "logins", "last", "attempts", "sources", "services")
 COLUMNS = (
     Column("what", ColumnKind.TEXT, "what the row is about: one of the words of --ask", always=True),
     Column("name", ColumnKind.TEXT, "account, group or database"),
@@ -38,6 +38,22 @@ COLUMNS = (
     Column("home_owner", ColumnKind.INTEGER, "user id that owns the home directory"),
     Column("home_mode", ColumnKind.TEXT, "permissions of the home directory, like 0700"),
     Column("comment", ColumnKind.TEXT, "comment of an account", masked=True),
+    Column("kind", ColumnKind.TEXT, "kind of the row: login, boot, clock, logind, faillock and so on"),
+    Column("start", ColumnKind.TIME, "when a session, start or attempt began; the first attempt of a source"),
+    Column("end", ColumnKind.TIME, "when it ended; the last attempt of a source"),
+    Column(
+        "ended", ColumnKind.TEXT, "how it ended: logout, down, crash, gone (nobody wrote how); none while it goes on"
+    ),
+    Column("tty", ColumnKind.TEXT, "terminal, or what stands for one"),
+    Column("host", ColumnKind.TEXT, "where somebody came from, as written", masked=True),
+    Column("address", ColumnKind.ADDRESS, "the address of that", masked=True),
+    Column("pid", ColumnKind.INTEGER, "process that logged somebody in"),
+    Column("session", ColumnKind.TEXT, "systemd-logind's name of a session"),
+    Column("service", ColumnKind.TEXT, "PAM service of a login"),
+    Column("class", ColumnKind.TEXT, "logind's class of a session: user, greeter, background and so on"),
+    Column("state", ColumnKind.TEXT, "state of a session; gone: its process has ended"),
+    Column("count", ColumnKind.INTEGER, "attempts of a source"),
+    Column("names", ColumnKind.LIST, "names that a source tried, and how often"),
     Column("services", ColumnKind.LIST, "name services of a database, in order"),
     Column("odd", ColumnKind.LIST, "what is unusual about the entry"),
     Column("path", ColumnKind.PATH, "file that says so"),

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 TOO_LARGE = Reason("file of accounts, rules or logins that is larger than is read")
 TOO_MANY = Reason("entries beyond the number that is looked at")
 NOT_UNDERSTOOD = Reason("line or record that could not be understood")
+NO_RECORD = Reason("no record of what was asked about is kept here")
 ELSEWHERE = Reason("file system of another machine, not asked")
 MAX_FILE = 32 << 20
 """Bytes that are read of a file of text."""
@@ -123,6 +124,10 @@ class Ground:
         except OSError as error:
             self.failed(path, error)
             return None
+
+    def runs(self, pid: int) -> bool:
+        """Whether a process with this id runs here. Only of the endpoint's own system."""
+        return pid > 0 and os.path.isdir(f"/proc/{pid}")
 
     def is_program(self, path: str) -> bool | None:
         """Whether a file is there that somebody may execute; None when that cannot be found out."""

@@ -68,3 +68,20 @@ class _Look:
             yield from groups.group_rows(self._ground, self._directory)
         if nsswitch.SERVICES in wanted:
             yield from self._directory.switch.rows()
+        yield from self._logins(wanted)
+
+    def _logins(self, wanted: frozenset[str]) -> Iterator[dict[str, Cell]]:
+        from mig_account import attempts, lastlog, login_databases, logins, sessions
+
+        if sessions.SESSIONS in wanted:
+            yield from sessions.session_rows(self._ground)
+        if logins.LOGINS in wanted:
+            yield from logins.login_rows(self._ground)
+            yield from login_databases.session_rows(self._ground)
+        if login_databases.LAST in wanted:
+            yield from lastlog.lastlog_rows(self._ground, self._directory.account_name)
+            yield from login_databases.last_rows(self._ground)
+        if attempts.ATTEMPTS in wanted:
+            yield from attempts.attempt_rows(self._ground)
+        if attempts.SOURCES in wanted:
+            yield from attempts.source_rows(self._ground)

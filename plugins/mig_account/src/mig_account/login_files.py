@@ -1,0 +1,122 @@
+"""Opening files of logins: which there are, rotated ones included, and their bytes, whether compressed or not."""
+
+from __future__ import annotations
+
+import io
+import os
+import re
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from mig_account import utmp
+from mig_account.ground import NOT_UNDERSTOOD, TOO_LARGE, TOO_MANY
+from mig_endpoint import coverage
+from mig_endpoint.files.calls import DIRECT
+from mig_endpoint.files.compressed import Expanded, decompressor_for
+from mig_endpoint.files.interruptions import DeadlinePassed, Unreadable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from mig_account.ground import Ground
+
+LOG = "/var/log"
+_ROTATED = re.compile(r"[.-](\d{1,14})(?:[.-]\d{1,10})?(?:\.(?:gz|xz|bz2|zst|zstd))?\Z")
+MAX_EXPANDED = 64 << 20
+"""Bytes of a compressed file that are read."""
+_PIECE = 1 << 18
+_SAMPLE = 64 * 400
+
+
+@dataclass(frozen=True, slots=True)
+class LoginFile:
+    """An open file of records."""
+
+    path: str
+    size: int
+    pread: Callable[[int, int], bytes]
+    """Gives so many bytes from a place on."""
+
+
+def rotated(ground: Ground, name: str) -> list[str]:
+    """A file of ``/var/log`` and those that logrotate(8) made of it, the newest first."""
+    found: list[tuple[int, str]] = []
+    for one in ground.names(LOG):
+        if one == name:
+            found.append((-1, one))
+        elif one.startswith(name) and (parts := _ROTATED.fullmatch(one[len(name) :])):
+            number = int(parts[1])
+            dated = number > 10_000
+            found.append((10**15 - number if dated else number, one))
+    return [f"{LOG}/{one}" for _, one in sorted(found)]
+
+
+@contextmanager
+def opened(ground: Ground, path: str) -> Iterator[LoginFile | None]:
+    """A file of logins while it is looked at; None when it is not there or cannot be read, which is booked."""
+    try:
+        file = ground.tree.open(path)
+    except FileNotFoundError:
+        yield None
+        return
+    except OSError as error:
+        ground.failed(path, error)
+        yield None
+        return
+    with file:
+        yield _file(ground, path, file.fileno())
+
+
+def records(ground: Ground, path: str, most: int) -> Iterator[utmp.Record]:
+    """The records of a file, the newest first; what is not read is booked."""
+    with opened(ground, path) as file:
+        if file is None:
+            return
+        ground.tally.examined("files")
+        if not file.size:
+            return
+        layout = utmp.layout_of(file.pread(_SAMPLE, 0), file.size)
+        if layout is None:
+            ground.tally.failed(utmp.NO_LAYOUT, path, "no layout of login records fits")
+            return
+        count = file.size // layout.size
+        if count > most:
+            ground.tally.skip(TOO_MANY, path, count=count - most)
+        if file.size % layout.size:
+            ground.tally.skip(NOT_UNDERSTOOD, f"{path}: a part of a record at its end")
+        try:
+            yield from utmp.backwards(file.pread, file.size, layout, most)
+        except OSError as error:
+            ground.failed(path, error)
+
+
+def _file(ground: Ground, path: str, fd: int) -> LoginFile | None:
+    try:
+        size = os.fstat(fd).st_size
+        new = decompressor_for(fd, DIRECT, every_kind=True)
+        if new is None:
+            return LoginFile(path, size, lambda count, place: os.pread(fd, count, place))
+        expanded = Expanded(fd, size, ground.expired, new, minimum_bound=MAX_EXPANDED)
+        content = _content(ground, path, expanded)
+    except Unreadable as problem:
+        ground.tally.failed(problem.reason, path, str(problem))
+        return None
+    except DeadlinePassed:
+        ground.tally.skip(coverage.TIME, path)
+        return None
+    except OSError as error:
+        ground.failed(path, error)
+        return None
+    return LoginFile(path, len(content), lambda count, place: content[place : place + count])
+
+
+def _content(ground: Ground, path: str, expanded: Expanded) -> bytes:
+    """What a compressed file holds, as far as there is room: these files begin with the oldest records."""
+    made, view = io.BytesIO(), memoryview(bytearray(_PIECE))
+    while count := expanded.fill(view):
+        made.write(view[:count])
+        if made.tell() > MAX_EXPANDED:
+            ground.tally.failed(TOO_LARGE, path, "is larger than is read; its newest records are not known")
+            break
+    return made.getvalue()
