@@ -33,11 +33,13 @@ from mig_core.api.middleware import SECURITY_HEADERS, Admission, AgentTokens, ch
 from mig_core.api.openapi import openapi_document
 from mig_core.api.plugins import PluginResources
 from mig_core.api.problems import MEDIA_TYPE, is_expected, problem_of
+from mig_core.api.proposals import ProposalResources
 from mig_core.api.rabbitmq_auth import RabbitmqResources
 from mig_core.api.relay import RelayResources
 from mig_core.api.targets import TargetResources
 from mig_core.api.uploads import UploadResources
 from mig_core.domain.document import dump
+from mig_core.domain.ids import uuid7
 from mig_core.errors import ApiError
 
 if TYPE_CHECKING:
@@ -116,6 +118,9 @@ def create_app(
         *InvestigatorResources(store.investigators, keys, clock=clock).routes(),
         *ActionResources(store.actions, keys, acl, clock=clock).routes(),
         *CommandResources(store, clock=clock).routes(),
+        *ProposalResources(
+            store.proposals, store.actions, clock=clock, new_id=lambda: uuid7(clock(), secrets.token_bytes(10))
+        ).routes(),
         *EventResources(store, waiters, metrics, clock=clock).routes(),
         *TargetResources(store.agents, clock=clock).routes(),
         *AgentResources(store.agents, tokens, waiters, clock=clock).routes(),

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from mig_core.domain import envelope as envelopes
 from mig_core.domain.agent import AgentState
 from mig_core.domain.command import ActionState, CommandState
-from mig_core.store.rows import Permission
+from mig_core.store.rows import Permission, ProposalState
 
 if TYPE_CHECKING:
     from mig_core.domain.document import JSON
@@ -80,6 +80,17 @@ _ACTION: dict[str, Schema] = {
     "needed": _list(_object({"module": TEXT, "minimum": NUMBER, "have": NUMBER})),
 }
 
+_PROPOSAL: dict[str, Schema] = {
+    "name": TEXT,
+    "target": TEXT,
+    "operations": _list(_object({"module": TEXT, "parameters": ANY})),
+    "reason": TEXT,
+    "author": TEXT,
+    "expiryseconds": NUMBER,
+    "description": TEXT,
+    "threat": TEXT,
+}
+
 SCHEMAS: dict[str, Schema] = {
     "AnyObject": ANY,
     "Text": TEXT,
@@ -132,6 +143,24 @@ SCHEMAS: dict[str, Schema] = {
     "Action": _object(_ACTION),
     "ActionWithEnvelope": _object({**_ACTION, "envelope": _ref("Envelope")}),
     "ActionList": _page("Action"),
+    "NewProposal": _object(_PROPOSAL, "author", "expiryseconds", "description", "threat"),
+    "Proposal": _object(
+        {
+            "id": UUID,
+            "state": _words([one.value for one in ProposalState]),
+            "proposer": FINGERPRINT,
+            "proposername": TEXT,
+            "created": TIME,
+            "decided": _or_null(TIME),
+            "decidedby": TEXT,
+            "answer": TEXT,
+            "action": _or_null(UUID),
+            "proposal": _object(_PROPOSAL),
+        }
+    ),
+    "ProposalList": _page("Proposal"),
+    "ProposalSigned": _object({"action": UUID}),
+    "ProposalRejected": _object({"reason": TEXT}, "reason"),
     "WeightQuestion": _object({"modules": _list(TEXT), "signers": _list(FINGERPRINT)}),
     "Weights": _object({"weights": _list(_object({"module": TEXT, "minimum": NUMBER, "have": NUMBER}))}),
     "Command": _object(

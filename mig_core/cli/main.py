@@ -30,6 +30,8 @@ OWN_COMMANDS = {
     "action": ("mig_core.cli.actions:action_app", "Show, follow, cancel, approve one action, or its results."),
     "results": ("mig_core.cli.results:app", "Print an action's answers; --verify checks what agents signed."),
     "why": ("mig_core.cli.why:app", "Explain what became of one command."),
+    "proposals": ("mig_core.cli.proposals:app", "List questions that were proposed, for you to sign."),
+    "proposal": ("mig_core.cli.proposals:proposal_app", "Show, sign or reject one proposal."),
     "investigators": ("mig_core.cli.investigators:app", "List investigators."),
     "investigator": ("mig_core.cli.investigators:investigator_app", "Add, change or show one investigator."),
     "dashboard": ("mig_core.cli.dashboard:app", "Numbers of the platform."),

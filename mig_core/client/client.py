@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from mig_core.config.client import ClientSettings
     from mig_core.domain.document import JSON
     from mig_core.domain.envelope import Envelope, Signature
+    from mig_core.domain.proposal import Proposal
     from mig_core.pgp.base import Signer
 
 Document = dict[str, Any]
@@ -157,6 +158,28 @@ class MigClient:
             f"module {one['module']} needs weight {one['minimum']}, has {one['have']} with your signature"
             for one in answer["weights"]
         ]
+
+    # -- proposals
+
+    def propose(self, proposal: Proposal) -> Document:
+        """Proposes a question, for somebody else to sign."""
+        return self._document(self._call("POST", "/proposals", proposal.to_payload()))
+
+    def proposals(self, *, states: Sequence[str] = (), limit: int | None = None) -> Iterator[Document]:
+        """Proposals, latest first; at most ``limit`` of them."""
+        return self._pages("/proposals", {"state": [*states]}, limit)
+
+    def proposal(self, proposal: str) -> Document:
+        """One proposal."""
+        return self._get(f"/proposals/{_part(proposal)}")
+
+    def proposal_signed(self, proposal: str, action: str) -> Document:
+        """Says which action a proposal became."""
+        return self._post(f"/proposals/{_part(proposal)}/signed", {"action": action})
+
+    def reject_proposal(self, proposal: str, reason: str = "") -> Document:
+        """Rejects a proposal."""
+        return self._post(f"/proposals/{_part(proposal)}/reject", {"reason": reason})
 
     # -- answers
 

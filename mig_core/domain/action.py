@@ -21,7 +21,7 @@ from mig_core.errors import InvalidDocument, TargetError
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from mig_core.domain.document import JSON
+    from mig_core.domain.document import JSON, Members
     from mig_core.domain.target import Target
 
 SYNTAX_VERSION = 3
@@ -99,19 +99,9 @@ def read_action(payload: bytes) -> Action:
     threat = fields.text("threat", max_length=2000, default="")
     target = fields.text("target", max_length=8192)
     valid_from, expire_after = fields.time("validfrom"), fields.time("expireafter")
-    operations = []
-    for one in fields.objects("operations", minimum=1, maximum=MAX_OPERATIONS):
-        module = one.text("module", max_length=32)
-        if not _MODULE.fullmatch(module):
-            one.refuse("module", f"must be a module's name (lower case letters, digits, _), got {module!r}")
-        operations.append(Operation(module, one.mapping("parameters")))
-        one.close()
+    operations = read_operations(fields)
     fields.close()
-    try:
-        parse_target(target)
-    except TargetError as error:
-        problem = f"{error.problem} at position {error.position}"
-        raise InvalidDocument("action", problem, path="target", next_step=error.next_step) from error
+    check_target(target, subject="action")
     return Action(
         id=identifier,
         name=name,
@@ -120,8 +110,37 @@ def read_action(payload: bytes) -> Action:
         target=target,
         valid_from=valid_from,
         expire_after=expire_after,
-        operations=tuple(operations),
+        operations=operations,
     )
+
+
+def read_operations(fields: Members) -> tuple[Operation, ...]:
+    """What a document asks, of its member ``operations``.
+
+    Raises:
+        InvalidDocument: there is none, or something else.
+    """
+    operations = []
+    for one in fields.objects("operations", minimum=1, maximum=MAX_OPERATIONS):
+        module = one.text("module", max_length=32)
+        if not _MODULE.fullmatch(module):
+            one.refuse("module", f"must be a module's name (lower case letters, digits, _), got {module!r}")
+        operations.append(Operation(module, one.mapping("parameters")))
+        one.close()
+    return tuple(operations)
+
+
+def check_target(target: str, *, subject: str) -> None:
+    """Refuses a target that cannot be read.
+
+    Raises:
+        InvalidDocument: names the position.
+    """
+    try:
+        parse_target(target)
+    except TargetError as error:
+        problem = f"{error.problem} at position {error.position}"
+        raise InvalidDocument(subject, problem, path="target", next_step=error.next_step) from error
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ from mig_core.store.database import Database, StoreLimits
 from mig_core.store.investigators import PostgresInvestigators
 from mig_core.store.migrate import check_version
 from mig_core.store.numbers import PostgresNumbers
+from mig_core.store.proposals import PostgresProposals
 from mig_core.store.relay_queue import PostgresRelayQueue
 from mig_core.store.session_check import READ_ONLY, check_writes
 from mig_core.store.set_aside import PostgresSetAside
@@ -44,6 +45,7 @@ class PostgresStore:
     actions: base.Actions
     commands: base.Commands
     numbers: base.Numbers
+    proposals: base.Proposals
     set_aside: base.SetAside
     relay_queue: RelayQueue
     wakeups: base.Wakeups
@@ -57,6 +59,7 @@ class PostgresStore:
         self.actions = PostgresActions(self._database)
         self.commands = PostgresCommands(self._database)
         self.numbers = PostgresNumbers(self._database)
+        self.proposals = PostgresProposals(self._database)
         self.set_aside = PostgresSetAside(self._database)
         self.relay_queue = PostgresRelayQueue(self._database)
         self.wakeups = self._wakeups

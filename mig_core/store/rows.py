@@ -28,6 +28,36 @@ class Permission(StrEnum):
     """Approve and retire agents."""
     INVESTIGATORS = "investigators"
     """Add investigators and change their permissions."""
+    PROPOSE = "propose"
+    """Propose questions, for somebody else to sign: what an assistant or a playbook needs beside ``read``."""
+
+
+class ProposalState(StrEnum):
+    """What became of a proposal."""
+
+    OPEN = "open"
+    SIGNED = "signed"
+    REJECTED = "rejected"
+
+
+@dataclass(frozen=True, slots=True)
+class ProposalRow:
+    """A question that somebody would like asked."""
+
+    id: str
+    proposer: Fingerprint
+    proposer_name: str
+    payload: bytes
+    """As :func:`mig_core.domain.proposal.read_proposal` reads it."""
+    state: ProposalState
+    created_at: datetime
+    decided_at: datetime | None
+    decided_by_name: str
+    """Empty while it is open."""
+    answer: str
+    """Why it was rejected."""
+    action: ActionId | None
+    """What was signed."""
 
 
 @dataclass(frozen=True, slots=True)

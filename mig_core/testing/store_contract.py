@@ -15,6 +15,7 @@ from mig_core.testing.store_contracts.identities import IdentitiesContract
 from mig_core.testing.store_contracts.investigators import InvestigatorsContract
 from mig_core.testing.store_contracts.numbers import NumbersContract
 from mig_core.testing.store_contracts.outbox import OutboxContract
+from mig_core.testing.store_contracts.proposals import ProposalsContract
 from mig_core.testing.store_contracts.relay_queue import RelayQueueContract
 from mig_core.testing.store_contracts.set_aside import SetAsideContract
 from mig_core.testing.store_contracts.wakeups import WakeupsContract
@@ -27,6 +28,7 @@ class StoreContract(
     ActionsContract,
     OutboxContract,
     CommandsContract,
+    ProposalsContract,
     RelayQueueContract,
     SetAsideContract,
     WakeupsContract,

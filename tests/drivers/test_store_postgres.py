@@ -57,6 +57,7 @@ class SplitStore:
             "commands",
             "relay_queue",
             "numbers",
+            "proposals",
             "set_aside",
             "wakeups",
         ):

@@ -14,13 +14,25 @@ from mig_core.store.base.agents import Agents
 from mig_core.store.base.commands import Commands
 from mig_core.store.base.investigators import Investigators
 from mig_core.store.base.numbers import Numbers
+from mig_core.store.base.proposals import Proposals
 from mig_core.store.base.set_aside import SetAside
 from mig_core.store.base.wakeups import Wakeups, Watch
 
 if TYPE_CHECKING:
     from mig_core.relay.base import RelayQueue
 
-__all__ = ["Actions", "Agents", "Commands", "Investigators", "Numbers", "SetAside", "Store", "Wakeups", "Watch"]
+__all__ = [
+    "Actions",
+    "Agents",
+    "Commands",
+    "Investigators",
+    "Numbers",
+    "Proposals",
+    "SetAside",
+    "Store",
+    "Wakeups",
+    "Watch",
+]
 
 
 class Store(Protocol):
@@ -31,6 +43,7 @@ class Store(Protocol):
     actions: Actions
     commands: Commands
     numbers: Numbers
+    proposals: Proposals
     set_aside: SetAside
     relay_queue: RelayQueue
     wakeups: Wakeups
