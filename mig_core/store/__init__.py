@@ -1,11 +1,12 @@
 """The books: PostgreSQL, and the only place with SQL.
 
-``base`` says what the store does for API and scheduler; ``postgres`` is the composition of the files that do it: one a
-noun (``actions``, ``agents``, ``commands``, ``investigators``, ``numbers``, ``proposals``, ``relay_queue``, ``wakeups``
-with ``notify``), over one ``database``. ``fanout`` makes commands of an action with ``target_sql``, ``answers`` records
-what came back, ``books`` closes commands, ``coalescing`` makes one transaction of many calls. ``rows`` is what the store
-hands out; ``action_rows`` and ``agent_rows`` make them, ``encoding`` makes our values PostgreSQL's, ``sqlstates`` its
-errors ours, ``session_check`` finds what is wrong with a connection. ``set_aside`` keeps what cannot be recorded.
+``base`` says what the store does for API and scheduler; ``postgres`` is the composition of the files that do it: one
+a noun (``actions``, ``agents``, ``commands``, ``investigators``, ``numbers``, ``proposals``, ``relay_queue``,
+``wakeups`` with ``notify``), over one ``database``. ``fanout`` makes commands of an action with ``target_sql``,
+``answers`` records what came back, ``books`` closes commands, ``coalescing`` makes one transaction of many calls.
+``rows`` is what the store hands out; ``action_rows`` and ``agent_rows`` make them, ``encoding`` makes our values
+PostgreSQL's, ``sqlstates`` its errors ours, ``session_check`` finds what is wrong with a connection. ``set_aside``
+keeps what cannot be recorded.
 
 The schema is ``migrate`` and the numbered files in ``migrations/``; ``roles`` are the accounts of programs.
 ``embedded`` is a server to run it on where none is at hand.
