@@ -16,9 +16,10 @@ from mig_core.errors import ApiError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from mig_core.domain.document import JSON
     from mig_core.testing.fleet import Fleet
 
-SEARCH = {"searches": {"s1": {"paths": ["etc"], "names": ["^hostname$"]}}}
+SEARCH: dict[str, JSON] = {"searches": {"s1": {"paths": ["etc"], "names": ["^hostname$"]}}}
 
 
 @pytest.fixture
@@ -29,7 +30,7 @@ def mig(fleet: Fleet) -> Iterator[Mig]:
 
 def proposed(mig: Mig, name: str) -> str:
     """The id of a fresh proposal."""
-    proposal = Proposal(name, "all", (Operation("file", {**SEARCH}),), "a colleague\x1b[31m asked", "playbook 7")
+    proposal = Proposal(name, "all", (Operation("file", SEARCH),), "a colleague\x1b[31m asked", "playbook 7")
     return str(mig.client.propose(proposal)["id"])
 
 
