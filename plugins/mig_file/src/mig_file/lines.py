@@ -32,6 +32,7 @@ _ORDER = (
     ("groups", "group"),
     ("xattrs", "xattr"),
     ("capabilities", "capability"),
+    ("hashes", "hashes"),
 )
 
 
@@ -66,6 +67,8 @@ def _row(label: str, row: Mapping[str, JSON], *, found_only: bool) -> str:
     facts = f"lastmodified:{info.get('lastmodified')}, mode:{info.get('mode')}, size:{info.get('size')}"
     if info.get("sha256"):
         facts += f", sha256:{str(info['sha256']).lower()}"
+    if info.get("hash"):
+        facts += f", hash:{info['hash']}"
     if row.get("target"):
         facts += f", target:{row['target']}"
     path = f"{row['file']}!{row['member']}" if row.get("member") else row["file"]

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from mig_core.domain.document import Stream
 from mig_endpoint.files import naming
 from mig_endpoint.finding import expressions
-from mig_endpoint.finding.search import FILTERS
+from mig_endpoint.finding.search import FILTERS, said
 from mig_file.timetext import time_text
 
 if TYPE_CHECKING:
@@ -119,7 +119,7 @@ def _texts(slot: Slot, count: int) -> Iterator[str]:
     whole = _echo(slot, slot.search.paths)
     echo = f',"search":{_text(whole)},"fileinfo":'
     for hit in slot.hits.first(count):
-        if hit.path.isascii() and not hit.target and not hit.member:
+        if hit.path.isascii() and not hit.target and not hit.member and not hit.known:
             info = f'{{"size":{hit.size},"mode":"{_mode_text(hit.mode)}","lastmodified":"{time_text(hit.modified)}"'
             digest = f',"sha256":"{hit.sha256}"' if hit.sha256 else ""
             yield f'{{"file":{encode_basestring(hit.path)}{echo}{info}{digest}}}}}'
@@ -131,12 +131,21 @@ def _text(value: JSON) -> str:
     return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
 
 
-def keep(slot: Slot, path: str, batch: Batch, name: str, status: AnyStatus, sha256: str, member: Member | None) -> int:
+def keep(
+    slot: Slot,
+    path: str,
+    batch: Batch,
+    name: str,
+    status: AnyStatus,
+    sha256: str,
+    member: Member | None,
+    known: str = "",
+) -> int:
     """Keeps a hit with its slot: about how long its row is (:class:`mig_endpoint.finding.answer.Keep`)."""
     target = _target(batch, name) if (batch.links or batch.others) and member is None else ""
     inner = member.name if member is not None else ""
-    slot.hits.add(path, status, sha256, target, inner)
-    return _row_bytes(slot) + len(path) + len(inner)
+    slot.hits.add(path, status, sha256, target, inner, known)
+    return _row_bytes(slot) + len(path) + len(inner) + len(known)
 
 
 def _target(batch: Batch, name: str) -> str:
@@ -160,6 +169,8 @@ def _fileinfo(hit: Hit) -> dict[str, JSON]:
     }
     if hit.sha256:
         info["sha256"] = hit.sha256
+    if hit.known:
+        info["hash"] = hit.known.lower()
     return info
 
 
@@ -179,7 +190,7 @@ def _echo(slot: Slot, paths: Iterable[str]) -> JSON:
         return {"paths": shown, slot.key: [slot.value], "options": _options(None)}
     echo: dict[str, JSON] = {"description": slot.search.description} if slot.search.description else {}
     echo["paths"] = shown
-    echo.update({key: list(slot.search.filters[key]) for key in FILTERS if slot.search.filters[key]})
+    echo.update({key: said(key, slot.search.filters[key]) for key in FILTERS if slot.search.filters[key]})
     echo["options"] = _options(slot.search)
     return echo
 

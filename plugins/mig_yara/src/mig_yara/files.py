@@ -70,7 +70,15 @@ class Files:
         self.rows: list[dict[str, JSON]] = []
 
     def keep(
-        self, slot: Slot, path: str, batch: Batch, name: str, status: AnyStatus, sha256: str, member: Member | None
+        self,
+        slot: Slot,
+        path: str,
+        batch: Batch,
+        name: str,
+        status: AnyStatus,
+        sha256: str,
+        member: Member | None,
+        known: str = "",
     ) -> int | None:
         """Looks inside; see :class:`mig_endpoint.finding.answer.Keep`."""
         if not stat.S_ISREG(status.st_mode) and not (member is None and name in batch.links):

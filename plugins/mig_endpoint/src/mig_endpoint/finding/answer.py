@@ -28,7 +28,15 @@ class Keep(Protocol):
     """What a module does with an entry that passed all that was asked of it here."""
 
     def __call__(
-        self, slot: Slot, path: str, batch: Batch, name: str, status: AnyStatus, sha256: str, member: Member | None
+        self,
+        slot: Slot,
+        path: str,
+        batch: Batch,
+        name: str,
+        status: AnyStatus,
+        sha256: str,
+        member: Member | None,
+        known: str = "",
     ) -> int | None:
         """Keeps it: about how many bytes of the answer that takes; None when it is none of the answer after all.
 
@@ -40,6 +48,7 @@ class Keep(Protocol):
             status: its own, or the member's.
             sha256: in upper case; empty if it was not asked for or could not be had.
             member: of the archive that the entry is, in its stead.
+            known: the hash that is in the slot's lists, in upper case; empty if it has none.
 
         Raises:
             DeadlinePassed: time ran out.
@@ -76,10 +85,11 @@ class Answer:
         sha256: str = "",
         *,
         member: Member | None = None,
+        known: str = "",
     ) -> None:
         """Takes in an entry that passed, unless it is there already or the search has enough.
 
-        ``member``: of the archive that the entry is, in its stead.
+        ``member``: of the archive that the entry is, in its stead. ``known``: the hash that is in the slot's lists.
 
         Raises:
             DeadlinePassed, OSError: what keeping it raises.
@@ -94,7 +104,7 @@ class Answer:
         if run.is_full:
             self._tally.skip(coverage.LIMIT, batch.path_of(name))
             return
-        size = self._keep(slot, path, batch, name, status, sha256, member)
+        size = self._keep(slot, path, batch, name, status, sha256, member, known)
         if size is None:
             return
         run.matches += 1

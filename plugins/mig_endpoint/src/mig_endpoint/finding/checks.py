@@ -12,6 +12,7 @@ from mig_endpoint.files import digests, owners
 from mig_endpoint.finding import expressions
 from mig_endpoint.finding.check import Check
 from mig_endpoint.finding.content import Question
+from mig_endpoint.finding.known import known_of
 from mig_endpoint.finding.metadata import (
     KINDS,
     AgeCheck,
@@ -20,15 +21,17 @@ from mig_endpoint.finding.metadata import (
     ModeCheck,
     OwnerCheck,
     SizeCheck,
+    SizesCheck,
     TypeCheck,
     XattrCheck,
 )
 from mig_endpoint.finding.patterns import Pattern
-from mig_endpoint.finding.search import FILTERS, ORIGINAL_FILTERS, WORDS
+from mig_endpoint.finding.search import FILTERS, ORIGINAL_FILTERS, WORDS, said
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
+    from mig_endpoint.finding.known import Known
     from mig_endpoint.finding.reader import Reading
     from mig_endpoint.finding.search import Search
 
@@ -79,6 +82,23 @@ class HashCheck(Check):
         return (reading.digests[self.algorithm] in self.values) != self.negated
 
 
+@dataclass(frozen=True, slots=True)
+class KnownCheck(Check):
+    """On lists of known files."""
+
+    known: Known
+
+    def passes(self, reading: Reading) -> bool | None:
+        """Whether the file passes; None if that could not be found out."""
+        if reading.digests is None:
+            return None
+        return bool(self.found(reading))
+
+    def found(self, reading: Reading) -> str:
+        """The hash that is in the lists, in upper case; empty if none is."""
+        return next((one[1] for one in (reading.digests or {}).items() if one in self.known.digests), "")
+
+
 def of_search(search: Search) -> Iterable[Check]:
     """The checks of a search whose filters must all be passed.
 
@@ -87,10 +107,21 @@ def of_search(search: Search) -> Iterable[Check]:
     """
     for key in FILTERS:
         for values in _alternatives(search, key):
-            if search.as_original and key in ORIGINAL_FILTERS:
+            if key == "hashes":
+                yield from of_lists(search)
+            elif search.as_original and key in ORIGINAL_FILTERS:
                 yield from (of_values(search, key, (value,)) for value in values)
             else:
                 yield of_values(search, key, values)
+
+
+def of_lists(search: Search) -> Iterable[Check]:
+    """The checks of lists of known files: their sizes first, where they have them."""
+    values = search.filters["hashes"]
+    known, text = known_of(values), said("hashes", values)[0]
+    if known.sizes is not None and not (search.options.decompress or search.options.decompressall):
+        yield SizesCheck("hashes", text, False, known.sizes)
+    yield KnownCheck("hashes", text, False, known)
 
 
 def contradictions(search: Search) -> list[str]:
@@ -133,6 +164,8 @@ def _alternative(key: str, value: str) -> str:
     """What an entry has one of, where ``value`` is one for it; empty where it may pass several such values."""
     if key in _HASHES:
         return digests.algorithm_of(key, value)
+    if key == "hashes":
+        return "known"
     if key == "sizes":
         return "" if value[0] in "<>" else "exact size"
     if key in ("names", "modes"):

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from mig_core.plugin.parameters import Kind, Parameter, Parameters, Switch
 from mig_endpoint.files import digests
-from mig_endpoint.finding import expressions, patterns
+from mig_endpoint.finding import expressions, known, patterns
 
 MISMATCHES = (
     *("name", "size", "mode", "mtime", "content", "md5", "sha1", "sha2", "sha3"),
@@ -186,6 +186,15 @@ PARAMETERS = Parameters(
     _hash("sha1"),
     _hash("sha2"),
     _hash("sha3"),
+    Parameter(
+        name="hashes",
+        key="hashes",
+        many=True,
+        metavar="LIST",
+        max_length=known.MAX_ENTRY,
+        check=known.check,
+        help="known files, any of which will do: HASH, HASH:SIZE, or thousands in one, as sha256=BASE64",
+    ),
     Parameter(
         name="maxdepth",
         key="maxdepth",

@@ -170,4 +170,4 @@ class Inspection:
             return
         for pair in plan.pairs:
             if not pair[1].reading or pair[1] in right:
-                self._answer.record(pair, batch, name, status, content.sha256(pair[1]))
+                self._answer.record(pair, batch, name, status, content.sha256(pair[1]), known=content.known(pair[1]))

@@ -57,6 +57,22 @@ class SizeCheck(Check):
 
 
 @dataclass(frozen=True, slots=True)
+class SizesCheck(Check):
+    """On the size: it must be one of many."""
+
+    sizes: frozenset[int]
+
+    @property
+    def is_for_members(self) -> bool:
+        """Whether an archive says it of its members."""
+        return True
+
+    def passes(self, status: AnyStatus, now: int) -> bool:
+        """Whether the entry passes."""
+        return status.st_size in self.sizes
+
+
+@dataclass(frozen=True, slots=True)
 class ModeCheck(Check):
     """On the mode's text."""
 
@@ -198,7 +214,7 @@ class CapabilityCheck(Check):
         return (bool(text) and self.pattern.matches(text.encode())) != self.negated
 
 
-StatusCheck = SizeCheck | ModeCheck | AgeCheck | OwnerCheck
+StatusCheck = SizeCheck | SizesCheck | ModeCheck | AgeCheck | OwnerCheck
 """What an entry's status answers."""
 AttributeCheck = BirthCheck | XattrCheck | CapabilityCheck
 """What costs a call of its own."""

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from mig_endpoint.files import digests
 from mig_endpoint.files.calls import DIRECT
 from mig_endpoint.finding import reasons
-from mig_endpoint.finding.checks import ContentCheck, HashCheck
+from mig_endpoint.finding.checks import ContentCheck, HashCheck, KnownCheck
 from mig_endpoint.finding.reader import NOTHING_FOUND
 
 if TYPE_CHECKING:
@@ -134,6 +134,13 @@ class OpenFile:
             reading = self._readings[kind] = self._read((), (digests.RETURNED,), *kind)
         return (reading.digests or {}).get(digests.RETURNED, "")
 
+    def known(self, slot: Slot) -> str:
+        """Which hash of the slot's lists it has, in upper case; empty if it was not asked for lists."""
+        for check in slot.reading:
+            if isinstance(check, KnownCheck) and (reading := self._readings.get(_kind_of(slot))) is not None:
+                return check.found(reading)
+        return ""
+
     def _read(
         self, questions: Sequence[Question], algorithms: Sequence[str], expand: bool, every_kind: bool
     ) -> Reading:
@@ -164,6 +171,8 @@ def _digests_of(slot: Slot) -> list[tuple[str, str]]:
     if len(slot.reading) != 1:
         return []
     (check,) = slot.reading
+    if isinstance(check, KnownCheck):
+        return list(check.known.digests)
     if not isinstance(check, HashCheck) or check.negated:
         return []
     return [(check.algorithm, value) for value in check.values]

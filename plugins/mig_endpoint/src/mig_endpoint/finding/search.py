@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from mig_core.errors import ParameterError
+from mig_endpoint.finding import known
 from mig_endpoint.finding.declaration import PARAMETERS
 
 if TYPE_CHECKING:
@@ -33,6 +34,7 @@ WORDS = {
     "groups": "group",
     "xattrs": "xattr",
     "capabilities": "capability",
+    "hashes": "hashes",
 }
 """JSON key of a filter -> its word on the command line and in ``mismatch``, in the order in which results list them."""
 FILTERS = tuple(WORDS)
@@ -97,6 +99,13 @@ def read_searches(raw: object, *, strict: bool) -> tuple[Search, ...]:
         if strict:
             refuse_unanswerable(one, f"searches.{one.label}.options.archives")
     return searches
+
+
+def said(key: str, values: tuple[str, ...]) -> list[str]:
+    """The values of a filter as a row repeats them: of lists of hashes only how long they are."""
+    if key != "hashes" or not values:
+        return list(values)
+    return [f"{len(known.known_of(values).digests)} hashes"]
 
 
 MEMBER_FILTERS = ("names", "sizes", "modes", "mtimes", "types")

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING
 
 from mig_endpoint.files.globs import is_pattern
 from mig_endpoint.finding import checks
-from mig_endpoint.finding.checks import ContentCheck, HashCheck, NameCheck
+from mig_endpoint.finding.checks import ContentCheck, HashCheck, KnownCheck, NameCheck
 from mig_endpoint.finding.hits import Hits
 from mig_endpoint.finding.metadata import AttributeCheck, ModeCheck, StatusCheck, TypeCheck
-from mig_endpoint.finding.search import FILTERS
+from mig_endpoint.finding.search import FILTERS, said
 
 if TYPE_CHECKING:
     import os
@@ -43,7 +43,7 @@ class Slot:
     names: list[NameCheck] = field(default_factory=list)
     status: list[StatusCheck] = field(default_factory=list)
     attributes: list[AttributeCheck] = field(default_factory=list)
-    reading: list[ContentCheck | HashCheck] = field(default_factory=list)
+    reading: list[ContentCheck | HashCheck | KnownCheck] = field(default_factory=list)
     questions: list[Question] = field(default_factory=list)
     algorithms: list[str] = field(default_factory=list)
     types: frozenset[int] | None = None
@@ -85,6 +85,9 @@ class Slot:
         elif isinstance(check, HashCheck):
             self.reading.append(check)
             self.algorithms.append(check.algorithm)
+        elif isinstance(check, KnownCheck):
+            self.reading.append(check)
+            self.algorithms += check.known.algorithms
         elif isinstance(check, StatusCheck):
             self.status.append(check)
         elif isinstance(check, AttributeCheck):
@@ -195,9 +198,10 @@ def slots_of(search: Search) -> list[Slot]:
     else:
         slots = []
         for key in FILTERS:
-            for value in search.filters[key]:
+            for value in said(key, search.filters[key]):
                 one = Slot(search, key, value)
-                one.add(checks.of_values(search, key, (value,)))
+                for check in checks.of_lists(search) if key == "hashes" else [checks.of_values(search, key, (value,))]:
+                    one.add(check)
                 slots.append(one)
     for one in slots:
         one.settle()
