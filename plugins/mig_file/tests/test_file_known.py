@@ -117,3 +117,19 @@ def test_twenty_thousand_hashes_with_sizes_fit_into_an_action() -> None:
 def test_an_entry_that_is_none_is_refused(entry: str) -> None:
     with pytest.raises(ParameterError):
         FileModule().parse_parameters({"searches": {"s": {"paths": ["/"], "hashes": [entry]}}})
+
+
+@pytest.mark.parametrize(("asked", "rows"), [({"types": ["f"]}, 41), ({"types": ["f", "l"]}, 42)])
+def test_a_link_into_what_is_looked_at_anyway_costs_nothing(tree: Path, asked: dict[str, Any], rows: int) -> None:
+    (tree / "sub").mkdir()
+    (tree / "sub" / "x").write_bytes(b"7" * 100)
+    link = tree.with_name(f"{tree.name}-link")
+    link.symlink_to(tree / "sub")
+    module = FileModule()
+    paths = [str(tree), str(link)]
+    search = {"paths": paths, "names": ["."], "options": {"matchall": True}, **asked}
+
+    result = module.run(module.parse_parameters({"searches": {"s": search}}), Context(time.monotonic() + 60))
+
+    assert len(list(module.rows(result))) == rows
+    assert rows == 42 or result.coverage.examined["files"] == 41

@@ -190,7 +190,7 @@ def _echo(slot: Slot, paths: Iterable[str]) -> JSON:
         return {"paths": shown, slot.key: [slot.value], "options": _options(None)}
     echo: dict[str, JSON] = {"description": slot.search.description} if slot.search.description else {}
     echo["paths"] = shown
-    echo.update({key: said(key, slot.search.filters[key]) for key in FILTERS if slot.search.filters[key]})
+    echo.update({key: [*said(key, slot.search.filters[key])] for key in FILTERS if slot.search.filters[key]})
     echo["options"] = _options(slot.search)
     return echo
 

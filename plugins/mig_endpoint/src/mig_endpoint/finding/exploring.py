@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import stat
 from typing import TYPE_CHECKING
 
 from mig_endpoint import coverage
@@ -26,7 +28,8 @@ def explore(searches: Sequence[Search], evaluation: Evaluation, tally: Tally, re
     """Goes through all paths, in the order of their text. ``remaining``: seconds until the deadline."""
     crossings = Crossings(remaining)
     try:
-        wanted = _wanted(searches, Globs(tally, crossings, evaluation.stopped), tally)
+        own = {id(run.search) for run in evaluation.runs for slot in run.slots if slot.may_ask}
+        wanted = _once(_wanted(searches, Globs(tally, crossings, evaluation.stopped), tally), own, crossings)
         for key in sorted(wanted):
             path, one_file_system, local_only = key
             if evaluation.stopped():
@@ -40,6 +43,31 @@ def explore(searches: Sequence[Search], evaluation: Evaluation, tally: Tally, re
             evaluation.catch_up()
     finally:
         crossings.close()
+
+
+def _once(wanted: dict[_Key, list[Search]], own: set[int], crossings: Crossings) -> dict[_Key, list[Search]]:
+    """Without paths that are links into others: ``/bin`` beside ``/usr``. What is found is told by its own path.
+
+    ``own``: ids of searches that may ask for the link itself.
+    """
+    kept = dict(wanted)
+    for (path, one, local), searches in wanted.items():
+        if any(search.options.maxdepth or id(search) in own for search in searches):
+            continue
+        try:
+            calls = crossings.for_path(path)
+            if not stat.S_ISLNK(calls.stat(path, follow_symlinks=False).st_mode):
+                continue
+            target = calls.call(os.path.realpath, path)
+        except OSError:
+            continue
+        while target != os.path.dirname(target):
+            others = kept.get((target, one, local), ())
+            if target != path and set(map(id, searches)) <= set(map(id, others)):
+                del kept[path, one, local]
+                break
+            target = os.path.dirname(target)
+    return kept
 
 
 def _wanted(searches: Sequence[Search], globs: Globs, tally: Tally) -> dict[_Key, list[Search]]:
