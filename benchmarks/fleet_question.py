@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from benchmarks.usage import Usage, platform_pids, usage_of
 from mig_core.cli.answers import AnswerPrinter
-from mig_core.cli.ask_options import Format, Show
+from mig_core.cli.formats import Format, Show
 from mig_core.client.compose import compose_action
 from mig_core.domain import envelope as envelopes
 from mig_core.domain.action import Operation

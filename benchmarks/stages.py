@@ -31,7 +31,7 @@ def main() -> None:
 
     import mig_core.cli.main  # noqa: F401  what mig imports first
     from mig_core.cli.answers import AnswerPrinter
-    from mig_core.cli.ask_options import Format, Show
+    from mig_core.cli.formats import Format, Show
     from mig_core.cli.investigate import module_command
     from mig_core.client.compose import compose_action
     from mig_core.client.connection import connect

@@ -33,6 +33,7 @@ Callers catch by meaning, not by library: drivers translate what pika, psycopg, 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from mig_core.text import visible
 
@@ -113,13 +114,16 @@ class ParameterError(MigError):
 class TargetError(MigError):
     """A target expression cannot be read. ``position`` counts characters from 0 in ``text``."""
 
+    subject: ClassVar[str] = "target"
+    """What it is the text of."""
+
     def __init__(self, text: str, position: int, problem: str, *, next_step: str = "") -> None:
         super().__init__(problem, next_step=next_step)
         self.text = text
         self.position = position
 
     def __str__(self) -> str:
-        return f"target: {self.problem} at position {self.position}"
+        return f"{self.subject}: {self.problem} at position {self.position}"
 
     def diagnostics(self) -> Diagnostics:
         """The part of the expression around the fault, with a caret under it."""
@@ -127,6 +131,12 @@ class TargetError(MigError):
         around = self.text[start : self.position + 30].replace("\n", " ").replace("\t", " ")
         caret = " " * len(visible(around[: self.position - start])) + "^"
         return Diagnostics(str(self), self.next_step, (around, caret))
+
+
+class ConditionError(TargetError):
+    """Conditions on the columns of answers (``--where``) cannot be read."""
+
+    subject: ClassVar[str] = "where"
 
 
 class Refused(MigError):

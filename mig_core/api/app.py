@@ -16,6 +16,7 @@ import falcon.asgi
 
 from mig_core.api.actions import ActionResources
 from mig_core.api.agents import AgentResources
+from mig_core.api.answer_rows import AnswerRowResources
 from mig_core.api.clients import TrustedProxies
 from mig_core.api.commands import CommandResources
 from mig_core.api.connections import SCOPE_KEY, Who
@@ -121,6 +122,7 @@ def create_app(
         *ProposalResources(
             store.proposals, store.actions, clock=clock, new_id=lambda: uuid7(clock(), secrets.token_bytes(10))
         ).routes(),
+        *AnswerRowResources(store.answer_rows, clock=clock).routes(),
         *EventResources(store, waiters, metrics, clock=clock).routes(),
         *TargetResources(store.agents, clock=clock).routes(),
         *AgentResources(store.agents, tokens, waiters, clock=clock).routes(),

@@ -80,7 +80,7 @@ def problem_of(error: Exception, request_id: str) -> Problem:
             status = error.status if 400 <= error.status <= 599 else 500
             return Problem(status, error.problem, _kind(status), error.field, error.next_step)
         case TargetError():
-            return Problem(400, str(error), "target", "target", error.next_step, error.position)
+            return Problem(400, str(error), error.subject, error.subject, error.next_step, error.position)
         case InvalidDocument() | ParameterError():
             return Problem(400, str(error), "invalid-document", error.path, error.next_step)
         case SignatureInvalid():

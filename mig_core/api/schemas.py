@@ -57,6 +57,7 @@ def _page(name: str) -> Schema:
     return _object({"items": _list(_ref(name)), "cursor": TEXT})
 
 
+_CHOICE: dict[str, Schema] = {"shapes": _list(_or_null(_ref("Shape"))), "where": TEXT}
 _PERMISSIONS = _list(_words([one.value for one in Permission]))
 _ACTION: dict[str, Schema] = {
     "id": UUID,
@@ -184,6 +185,62 @@ SCHEMAS: dict[str, Schema] = {
         "waiting",
     ),
     "CommandList": _page("Command"),
+    "Shape": _object(
+        {
+            "module": TEXT,
+            "rowsat": TEXT,
+            "columns": _list(_object({"name": TEXT, "kind": TEXT, "at": TEXT, "always": TRUTH}, "at", "always")),
+        },
+        "rowsat",
+    ),
+    "RowsWish": _object(
+        {**_CHOICE, "columns": _list(TEXT), "sort": _list(TEXT), "limit": NUMBER, "cursor": TEXT},
+        *("where", "columns", "sort", "limit", "cursor"),
+    ),
+    "StackWish": _object(
+        {**_CHOICE, "columns": _list(TEXT), "groupby": _list(TEXT), "rare": TRUTH, "limit": NUMBER, "cursor": TEXT},
+        *("where", "columns", "groupby", "rare", "limit", "cursor"),
+    ),
+    "Account": _object(
+        {
+            "counts": COUNTS,
+            **dict.fromkeys(
+                ("targeted", "answered", "partial", "withrows", "undecided", "undecidedrows", "unreadable"), NUMBER
+            ),
+        }
+    ),
+    "RowPage": _object(
+        {
+            "columns": _list(TEXT),
+            "items": _list(_object({"agent": AGENT_ID, "agentname": TEXT, "module": TEXT, "row": ANY})),
+            "cursor": TEXT,
+            "account": _or_null(_ref("Account")),
+        }
+    ),
+    "Stack": _object(
+        {
+            "columns": _list(TEXT),
+            "groupby": _list(TEXT),
+            "items": _list(
+                _object(
+                    {
+                        "group": _list(_or_null(TEXT)),
+                        "value": ANY,
+                        "endpoints": NUMBER,
+                        "answered": NUMBER,
+                        "rows": NUMBER,
+                        "first": TEXT,
+                        "last": TEXT,
+                    }
+                )
+            ),
+            "values": NUMBER,
+            "rows": NUMBER,
+            "groups": _list(_object({"group": _list(_or_null(TEXT)), "answered": NUMBER})),
+            "cursor": TEXT,
+            "account": _ref("Account"),
+        }
+    ),
     "TargetQuestion": _object({"target": TEXT, "limit": NUMBER}, "limit"),
     "TargetEvaluation": _object(
         {

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from mig_core.cli import exit_codes, tables
-from mig_core.cli.ask_options import Format, Show
+from mig_core.cli.formats import Format, Show
 from mig_core.cli.results import FormatOption, ShowOption, results
 from mig_core.cli.terminal import YELLOW, confirm, data, note
 from mig_core.client.connection import connect

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 from mig_core.cli import exit_codes, tables
 from mig_core.cli.answers import AnswerPrinter
-from mig_core.cli.ask_options import Format
 from mig_core.cli.clock import clock_warning
+from mig_core.cli.formats import Format
 from mig_core.cli.terminal import BLUE, RED, YELLOW, Progress, confirm, data, note
 from mig_core.client.connection import Connection, connect
 from mig_core.domain import envelope as envelopes
@@ -23,7 +23,9 @@ from mig_core.domain.envelope import Envelope
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from mig_core.cli.ask_options import AskOptions, Show
+    from mig_core.cli.ask_options import AskOptions
+    from mig_core.cli.formats import Show
+    from mig_core.cli.row_options import RowOptions
     from mig_core.client.client import MigClient
     from mig_core.domain.action import Action, Operation
 
@@ -49,6 +51,8 @@ def ask_action(action: Action, options: AskOptions, connection: Connection) -> i
     unsigned = Envelope(envelopes.ACTION, action.to_payload())
     if options.dry_run:
         return _dry_run(action, unsigned, connection)
+    if options.rows is not None and not options.sign_only:
+        _check_rows(action, options.rows, connection)
     if not options.sign_only and not _agreed(action, options, connection):
         return exit_codes.ERROR
     envelope = connection.signer.sign(unsigned)
@@ -66,6 +70,8 @@ def ask_action(action: Action, options: AskOptions, connection: Connection) -> i
         return exit_codes.ALL_ANSWERED
     if options.format is Format.TEXT:
         note(f"action {document['id']}", BLUE)
+    if options.rows is not None:
+        return _follow_rows(connection.client, document, options)
     return follow(connection.client, document, options.show, options.format, exit_found=options.exit_found)
 
 
@@ -88,13 +94,44 @@ def follow(client: MigClient, action: dict[str, Any], show: Show, output: Format
     progress.clear()
     printer.finish(action)
     if interrupted:
-        note(f"stopped watching; the question goes on: mig action follow {action['id']}", YELLOW)
-        return exit_codes.INTERRUPTED
+        return _interrupted(action)
     if tables.cancelled(action):
         note(tables.cancelled(action), YELLOW)
     if output is Format.TEXT:
         note(f"{_counts(action)}, in {time.monotonic() - started:.1f} s")
     return _status(action, exit_found=exit_found)
+
+
+def _check_rows(action: Action, rows: RowOptions, connection: Connection) -> None:
+    """A column that there is not is said before anybody is asked."""
+    from mig_core.cli.row_output import chosen_rows
+
+    operations = [{"module": one.module} for one in action.operations]
+    chosen_rows(connection.client, {"id": action.id, "operations": operations}, rows)
+
+
+def _follow_rows(client: MigClient, action: dict[str, Any], options: AskOptions) -> int:
+    """Waits for the answers, and has the platform make rows of them; what leads the stack is shown meanwhile."""
+    from mig_core.cli.row_output import Leader, print_rows
+
+    assert options.rows is not None
+    progress, interrupted = Progress(), False
+    leader = Leader(client, action, options.rows, shown=sys.stderr.isatty())
+    try:
+        for event in client.follow(action["id"]):
+            if event.kind != "command":
+                action = event.data
+            progress.show(_progress(action) + leader.text())
+    except KeyboardInterrupt:
+        interrupted = True
+    progress.clear()
+    print_rows(client, action, options.rows)
+    return _interrupted(action) if interrupted else _status(action, exit_found=options.exit_found)
+
+
+def _interrupted(action: dict[str, Any]) -> int:
+    note(f"stopped watching; the question goes on: mig action follow {action['id']}", YELLOW)
+    return exit_codes.INTERRUPTED
 
 
 def _target(options: AskOptions, connection: Connection) -> str:

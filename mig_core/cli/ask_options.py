@@ -8,11 +8,11 @@ from __future__ import annotations
 import inspect
 import sys
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from mig_core.cli.formats import Format, Show
 from mig_core.domain.ids import check_uuid
 from mig_core.domain.target import parse_target
 from mig_core.domain.times import parse_duration
@@ -22,26 +22,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from datetime import timedelta
 
+    from mig_core.cli.row_options import RowOptions
+
 LOCAL = "local"
 """The target that runs the module in this very machine: no server, no settings."""
 MAX_NAME = 100
-
-
-class Show(StrEnum):
-    """Which answers are printed."""
-
-    FOUND = "found"
-    NOTFOUND = "notfound"
-    ALL = "all"
-
-
-class Format(StrEnum):
-    """How answers are printed."""
-
-    TEXT = "text"
-    JSON = "json"
-    JSONL = "jsonl"
-    CSV = "csv"
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +46,8 @@ class AskOptions:
     yes: bool
     exit_found: bool
     detach: bool
+    rows: RowOptions | None = None
+    """How the answers' rows are shown when all have come; None: answers are shown as they come."""
 
     @property
     def is_local(self) -> bool:
@@ -114,6 +101,15 @@ SPELLINGS: tuple[tuple[str, Any, str, tuple[str, ...]], ...] = (
     ("json", bool, "One JSON document with all answers", ("--json",)),
     ("jsonl", bool, "One JSON line an answer, as it arrives", ("--jsonl",)),
     ("csv", bool, "CSV: a header, then a line a row", ("--csv",)),
+    (
+        "where",
+        str,
+        "Of the answers, only rows that fit these conditions on columns, when all have come",
+        ("--where",),
+    ),
+    ("columns", str, "Of the answers' rows, only these columns", ("--columns",)),
+    ("stack", str, "Values of these columns, each with how many endpoints have it", ("--stack",)),
+    ("rare", int, "With --stack: the N values that the fewest endpoints have", ("--rare",)),
     ("yes", bool, "Do not ask before a large question goes out", ("--yes", "-y")),
     ("exit_found", bool, "Exit status 0 only when something was found, like grep", ("--exit-found",)),
     ("detach", bool, "Print the action's id and do not wait for answers", ("--detach",)),
@@ -161,7 +157,23 @@ def chosen(arguments: Mapping[str, Any]) -> AskOptions:
         yes=given["yes"],
         exit_found=given["exit_found"],
         detach=given["detach"],
+        rows=_rows(given, formats[0] if formats else Format.TEXT, local=LOCAL in targets),
     )
+
+
+def _rows(given: Mapping[str, Any], output: Format, *, local: bool) -> RowOptions | None:
+    from mig_core.cli.row_options import row_options
+
+    rows = row_options(
+        where=given["where"] or "",
+        columns=given["columns"] or "",
+        stack=given["stack"] or "",
+        rare=given["rare"] or 0,
+        output=output,
+    )
+    if rows is not None and local:
+        raise typer.BadParameter("rows are put together by the platform: --where, --columns and --stack need one")
+    return rows
 
 
 def _narrowing(**actions: str | None) -> str:

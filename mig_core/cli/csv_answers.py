@@ -54,7 +54,7 @@ class CsvAnswers:
         rows = list(self._rows(command))
         for name, cells in rows or [("", {})]:
             self._csv.writerow(
-                [*(_guarded(one) for one in (*head, name)), *(_cell(cells, one) for one in self._columns)]
+                [*(guarded(one) for one in (*head, name)), *(_cell(cells, one) for one in self._columns)]
             )
 
     def _rows(self, command: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, JSON]]]:
@@ -95,19 +95,27 @@ def _cell(cells: Mapping[str, JSON], column: str) -> str:
     value = cells[column]
     if column == "element" and isinstance(value, str):
         return value
+    return csv_cell(value)
+
+
+def csv_cell(value: JSON) -> str:
+    """A value as it is written; texts so that no spreadsheet takes them for a formula."""
+    return guarded(cell_text(value)) if isinstance(value, str | list) else cell_text(value)
+
+
+def cell_text(value: JSON) -> str:
+    """A value that is there, as text."""
     if value is None:
         return NOT_KNOWN
     if isinstance(value, bool):
         return _truth(value)
-    if isinstance(value, list):
-        return _guarded("; ".join(str(one) for one in value))
-    return _guarded(value) if isinstance(value, str) else str(value)
+    return "; ".join(str(one) for one in value) if isinstance(value, list) else str(value)
 
 
 def _truth(value: object) -> str:
     return "" if value is None else str(bool(value)).lower()
 
 
-def _guarded(text: str) -> str:
+def guarded(text: str) -> str:
     """A text that no spreadsheet takes for a formula."""
     return "'" + visible(text) if text.startswith(_FORMULA) else visible(text)

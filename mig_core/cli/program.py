@@ -109,7 +109,7 @@ def status_of(error: MigError) -> int:
     match error:
         case Refused() | RelayDenied() | ApiError(status=403):
             return exit_codes.REFUSED
-        case ParameterError() | TargetError() | ApiError(status=400, field="target"):
+        case ParameterError() | TargetError() | ApiError(status=400, field="target" | "where"):
             # What was typed can be no question: options that the module refuses, a target that is none.
             return exit_codes.USAGE
         case _:

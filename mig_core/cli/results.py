@@ -9,7 +9,17 @@ from typing import Annotated, Any
 import typer
 
 from mig_core.cli import exit_codes
-from mig_core.cli.ask_options import Format, Show
+from mig_core.cli.formats import Format, Show
+from mig_core.cli.row_options import (
+    ColumnsOption,
+    GroupOption,
+    LimitOption,
+    RareOption,
+    SortOption,
+    StackOption,
+    WhereOption,
+    row_options,
+)
 from mig_core.cli.terminal import GREEN, RED, YELLOW, note
 from mig_core.client.connection import Connection, connect
 from mig_core.errors import InvalidDocument, SignatureInvalid
@@ -23,13 +33,71 @@ VerifyOption = Annotated[
     bool,
     typer.Option("--verify", help="Check answers against what agents signed, and the question's signatures"),
 ]
+JsonOption = Annotated[bool, typer.Option("--json", help="One JSON document")]
+JsonlOption = Annotated[bool, typer.Option("--jsonl", help="One JSON line an answer, a row or a value")]
+CsvOption = Annotated[bool, typer.Option("--csv", help="CSV: a header, then a line a row or a value")]
+ParquetOption = Annotated[
+    Path | None, typer.Option("--parquet", help="Write rows, or the stack, to this Parquet file (needs pyarrow)")
+]
+
+
+def one_format(output: Format, *, json: bool, jsonl: bool, csv: bool) -> Format:
+    """The format that was chosen, by its own option or by ``--format``.
+
+    Raises:
+        typer.BadParameter: several were.
+    """
+    given = {one for one, asked in ((Format.JSON, json), (Format.JSONL, jsonl), (Format.CSV, csv)) if asked}
+    if output is not Format.TEXT:
+        given.add(output)
+    if len(given) > 1:
+        raise typer.BadParameter("choose one of --json, --jsonl and --csv")
+    return given.pop() if given else Format.TEXT
 
 
 @app.command("results")
 def results(
-    action: str, show: ShowOption = Show.FOUND, output: FormatOption = Format.TEXT, verify: VerifyOption = False
+    action: str,
+    show: ShowOption = Show.FOUND,
+    output: FormatOption = Format.TEXT,
+    verify: VerifyOption = False,
+    json: JsonOption = False,
+    jsonl: JsonlOption = False,
+    csv: CsvOption = False,
+    where: WhereOption = "",
+    columns: ColumnsOption = "",
+    sort: SortOption = "",
+    limit: LimitOption = 0,
+    stack: StackOption = "",
+    rare: RareOption = 0,
+    group_by: GroupOption = "",
+    parquet: ParquetOption = None,
 ) -> int:
-    """Print the answers there are now."""
+    """Print the answers there are now, or their rows: chosen, sorted, stacked."""
+    output = one_format(output, json=json, jsonl=jsonl, csv=csv)
+    rows = row_options(
+        where=where,
+        columns=columns,
+        sort=sort,
+        limit=limit,
+        stack=stack,
+        rare=rare,
+        group_by=group_by,
+        output=output,
+        parquet=parquet,
+    )
+    if rows is not None:
+        from mig_core.cli.row_output import print_rows
+
+        if verify:
+            raise typer.BadParameter("--verify checks whole answers; rows are put together by the platform")
+        client = connect().client
+        print_rows(client, client.action(action), rows)
+        return exit_codes.ALL_ANSWERED
+    return _answers_themselves(action, show, output, verify=verify)
+
+
+def _answers_themselves(action: str, show: Show, output: Format, *, verify: bool) -> int:
     from mig_core.cli.answers import AnswerPrinter
 
     connection = connect()

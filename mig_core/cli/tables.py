@@ -17,9 +17,9 @@ JsonOption = Annotated[bool, typer.Option("--json", help="JSON instead of text")
 _WIDEST = 60
 
 
-def table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+def table(head: Sequence[str], rows: Iterable[Sequence[object]], *, widest: int = _WIDEST) -> None:
     """Aligned columns; the last one is not cut."""
-    cells = [[_cell(value, last=index == len(head) - 1) for index, value in enumerate(row)] for row in rows]
+    cells = [[_cell(value, widest, last=index == len(head) - 1) for index, value in enumerate(row)] for row in rows]
     widths = [max((len(row[index]) for row in [list(head), *cells]), default=0) for index in range(len(head))]
     for row in [list(head), *cells]:
         data("  ".join(value.ljust(width) for value, width in zip(row, widths, strict=True)).rstrip())
@@ -58,6 +58,6 @@ def cancelled(action: dict[str, Any]) -> str:
     return f"cancelled by {action['cancelledby']} at {moment(action['cancelled'])}"
 
 
-def _cell(value: object, *, last: bool) -> str:
+def _cell(value: object, widest: int, *, last: bool) -> str:
     text = visible("" if value is None else str(value))
-    return text if last or len(text) <= _WIDEST else text[: _WIDEST - 1] + "…"
+    return text if last or len(text) <= widest else text[: widest - 1] + "…"

@@ -10,6 +10,7 @@ import base64
 import contextlib
 import os
 import time
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from mig_core.domain.document import JSON
     from mig_core.domain.envelope import Envelope, Signature
     from mig_core.domain.proposal import Proposal
+    from mig_core.domain.reading.reading import RowsWish, StackWish
     from mig_core.pgp.base import Signer
 
 Document = dict[str, Any]
@@ -204,6 +206,14 @@ class MigClient:
         query = {"proof": "true"} if proof else None
         return self._get(f"/actions/{_part(action)}/commands/{_part(agent)}", query)
 
+    def rows(self, action: str, wish: RowsWish) -> Iterator[Document]:
+        """Pages of rows, made by the platform; the first has the ``account`` of every endpoint that was asked."""
+        return self._wished(f"/actions/{_part(action)}/rows", wish)
+
+    def stack(self, action: str, wish: StackWish) -> Iterator[Document]:
+        """Pages of a stack, made by the platform: ``items`` with ``value``, ``endpoints``, ``first`` and ``last``."""
+        return self._wished(f"/actions/{_part(action)}/stack", wish)
+
     def follow(self, action: str, position: str = "") -> Iterator[Event]:
         """Answers as they come in, until the action has ended: see :class:`~mig_core.client.follow.Event`.
 
@@ -262,6 +272,10 @@ class MigClient:
         """Takes an agent out for good."""
         return self._post(f"/agents/{_part(agent)}/retire", None)
 
+    def openapi(self) -> Document:
+        """The platform's description of itself, with the modules that are installed there."""
+        return self._get("/openapi.json")
+
     def dashboard(self) -> Document:
         """Numbers: ``agents``, ``actions``, ``commands``, ``versions``, ``counters``."""
         return self._get("/dashboard")
@@ -291,6 +305,14 @@ class MigClient:
             if error.status != 401:
                 raise
             yield from self._transport.stream(path, token=self._session.renew(), query=query)
+
+    def _wished(self, path: str, wish: RowsWish | StackWish) -> Iterator[Document]:
+        while True:
+            page = self._post(path, wish.to_json())
+            yield page
+            if not page["cursor"]:
+                return
+            wish = replace(wish, cursor=str(page["cursor"]))
 
     def _pages(self, path: str, query: Mapping[str, object], limit: int | None) -> Iterator[Document]:
         return read_pages(

@@ -19,8 +19,9 @@ Modules whose elements are not rows already (the original's ones) say where rows
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import Enum
 from typing import TYPE_CHECKING
+
+from mig_core.domain.column_kind import ColumnKind as ColumnKind
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -29,21 +30,6 @@ if TYPE_CHECKING:
 
 Row = dict[str, "JSON"]
 """Column name -> cell; a column without a value is missing, one that is not known is None."""
-
-
-class ColumnKind(Enum):
-    """What a column's cells are, and so how they are compared and written."""
-
-    TEXT = "text"
-    INTEGER = "integer"
-    SIZE = "size"
-    TIME = "time"
-    DURATION = "duration"
-    BOOLEAN = "boolean"
-    ADDRESS = "address"
-    PATH = "path"
-    HASH = "hash"
-    LIST = "list"
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,7 +26,7 @@ RESERVED = frozenset(
     {
         *("target", "t", "expiry", "e", "action-name", "n", "show", "target-found", "target-notfound", "dry-run", "p"),
         *("sign-only", "s", "json", "jsonl", "csv", "yes", "y", "exit-found", "detach", "compress", "z", "help"),
-        *("columns", "where", "stack"),
+        *("columns", "where", "stack", "rare", "group-by", "sort", "wait", "no-wait-offline"),
     }
 )
 """Words that no parameter can have: ``mig MODULE`` has options of these names."""

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from mig_core.errors import StoreError
 from mig_core.store.actions import PostgresActions
 from mig_core.store.agents import PostgresAgents
+from mig_core.store.answer_rows import PostgresAnswerRows
 from mig_core.store.commands import PostgresCommands
 from mig_core.store.database import Database, StoreLimits
 from mig_core.store.investigators import PostgresInvestigators
@@ -44,6 +45,7 @@ class PostgresStore:
     agents: base.Agents
     actions: base.Actions
     commands: base.Commands
+    answer_rows: base.AnswerRows
     numbers: base.Numbers
     proposals: base.Proposals
     set_aside: base.SetAside
@@ -58,6 +60,7 @@ class PostgresStore:
         self.agents = PostgresAgents(self._database)
         self.actions = PostgresActions(self._database)
         self.commands = PostgresCommands(self._database)
+        self.answer_rows = PostgresAnswerRows(self._database)
         self.numbers = PostgresNumbers(self._database)
         self.proposals = PostgresProposals(self._database)
         self.set_aside = PostgresSetAside(self._database)

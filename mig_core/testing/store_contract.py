@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from mig_core.testing.store_contracts.actions import ActionsContract
 from mig_core.testing.store_contracts.agents import AgentsContract
+from mig_core.testing.store_contracts.answer_rows import AnswerRowsContract
 from mig_core.testing.store_contracts.commands import CommandsContract
 from mig_core.testing.store_contracts.identities import IdentitiesContract
 from mig_core.testing.store_contracts.investigators import InvestigatorsContract
@@ -29,6 +30,7 @@ class StoreContract(
     OutboxContract,
     CommandsContract,
     ProposalsContract,
+    AnswerRowsContract,
     RelayQueueContract,
     SetAsideContract,
     WakeupsContract,

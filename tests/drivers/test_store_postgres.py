@@ -55,6 +55,7 @@ class SplitStore:
             "agents",
             "actions",
             "commands",
+            "answer_rows",
             "relay_queue",
             "numbers",
             "proposals",

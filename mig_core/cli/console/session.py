@@ -6,8 +6,8 @@ import shlex
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
-from mig_core.cli.ask_options import Show
 from mig_core.cli.console import views
+from mig_core.cli.formats import Show
 from mig_core.domain.target import parse_target
 from mig_core.errors import MigError
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from mig_core.cli import tables
 from mig_core.cli.answers import AnswerPrinter
-from mig_core.cli.ask_options import Format, Show
+from mig_core.cli.formats import Format, Show
 from mig_core.cli.terminal import data, flush, note
 from mig_core.text import visible
 

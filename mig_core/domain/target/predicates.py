@@ -42,7 +42,7 @@ MAX_LIST = 500
 """Values of one IN list."""
 
 _OPERATORS = "= <> < <= > >= LIKE ILIKE IN BETWEEN IS ~ ~* !~ !~* or NOT before one of them"
-_REGEX = {"~": (False, False), "~*": (True, False), "!~": (False, True), "!~*": (True, True)}
+REGEX = {"~": (False, False), "~*": (True, False), "!~": (False, True), "!~*": (True, True)}
 """Operator -> (without case, negated)."""
 _STATUS = Column("status", Kind.TEXT)
 _IN_A_SHELL = "in a shell, put the whole target in double quotes: -t \"os = 'linux'\""
@@ -122,7 +122,7 @@ def _negatable_test(cursor: Cursor, operand: Operand, token: Token) -> Node | No
 
 
 def _operator_test(cursor: Cursor, operand: Operand, token: Token) -> Node:
-    if token.kind is TokenKind.OPERATOR and token.value in _REGEX:
+    if token.kind is TokenKind.OPERATOR and token.value in REGEX:
         return _regex(cursor, operand, token)
     if token.is_operator("<>", "!="):
         cursor.spend(token)
@@ -151,7 +151,7 @@ def parse_address_test(cursor: Cursor) -> Node:
             f"expected <<=, = or IN after address, {found(token)}",
             "write address <<= '10.0.0.0/8'; for the opposite NOT address <<= '10.0.0.0/8'",
         )
-    within = AddressWithin(tuple(_items(cursor, lambda: _network(cursor, one=False))))
+    within = AddressWithin(tuple(items(cursor, lambda: _network(cursor, one=False))))
     return Not(within) if negated else within
 
 
@@ -170,7 +170,14 @@ def _network(cursor: Cursor, *, one: bool) -> str:
 
 
 def _like(cursor: Cursor, operand: Operand, operator: Token) -> Like:
-    pattern, start = _pattern(cursor, operand, operator)
+    _check_text(cursor, operand, operator)
+    return Like(operand, pattern_value(cursor), operator.keyword == "ILIKE")
+
+
+def pattern_value(cursor: Cursor) -> str:
+    """The pattern that follows LIKE."""
+    start = cursor.token
+    pattern = _quoted_pattern(cursor)
     if len(pattern) > MAX_PATTERN:
         raise cursor.error(
             start, f"the pattern is longer than {MAX_PATTERN} characters", "match a shorter part: '%part%'"
@@ -178,34 +185,45 @@ def _like(cursor: Cursor, operand: Operand, operator: Token) -> Like:
     backslashes = len(pattern) - len(pattern.rstrip("\\"))
     if backslashes % 2:
         raise cursor.error(start, "the pattern ends in a lone backslash", "write \\\\ for the character itself")
-    return Like(operand, pattern, operator.keyword == "ILIKE")
+    return pattern
 
 
 def _regex(cursor: Cursor, operand: Operand, operator: Token) -> Node:
-    ignore_case, negated = _REGEX[operator.value]
-    pattern, start = _pattern(cursor, operand, operator)
-    try:
-        parse_regex(pattern, ignore_case=ignore_case)
-    except TargetError as error:
-        inside = start.start + 1 + error.position + pattern[: error.position].count("'")
-        raise cursor.error(inside, error.problem, error.next_step) from None
+    ignore_case, negated = REGEX[operator.value]
+    _check_text(cursor, operand, operator)
+    pattern = regex_value(cursor, ignore_case=ignore_case)
     if negated:
         cursor.spend(operator)
     test = Matches(operand, pattern, ignore_case)
     return Not(test) if negated else test
 
 
-def _pattern(cursor: Cursor, operand: Operand, operator: Token) -> tuple[str, Token]:
+def regex_value(cursor: Cursor, *, ignore_case: bool) -> str:
+    """The regular expression that follows ``~``, checked."""
+    start = cursor.token
+    pattern = _quoted_pattern(cursor)
+    try:
+        parse_regex(pattern, ignore_case=ignore_case)
+    except TargetError as error:
+        inside = start.start + 1 + error.position + pattern[: error.position].count("'")
+        raise cursor.error(inside, error.problem, error.next_step) from None
+    return pattern
+
+
+def _check_text(cursor: Cursor, operand: Operand, operator: Token) -> None:
     if operand.kind is not Kind.TEXT:
         raise cursor.error(
             operator,
             f"{operator.value} is for texts, this is {_article(operand.kind)}",
             "compare with = < > IN or BETWEEN",
         )
+
+
+def _quoted_pattern(cursor: Cursor) -> str:
     token = cursor.take()
     if token.kind is not TokenKind.STRING:
         raise cursor.error(token, f"expected a pattern in single quotes, {found(token)}", _IN_A_SHELL)
-    return token.value, token
+    return token.value
 
 
 def _between(cursor: Cursor, operand: Operand, token: Token) -> Node:
@@ -228,22 +246,23 @@ def _is_null(cursor: Cursor, operand: Operand) -> Node:
 
 
 def _list(cursor: Cursor, operand: Operand) -> tuple[Value, ...]:
-    return tuple(_items(cursor, lambda: _value(cursor, operand, choice=True)))
+    return tuple(items(cursor, lambda: _value(cursor, operand, choice=True)))
 
 
-def _items(cursor: Cursor, read: Callable[[], Item]) -> list[Item]:
+def items(cursor: Cursor, read: Callable[[], Item]) -> list[Item]:
+    """What stands in the parentheses after IN."""
     cursor.expect_operator("(", "expected a list in parentheses", "write IN ('a', 'b')")
-    items: list[Item] = []
+    taken: list[Item] = []
     while True:
-        if len(items) >= MAX_LIST:
+        if len(taken) >= MAX_LIST:
             raise cursor.error(
                 cursor.token, f"the list is longer than {MAX_LIST}", "match a pattern, or ask in several actions"
             )
-        items.append(read())
+        taken.append(read())
         if not cursor.accept_operator(","):
             break
     cursor.expect_operator(")", "expected , or ) in the list", "write IN ('a', 'b')")
-    return items
+    return taken
 
 
 def _value(cursor: Cursor, operand: Operand, *, choice: bool = False) -> Value:
@@ -265,7 +284,7 @@ def _value(cursor: Cursor, operand: Operand, *, choice: bool = False) -> Value:
         case Kind.INTEGER:
             return _integer(cursor)
         case Kind.TIME:
-            return _time(cursor)
+            return time_value(cursor)
 
 
 def _text(cursor: Cursor) -> str:
@@ -291,7 +310,8 @@ def _integer(cursor: Cursor) -> int:
     return number
 
 
-def _time(cursor: Cursor) -> datetime | FromNow:
+def time_value(cursor: Cursor) -> datetime | FromNow:
+    """A point in time, or one relative to NOW()."""
     token = cursor.take()
     if token.keyword == "NOW":
         cursor.expect_operator("(", "expected () after NOW", "write NOW()")

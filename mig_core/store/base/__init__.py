@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from mig_core.store.base.actions import Actions
 from mig_core.store.base.agents import Agents
+from mig_core.store.base.answer_rows import AnswerRows
 from mig_core.store.base.commands import Commands
 from mig_core.store.base.investigators import Investigators
 from mig_core.store.base.numbers import Numbers
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Actions",
     "Agents",
+    "AnswerRows",
     "Commands",
     "Investigators",
     "Numbers",
@@ -42,6 +44,7 @@ class Store(Protocol):
     agents: Agents
     actions: Actions
     commands: Commands
+    answer_rows: AnswerRows
     numbers: Numbers
     proposals: Proposals
     set_aside: SetAside

@@ -1,0 +1,114 @@
+"""Answers as rows and stacks, made in the database. Who asks sends the shapes: no module need be installed here."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+from mig_core.api.actions import action_id
+from mig_core.api.exchange import Bound, Call, Reply, Route
+from mig_core.domain.document import dump
+from mig_core.domain.reading.reading import fact_text, read_rows_wish, read_stack_wish
+from mig_core.store.rows import Permission
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+    from datetime import datetime
+
+    from mig_core.domain.document import JSON
+    from mig_core.store.base import AnswerRows
+    from mig_core.store.found_rows import Account
+
+MAX_WISH = 256 << 10
+"""Bytes of a wish: the columns of many modules."""
+
+
+class AnswerRowResources:
+    """Rows, and stacks."""
+
+    def __init__(self, answer_rows: AnswerRows, *, clock: Callable[[], datetime]) -> None:
+        self._answer_rows = answer_rows
+        self._clock = clock
+
+    def routes(self) -> Iterable[Bound]:
+        """What this file answers."""
+        for path, summary, request, response, handle in (
+            ("rows", "Rows of an action's answers", "RowsWish", "RowPage", self.rows),
+            ("stack", "Values of columns, each with the endpoints that have it", "StackWish", "Stack", self.stack),
+        ):
+            yield Bound(
+                Route(
+                    "POST",
+                    f"/actions/{{action}}/{path}",
+                    summary,
+                    Permission.READ,
+                    body=MAX_WISH,
+                    request=request,
+                    response=response,
+                ),
+                handle,
+            )
+
+    async def rows(self, call: Call) -> Reply:
+        """POST /actions/{action}/rows"""
+        wish = read_rows_wish(call.document())
+        page = await self._answer_rows.rows(action_id(call), wish, now=self._clock())
+        modules = ["" if one is None else json.dumps(one.module) for one in wish.choice.shapes]
+        # The cells are JSON texts already; they are put together, not read.
+        names = [json.dumps(one) for one in page.columns]
+        items = (
+            f'{{"agent":"{agent}","agentname":{json.dumps(name)},"module":{modules[operation]},"row":{{'
+            + ",".join(f"{column}:{cell}" for column, cell in zip(names, cells, strict=True) if cell)
+            + "}}"
+            for agent, name, operation, cells in page.rows
+        )
+        account: JSON = None if page.account is None else account_document(page.account)
+        head = dump({"columns": list(page.columns), "cursor": page.cursor, "account": account})
+        return Reply(data=head[:-1] + b',"items":[' + ",".join(items).encode() + b"]}")
+
+    async def stack(self, call: Call) -> Reply:
+        """POST /actions/{action}/stack"""
+        wish = read_stack_wish(call.document())
+        found = await self._answer_rows.stack(action_id(call), wish, now=self._clock())
+        items: list[JSON] = [
+            {
+                "group": list(one.groups),
+                "value": {
+                    column: json.loads(cell) for column, cell in zip(found.columns, one.cells, strict=True) if cell
+                },
+                "endpoints": one.endpoints,
+                "answered": found.answered_by_group.get(one.groups, 0),
+                "rows": one.rows,
+                "first": one.first,
+                "last": one.last,
+            }
+            for one in found.entries
+        ]
+        return Reply(
+            {
+                "columns": list(found.columns),
+                "groupby": [fact_text(one) for one in wish.group_by],
+                "items": items,
+                "values": found.values,
+                "rows": found.rows,
+                "groups": [
+                    {"group": list(group), "answered": number} for group, number in found.answered_by_group.items()
+                ],
+                "cursor": found.cursor,
+                "account": account_document(found.account),
+            }
+        )
+
+
+def account_document(account: Account) -> dict[str, JSON]:
+    """Every endpoint that was asked, and what rows can say about it."""
+    return {
+        "targeted": account.targeted,
+        "counts": {state.value: number for state, number in account.counts.items()},
+        "answered": account.answered,
+        "partial": account.partial,
+        "withrows": account.with_rows,
+        "undecided": account.undecided,
+        "undecidedrows": account.undecided_rows,
+        "unreadable": account.unreadable,
+    }

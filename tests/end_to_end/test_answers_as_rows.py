@@ -1,0 +1,100 @@
+"""What real endpoints answered, worked with: rows, stacks, and who stands behind them."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from typing import TYPE_CHECKING
+
+import pytest
+
+from mig_core.cli import exit_codes
+from mig_core.cli.demo.site import ENDPOINTS, HOLDER
+
+if TYPE_CHECKING:
+    from mig_core.testing.fleet import Fleet
+
+FILES = ("file", "-t", "all", "-path", "etc", "-name", ".", "-returnsha256")
+
+
+@pytest.fixture(scope="module")
+def asked(fleet: Fleet) -> str:
+    """An action that all four agents have answered."""
+    action = fleet.detach(*FILES)
+    fleet.ended(action)
+    return action
+
+
+def test_what_is_on_one_machine_only_is_one_command(fleet: Fleet, asked: str) -> None:
+    ran = fleet.mig("results", asked, "--stack", "file", "--rare", "1", "--csv")
+
+    (row,) = csv.DictReader(io.StringIO(ran.stdout))
+    assert row == {
+        "file": "etc/mig-demo",
+        "endpoints": "1",
+        "share": "25.0%",
+        "rows": "1",
+        "first": HOLDER,
+        "last": HOLDER,
+    }
+    assert f"{len(ENDPOINTS)} of {len(ENDPOINTS)} endpoints answered" in ran.stderr
+
+
+def test_rows_are_chosen_sorted_and_cut(fleet: Fleet, asked: str) -> None:
+    ran = fleet.mig(
+        *("action", "results", asked, "--where", "size > 1 AND file LIKE 'etc/%'", "--columns", "file,size"),
+        *("--sort", "-size,agent", "--limit", "2", "--jsonl"),
+    )
+
+    rows = [json.loads(line) for line in ran.stdout.splitlines()]
+    assert rows[0]["agentname"] == HOLDER
+    assert [set(one["row"]) for one in rows] == [{"file", "size"}] * 2
+    assert rows[0]["row"]["size"] >= rows[1]["row"]["size"]
+
+
+def test_a_question_is_stacked_as_soon_as_the_answers_are_there(fleet: Fleet) -> None:
+    ran = fleet.mig(*FILES, "--stack", "file", "--jsonl")
+
+    values = {json.loads(line)["value"]["file"]: json.loads(line)["endpoints"] for line in ran.stdout.splitlines()}
+    assert ran.returncode == exit_codes.ALL_ANSWERED
+    assert values["etc/mig-demo"] == 1
+    assert values["etc/motd"] == len(ENDPOINTS)
+
+
+def test_groups_of_endpoints_are_apart(fleet: Fleet, asked: str) -> None:
+    ran = fleet.mig("results", asked, "--group-by", "agent", "--json")
+
+    document = json.loads(ran.stdout)
+    assert [one["group"]["agent"] for one in document["stack"]].count(HOLDER) == 1
+    assert {one["answered"] for one in document["stack"]} == {1}
+    assert document["account"]["answered"] == len(ENDPOINTS)
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (("--where", "sise > 1"), "did you mean size?"),
+        (("--stack", "sha"), "did you mean sha256?"),
+        (("--sort", "weight"), "there is no column 'weight'"),
+        (("--rare", "3"), "goes with --stack"),
+        (("--stack", "file", "--columns", "size"), "without --columns"),
+        (("--stack", "file", "--verify"), "--verify checks whole answers"),
+        (("--json", "--csv"), "choose one of"),
+        (("--group-by", "a.b"), "must be a tag"),
+    ],
+)
+def test_options_that_cannot_be_understood_end_with_status_2(
+    fleet: Fleet, asked: str, options: tuple[str, ...], said: str
+) -> None:
+    ran = fleet.mig("results", asked, *options)
+
+    assert ran.returncode == exit_codes.USAGE
+    assert said in ran.stderr
+
+
+def test_a_column_that_there_is_not_is_said_before_anybody_is_asked(fleet: Fleet) -> None:
+    ran = fleet.mig(*FILES, "--stack", "sha")
+
+    assert ran.returncode == exit_codes.USAGE
+    assert "did you mean sha256?" in ran.stderr
