@@ -1,0 +1,134 @@
+"""What is in force in the running kernel: loaded modules, mounts, eBPF programs and links."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from mig_autorun import bpf
+from mig_autorun.entry import Entry
+from mig_core.plugin.coverage import Reason
+from mig_endpoint import coverage
+from mig_endpoint.files.mounts import MOUNTINFO, read_mounts
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from mig_autorun.system import System
+
+NO_PROC = Reason("list of mounts or modules that the kernel does not give")
+NO_BPF = Reason("eBPF programs and links: not permitted to ask the kernel")
+TAINTS = {
+    "O": "out of tree",
+    "E": "unsigned",
+    "P": "proprietary",
+    "F": "loaded by force",
+    "C": "staging",
+    "K": "live patch",
+}
+MODULES = "/proc/modules"
+LOADED = "/sys/module"
+MAX_BYTES = 4 << 20
+
+
+def modules(system: System) -> Iterator[Entry]:
+    """The loaded modules, with what taints the kernel of them, and those that ``/proc/modules`` hides."""
+    try:
+        with open(MODULES, encoding="utf-8", errors="surrogateescape") as file:
+            listed = [line.split() for line in file.read(MAX_BYTES).split("\n") if line]
+    except FileNotFoundError:
+        return  # a kernel without modules
+    except OSError as error:
+        coverage.failed(system.tally, MODULES, error)
+        return
+    files = _module_files(system)
+    seen = set()
+    for fields in listed:
+        seen.add(fields[0])
+        used_by = fields[3].strip("-,").split(",") if len(fields) > 3 else []
+        yield _module(fields[0], files, _taint(fields[0]), tuple(one for one in used_by if one))
+    try:
+        names = os.listdir(LOADED)
+    except OSError as error:
+        coverage.failed(system.tally, LOADED, error)
+        return
+    for name in sorted(set(names) - seen):
+        if os.path.exists(f"{LOADED}/{name}/initstate"):  # built-in ones have none
+            one = _module(name, files, _taint(name), ())
+            one.notes.append("hidden: not in /proc/modules")
+            yield one
+
+
+def _module(name: str, files: dict[str, str], taint: str, used_by: tuple[str, ...]) -> Entry:
+    notes = [TAINTS.get(letter, letter) for letter in taint]
+    program = files.get(name) if files else None
+    return Entry(
+        "module", name, MODULES, key="loaded", program=program if program is not None else (None if not files else ""),
+        user="kernel", when="now", state=taint, started_by=used_by, notes=notes,
+    )  # fmt: skip
+
+
+def _taint(name: str) -> str:
+    try:
+        with open(f"{LOADED}/{name}/taint", encoding="ascii", errors="replace") as file:
+            return file.read(64).strip()
+    except OSError:
+        return ""
+
+
+def _module_files(system: System) -> dict[str, str]:
+    """Files of modules by name; empty when the kernel's folder of them is not there."""
+    folder = f"/lib/modules/{os.uname().release}"
+    found: dict[str, str] = {}
+    file = system.at(f"{folder}/modules.dep")
+    for line in system.text(file).split("\n") if file is not None else ():
+        path = line.partition(":")[0]
+        if path:
+            name = path.rpartition("/")[2].partition(".")[0].replace("-", "_")
+            found[name] = f"{folder}/{path}"
+    return found
+
+
+def mounts(system: System) -> Iterator[Entry]:
+    """What is mounted now; what lies over a process or a single file is said to."""
+    found = read_mounts()
+    if not found.known:
+        system.tally.skip(NO_PROC, MOUNTINFO)
+        return
+    for one in found.all:
+        notes = []
+        parts = one.point.split("/")
+        if len(parts) > 2 and parts[1] == "proc" and parts[2].isdecimal():
+            notes.append("hides a process")
+        source = f"{one.source} {one.root}" if one.root != "/" else one.source
+        yield Entry(
+            "mounted", one.point, MOUNTINFO, key=one.kind, command=f"{source} {one.options}".strip(), user="kernel",
+            when="now", notes=notes,
+        )  # fmt: skip
+
+
+def programs(system: System) -> Iterator[Entry]:
+    """eBPF programs and links that the kernel has, also those that no file pins and no process holds."""
+    try:
+        for program in bpf.programs():
+            started = _since_boot(program.loaded)
+            yield Entry(
+                "ebpf", program.name or program.tag, "bpf(2)", key=program.type, user=system.user_name(program.uid),
+                when=f"loaded {started}", notes=[f"id {program.number}", f"tag {program.tag}"],
+            )  # fmt: skip
+        for link in bpf.links():
+            yield Entry(
+                "ebpf",
+                f"link {link.number}",
+                "bpf(2)",
+                key="link",
+                user="kernel",
+                when="now",
+                notes=[f"of program {link.program}"],
+            )
+    except OSError as error:
+        system.tally.failed(NO_BPF, "bpf(2)", coverage.problem_of(error))
+
+
+def _since_boot(nanoseconds: int) -> str:
+    return f"{nanoseconds // 1_000_000_000}s after boot"

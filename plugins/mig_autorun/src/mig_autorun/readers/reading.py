@@ -1,0 +1,83 @@
+"""What readers share: the look, an entry for what was found, its programs, lines of files."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from mig_autorun.commands import shell_runs
+from mig_autorun.entry import Entry
+
+if TYPE_CHECKING:
+    import re
+    from collections.abc import Iterator
+
+    from mig_autorun.commands import Run
+    from mig_autorun.finding import Found
+    from mig_autorun.programs import Programs
+    from mig_autorun.system import System
+
+MAX_LINES = 50_000
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What a reader needs besides the file."""
+
+    system: System
+    programs: Programs
+
+
+def entry_of(found: Found, name: str = "", **fields: object) -> Entry:
+    """An entry for a file, in force unless the place or ``state`` says otherwise."""
+    entry = Entry(
+        found.place.kind,
+        name or found.file.name,
+        found.file.path,
+        found.file.status,
+        user=found.user,
+        when=found.place.when,
+        enabled=not found.state,
+        state=found.state,
+    )
+    return replace(entry, **fields)  # type: ignore[arg-type]  # fields of Entry, by name
+
+
+def with_programs(look: Look, entry: Entry, runs: list[Run] | None = None, folder: str = "") -> Iterator[Entry]:
+    """The entry once for each program that its command runs; once without one, when it runs none of its own."""
+    programs = shell_runs(entry.command) if runs is None else runs
+    for run in programs:
+        program = look.programs.of(run, folder=folder)
+        yield replace(entry, program=program.path if program is not None else None, notes=list(entry.notes))
+    if not programs:
+        yield entry
+
+
+def lines(look: Look, found: Found, comments: str = "#") -> Iterator[tuple[int, str]]:
+    """The lines of a file with their numbers, without blank ones and comments, joined where a backslash ends one."""
+    pending = ""
+    began = 0
+    for number, line in enumerate(look.system.text(found.file).split("\n")[:MAX_LINES], 1):
+        bare = line.strip()
+        if not pending:
+            if not bare or bare[0] in comments:
+                continue
+            began = number
+        pending += bare
+        if pending.endswith("\\"):
+            pending = pending[:-1] + " "
+            continue
+        yield began, pending
+        pending = ""
+    if pending:
+        yield began, pending.rstrip()
+
+
+def matching(
+    look: Look, found: Found, pattern: re.Pattern[str], comments: str = "#"
+) -> Iterator[tuple[int, re.Match[str]]]:
+    """The lines that a pattern fits from their beginning on."""
+    for number, line in lines(look, found, comments):
+        fits = pattern.match(line)
+        if fits is not None:
+            yield number, fits
