@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from mig_core.plugin.module import Module
 
 PAGES = Path(__file__).parents[2] / "docs" / "modules"
-TABLES = ("account", "netstat", "process", "sshkey")
+TABLES = ("account", "autorun", "netstat", "process", "sshkey")
 ROWS = (*TABLES, "ping", "timedrift", "yara")
 """And those whose answers have rows beside something else."""
 EXAMPLES = 5

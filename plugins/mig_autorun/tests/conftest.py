@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from mig_core.domain.result import ModuleResult
-    from mig_core.plugin.columns import Row
+
+Row = dict[str, Any]
 
 PASSWD = """root:x:0:0:root:/root:/bin/bash
 daemon:x:1:1:daemon:/usr/sbin:/usr/sbin/nologin
@@ -83,4 +84,3 @@ class Root:
 def root(tmp_path: Path) -> Root:
     """An almost empty system."""
     return Root(tmp_path / "r")
-

@@ -32,7 +32,9 @@ def booting(root: Root) -> Root:
 def test_drop_ins_of_prefixes_aliases_and_the_type_are_in_force_in_the_order_of_their_names(booting: Root) -> None:
     booting.write(f"{LIB}/re-al.service", service())
     booting.link(f"{ETC}/al-ias.service", f"{LIB}/re-al.service")
-    for number, folder in enumerate(("service.d", "re-.service.d", "re-al.service.d", "al-.service.d", "al-ias.service.d")):
+    for number, folder in enumerate(
+        ("service.d", "re-.service.d", "re-al.service.d", "al-.service.d", "al-ias.service.d")
+    ):
         booting.write(f"{ETC}/{folder}/{number}.conf", f"[Service]\nExecStartPost=/opt/{number}\n")
 
     rows = booting.rows("systemd", name=[r"^re-al\.service$"])
@@ -157,8 +159,13 @@ def test_what_the_bus_a_device_or_a_failure_starts_is_in_force(booting: Root) ->
         booting.write(f"{LIB}/{name}.service", service(install=False))
     booting.write(f"{LIB}/main.service", "[Unit]\nOnFailure=failed.service\n" + service())
     booting.link(f"{BOOT}/main.service", f"{LIB}/main.service")
-    booting.write("/usr/share/dbus-1/system-services/a.b.service", "[D-BUS Service]\nName=a.b\nExec=/bin/false\nSystemdService=bus.service\n")
-    booting.write("/etc/udev/rules.d/9-x.rules", 'ACTION=="add", TAG+="systemd", ENV{SYSTEMD_WANTS}+="plugged.service"\n')
+    booting.write(
+        "/usr/share/dbus-1/system-services/a.b.service",
+        "[D-BUS Service]\nName=a.b\nExec=/bin/false\nSystemdService=bus.service\n",
+    )
+    booting.write(
+        "/etc/udev/rules.d/9-x.rules", 'ACTION=="add", TAG+="systemd", ENV{SYSTEMD_WANTS}+="plugged.service"\n'
+    )
 
     rows = booting.named("systemd")
 
@@ -181,7 +188,8 @@ def test_the_command_of_a_transient_timer_is_told_with_its_service(booting: Root
 def test_code_that_gets_into_a_service_by_its_environment_is_a_row_of_its_own(booting: Root) -> None:
     booting.write(
         f"{LIB}/x.service",
-        '[Service]\nExecStart=/bin/true\nEnvironment=A=1 "LD_PRELOAD=/opt/x.so /opt/y.so"\nEnvironmentFile=-/etc/default/x\n',
+        "[Service]\nExecStart=/bin/true\n"
+        'Environment=A=1 "LD_PRELOAD=/opt/x.so /opt/y.so"\nEnvironmentFile=-/etc/default/x\n',
     )
     booting.write("/etc/default/x", "OPTIONS=-v\nLD_LIBRARY_PATH=/opt/lib\n")
 
@@ -213,7 +221,9 @@ def test_units_of_a_user_run_as_that_user_and_those_of_all_users_as_each(root: R
 
 
 def test_users_and_roots_of_services_are_theirs(booting: Root) -> None:
-    booting.write(f"{LIB}/a.service", "[Service]\nUser=bob\nExecStartPre=+/opt/a\nExecStart=/opt/b\nRootDirectory=/srv/r\n")
+    booting.write(
+        f"{LIB}/a.service", "[Service]\nUser=bob\nExecStartPre=+/opt/a\nExecStart=/opt/b\nRootDirectory=/srv/r\n"
+    )
     booting.write(f"{LIB}/d.service", "[Service]\nDynamicUser=yes\nExecStart=/opt/b\n")
     booting.write(f"{LIB}/n.service", "[Service]\nUser=1000\nExecStart=/opt/b\n")
     booting.write(f"{LIB}/i.service", "[Service]\nRootImage=/srv/i.raw\nExecStart=/opt/b\n")

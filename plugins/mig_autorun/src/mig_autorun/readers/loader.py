@@ -29,9 +29,9 @@ _VARIABLE = re.compile(
 
 
 def preload(found: Found, look: Look) -> Iterator[Entry]:
-    """``/etc/ld.so.preload``: parted by blanks, colons, tabs and lines; ``#`` to the end of a line; nothing after a NUL.
+    """``/etc/ld.so.preload``: parted by blanks, colons, tabs and lines; ``#`` to the end of a line.
 
-    A comma parts nothing, and a carriage return belongs to the name (glibc 2.36 and 2.41).
+    Nothing after a NUL is read. A comma parts nothing, and a carriage return belongs to the name (glibc 2.36 and 2.41).
     """
     text = look.system.text(found.file).partition("\0")[0]
     for number, line in enumerate(text.split("\n"), 1):
