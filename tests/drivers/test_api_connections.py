@@ -162,6 +162,7 @@ def test_agents_beyond_their_share_are_told_and_investigators_still_come_in(quic
     assert b'mig_connections_cut_total{why="too many agents"} 2' in quick_site.ask("GET", "/metrics").body
 
 
+@pytest.mark.fault("slow head")
 def test_three_hundred_silent_connections_do_not_silence_an_api_with_256_descriptors(
     tmp_path: Path, api_store_url: str
 ) -> None:

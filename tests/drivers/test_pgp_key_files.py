@@ -41,6 +41,7 @@ def folder(tmp_path: Path) -> Path:
     return folder
 
 
+@pytest.mark.fault("revoked key")
 @pytest.mark.parametrize("order", [("a", "b"), ("b", "a")])
 def test_a_key_revoked_by_its_designated_revoker_is_revoked_whichever_file_is_read_first(
     order: tuple[str, str], odd: OddKeys, folder: Path, tmp_path: Path

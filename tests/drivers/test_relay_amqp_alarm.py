@@ -72,6 +72,7 @@ def ends(broker: Broker, login_authority: LoginAuthority) -> Iterator[Ends]:
     login_authority.decide = lambda question, fields: False
 
 
+@pytest.mark.fault("alarm")
 def test_in_an_alarm_answers_are_still_taken_in_and_commands_wait_with_a_word(broker: Broker, ends: Ends) -> None:
     agent = new_agent_id()
     platform = ends.platform()

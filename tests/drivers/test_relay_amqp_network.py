@@ -39,11 +39,17 @@ class Line:
         self._target = target
         self._context = context
         self._open: set[socket.socket] = set()
+        self._left: int | None = None
+        self.torn = False
         self._flowing = threading.Event()
         self._flowing.set()
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port: int = self._listener.getsockname()[1]
         threading.Thread(target=self._accept, daemon=True).start()
+
+    def tear(self, after: int) -> None:
+        """Forwards so many bytes more towards the broker, then cuts."""
+        self._left = after
 
     def silence(self) -> None:
         self._flowing.clear()
@@ -85,7 +91,12 @@ class Line:
         with contextlib.suppress(OSError):
             while data := source.recv(65536):
                 self._flowing.wait()
+                if self._left is not None and sink.getpeername()[1] == self._target:
+                    data, self._left = data[: self._left], max(0, self._left - len(data))
                 sink.sendall(data)
+                if self._left == 0:
+                    self._left, self.torn = None, True
+                    self.cut()
         for one in (source, sink):
             with contextlib.suppress(OSError):
                 one.shutdown(socket.SHUT_RDWR)
@@ -185,6 +196,24 @@ def test_both_ends_come_back_after_the_line_was_cut(
     assert sorted(receiver.take(2)) == [body(n=1), body(n=2)]
     receiver.relay.close()
     platform.close()
+
+
+@pytest.mark.fault("torn upload")
+def test_an_answer_that_is_torn_in_the_middle_is_no_message_and_comes_whole_later(
+    line: Line, admitted: PlatformEnd
+) -> None:
+    agent = new_agent_id()
+    admitted.call(admitted.relay.admit([agent]))
+    sender = AgentEnd(AmqpAgentRelay(f"amqp://127.0.0.1:{line.port}", agent, "token"), agent).start()
+    answer = body(large="x" * (2 << 20))
+
+    line.tear(1 << 20)
+    sender.relay.publish(Kind.RESULT, answer)
+    sender.relay.publish(Kind.RESULT, body(n=2))
+
+    assert sorted(len(one.body) for one in admitted.take(2)) == [len(body(n=2)), len(answer)]
+    assert line.torn
+    sender.relay.close()
 
 
 def test_a_broker_that_stopped_talking_holds_up_neither_publish_nor_close(line: Line, admitted: PlatformEnd) -> None:

@@ -154,6 +154,7 @@ def test_an_answer_the_database_will_not_take_ends_its_command_with_the_reason(s
     on_platform(store_url, scenario)
 
 
+@pytest.mark.fault("poison message")
 def test_the_relay_goes_on_after_the_poison_and_never_sees_it_again(store_url: str) -> None:
     async def scenario(platform: Platform) -> None:
         platform.refuse("agents", BEATING, "RAISE EXCEPTION 'too long' USING ERRCODE = '54000';")

@@ -53,6 +53,7 @@ def clone(fleet: Fleet) -> Iterator[None]:
     processes.end(CLONE, signal.SIGTERM)
 
 
+@pytest.mark.fault("clone")
 @pytest.mark.usefixtures("clone")
 def test_a_clone_is_found_and_told_and_only_one_of_the_two_is_served(fleet: Fleet) -> None:
     found = eventually(lambda: shown(fleet) if shown(fleet)["twosessions"] else None, seconds=90)

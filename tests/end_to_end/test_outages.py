@@ -66,6 +66,7 @@ def test_an_agent_that_never_returns_is_expired_with_the_reason(fleet: Fleet) ->
     restart_agent(fleet, HOLDER)
 
 
+@pytest.mark.fault("kill -9")
 def test_an_agent_killed_in_the_middle_runs_the_question_again_when_it_returns(fleet: Fleet) -> None:
     action = fleet.detach(*LONG, "-e", "12s")
     running(fleet, action)
@@ -123,6 +124,7 @@ def _state_of(fleet: Fleet, name: str) -> str:
     return str(next(one["state"] for one in agents if one["name"] == name))
 
 
+@pytest.mark.fault("kill -9")
 def test_the_scheduler_may_be_killed_in_the_middle(fleet: Fleet) -> None:
     fleet.platform.processes.end("scheduler", signal.SIGKILL)
     action = fleet.detach(*SMALL)
@@ -146,6 +148,7 @@ def test_two_schedulers_at_once_do_nothing_twice(fleet: Fleet) -> None:
     fleet.platform.processes.end("second-scheduler", signal.SIGTERM)
 
 
+@pytest.mark.fault("kill -9")
 def test_the_api_may_be_killed_and_started_again(fleet: Fleet) -> None:
     action = fleet.detach(*SMALL)
     fleet.platform.processes.end("api", signal.SIGKILL)

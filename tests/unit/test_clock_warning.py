@@ -15,6 +15,7 @@ def test_a_clock_that_does_no_harm_is_not_mentioned(ahead: timedelta) -> None:
     assert clock_warning(ahead) == ""
 
 
+@pytest.mark.fault("clock ahead")
 def test_a_clock_that_is_ahead_is_said_with_the_time_it_costs() -> None:
     warning = clock_warning(CLOCK_TOLERANCE + timedelta(minutes=9, seconds=0.4))
 

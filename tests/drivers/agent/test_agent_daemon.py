@@ -273,6 +273,7 @@ def test_answers_wait_on_disk_while_the_platform_is_away(endpoint: Endpoint, pla
     eventually(lambda: not os.listdir(endpoint.state / "spool"))
 
 
+@pytest.mark.fault("full disk")
 def test_an_agent_whose_spool_is_full_begins_nothing_until_the_platform_is_back(
     endpoint: Endpoint, platform: Platform
 ) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
+import pytest
+
 from mig_core.domain.command import CommandState
 
 if TYPE_CHECKING:
@@ -88,6 +90,7 @@ def test_a_cancel_is_in_the_ledger_with_its_signer(endpoint: Endpoint, platform:
     assert f"action {action.id} by " in shown.stdout and "enough" in shown.stdout
 
 
+@pytest.mark.fault("full disk")
 def test_an_agent_with_a_full_disk_starts_and_answers_when_there_is_room(
     endpoint: Endpoint, platform: Platform, small_disk: Any
 ) -> None:

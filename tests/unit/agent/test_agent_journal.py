@@ -141,6 +141,7 @@ def test_entries_are_forgotten_when_their_window_and_a_margin_have_been_lived_th
     assert not machine.opened(tmp_path).cancelled(OTHER_ACTION.id)
 
 
+@pytest.mark.fault("clock ahead")
 def test_a_start_with_the_clock_far_ahead_forgets_nothing(tmp_path: Path, machine: Machine) -> None:
     journal = machine.opened(tmp_path)
     journal.start(COMMAND, ACTION, PAYLOAD, now=NOW)
