@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import secrets
+import time
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -85,6 +86,7 @@ def create_app(
     version: str = "",
     plugins: Sequence[Mapping[str, Answer] | None] = (),
     module_schemas: Callable[[], Mapping[str, JSON]] = dict,
+    monotonic: Callable[[], float] = time.monotonic,
 ) -> MigApp:
     """The ASGI application. Store and keys are opened and closed by the caller.
 
@@ -98,6 +100,7 @@ def create_app(
         intake_limits: How much may be on its way in; none: what suits most platforms.
         version: What the OpenAPI document calls this program's version.
         plugins: What plugins' ``mig_api_routes`` returned.
+        monotonic: Seconds by which the buckets of failures refill.
         module_schemas: Gives what installed modules add to the OpenAPI document, when it is asked for.
     """
     metrics = Metrics(connections)
@@ -110,9 +113,9 @@ def create_app(
             bootstrap,
             session_lifetime=settings.session_lifetime,
             public_url=settings.public_url,
-            failures=LoginFailures(),
-            bootstraps=Limiter(burst=20, per_second=0.5),
-            nonces=Limiter(burst=100, per_second=10),
+            failures=LoginFailures(monotonic=monotonic),
+            bootstraps=Limiter(burst=20, per_second=0.5, monotonic=monotonic),
+            nonces=Limiter(burst=100, per_second=10, monotonic=monotonic),
             clock=clock,
             new_token=new_token,
         ).routes(),
@@ -131,8 +134,13 @@ def create_app(
             store,
             tokens,
             secret=enrolment_secret,
-            failures=Limiter(burst=100, per_second=2),
-            strangers=Limiter(burst=500, per_second=20, what="enrolments without the secret from this address"),
+            failures=Limiter(burst=100, per_second=2, monotonic=monotonic),
+            strangers=Limiter(
+                burst=500,
+                per_second=20,
+                what="enrolments without the secret from this address",
+                monotonic=monotonic,
+            ),
             clock=clock,
             new_token=new_token,
         ).routes(),

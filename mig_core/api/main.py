@@ -18,6 +18,7 @@ import signal
 import socket
 import sys
 import threading
+import time
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
@@ -130,12 +131,14 @@ async def serve(
     clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     started: Callable[[Server, str], None] = lambda server, address: None,
     limits: ConnectionLimits | None = None,
+    monotonic: Callable[[], float] = time.monotonic,
 ) -> None:
     """Serves until a signal says stop, or ``should_exit`` of the server is set.
 
     Args:
         started: called once requests are answered, with the server and its address (``127.0.0.1:1664``).
         limits: of connections; none: what the descriptors allow.
+        monotonic: see :func:`mig_core.api.app.create_app`.
 
     Raises:
         MigError: it cannot start.
@@ -175,6 +178,7 @@ async def serve(
             version=version(),
             plugins=_plugin_routes(),
             module_schemas=_module_schemas,
+            monotonic=monotonic,
         )
         listening = stack.enter_context(_listening(settings.listen))
         address = _address_of(listening)

@@ -70,6 +70,8 @@ class ApiSite:
     address: str = ""
     offset: timedelta = timedelta()
     """Added to the API's clock."""
+    monotonic: Callable[[], float] = time.monotonic
+    """By which its buckets of failures refill."""
     limits: ConnectionLimits | None = None
     """Of its connections; none: what the descriptors allow."""
     _server: Server | None = None
@@ -94,7 +96,9 @@ class ApiSite:
         def run() -> None:
             try:
                 clock = lambda: datetime.now(UTC) + self.offset  # noqa: E731  short, and used once
-                asyncio.run(serve(self.settings, clock=clock, started=started, limits=self.limits))
+                asyncio.run(
+                    serve(self.settings, clock=clock, started=started, limits=self.limits, monotonic=self.monotonic)
+                )
             except BaseException as error:
                 self._failure.append(error)
                 ready.set()

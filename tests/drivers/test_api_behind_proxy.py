@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from mig_core.testing.nginx import Nginx
 
 OPERATIONS = (Path(__file__).parents[2] / "docs" / "operations.md").read_text(encoding="utf-8")
-MANY = 300
+MANY = 201
 
 
 @pytest.fixture
@@ -32,7 +32,8 @@ def site(
     request: pytest.FixtureRequest, api_settings: ApiSettings, store_url: str, investigator_keys: InvestigatorKeys
 ) -> Iterator[ApiSite]:
     settings = replace(api_settings, trusted_proxies=getattr(request, "param", ("127.0.0.1",)))
-    site = ApiSite(settings.state, store_url, settings, investigator_keys)
+    # Buckets do not refill, however slow the machine is.
+    site = ApiSite(settings.state, store_url, settings, investigator_keys, monotonic=lambda: 0.0)
     site.start()
     try:
         yield site
@@ -79,7 +80,7 @@ def test_one_strangers_failures_lock_out_neither_investigators_nor_agents_behind
 def test_a_failing_account_does_not_lock_out_its_neighbour_at_the_same_address(site: ApiSite) -> None:
     site.first_investigator()
 
-    statuses = [failed_login(site.address, "A" * 40) for _ in range(30)]
+    statuses = [failed_login(site.address, "A" * 40) for _ in range(21)]
 
     assert statuses[-1] == 429
     assert site.client(site.keys.alice).dashboard()
@@ -88,7 +89,7 @@ def test_a_failing_account_does_not_lock_out_its_neighbour_at_the_same_address(s
 @pytest.mark.parametrize("site", [(), ("192.0.2.1",)], indirect=True, ids=["no proxy", "another proxy"])
 def test_a_forwarded_header_from_loopback_does_not_get_round_the_limit(site: ApiSite) -> None:
     statuses = [
-        failed_login(site.address, "A" * 40, **{"X-Forwarded-For": f"203.0.113.{number}"}) for number in range(30)
+        failed_login(site.address, "A" * 40, **{"X-Forwarded-For": f"203.0.113.{number}"}) for number in range(21)
     ]
 
     assert statuses[-1] == 429
@@ -101,7 +102,7 @@ def test_a_header_that_a_client_writes_before_the_proxy_does_not_get_round_it_ei
 
     statuses = [
         failed_login(proxy.address, "A" * 40, source="127.0.0.7", **{"X-Forwarded-For": f"203.0.113.{number}"})
-        for number in range(30)
+        for number in range(21)
     ]
 
     assert statuses[-1] == 429
@@ -109,7 +110,7 @@ def test_a_header_that_a_client_writes_before_the_proxy_does_not_get_round_it_ei
 
 def test_logins_bootstraps_and_enrolments_do_not_use_up_one_anothers_tries(site: ApiSite) -> None:
     wrong: JSON = {"secret": "wrong", "name": "Eve", "publickey": site.keys.alice.public_key().decode()}
-    for _ in range(30):
+    for _ in range(21):
         site.ask("POST", "/api/v1/bootstrap", body=wrong)
         failed_login(site.address, "A" * 40)
     spent = site.ask("POST", "/api/v1/bootstrap", body=wrong)
@@ -121,9 +122,9 @@ def test_logins_bootstraps_and_enrolments_do_not_use_up_one_anothers_tries(site:
 
 
 def test_agents_without_the_secret_are_bounded_by_client_and_with_it_they_are_not(site: ApiSite) -> None:
-    statuses = [SampleAgent(site).enrol(secret="").status for _ in range(700)]
+    statuses = [SampleAgent(site).enrol(secret="").status for _ in range(501)]
 
-    assert statuses[0] == 202
+    assert set(statuses[:500]) == {202}
     assert statuses[-1] == 429
     assert SampleAgent(site).enrol().status == 200
 
