@@ -39,10 +39,15 @@ def ordinary(system: System) -> Callable[[], AbstractContextManager[None]]:
 
     @contextmanager
     def ordinary() -> Iterator[None]:
+        groups = os.getgroups()
+        os.setgroups([])
+        os.setegid(NOBODY)
         os.seteuid(NOBODY)
         try:
             yield
         finally:
             os.seteuid(0)
+            os.setegid(0)
+            os.setgroups(groups)
 
     return ordinary

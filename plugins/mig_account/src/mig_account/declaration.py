@@ -6,7 +6,7 @@ from mig_core.plugin.checks import absolute_path_or_none
 from mig_core.plugin.columns import Column, ColumnKind
 from mig_core.plugin.parameters import Parameter
 
-WHAT = ("users", "groups", "sessions", "logins", "last", "attempts", "sources", "services")
+WHAT = ("users", "groups", "sessions", "logins", "last", "attempts", "sources", "sudo", "services")
 COLUMNS = (
     Column("what", ColumnKind.TEXT, "what the row is about: one of the words of --ask", always=True),
     Column("name", ColumnKind.TEXT, "account, group or database"),
@@ -54,6 +54,19 @@ COLUMNS = (
     Column("state", ColumnKind.TEXT, "state of a session; gone: its process has ended"),
     Column("count", ColumnKind.INTEGER, "attempts of a source"),
     Column("names", ColumnKind.LIST, "names that a source tried, and how often"),
+    Column("users", ColumnKind.LIST, "accounts that a rule means, all of them; ALL first where it means everybody"),
+    Column("decides_for", ColumnKind.LIST, "those of them for whom no later rule decides about the same command"),
+    Column("hosts", ColumnKind.LIST, "hosts of a rule as written"),
+    Column("here", ColumnKind.BOOLEAN, "those hosts are, or include, this one"),
+    Column("run_as", ColumnKind.LIST, "whom a rule's command runs as; oneself: a group is all that changes"),
+    Column("run_as_groups", ColumnKind.LIST, "groups that a rule's command may run as"),
+    Column("command", ColumnKind.TEXT, "command of a rule as written"),
+    Column("commands", ColumnKind.LIST, "commands that an alias stands for; actions of polkit"),
+    Column("allowed", ColumnKind.BOOLEAN, "the rule allows it, and does not forbid it"),
+    Column("asks_password", ColumnKind.BOOLEAN, "a password is asked for, by the rule or by defaults"),
+    Column("tags", ColumnKind.LIST, "tags and options of a rule; results of polkit"),
+    Column("setting", ColumnKind.TEXT, "defaults of sudo"),
+    Column("in_force", ColumnKind.BOOLEAN, "the program takes the line"),
     Column("services", ColumnKind.LIST, "name services of a database, in order"),
     Column("odd", ColumnKind.LIST, "what is unusual about the entry"),
     Column("path", ColumnKind.PATH, "file that says so"),

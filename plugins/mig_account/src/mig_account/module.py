@@ -68,7 +68,17 @@ class _Look:
             yield from groups.group_rows(self._ground, self._directory)
         if nsswitch.SERVICES in wanted:
             yield from self._directory.switch.rows()
+        yield from self._rights(wanted)
         yield from self._logins(wanted)
+
+    def _rights(self, wanted: frozenset[str]) -> Iterator[dict[str, Cell]]:
+        from mig_account import doas, polkit, sudo_rules
+
+        if sudo_rules.SUDO in wanted:
+            self._directory.switch.book(self._ground, ("sudoers", "passwd", "group"))
+            yield from sudo_rules.sudo_rows(self._ground, self._directory)
+            yield from doas.doas_rows(self._ground, self._directory)
+            yield from polkit.polkit_rows(self._ground, self._directory)
 
     def _logins(self, wanted: frozenset[str]) -> Iterator[dict[str, Cell]]:
         from mig_account import attempts, lastlog, login_databases, logins, sessions
