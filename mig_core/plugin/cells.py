@@ -38,12 +38,13 @@ _NUMBERS: dict[ColumnKind, type | tuple[type, ...]] = {
 class CellMaker:
     """Puts a module's values for one column into rows."""
 
-    __slots__ = ("_column", "_convert", "_name")
+    __slots__ = ("_column", "_name", "convert")
 
     def __init__(self, column: Column) -> None:
         self._column = column
         self._name = column.name
-        self._convert = _CONVERTERS.get(column.kind, _text)
+        self.convert = _CONVERTERS.get(column.kind, _text)
+        """A value that is not None as its cell; None if it is not of the column's kind."""
 
     def put(self, value: Cell, row: Row) -> None:
         """Puts a value into a row.
@@ -60,16 +61,18 @@ class CellMaker:
         if value is None:
             row[self._name] = None
             return
-        cell = self._convert(value)
+        cell = self.convert(value)
         if cell is None:
             kind = self._column.kind.value
             raise TypeError(f"column {self._name} is of kind {kind}, and was given a {type(value).__name__}")
-        if cell not in ("", []):
+        if cell or (cell != "" and cell != []):  # most cells are true
             row[self._name] = cell
 
 
 def _text(value: Cell) -> JSON:
-    return clean(value) if isinstance(value, str) else None
+    if not isinstance(value, str):
+        return None
+    return value if value.isascii() else clean(value)
 
 
 def _hash(value: Cell) -> JSON:
@@ -89,7 +92,12 @@ def _boolean(value: Cell) -> JSON:
 
 
 def _list(value: Cell) -> JSON:
-    return [clean(one) for one in value] if isinstance(value, list | tuple) else None
+    if not isinstance(value, list | tuple):
+        return None
+    try:
+        return list(value) if all(map(str.isascii, value)) else [clean(one) for one in value]
+    except TypeError:  # not all of them are texts
+        return None
 
 
 def _time(value: Cell) -> JSON:

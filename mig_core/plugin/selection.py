@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from mig_core.plugin.cells import MAX_TEXT, Cell, CellMaker
 from mig_core.plugin.columns import ColumnKind
@@ -24,11 +24,13 @@ if TYPE_CHECKING:
 LIMIT = "limit"
 WITH = "with"
 """The option that asks for columns which cost extra."""
+COLUMN = "column"
+"""The option that asks for some columns instead of all."""
 CUT = Reason(f"value longer than {MAX_TEXT} characters, cut")
 
 
 def filter_parameters(columns: Iterable[Column]) -> Iterator[Parameter]:
-    """The declared parameters of a table's questions: a filter for each column, ``limit``, perhaps ``with``."""
+    """The declared parameters of a table's questions: a filter for each column, ``column``, ``limit``, ``with``."""
     declared = tuple(columns)
     for column in declared:
         if column.kind is ColumnKind.BOOLEAN:
@@ -54,6 +56,14 @@ def filter_parameters(columns: Iterable[Column]) -> Iterator[Parameter]:
             metavar="COLUMN",
             help=f"columns that cost extra, to be looked for too: {', '.join(requested)}",
         )
+    yield Parameter(
+        name=COLUMN,
+        key=COLUMN,
+        many=True,
+        choices=tuple(column.name for column in declared),
+        metavar="COLUMN",
+        help="answer this column instead of all (repeatable): what the others cost is saved",
+    )
     yield Parameter(
         name=LIMIT,
         key=LIMIT,
@@ -94,15 +104,19 @@ class Selection:
             elif texts := values.texts(word):
                 self._filters[column.name] = ColumnFilter(column, texts, now=now)
         requested = values.texts(WITH) if any(one.on_request for one in self._columns.values()) else ()
-        self._wanted = {
-            one.name
-            for one in self._columns.values()
-            if not one.on_request or one.name in requested or one.name in self._filters
-        }
+        chosen = values.texts(COLUMN)
+        usual = (one.name for one in self._columns.values() if (one.always if chosen else not one.on_request))
+        self._wanted = frozenset((*usual, *chosen, *requested, *self._filters))
+        unfiltered = self._wanted - self._filters.keys()
+        self._converters = {name: self._makers[name].convert for name in unfiltered}
         self._order = [name for name in self._columns if name in self._wanted]
 
     def wants(self, column: str) -> bool:
-        """Whether a column belongs into the rows: true of all but those that cost extra and were not asked for."""
+        """Whether a column belongs into the rows.
+
+        True of all but those that cost extra and were not asked for; where columns were chosen, of these, those of
+        filters, and those that each row has.
+        """
         return self._column(column).name in self._wanted
 
     def filters(self, column: str) -> bool:
@@ -119,9 +133,11 @@ class Selection:
 
     def rules_out(self, cells: Mapping[str, Cell]) -> bool:
         """Whether a row with these cells, and whatever others, is certainly not asked for."""
+        self._check_names(cells)
+        if not self._filters:
+            return False
         row: Row = {}
         for name, value in cells.items():
-            self._column(name)
             if name in self._filters:
                 self._makers[name].put(value, row)
         return any(
@@ -136,8 +152,7 @@ class Selection:
         Raises:
             TypeError: there is no such column, or a cell is not of its kind.
         """
-        if not cells.keys() <= self._columns.keys():
-            self._column(next(name for name in cells if name not in self._columns))
+        self._check_names(cells)
         row: Row = {}
         unknown = ""
         for name, chosen in self._filters.items():  # first of all: most rows are not asked for
@@ -148,13 +163,39 @@ class Selection:
                 return None
             if holds is None:
                 unknown = unknown or name
-        for name, value in cells.items():
-            if name not in self._filters:
-                self._makers[name].put(value, row)
+        is_long = self._put_rest(cells, row) or any(map(_is_long, row.values() if self._filters else ()))
+        if is_long:
+            row = {name: self._cut(value) for name, value in row.items()}
         if unknown:
             self._tally.skip(Reason(f"row whose {unknown} is not known"), self._example(row))
             return None
-        return {name: self._cut(row[name]) for name in self._order if name in row}
+        return {name: row[name] for name in self._order if name in row}
+
+    def _put_rest(self, cells: Mapping[str, Cell], row: Row) -> bool:
+        """Puts the cells that no filter has put already; whether any of them is too long.
+
+        :meth:`CellMaker.put` and :func:`_is_long` written out: nothing else is done as often in an answer of many rows.
+        """
+        converters, is_long = self._converters, False
+        for name, value in cells.items():
+            if name not in converters:
+                continue
+            if value is None:
+                row[name] = None
+            elif cell := converters[name](value):
+                row[name] = cell
+                if cell.__class__ is str:
+                    if len(cell) > MAX_TEXT:
+                        is_long = True
+                elif cell.__class__ is list and _is_long(cell):
+                    is_long = True
+            else:
+                self._makers[name].put(value, row)
+        return is_long
+
+    def _check_names(self, cells: Mapping[str, Cell]) -> None:
+        if not cells.keys() <= self._columns.keys():
+            self._column(next(name for name in cells if name not in self._columns))
 
     def _column(self, name: str) -> Column:
         """The column of that name: a misspelt one must not count as one that nobody asked for."""
@@ -177,6 +218,12 @@ class Selection:
         """What names a row best: its first cells."""
         shown = ((name, row.get(name)) for name in self._columns)
         return " ".join(f"{name}={value}" for name, value in shown if value is not None)[:120]
+
+
+def _is_long(value: JSON) -> bool:
+    if isinstance(value, str):
+        return len(value) > MAX_TEXT
+    return isinstance(value, list) and sum(map(len, cast("list[str]", value))) > MAX_TEXT
 
 
 def _as_many_as_fit(value: list[JSON]) -> list[JSON]:

@@ -194,6 +194,31 @@ def test_a_column_that_costs_extra_is_looked_for_on_request_only() -> None:
     assert found.found
 
 
+def test_of_chosen_columns_only_those_and_the_filters_are_looked_for_and_answered() -> None:
+    module = module_with(ROWS)
+
+    result = asked(module, column=["exe"], start_user=["bob"])
+
+    assert list(module.rows(result)) == [{"pid": 7, "exe": "/tmp/x y", "start_user": "bob"}]
+    assert module.seen is not None
+    assert [name for name in ("pid", "exe", "started", "start_user", "sha256") if module.seen.wants(name)] == [
+        *("pid", "exe", "start_user"),
+    ]
+
+
+def test_a_column_that_costs_extra_may_be_chosen() -> None:
+    module = module_with(ROWS)
+
+    asked(module, column=["sha256"])
+
+    assert module.hashed == [1, 2, 7, 8]
+
+
+def test_a_column_that_there_is_not_cannot_be_chosen() -> None:
+    with pytest.raises(ParameterError, match=r"column\[0\]: must be one of pid, exe"):
+        Things().parse_parameters({"column": ["nothing"]})
+
+
 def test_single_values_are_told_to_the_module() -> None:
     module = module_with(ROWS)
 
@@ -260,6 +285,22 @@ def test_a_long_value_is_cut_and_booked() -> None:
 
     (row,) = module_with([]).rows(result)
     assert len(str(row["start_user"])) == 65_536
+    assert not result.coverage.complete
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_rows_that_the_full_answer_has_no_room_for_are_left_out_and_booked(
+    fails: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mig_core.plugin.table.MAX_ANSWER_BYTES", 1000)
+    given: list[dict[str, Any]] = [{"pid": number, "exe": f"/{'x' * 88}"} for number in range(40 if not fails else 20)]
+
+    result = asked(module_with([*given, {"pid": 99, "broken": fails}]))
+
+    rows = list(Things().rows(result))
+    assert [row["pid"] for row in rows] == list(range(len(rows)))
+    assert 7 <= len(rows) <= 9
+    assert "row that the full answer has no room for" in [one.reason for one in result.coverage.skipped]
     assert not result.coverage.complete
 
 

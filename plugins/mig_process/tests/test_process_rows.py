@@ -199,6 +199,31 @@ def test_ancestors_are_named_nearest_first(start: Callable[..., int]) -> None:
     }
 
 
+def test_an_ancestor_is_read_once_for_all_its_descendants(start: Callable[..., int]) -> None:
+    pids = [start("/bin/sleep", "77") for _ in range(3)]
+
+    found = rows(pid=[str(pid) for pid in pids], column=["ancestry"])
+
+    assert len({tuple(row["ancestry"]) for row in found}) == 1
+    assert [set(row) for row in found] == [{"pid", "ancestry"}] * 3
+
+
+def test_namespaces_are_given_on_request(start: Callable[..., int]) -> None:
+    pid = start("/bin/sleep", "77")
+
+    assert "namespaces" not in row_of(pid)
+    assert f"net:[{os.stat('/proc/self/ns/net').st_ino}]" in row_of(pid, **{"with": ["namespaces"]})["namespaces"]
+    assert rows(pid=[str(pid)], namespaces=["net:.1.$"]) == []
+
+
+def test_chosen_columns_have_the_values_of_the_whole_row(start: Callable[..., int]) -> None:
+    pid = start("/bin/sleep", "77")
+    whole = row_of(pid)
+
+    for name in set(whole) - {"started", "rss", "vsize", "state"}:
+        assert row_of(pid, column=[name]) == {"pid": pid, name: whole[name]}
+
+
 def test_a_traced_and_confined_process_says_so(start: Callable[..., int]) -> None:
     code = (
         "import ctypes, time\nlibc = ctypes.CDLL(None)\nlibc.prctl(38, 1, 0, 0, 0)\nprint(flush=True)\ntime.sleep(77)\n"

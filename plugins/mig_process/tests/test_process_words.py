@@ -21,7 +21,7 @@ from mig_process.units import group_of, unit_of
     ],
 )
 def test_capabilities_have_names(text: str, names: list[str]) -> None:
-    assert names_of(text, 40) == names
+    assert list(names_of(text, 40)) == names
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ from mig_core.testing.services import service_missing
 from mig_endpoint.processes import reasons
 from mig_endpoint.processes.descriptors import Descriptor, descriptor_info, descriptors_of
 from mig_endpoint.processes.executable import name_of
-from mig_endpoint.processes.stat import parse_stat, parse_status
+from mig_endpoint.processes.stat import Status, parse_stat
 from mig_endpoint.processes.visit import visit, visit_all
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ def test_a_process_tells_who_it_is(start_target: StartTarget, proc: Proc) -> Non
         assert process.namespace("pid") == os.stat("/proc/self/ns/pid").st_ino
         assert before - 0.1 < process.started() < time.time() + 0.1
         assert process.threads() == [target.pid]
-        assert process.status["Tgid"] == str(target.pid)
+        assert process.status.get("Tgid") == str(target.pid)
         assert process.key == (target.pid, process.stat.start)
         assert name_of(process).shown == target.path
 
@@ -213,7 +213,16 @@ def test_a_socket_is_no_pipe() -> None:
 def test_what_is_no_stat_is_refused() -> None:
     with pytest.raises(ValueError, match="not a stat"):
         parse_stat(b"")
-    assert parse_status(b"Uid:\t0\t1\nnothing\n") == {"Uid": "0\t1"}
+
+
+def test_a_line_of_status_is_found_by_its_whole_name() -> None:
+    status = Status(b"Name:\ta\\nUid:\t7\nVmSize:\t 1 kB\nUid:\t0\t1\nnothing\n")
+
+    assert status.get("Uid") == "0\t1"
+    assert status.get("Name") == "a\\nUid:\t7"
+    assert status.get("Size", "none") == status.get("nothing", "none") == "none"
+    assert Status(b"").get("Uid") == ""
+    assert Status(b"Uid:\t5").get("Uid") == "5"
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may read all")

@@ -12,6 +12,7 @@ import ipaddress
 import os
 import socket
 import struct
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from mig_netstat.socket_record import BOUND, CLOSE, LISTEN, STATES, UNIX_KINDS, SocketRecord
@@ -84,7 +85,7 @@ class Diag:
                 family, min(number, 255) if number <= 255 else socket.IPPROTO_TCP, _EXT_INFO if counters else 0, 0,
                 _ALL_STATES, bytes(48),
             )  # fmt: skip
-            yield from self._dump(asked + extra, lambda body: inet_record(protocol, body))
+            yield from self._dump(asked + extra, lambda body: inet_record(protocol, body, counters=counters))
 
     def unix(self) -> Iterator[SocketRecord]:
         """All unix sockets; the other end also of those that wait to be accepted.
@@ -122,8 +123,8 @@ class Diag:
                 yield read(body)
 
 
-def inet_record(protocol: str, body: bytes) -> SocketRecord:
-    """The socket in an ``inet_diag_msg`` and its attributes."""
+def inet_record(protocol: str, body: bytes, *, counters: bool) -> SocketRecord:
+    """The socket in an ``inet_diag_msg`` and its attributes; ``counters``: also how much was sent and received."""
     family, state, timer, _, sport, dport, src, dst, interface, _, expires, rq, wq, uid, inode = _INET.unpack_from(body)
     local_port, remote_port = int.from_bytes(sport), int.from_bytes(dport)
     record = SocketRecord(
@@ -141,6 +142,8 @@ def inet_record(protocol: str, body: bytes) -> SocketRecord:
         timer=expires / 1000 if timer else -1.0,
     )
     any_address = family == socket.AF_INET6 and not any(src)
+    if not any_address and not counters:
+        return record
     for kind, value in attributes(body, _INET.size):
         if kind == _ATTR_V6ONLY:
             record.dual_stack = any_address and value == b"\0"
@@ -192,6 +195,7 @@ def attributes(body: bytes, place: int) -> Iterator[tuple[int, bytes]]:
         place += length + 3 & ~3
 
 
+@lru_cache(maxsize=4096)
 def address_text(family: int, raw: bytes) -> str:
     """The address; an IPv4 one that was mapped into IPv6 in its own form."""
     if family == socket.AF_INET:

@@ -11,7 +11,7 @@ import stat
 from typing import TYPE_CHECKING
 
 from mig_endpoint.processes import reasons
-from mig_endpoint.processes.descriptors import descriptors_of
+from mig_endpoint.processes.descriptors import inode_in, tables_of
 from mig_endpoint.processes.visit import visit
 from mig_netstat.namespaces import number_in
 
@@ -66,15 +66,21 @@ class Holders:
             return
         text = ""
         mine: set[int] = set()
-        for one in descriptors_of(process):
-            if number := number_in(one.target):
-                self.namespaces.setdefault(number, f"/proc/{one.thread}/fd/{one.number}")
-            if not (inode := one.socket) or inode in mine:
-                continue
-            mine.add(inode)
-            text = text or _holder(process)
-            self.by_inode.setdefault(inode, []).append(text)
-            self.descriptor_of.setdefault(inode, (one.thread, one.number))
+        for thread, links in tables_of(process):
+            for name, target in links:
+                if not (inode := inode_in(target)):
+                    if number := number_in(target):
+                        self.namespaces.setdefault(number, f"/proc/{thread}/fd/{name}")
+                    continue
+                if inode in mine:
+                    continue
+                mine.add(inode)
+                text = text or _holder(process)
+                if inode in self.by_inode:
+                    self.by_inode[inode].append(text)
+                else:
+                    self.by_inode[inode] = [text]
+                    self.descriptor_of[inode] = thread, int(name)
 
 
 def _not_looked_at(proc: Proc, tally: Tally) -> int:

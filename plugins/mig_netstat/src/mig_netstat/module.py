@@ -156,28 +156,17 @@ class _Look:
             "state": record.state,
             "local_address": record.local,
             "remote_address": record.remote,
-            "dual_stack": record.dual_stack,
             "namespace": record.namespace,
             "path": record.path,
             "processes": self._processes(record, holders),
+            "uid": record.uid,
+            "user": None if record.uid is None else user_name(record.uid),
         }
-        numbers = {
-            "local_port": record.local_port,
-            "remote_port": record.remote_port,
-            "timer": record.timer,
-            "sent": record.sent,
-            "received": record.received,
-        }
-        row |= {name: value for name, value in numbers.items() if value is None or value >= 0}
-        row |= {name: value for name, value in (("inode", record.inode), ("peer", record.peer)) if value}
-        queues = (("receive_queue", record.receive_queue), ("send_queue", record.send_queue))
-        row |= {name: value for name, value in queues if value}
-        row["uid"] = record.uid
-        row["user"] = None if record.uid is None else user_name(record.uid)
+        _put_numbers(row, record)
         if record.interface:
             row["interface"] = record.interface_name or str(record.interface)
-        if not record.dual_stack:
-            del row["dual_stack"]
+        if record.dual_stack:
+            row["dual_stack"] = True
         return row
 
     @staticmethod
@@ -186,3 +175,14 @@ class _Look:
         if record.holders:
             return record.holders
         return None if not record.inode or holders.denied else []
+
+
+def _put_numbers(row: dict[str, Cell], record: SocketRecord) -> None:
+    """What there is of them: a port of -1 is none, and so is a queue of 0."""
+    for name in ("local_port", "remote_port", "timer", "sent", "received"):
+        value = getattr(record, name)
+        if value is None or value >= 0:
+            row[name] = value
+    for name in ("inode", "peer", "receive_queue", "send_queue"):
+        if value := getattr(record, name):
+            row[name] = value

@@ -40,6 +40,8 @@ def number_of(path: str) -> int:
 
 def number_in(text: str) -> int:
     """The number in what the kernel calls a network namespace, ``net:[4026532248]``; 0 for any other text."""
+    if not text.startswith("net:["):  # of most descriptors
+        return 0
     found = _NAMED.fullmatch(text)
     return int(found[1]) if found else 0
 

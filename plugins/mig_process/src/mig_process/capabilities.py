@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 from mig_endpoint.capabilities import NAMES, capability_name
 
 ALL = "all"
 """Stands for every capability that the kernel has."""
 
 
-def names_of(text: str, last: int) -> list[str]:
+@lru_cache(maxsize=256)
+def names_of(text: str, last: int) -> tuple[str, ...]:
     """The names in a set, :data:`ALL` alone if it has every one.
 
     Args:
@@ -20,8 +23,8 @@ def names_of(text: str, last: int) -> list[str]:
     """
     bits = int(text, 16)
     if bits == (1 << (last + 1)) - 1:
-        return [ALL]
-    return [capability_name(place) for place in range(64) if bits >> place & 1]
+        return (ALL,)
+    return tuple(capability_name(place) for place in range(64) if bits >> place & 1)
 
 
 def last_capability() -> int:

@@ -30,6 +30,18 @@ TROUBLE = Reason("fact about a process that could not be found out")
 TOO_LONG = Reason("open files, mappings or variables of a process beyond 10,000")
 NOT_HASHED = Reason("executable not hashed to the end: time ran out")
 NAMESPACES = ("cgroup", "ipc", "mnt", "net", "pid", "time", "user", "uts")
+OF_STATUS = frozenset(
+    {
+        *("uid", "euid", "user", "effective_user", "gid", "capabilities", "seccomp", "no_new_privs", "tracer"),
+        *("rss", "vsize"),
+    }
+)
+"""The columns that ``status`` is read for."""
+ALL_FACTS = OF_STATUS | {
+    *("login_uid", "cmdline", "lookalike", "exe", "deleted", "memfd", "cwd", "root", "cgroup", "unit", "container"),
+    *("namespaces", "sha256", "files", "libraries", "mappings", "environment", "ancestry"),
+}
+"""And those that something else is read for."""
 SECCOMP = {"0": "", "1": "strict", "2": "filter"}
 _CHUNK = 1 << 20
 MAX_ITEMS = 10_000
@@ -51,7 +63,10 @@ class Facts:
         self._context = context
         self._tally = tally
         self._last_capability = last_capability()
+        self._wanted = frozenset(name for name in ALL_FACTS if context.wants(name))
         self._denied = False
+        self._family: dict[int, tuple[int, str]] = {}
+        """Parent and name of the processes seen so far."""
         self._hashes: dict[tuple[int, ...], str] = {}
 
     def row(self, process: Process, hidden: str = "") -> dict[str, Cell] | None:
@@ -66,6 +81,8 @@ class Facts:
         row: dict[str, Cell] = {"pid": process.pid, "parent": stat.parent, "state": stat.state, "hidden": hidden}
         row["name"] = process.command
         row["kernel"] = stat.is_kernel_thread
+        if "ancestry" in self._wanted:
+            self._family[process.pid] = stat.parent, process.command
         if self._context.rules_out(**row):
             return None
         self._identity(process, row)
@@ -79,10 +96,15 @@ class Facts:
         return row
 
     def _identity(self, process: Process, row: dict[str, Cell]) -> None:
-        status = process.status
-        users = process.users
         row["started"] = process.started()
         row["threads"] = process.stat.threads
+        if OF_STATUS & self._wanted:
+            self._from_status(process, row)
+        self._put(row, "login_uid", lambda: login_of(process))
+
+    def _from_status(self, process: Process, row: dict[str, Cell]) -> None:
+        status = process.status
+        users = process.users
         row["uid"], row["euid"] = users[0], users[1]
         row["user"], row["effective_user"] = user_name(users[0]), user_name(users[1])
         row["gid"] = int(status.get("Gid", "0").split()[0])
@@ -92,9 +114,8 @@ class Facts:
         if tracer := int(status.get("TracerPid", "0")):
             row["tracer"] = tracer
         for name, field in (("rss", "VmRSS"), ("vsize", "VmSize")):
-            if field in status:
-                row[name] = int(status[field].removesuffix(" kB")) << 10
-        self._put(row, "login_uid", lambda: login_of(process))
+            if size := status.get(field):
+                row[name] = int(size.removesuffix(" kB")) << 10
 
     def _program(self, process: Process, row: dict[str, Cell]) -> None:
         if not process.has_memory():
@@ -113,10 +134,10 @@ class Facts:
         self._put(row, "cgroup", lambda: group_of(process.cgroup))
         self._put(row, "unit", lambda: unit_of(process.cgroup))
         self._put(row, "container", lambda: process.container)
-        self._put(row, "namespaces", lambda: [process.link(f"ns/{kind}") for kind in NAMESPACES])
 
     def _costly(self, process: Process, row: dict[str, Cell]) -> None:
         asks: dict[str, Callable[[], Cell]] = {
+            "namespaces": lambda: [process.link(f"ns/{kind}") for kind in NAMESPACES],
             "sha256": lambda: self._hash(process),
             "files": lambda: self._bounded(process, map(_descriptor_text, descriptors_of(process))),
             "libraries": lambda: self._bounded(
@@ -127,13 +148,18 @@ class Facts:
             "environment": lambda: self._environment(process),
         }
         for name, ask in asks.items():
-            if self._context.wants(name) and process.has_memory():
+            if name in self._wanted and (process.has_memory() or name == "namespaces"):
                 self._put(row, name, ask)
-        if self._context.wants("ancestry"):
+        if "ancestry" in self._wanted:
             row["ancestry"] = self._ancestry(process.stat.parent)
 
     def _put(self, row: dict[str, Cell], name: str, ask: Callable[[], Cell]) -> None:
-        """Puts a fact into the row: None where we may not know; nothing where there is none, or the process ended."""
+        """Puts a fact into the row, if it is wanted.
+
+        None where we may not know; nothing where there is none, or the process ended.
+        """
+        if name not in self._wanted:
+            return
         try:
             row[name] = ask()
         except PermissionError:
@@ -183,13 +209,15 @@ class Facts:
         seen: set[int] = set()
         while parent and parent not in seen:
             seen.add(parent)
-            try:
-                with self._proc.process(parent) as process:
-                    found.append(f"{parent} {process.command}")
-                    parent = process.stat.parent
-            except OSError:
-                found.append(f"{parent} ?")
-                break
+            if (known := self._family.get(parent)) is None:
+                try:
+                    with self._proc.process(parent) as process:
+                        known = self._family[parent] = process.stat.parent, process.command
+                except OSError:
+                    found.append(f"{parent} ?")
+                    break
+            found.append(f"{parent} {known[1]}")
+            parent = known[0]
         return found
 
 
@@ -214,7 +242,7 @@ def login_of(process: Process) -> int:
     Raises:
         FileNotFoundError: it descends from none, or the kernel does not keep it.
     """
-    text = process.read("loginuid").decode("ascii", "replace").strip()
+    text = process.read_at_once("loginuid").decode("ascii", "replace").strip()
     if text in ("", _NO_LOGIN):
         raise FileNotFoundError(2, "no login")
     return int(text)

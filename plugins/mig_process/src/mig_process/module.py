@@ -58,7 +58,7 @@ class ProcessModule(TableModule):
         Column("container", ColumnKind.TEXT, "runtime and id of the container it seems to live in"),
         Column("unit", ColumnKind.TEXT, "systemd unit it belongs to"),
         Column("cgroup", ColumnKind.TEXT, "control group"),
-        Column("namespaces", ColumnKind.LIST, "its namespaces, like net:[4026531840]"),
+        Column("namespaces", ColumnKind.LIST, "its namespaces, like net:[4026531840]", on_request=True),
         Column("threads", ColumnKind.INTEGER, "number of threads"),
         Column("rss", ColumnKind.SIZE, "resident memory"),
         Column("vsize", ColumnKind.SIZE, "address space"),

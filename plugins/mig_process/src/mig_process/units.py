@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 _UNIT = re.compile(r"[^/]+\.(?:service|scope|socket|mount|swap)")
 
 
+@lru_cache(maxsize=4096)
 def unit_of(cgroup: bytes) -> str:
     """The innermost unit: a user's ``app.service`` and not the ``user@1000.service`` around it; empty if none.
 
@@ -20,6 +22,7 @@ def unit_of(cgroup: bytes) -> str:
     return ""
 
 
+@lru_cache(maxsize=4096)
 def group_of(cgroup: bytes) -> str:
     """The path of the control group: of the unified hierarchy, or of systemd's own where there is none."""
     lines = [line.split(":", 2) for line in cgroup.decode("utf-8", "replace").splitlines()]

@@ -28,7 +28,7 @@ def group_ids(name: str) -> set[int]:
 
 def all_names_are_known(database: str, nsswitch: str = NSSWITCH) -> bool:
     """Whether the endpoint has no accounts but those of its files. ``database``: ``passwd`` or ``group``."""
-    for line in _lines(nsswitch):
+    for line in lines_of(nsswitch):
         name, _, services = os.fsdecode(line).partition("#")[0].partition(":")
         if name.strip() == database:
             return {word for word in services.split() if not word.startswith("[")} <= _OWN
@@ -41,14 +41,15 @@ def _ids(name: str, files: tuple[str, ...]) -> set[int]:
     wanted = os.fsencode(name)
     found = set()
     for path in files:
-        for line in _lines(path):
+        for line in lines_of(path):
             fields = line.split(b":")
             if len(fields) >= 3 and fields[0] == wanted and fields[2].isdigit():
                 found.add(int(fields[2]))
     return found
 
 
-def _lines(path: str) -> list[bytes]:
+def lines_of(path: str) -> list[bytes]:
+    """The lines of one of these files; none where it cannot be read."""
     try:
         with open(path, "rb") as stream:
             return stream.read(MAX_BYTES).split(b"\n")

@@ -5,6 +5,7 @@ that Docker, Podman, CRI-O, containerd, Kubernetes, systemd-machined and LXC giv
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 _ID = re.compile(rb"(?:^|[/:_-])([0-9a-f]{64}|[0-9a-f]{32})(?:\.scope|/|$)", re.MULTILINE)
 _RUNTIMES = (b"docker", b"libpod", b"crio", b"containerd", b"kubepods", b"machine", b"lxc")
@@ -12,6 +13,7 @@ _NAMED = re.compile(rb"/(lxc(?:\.payload)?)[/.]([\w.-]+)|/(machine)-([\w.\\-]+)\
 _SHOWN = 12
 
 
+@lru_cache(maxsize=4096)
 def container_of(cgroup: bytes) -> str:
     """A container's runtime and id (its first 12 digits) or name, as ``docker:3f2a9c1b7d5e``.
 

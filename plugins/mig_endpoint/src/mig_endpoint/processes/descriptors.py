@@ -4,22 +4,18 @@ from __future__ import annotations
 
 import os
 import platform
-import re
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from mig_endpoint.processes.process import Process
 
-_INODE = re.compile(r"(socket|pipe):\[(\d+)\]")
 _SYS_KCMP = {"x86_64": 312, "aarch64": 272, "riscv64": 272, "ppc64le": 354, "s390x": 343}
 _KCMP_FILES = 2
 
 
-@dataclass(frozen=True, slots=True)
-class Descriptor:
+class Descriptor(NamedTuple):
     """An open descriptor."""
 
     number: int
@@ -33,16 +29,23 @@ class Descriptor:
     @property
     def socket(self) -> int:
         """The socket's inode; 0 if it is no socket."""
-        return self._inode("socket")
+        return self._inode("socket:[")
 
     @property
     def pipe(self) -> int:
         """The pipe's inode; 0 if it is no pipe without a name."""
-        return self._inode("pipe")
+        return self._inode("pipe:[")
 
     def _inode(self, kind: str) -> int:
-        found = _INODE.fullmatch(self.target)
-        return int(found.group(2)) if found and found.group(1) == kind else 0
+        return inode_in(self.target, kind)
+
+
+def inode_in(target: str, kind: str = "socket:[") -> int:
+    """The number in brackets; 0 if it is not of the kind. A path begins with a slash, and so cannot look like this."""
+    if not target.startswith(kind):
+        return 0
+    number = target[len(kind) : -1]
+    return int(number) if number.isdecimal() else 0
 
 
 def descriptors_of(process: Process) -> Iterator[Descriptor]:
@@ -51,12 +54,23 @@ def descriptors_of(process: Process) -> Iterator[Descriptor]:
     Raises:
         PermissionError: we may not know.
     """
+    for thread, links in tables_of(process):
+        for number, target in sorted((int(name), target) for name, target in links):
+            yield Descriptor(number, target, thread)
+
+
+def tables_of(process: Process) -> Iterator[tuple[int, list[tuple[str, str]]]]:
+    """The same without order and objects, for those who look at very many: threads, and links as name and target.
+
+    Raises:
+        PermissionError: we may not know.
+    """
     first = process.thread
-    yield from _of_thread(process, first)
+    yield first, _links(process, first)
     if process.stat.threads > 1:
         others = [one for one in process.threads() if one not in (first, process.pid)]
         for thread in _with_own_tables(first, others):
-            yield from _of_thread(process, thread)
+            yield thread, _links(process, thread)
 
 
 def descriptor_info(process: Process, number: int) -> dict[str, str]:
@@ -71,17 +85,19 @@ def descriptor_info(process: Process, number: int) -> dict[str, str]:
     }
 
 
-def _of_thread(process: Process, thread: int) -> Iterator[Descriptor]:
+def _links(process: Process, thread: int) -> list[tuple[str, str]]:
     folder = "fd" if thread == process.thread else f"task/{thread}/fd"
     table = os.open(folder, os.O_DIRECTORY | os.O_RDONLY | os.O_CLOEXEC, dir_fd=process.folder)
+    found = []
     try:
-        for number in sorted(map(int, os.listdir(table))):
+        for name in os.listdir(table):
             try:
-                yield Descriptor(number, os.readlink(str(number), dir_fd=table), thread)
-            except FileNotFoundError:
-                continue  # closed meanwhile
+                found.append((name, os.readlink(name, dir_fd=table)))
+            except FileNotFoundError:  # closed meanwhile
+                continue
     finally:
         os.close(table)
+    return found
 
 
 def _with_own_tables(first: int, others: list[int]) -> list[int]:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from mig_endpoint.processes import mappings
 from mig_endpoint.processes.executable import Executable, executable_of
-from mig_endpoint.processes.stat import Stat, parse_stat, parse_status
+from mig_endpoint.processes.stat import Stat, Status, parse_stat
 from mig_endpoint.user_names import user_name
 
 if TYPE_CHECKING:
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 _MAX_MAPS = 64 << 20
 _MAX_TEXT = 4 << 20
+_AT_ONCE = 1 << 13
 _NAMESPACE = re.compile(r"[a-z]+:\[(\d+)\]")
 
 
@@ -100,6 +101,21 @@ class Process:
         """One of its files, at most about ``limit`` bytes."""
         return _read(name, limit, self.folder)
 
+    def read_at_once(self, name: str) -> bytes:
+        """One of its files that the kernel gives whole at each read: one system call less.
+
+        These are ``cgroup``, ``cmdline``, ``comm``, ``loginuid`` and ``status`` (``fs/seq_file.c`` single_open,
+        ``fs/proc/base.c``), not those that are made line by line, like ``maps``.
+        """
+        file = os.open(name, os.O_RDONLY | os.O_CLOEXEC, dir_fd=self.folder)
+        try:
+            text = os.read(file, _AT_ONCE)
+            while len(text) % _AT_ONCE == 0 and len(text) < _MAX_TEXT and (piece := os.read(file, _AT_ONCE)):
+                text += piece
+            return text
+        finally:
+            os.close(file)
+
     def link(self, name: str) -> str:
         """Where one of its links leads, as the kernel names it (``os.fsdecode``)."""
         return os.readlink(name, dir_fd=self.folder)
@@ -113,9 +129,9 @@ class Process:
             raise ProcessLookupError(os.strerror(3)) from None
 
     @cached_property
-    def status(self) -> dict[str, str]:
+    def status(self) -> Status:
         """The lines of ``status`` by name: ``Uid``, ``Gid``, ``CapEff``, ``NSpid``, ``Seccomp``, ``TracerPid`` …"""
-        return parse_status(self.read("status"))
+        return Status(self.read_at_once("status"))
 
     def has_memory(self) -> bool:
         """False for kernel threads, and for processes that have ended altogether but were not waited for."""
@@ -162,12 +178,14 @@ class Process:
     @cached_property
     def command(self) -> str:
         """The name it goes by, at most 15 bytes (``os.fsdecode``); it can be anything."""
-        return os.fsdecode(self.read("comm").rstrip(b"\n"))
+        if self.thread == self.pid:
+            return self.stat.name
+        return os.fsdecode(self.read_at_once("comm").removesuffix(b"\n"))
 
     @cached_property
     def arguments(self) -> tuple[bytes, ...]:
         """Its command line as it shows it now: it may have written over it. Empty for kernel threads."""
-        text = self.read("cmdline")
+        text = self.read_at_once("cmdline")
         return tuple(text.removesuffix(b"\0").split(b"\0")) if text else ()
 
     @cached_property
@@ -182,13 +200,16 @@ class Process:
 
     @cached_property
     def user(self) -> str:
-        """The name of its real user here, or the number where it has none; empty where that cannot be found out."""
-        return user_name(self.users[0]) if self.users else ""
+        """The name of its real user here, or the number where it has none or only a name service knows it.
+
+        Empty where that cannot be found out.
+        """
+        return (user_name(self.users[0]) or str(self.users[0])) if self.users else ""
 
     @cached_property
     def cgroup(self) -> bytes:
         """The text of ``cgroup``: a line for each hierarchy, cgroups(7)."""
-        return self.read("cgroup")
+        return self.read_at_once("cgroup")
 
     @cached_property
     def container(self) -> str:

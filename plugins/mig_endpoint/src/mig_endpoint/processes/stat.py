@@ -5,6 +5,7 @@ Pure: text in, values out.
 
 from __future__ import annotations
 
+import os
 from typing import NamedTuple
 
 PF_KTHREAD = 0x00200000
@@ -14,6 +15,8 @@ PF_KTHREAD = 0x00200000
 class Stat(NamedTuple):
     """One line of ``stat``; of a thread or of a process's main thread."""
 
+    name: str
+    """The name it goes by (``os.fsdecode``); what ``comm`` says."""
     state: str
     """A letter: ``R``, ``S``, ``D``, ``T``, ``t``, ``Z`` (ended, not waited for), ``X``, ``I``."""
     parent: int
@@ -45,21 +48,33 @@ def parse_stat(text: bytes) -> Stat:
     Raises:
         ValueError: it does not look like one.
     """
-    fields = text.rpartition(b")")[2].split()
-    if len(fields) < 22:
+    before, bracket, after = text.rpartition(b")")
+    fields = after.split()
+    if len(fields) < 22 or not bracket:
         raise ValueError("not a stat line")
-    numbers = [int(one) for one in fields[1:]]
+    numbers = list(map(int, fields[1:]))
     program = (*numbers[22:25], *numbers[41:48])  # fields 26 to 28 and 45 to 51 of the manual, where there are so many
-    return Stat(
-        fields[0].decode("ascii", "replace"), numbers[0], numbers[3], numbers[5], numbers[16], numbers[18], program
-    )
+    name = os.fsdecode(before.partition(b"(")[2])
+    state = fields[0].decode("ascii", "replace")
+    return Stat(name, state, numbers[0], numbers[3], numbers[5], numbers[16], numbers[18], program)
 
 
-def parse_status(text: bytes) -> dict[str, str]:
-    """The lines of ``status`` by their name: ``Uid`` -> ``"0\\t0\\t0\\t0"``, blanks around it removed."""
-    lines = (line.partition(b":") for line in text.split(b"\n"))
-    return {
-        name.decode("ascii", "replace"): value.strip().decode("utf-8", "replace")
-        for name, colon, value in lines
-        if colon
-    }
+class Status:
+    """What ``status`` says, line by line: a line is looked for when it is asked for.
+
+    The process can write into one of them alone, ``Name``, and the kernel escapes line feeds there.
+    """
+
+    __slots__ = ("_text",)
+
+    def __init__(self, text: bytes) -> None:
+        self._text = b"\n" + text
+
+    def get(self, name: str, default: str = "") -> str:
+        """The line of that name, blanks around it removed: ``Uid`` -> ``"0\\t0\\t0\\t0"``."""
+        start = self._text.find(f"\n{name}:".encode())
+        if start < 0:
+            return default
+        start += len(name) + 2
+        end = self._text.find(b"\n", start)
+        return self._text[start : end if end >= 0 else None].strip().decode("utf-8", "replace")
