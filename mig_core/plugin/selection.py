@@ -57,14 +57,6 @@ def filter_parameters(columns: Iterable[Column]) -> Iterator[Parameter]:
             help=f"columns that cost extra, to be looked for too: {', '.join(requested)}",
         )
     yield Parameter(
-        name=COLUMN,
-        key=COLUMN,
-        many=True,
-        choices=tuple(column.name for column in declared),
-        metavar="COLUMN",
-        help="answer this column instead of all (repeatable): what the others cost is saved",
-    )
-    yield Parameter(
         name=LIMIT,
         key=LIMIT,
         kind=Kind.INTEGER,
@@ -72,6 +64,14 @@ def filter_parameters(columns: Iterable[Column]) -> Iterator[Parameter]:
         maximum=1 << 53,
         metavar="N",
         help="how many rows to return at most; 0 is all",
+    )
+    yield Parameter(
+        name=COLUMN,
+        key=COLUMN,
+        many=True,
+        choices=tuple(column.name for column in declared),
+        metavar="COLUMN",
+        help="answer this column instead of all (repeatable): what the others cost is saved",
     )
 
 
