@@ -35,6 +35,7 @@ OWN_COMMANDS = {
     "investigators": ("mig_core.cli.investigators:app", "List investigators."),
     "investigator": ("mig_core.cli.investigators:investigator_app", "Add, change or show one investigator."),
     "dashboard": ("mig_core.cli.dashboard:app", "Numbers of the platform."),
+    "mcp": ("mig_core.cli.mcp:app", "Serve an assistant that reads, and proposes questions for you to sign."),
     "plugins": ("mig_core.cli.plugins:app", "List installed plugins, and what keeps others from loading."),
     "plugin": ("mig_core.cli.plugins:plugin_app", "Make a new plugin."),
     "config": ("mig_core.cli.configuration:app", "Write or show this investigator's settings."),

@@ -10,7 +10,7 @@
             print(answer.agent, answer.state, answer.rows)
 
 ``mig`` and ``question`` are it; ``answer_rows`` reads rows, ``frames`` makes data frames of them, ``notebook`` shows a
-question in Jupyter.
+question in Jupyter, ``assistant`` is what an assistant may do.
 Below, sync and thread-safe: ``connection`` puts a client together from the investigator's settings; ``client`` has a
 method for every route an investigator may call; ``transport`` is the only importer of urllib3; ``session`` logs in;
 ``pages`` reads lists to their end; ``follow`` hears of an action's answers as they come; ``compose`` and
