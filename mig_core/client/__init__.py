@@ -9,13 +9,12 @@
         for answer in question:
             print(answer.agent, answer.state, answer.rows)
 
-``mig`` and ``question`` are it; ``answer_rows`` reads rows, ``frames`` makes data frames of them, ``notebook`` shows a
-question in Jupyter, ``assistant`` is what an assistant may do.
-Below, sync and thread-safe: ``connection`` puts a client together from the investigator's settings; ``client`` has a
-method for every route an investigator may call; ``transport`` is the only importer of urllib3; ``session`` logs in;
-``pages`` reads lists to their end; ``follow`` hears of an action's answers as they come; ``compose`` and
-``action_file`` make actions to be signed; ``proofs`` checks answers against what agents signed; ``shapes`` knows
-where the rows of answers lie.
+``mig`` and ``question`` are it; ``answer_rows`` reads rows, ``stack`` counts values, ``frames`` makes data frames of
+them, ``notebook`` shows a question in Jupyter, ``assistant`` is what an assistant may do. Below, sync and
+thread-safe: ``connection`` puts a client together from the investigator's settings; ``client`` has a method for every
+route an investigator may call; ``transport`` is the only importer of urllib3; ``session`` logs in; ``pages`` reads
+lists to their end; ``follow`` hears of an action's answers as they come; ``compose`` and ``action_file`` make actions
+to be signed; ``proofs`` checks answers against what agents signed; ``shapes`` knows where the rows of answers lie.
 """
 
 from typing import TYPE_CHECKING, Any

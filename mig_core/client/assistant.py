@@ -1,4 +1,4 @@
-"""What an assistant may do with a fleet: read, and propose. Nothing here can sign, cancel or change anything.
+"""What an assistant may do with a fleet: read, and propose. Nothing here has a key: it can neither ask nor cancel.
 
 Each public method of :class:`Assistant` is a tool; its docstring is what the assistant reads of it. ``mig mcp`` serves
 them. What endpoints sent is marked as data, its texts have no control characters, and sizes are bounded: an endpoint
@@ -9,16 +9,19 @@ from __future__ import annotations
 
 import itertools
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from mig_core.client.answer_rows import AnswerReader
+from mig_core.client.stack import stack_answers
 from mig_core.domain.action import Operation
 from mig_core.domain.proposal import Proposal, read_proposal
 from mig_core.errors import MigError, ParameterError
 from mig_core.text import visible
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator
+
+    from mig_core.client.client import MigClient
 
 Document = dict[str, Any]
 
@@ -34,48 +37,6 @@ FROM_ENDPOINTS = (
 )
 
 
-class Reading(Protocol):
-    """The part of :class:`mig_core.client.client.MigClient` that reads, and the one route that proposes."""
-
-    def agents(self, *, target: str = "", states: Sequence[str] = (), limit: int | None = None) -> Iterator[Document]:
-        """Agents by name."""
-        ...
-
-    def evaluate(self, target: str, limit: int = 20) -> Document:
-        """How many agents a target means."""
-        ...
-
-    def actions(
-        self, *, states: Sequence[str] = (), name: str = "", creator: str = "", limit: int | None = None
-    ) -> Iterator[Document]:
-        """Actions, latest first."""
-        ...
-
-    def action(self, action: str) -> Document:
-        """One action."""
-        ...
-
-    def commands(
-        self,
-        action: str,
-        *,
-        states: Sequence[str] = (),
-        found: bool | None = None,
-        limit: int | None = None,
-        proofs: bool = False,
-    ) -> Iterator[Document]:
-        """Commands of an action with their answers."""
-        ...
-
-    def proposal(self, proposal: str) -> Document:
-        """One proposal."""
-        ...
-
-    def propose(self, proposal: Proposal) -> Document:
-        """Proposes a question."""
-        ...
-
-
 class Assistant:
     """The tools.
 
@@ -84,7 +45,7 @@ class Assistant:
         name: what the assistant calls itself; shown beside its proposals as its own word.
     """
 
-    def __init__(self, client: Reading, name: str) -> None:
+    def __init__(self, client: MigClient, name: str) -> None:
         self._client = client
         self._name = name
         self._reader = AnswerReader()
@@ -146,6 +107,24 @@ class Assistant:
                 break
         counted = {key: document[key] for key in ("id", "name", "state", "targeted", "counts", "found", "partial")}
         return {"action": _clean(counted, [MOST_ANSWER]), **_marked(answers, room)}
+
+    def stack(self, action: str, columns: list[str], where: str = "", rare: bool = False, limit: int = 20) -> Document:
+        """Values of columns over all answers to a question, each with how many endpoints have it: what is everywhere,
+        and with `rare` what is on one endpoint only. `where` keeps rows that fit, like "size > '10m'"."""
+        found = stack_answers(
+            self._client, self._client.action(action), columns, where=where, rare=rare, limit=_bounded(limit)
+        )
+        values = [
+            {
+                **one.value,
+                "endpoints": one.endpoints,
+                "share": round(one.share, 4),
+                "first": one.first,
+                "last": one.last,
+            }
+            for one in found
+        ]
+        return {"account": found.account, "values": found.values, **_marked(values)}
 
     def propose_action(
         self,

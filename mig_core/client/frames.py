@@ -7,11 +7,10 @@ tells them apart). What became of the question goes along: pandas has it in ``at
 
 from __future__ import annotations
 
-import importlib
 from typing import TYPE_CHECKING, Any
 
 from mig_core.client.answer_rows import cell_name
-from mig_core.errors import MigError
+from mig_core.client.notebook import imported
 from mig_core.plugin.columns import ColumnKind
 
 if TYPE_CHECKING:
@@ -31,7 +30,7 @@ def to_pandas(question: Question) -> Any:
     Raises:
         MigError: pandas is not installed.
     """
-    pandas = _imported("pandas", "pip install 'mig-core[notebook]'")
+    pandas = imported("pandas")
     rows, missed = _rows(question)
     kinds = column_kinds(question, rows)
     frame = pandas.DataFrame(rows, columns=list(kinds))
@@ -59,7 +58,7 @@ def to_polars(question: Question) -> Any:
     Raises:
         MigError: polars is not installed.
     """
-    polars = _imported("polars", "pip install polars")
+    polars = imported("polars")
     rows, _ = _rows(question)
     kinds = column_kinds(question, rows)
     types = {
@@ -113,10 +112,3 @@ def _whole_numbers(pandas: Any, series: Any) -> Any:
 def _fits(cell: object) -> bool:
     """Whether a cell is a whole number of 64 bits, or none: endpoints may send larger ones."""
     return not isinstance(cell, int) or -(1 << 63) <= cell < 1 << 63
-
-
-def _imported(name: str, next_step: str) -> Any:
-    try:
-        return importlib.import_module(name)
-    except ImportError as error:
-        raise MigError(f"{name} is not installed", next_step=next_step) from error

@@ -15,7 +15,7 @@ from mig_core.errors import MigError
 from mig_core.text import visible
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Mapping
 
     from mig_core.client.question import Answer, Question
 
@@ -32,7 +32,7 @@ _COLOURS = {
     "sent": "#a5d8ff",
     "queued": "#d0ebff",
 }
-_EXTRA = "pip install 'mig-core[notebook]'"
+_EXTRA = {"polars": "pip install polars"}
 
 
 def question_html(question: Question) -> str:
@@ -58,7 +58,7 @@ def with_progress(question: Question, answers: Iterable[Answer]) -> Iterator[Ans
     Raises:
         MigError: tqdm is not installed.
     """
-    with _imported("tqdm.auto").tqdm(total=question.asked, unit="agent", desc=visible(question.name)[:40]) as bar:
+    with imported("tqdm.auto").tqdm(total=question.asked, unit="agent", desc=visible(question.name)[:40]) as bar:
         for answer in answers:
             bar.total = question.asked
             bar.update()
@@ -73,7 +73,7 @@ def plot_values(title: str, values: Iterable[tuple[str, int]]) -> Any:
     Raises:
         MigError: matplotlib is not installed.
     """
-    pyplot = _imported("matplotlib.pyplot")
+    pyplot = imported("matplotlib.pyplot")
     bars = [(visible(value)[:SHOWN_CHARACTERS], number) for value, number in values]
     _, axes = pyplot.subplots(figsize=(8, 0.6 + 0.32 * max(len(bars), 1)), layout="constrained")
     places = range(len(bars))
@@ -104,13 +104,14 @@ def _table(answers: list[Answer]) -> str:
     names = list(dict.fromkeys(name for row in rows[:SHOWN_ROWS] for name in row))
     head = "".join(f"<th>{_text(name)}</th>" for name in names)
     body = "".join(
-        "<tr>" + "".join(f"<td>{_cell(row, name)}</td>" for name in names) + "</tr>" for row in rows[:SHOWN_ROWS]
+        "<tr>" + "".join(f"<td>{cell_html(row, name)}</td>" for name in names) + "</tr>" for row in rows[:SHOWN_ROWS]
     )
     more = f"<div>the first {SHOWN_ROWS} rows are shown</div>" if len(rows) > SHOWN_ROWS else ""
     return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>{more}"
 
 
-def _cell(row: dict[str, Any], name: str) -> str:
+def cell_html(row: Mapping[str, Any], name: str) -> str:
+    """A cell of a row: nothing, ``?`` for what is not known, or its text."""
     if name not in row:
         return ""
     value = row[name]
@@ -133,8 +134,15 @@ def _text(text: str) -> str:
     return escape(shown if len(shown) <= SHOWN_CHARACTERS else shown[:SHOWN_CHARACTERS] + "…")
 
 
-def _imported(name: str) -> Any:
+def imported(name: str) -> Any:
+    """A module of the extra.
+
+    Raises:
+        MigError: it is not installed.
+    """
     try:
         return importlib.import_module(name)
     except ImportError as error:
-        raise MigError(f"{name.partition('.')[0]} is not installed", next_step=_EXTRA) from error
+        raise MigError(
+            f"{name.partition('.')[0]} is not installed", next_step=_EXTRA.get(name, "pip install 'mig-core[notebook]'")
+        ) from error

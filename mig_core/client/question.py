@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
     from mig_core.client.answer_rows import AnswerReader
     from mig_core.client.connection import Connection
+    from mig_core.client.stack import Stack
     from mig_core.plugin.columns import Column, Row
 
 Document = dict[str, Any]
@@ -136,6 +137,28 @@ class Question:
     def rows(self) -> list[Row]:
         """All rows of all agents, when the question has ended: see :attr:`Answer.rows`."""
         return [row for answer in self for row in answer.rows]
+
+    def stack(self, *columns: str, where: str = "", rare: bool = False, limit: int = 20) -> Stack:
+        """Values of columns, each with how many endpoints have it, when the question has ended.
+
+        Args:
+            columns: of the rows: ``"sha256"``.
+            where: only rows that fit: ``"size > '10m'"``.
+            rare: the values that the fewest endpoints have.
+            limit: most values; 0: all.
+
+        Raises:
+            ConditionError: ``where`` is no condition on these columns.
+            ApiError: there is no such column.
+        """
+        from mig_core.client.stack import stack_answers
+
+        client = self._connection.client
+        return stack_answers(client, self.wait().action, columns, where=where, rare=rare, limit=limit)
+
+    def plot_stack(self, *columns: str, where: str = "", rare: bool = False, limit: int = 20) -> Any:
+        """A stack as bars; the axes of matplotlib. See :meth:`stack`."""
+        return self.stack(*columns, where=where, rare=rare, limit=limit).plot()
 
     def not_looked_at(self) -> dict[str, list[str]]:
         """Agents whose answer says nothing, or not everything, when the question has ended; each with the reasons."""

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import matplotlib
 import pytest
+from matplotlib import pyplot
 
 from mig_core.cli.demo.site import ENDPOINTS, HOLDER
 from mig_core.client import Mig, Question
@@ -104,3 +106,30 @@ def test_a_notebook_shows_states_rows_and_what_was_not_looked_at(mig: Mig) -> No
     assert 'title="success: 4"' in shown
     assert "hostname</td>" in shown
     assert "not everything was looked at" not in shown
+
+
+def test_a_stack_says_what_is_everywhere_and_who_answered(mig: Mig) -> None:
+    question = hostnames(mig)
+
+    stack = question.stack("mode", "size", limit=10)
+
+    assert sum(one.endpoints for one in stack) == len(ENDPOINTS)
+    assert stack.entries[0].share == stack.entries[0].endpoints / len(ENDPOINTS)
+    assert stack.account["answered"] == len(ENDPOINTS)
+    assert list(stack.to_pandas()["endpoints"]) == [one.endpoints for one in stack]
+    assert "4 of 4 answered" in stack._repr_html_()
+
+
+def test_a_stack_is_drawn_with_the_most_frequent_value_on_top(mig: Mig) -> None:
+    matplotlib.use("agg")
+
+    axes = hostnames(mig).plot_stack("mode")
+
+    assert [label.get_text() for label in axes.get_yticklabels()] == ["-rw-r--r--"]
+    assert axes.yaxis_inverted()
+    pyplot.close(axes.figure)
+
+
+def test_a_column_that_there_is_not_is_named(mig: Mig) -> None:
+    with pytest.raises(MigError, match="modes"):
+        hostnames(mig).stack("modes")
