@@ -72,7 +72,9 @@ def server_of(assistant: Assistant) -> Any:
     for tool_name, tool in inspect.getmembers(assistant, inspect.ismethod):
         if not tool_name.startswith("_"):
             hints = ToolAnnotations(read_only_hint=tool_name != "propose_action", destructive_hint=False)
-            server.add_tool(_saying_why(tool, ToolError), name=tool_name, description=inspect.getdoc(tool), annotations=hints)
+            server.add_tool(
+                _saying_why(tool, ToolError), name=tool_name, description=inspect.getdoc(tool), annotations=hints
+            )
     return server
 
 
