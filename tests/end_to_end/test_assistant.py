@@ -16,9 +16,10 @@ from mig_core.client import Mig
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from mig_core.domain.document import JSON
     from mig_core.testing.fleet import Fleet
 
-QUESTION = {"searches": {"s1": {"paths": ["etc"], "names": ["^hostname$"]}}}
+QUESTION: dict[str, JSON] = {"searches": {"s1": {"paths": ["etc"], "names": ["^hostname$"]}}}
 
 
 @pytest.fixture

@@ -44,6 +44,7 @@ ASK_THE_PLATFORM: dict[str, tuple[str, ...]] = {
     "investigator enable": (FINGERPRINT,),
     "investigator permit": (FINGERPRINT, "--permissions", "read"),
     "dashboard": (),
+    "mcp": (),
     "ask": ("{folder}/action.json", "--yes"),
     "file": ("-path", "/etc", "-name", "^x$", "--yes"),
 }
