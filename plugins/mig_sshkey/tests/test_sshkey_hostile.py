@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from mig_core.plugin.module import Context
+from mig_endpoint.ssh.blob import Found, NotAKey, string
 from mig_sshkey import SshkeyModule, keyfile
-from mig_sshkey.blob import Found, NotAKey, string
 
 if TYPE_CHECKING:
     import pathlib

@@ -12,8 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mig_core.plugin.module import Context
+from mig_endpoint.ssh.blob import NotAKey
 from mig_sshkey import SshkeyModule, keyfile
-from mig_sshkey.blob import NotAKey
 
 if TYPE_CHECKING:
     import pathlib

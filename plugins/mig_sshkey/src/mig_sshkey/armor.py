@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from mig_sshkey.blob import NotAKey
+from mig_endpoint.ssh.blob import NotAKey
 
 if TYPE_CHECKING:
     import re
     from collections.abc import Callable
 
-    from mig_sshkey.blob import Found
+    from mig_endpoint.ssh.blob import Found
 
 
 def blocks(content: bytes, begin: re.Pattern[bytes], read: Callable[[bytes, bytes], Found]) -> list[Found | NotAKey]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mig_sshkey.blob import NotAKey
+from mig_endpoint.ssh.blob import NotAKey
 
 INTEGER, BIT_STRING, OCTET_STRING, OBJECT, SEQUENCE = 0x02, 0x03, 0x04, 0x06, 0x30
 

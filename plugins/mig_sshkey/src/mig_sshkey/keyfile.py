@@ -5,13 +5,15 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from mig_sshkey import authorized, private, public, putty
-from mig_sshkey.blob import NotAKey
+from mig_endpoint.ssh import authorized
+from mig_endpoint.ssh.blob import NotAKey
+from mig_endpoint.ssh.line import line_key
+from mig_sshkey import private, public, putty
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from mig_sshkey.blob import Found
+    from mig_endpoint.ssh.blob import Found
 
 MAX_FILE = 1 << 20
 """Larger files are looked at only if their name says that they hold entries."""
@@ -50,7 +52,7 @@ def keys_in(name: str, content: bytes) -> Iterator[Found | NotAKey]:
     yield from public.blocks(content)
     for place, line in authorized.lines(content):
         try:
-            found = public.line_key(line, place) or authorized.entry_elsewhere(line, place)
+            found = line_key(line, place) or authorized.entry_elsewhere(line, place)
         except NotAKey as problem:
             yield NotAKey(f"line {place}: {problem}")
             continue

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from mig_core.plugin.columns import Row
     from mig_core.plugin.coverage import Tally
     from mig_endpoint.files.batch import Batch
-    from mig_sshkey.blob import Found
+    from mig_endpoint.ssh.blob import Found
 
 DEPTH = 8
 """The original's default."""
@@ -219,8 +219,8 @@ class _Visitor:
             self._keys(str(path), name, content, status)
 
     def _keys(self, path: str, name: str, content: bytes, status: os.stat_result) -> None:
+        from mig_endpoint.ssh.blob import NotAKey
         from mig_sshkey import keyfile
-        from mig_sshkey.blob import NotAKey
 
         for place, found in enumerate(keyfile.keys_in(name, content)):
             if place % _CHECK == 0 and self._context.expired():
@@ -243,7 +243,7 @@ class _Visitor:
 
 
 def _row(path: str, found: Found, status: os.stat_result) -> dict[str, Cell]:
-    from mig_sshkey.blob import algorithm_of, bits_of, fingerprints
+    from mig_endpoint.ssh.blob import algorithm_of, bits_of, fingerprints
 
     row: dict[str, Cell] = {
         "path": path,

@@ -10,8 +10,8 @@ import binascii
 import re
 from typing import TYPE_CHECKING
 
+from mig_endpoint.ssh.blob import Found, NotAKey, number, string, string_at, strings
 from mig_sshkey import armor, der
-from mig_sshkey.blob import Found, NotAKey, number, string, string_at, strings
 
 if TYPE_CHECKING:
     from collections.abc import Callable

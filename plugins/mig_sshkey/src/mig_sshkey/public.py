@@ -1,4 +1,4 @@
-"""Public keys and certificates: a line each (sshd(8)), SSH2 blocks (RFC 4716), and PEM."""
+"""Public keys in blocks: SSH2 (RFC 4716) and PEM."""
 
 from __future__ import annotations
 
@@ -6,35 +6,12 @@ import base64
 import binascii
 import re
 
+from mig_endpoint.ssh.blob import Found, NotAKey, decoded, number, string
 from mig_sshkey import armor, der
-from mig_sshkey.blob import Found, NotAKey, algorithm_of, decoded, is_certificate, number, string
 
-KIND = re.compile(rb"(?:ssh-|ecdsa-sha2-|sk-(?:ssh|ecdsa)-)[a-z0-9@.-]+")
 _SSH2 = re.compile(rb"---- BEGIN (SSH2 PUBLIC KEY) ----")
 _PEM = re.compile(rb"-----BEGIN (RSA PUBLIC KEY|PUBLIC KEY)-----")
 _RSA, _ED25519 = bytes.fromhex("2a864886f70d010101"), bytes.fromhex("2b6570")
-
-
-def line_key(line: bytes, number_of_line: int) -> Found | None:
-    """The key in a line ``kind base64 comment``; None when the line does not begin with a kind of key.
-
-    Raises:
-        NotAKey: it does, and what follows is no key of that kind.
-    """
-    words = line.split(None, 2)
-    if len(words) < 2 or not KIND.fullmatch(words[0]):
-        return None
-    blob = decoded(words[1])
-    if algorithm_of(blob).encode() != words[0]:
-        raise NotAKey("the word in front does not name the key's kind")
-    comment = words[2].decode("utf-8", "replace").strip() if len(words) > 2 else ""
-    return Found(
-        "certificate" if is_certificate(blob) else "public",
-        blob,
-        comment=comment,
-        format="openssh",
-        line=number_of_line,
-    )
 
 
 def blocks(content: bytes) -> list[Found | NotAKey]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 
-from mig_sshkey.blob import Found, NotAKey, decoded
+from mig_endpoint.ssh.blob import Found, NotAKey, decoded
 
 MAGIC = b"PuTTY-User-Key-File-"
 _LINES = re.compile(rb"^Public-Lines:[ \t]*([0-9]{1,4})[ \t]*\r?\n", re.MULTILINE)

@@ -10,8 +10,8 @@ import io
 import re
 from typing import TYPE_CHECKING
 
-from mig_sshkey.blob import Found, NotAKey
-from mig_sshkey.public import KIND, line_key
+from mig_endpoint.ssh.blob import Found, NotAKey
+from mig_endpoint.ssh.line import KIND, line_key
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
