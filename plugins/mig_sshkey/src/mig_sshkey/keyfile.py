@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from mig_endpoint.ssh import authorized
 from mig_endpoint.ssh.blob import NotAKey
-from mig_endpoint.ssh.line import line_key
+from mig_endpoint.ssh.line import KIND, line_key
 from mig_sshkey import private, public, putty
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ MAX_ENTRIES_FILE = 16 << 20
 _AUTHORIZED = re.compile(r"(?:ssh\.)?authorized_keys2?(?:[._-].*)?")
 _KNOWN = re.compile(r"(?:ssh_)?known_hosts2?(?:[._-].*)?")
 _HINTS = (b"PRIVATE KEY-----", b"BEGIN SSH2", putty.MAGIC, b"PUBLIC KEY-----")
-_LINE = re.compile(rb"(?:^|[ \t])" + public.KIND.pattern + rb"[ \t]+AAAA", re.MULTILINE)
+_LINE = re.compile(rb"(?:^|[ \t])" + KIND.pattern + rb"[ \t]+AAAA", re.MULTILINE)
 
 
 def has_entries(name: str) -> bool:
