@@ -39,6 +39,7 @@ class Root:
         self.path = path
         self.write("/etc/passwd", PASSWD)
         self.write("/etc/shadow", SHADOW)
+        self.write("/var/lib/dpkg/info/base-files.list", "/.\n/etc\n")
         for home in ("/root", "/home/bob"):
             (path / home[1:]).mkdir(parents=True)
 

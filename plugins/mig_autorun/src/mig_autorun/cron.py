@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING
 
+from mig_autorun.at_jobs import at_job
 from mig_autorun.entry import Entry
 
 if TYPE_CHECKING:
@@ -147,6 +148,15 @@ class Tables:
         self.flavour = flavour_of(system)
         self._expiry: dict[str, str] | None = None
         self._is_shadow_read = False
+
+    def jobs_of(self, found: Found) -> Iterator[Entry]:
+        """The jobs that a file has, by the form that its place says."""
+        reader = found.place.reader
+        if reader == "crontab-system":
+            return self.system_table(found)
+        if reader == "crontab-user":
+            return self.user_table(found)
+        return anacron(found, self._system) if reader == "anacrontab" else at_job(found, self._system)
 
     def system_table(self, found: Found) -> Iterator[Entry]:
         """``/etc/crontab`` and files of ``/etc/cron.d``, whose lines name the user."""

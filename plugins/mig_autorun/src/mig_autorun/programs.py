@@ -46,7 +46,7 @@ class Programs:
         Args:
             path: as written.
             search: directories in which a name without a slash is looked for.
-            folder: the working directory, for a relative path; without one it is not found.
+            folder: the working directory, for a relative path.
         """
         if path.startswith("/"):
             return Program(path, self._system.at(path))
@@ -60,12 +60,19 @@ class Programs:
         return Program(path, None)
 
     def of(self, run: Run, search: tuple[str, ...] = SYSTEM_PATH, folder: str = "") -> Program | None:
-        """The program of a command line: the script, where an interpreter is given one; None when not known."""
+        """The program of a command line: the script, where an interpreter is given one.
+
+        None when it is not known: only a running shell knows its name, or the folder that it is relative to.
+        """
         if run.script:
             script = self.resolve(run.script, (), folder)
             if script.exists or run.script.startswith("/"):
                 return script
-        return self.resolve(run.program, search, folder) if run.program is not None else None
+            if "/" in run.script:
+                return None
+        if run.program is None or ("/" in run.program and not run.program.startswith("/") and not folder):
+            return None
+        return self.resolve(run.program, search, folder)
 
     def changers(self, file: File) -> frozenset[int]:
         """Who besides root may change a file or put another in its place: user ids, :data:`ANYBODY` for all.

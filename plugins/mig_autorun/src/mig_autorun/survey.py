@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from mig_autorun import cron, live
 from mig_autorun.finding import find
 from mig_autorun.readers.desktop import values_of
-from mig_autorun.readers.reading import Look, entry_of
+from mig_autorun.readers.reading import Look, entry_of, search_path, with_programs
 from mig_autorun.readers.table import READERS
 from mig_autorun.systemd.scope import Scope
 from mig_autorun.systemd.starting import SYSTEM_ROOTS, USER_ROOTS
@@ -27,8 +27,7 @@ if TYPE_CHECKING:
 
 NO_READER = Reason("place that nothing here reads")
 BROKEN = Reason("file that could not be understood")
-PINS = "bpf_fs"
-_MAPS = "/sys/fs/bpf/"
+TABLES = frozenset({"crontab-system", "crontab-user", "anacrontab", "at"})
 LIVE = ("module", "mounted", "ebpf")
 MORE_KINDS = {"systemd": ("environment",), "systemd-user": ("environment",)}
 
@@ -69,12 +68,8 @@ class Survey:
         reader = found.place.reader
         self._system.tally.examined("places")
         try:
-            if reader == "crontab-system":
-                yield from self._tables.system_table(found)
-            elif reader == "crontab-user":
-                yield from self._tables.user_table(found)
-            elif reader == "anacrontab":
-                yield from cron.anacron(found, self._system)
+            if reader in TABLES:
+                yield from self._jobs(found)
             elif reader == "bpffs":
                 yield from self._pin(found)
             elif reader in READERS:
@@ -91,6 +86,13 @@ class Survey:
                 self._system.tally.skip(NO_READER, found.file.path)
         except (ValueError, IndexError, RecursionError, OverflowError) as error:
             self._system.tally.failed(BROKEN, found.file.path, f"{type(error).__name__}: {error}")
+
+    def _jobs(self, found: Found) -> Iterator[Entry]:
+        """The jobs of a cron table or of at's queue, once for each program."""
+        text = self._system.text(found.file) if found.file.is_file else ""
+        search = search_path(text)
+        for job in self._tables.jobs_of(found):
+            yield from with_programs(self._look, job, search=search)
 
     def _pin(self, found: Found) -> Iterator[Entry]:
         if self._system.is_own and not found.file.is_directory:

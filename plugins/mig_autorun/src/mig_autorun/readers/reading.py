@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from mig_autorun.commands import shell_runs
 from mig_autorun.entry import Entry
+from mig_autorun.programs import SYSTEM_PATH
 
 if TYPE_CHECKING:
-    import re
     from collections.abc import Iterator
 
     from mig_autorun.commands import Run
@@ -43,14 +44,29 @@ def entry_of(found: Found, name: str = "", **fields: object) -> Entry:
     return replace(entry, **fields)  # type: ignore[arg-type]  # fields of Entry, by name
 
 
-def with_programs(look: Look, entry: Entry, runs: list[Run] | None = None, folder: str = "") -> Iterator[Entry]:
+def with_programs(
+    look: Look,
+    entry: Entry,
+    runs: list[Run] | None = None,
+    folder: str = "",
+    search: tuple[str, ...] = SYSTEM_PATH,
+) -> Iterator[Entry]:
     """The entry once for each program that its command runs; once without one, when it runs none of its own."""
     programs = shell_runs(entry.command) if runs is None else runs
     for run in programs:
-        program = look.programs.of(run, folder=folder)
+        program = look.programs.of(run, search, folder)
         yield replace(entry, program=program.path if program is not None else None, notes=list(entry.notes))
     if not programs:
         yield entry
+
+
+_PATH = re.compile(r"^[ \t]*(?:export[ \t]+)?PATH[ \t]*=[ \t]*[\"']?([^\"'\n;]*)", re.MULTILINE)
+
+
+def search_path(text: str) -> tuple[str, ...]:
+    """Where a table or script that sets ``PATH`` looks for programs, before the usual folders."""
+    named = [folder.strip() for found in _PATH.findall(text) for folder in found.split(":")]
+    return (*(folder.rstrip("/") for folder in named if folder.startswith("/")), *SYSTEM_PATH)
 
 
 def lines(look: Look, found: Found, comments: str = "#") -> Iterator[tuple[int, str]]:

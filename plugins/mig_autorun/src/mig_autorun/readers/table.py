@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from mig_autorun.at_jobs import at_job
 from mig_autorun.readers import (
     authentication,
     containers,
@@ -30,7 +29,6 @@ if TYPE_CHECKING:
 READERS: Mapping[str, Callable[[Found, Look], Iterator[Entry]]] = {
     "apt-conf": hooks.apt,
     "apt-sources": sources.apt,
-    "at": lambda found, look: at_job(found, look.system),
     "audit-plugin": hooks.audit_plugin,
     "autofs": storage.autofs,
     "binfmt": kernel.binfmt,

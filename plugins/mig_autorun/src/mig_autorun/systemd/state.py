@@ -81,10 +81,15 @@ class States:
     def _enabled(self, name: str) -> str:
         found = self._links.by_name.get(name, set()) | self._links.aliases.get(name, set())
         if any(one.startswith(CONFIGURED) or "/.config/systemd/" in one for one in found):
-            return "enabled"
+            return self._of_template(name) if names.is_template(name) else "enabled"
         if any(one.startswith(RUNTIME) and "/generator" not in one for one in found):
             return "enabled-runtime"
         return "static" if found and names.template_of(name) else ""
+
+    def _of_template(self, name: str) -> str:
+        """A template is enabled by its default instance; by another one it is so only indirectly."""
+        default = self._scope.unit(name).settings.last("Install", "DefaultInstance")
+        return "enabled" if default and names.with_instance(name, default) in self._links.by_name else "indirect"
 
     def _by_install(self, name: str) -> str:
         unit = self._scope.unit(name)

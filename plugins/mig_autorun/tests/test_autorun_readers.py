@@ -1,0 +1,352 @@
+"""Each form of file is read as the program that reads it does: what was seen of PAM, udev, D-Bus, ld.so and others."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from .conftest import Root
+
+
+DISPATCHED = {"x", "x.conf", "x.sh", "X_1", "x.conf.disabled", "x.conf.dpkg-old"}
+
+
+def test_preloaded_libraries_are_parted_as_the_dynamic_loader_does(root: Root) -> None:
+    root.write("/usr/lib/libshort.so")
+    root.write("/lib/x86_64-linux-gnu/lib3.so")
+    root.write(
+        "/etc/ld.so.preload",
+        b"/a.so:/b.so\t/c.so /d.so,/e.so # /no.so\n#/no.so\nlibshort.so#/no\n"
+        b"/$LIB/lib3.so\n./cwd.so\n/cr.so\r\n/x.so\0/no.so\n",
+    )
+
+    rows = root.rows("ld-preload")
+
+    assert [row["command"] for row in rows] == [
+        "/a.so", "/b.so", "/c.so", "/d.so,/e.so", "libshort.so", "/$LIB/lib3.so", "./cwd.so", "/cr.so\r", "/x.so",
+    ]  # fmt: skip
+    assert [row["runs"] for row in rows[4:7]] == ["/usr/lib/libshort.so", "/lib/x86_64-linux-gnu/lib3.so", None]
+
+
+def test_the_module_that_pam_loads_is_found_where_pam_looks(root: Root) -> None:
+    root.write("/usr/lib/x86_64-linux-gnu/security/pam_unix.so")
+    root.write("/usr/local/lib/security/pam_mine.so")
+    root.write("/usr/lib/security/pam_plain.so")
+    root.write("/tmp/m.so")
+    root.write(
+        "/etc/pam.d/login",
+        "@include common\nAUTH Required pam_unix.so nullok\nauth sufficient ../../../tmp/m.so\n"
+        "auth required $ISA/pam_plain.so\n-session optional pam_gone.so\n"
+        "account [success=1 default=ignore] pam_mine.so\n"
+        "auth include other\nauth optional pam_exec.so quiet expose_authtok /opt/steal \\\n  --now\n",
+    )
+
+    rows = root.rows("pam")
+
+    assert [(row["line"], row["runs"], row["exists"]) for row in rows] == [
+        (2, "/usr/lib/x86_64-linux-gnu/security/pam_unix.so", True),
+        (3, "/tmp/m.so", True),
+        (4, "/usr/lib/security/pam_plain.so", True),
+        (5, "/usr/lib/x86_64-linux-gnu/security/pam_gone.so", False),
+        (6, "/usr/lib/x86_64-linux-gnu/security/pam_mine.so", False),
+        (8, "/usr/lib/x86_64-linux-gnu/security/pam_exec.so", False),
+        (8, "/opt/steal", False),
+    ]
+    assert rows[3]["notes"] == ["may be missing"]
+
+
+def test_a_service_of_pam_in_etc_replaces_the_one_in_usr_and_pam_conf_is_not_read_beside(root: Root) -> None:
+    root.write("/etc/pam.d/x", "auth required pam_a.so\n")
+    root.write("/usr/lib/pam.d/x", "auth required pam_b.so\n")
+    root.write("/etc/pam.conf", "x auth required pam_c.so\n")
+
+    rows = root.named("pam", by="command")
+
+    assert {name: row["enabled"] for name, row in rows.items()} == {
+        "pam_a.so": True,
+        "pam_b.so": False,
+        "pam_c.so": False,
+    }
+
+
+def test_services_of_nss_are_the_libraries_that_are_loaded(root: Root) -> None:
+    root.write("/lib/x86_64-linux-gnu/libnss_evil.so.2")
+    root.write("/etc/nsswitch.conf", "passwd: files evil [NOTFOUND=return]\nhosts: files dns evil\n")
+
+    rows = root.rows("nss")
+
+    assert [(row["name"], row["runs"], row["key"]) for row in rows] == [
+        ("evil", "/lib/x86_64-linux-gnu/libnss_evil.so.2", "passwd hosts")
+    ]
+
+
+def test_rules_of_udev_tell_programs_and_what_clears_them(root: Root) -> None:
+    root.program("/usr/lib/udev/helper")
+    root.write(
+        "/etc/udev/rules.d/10-x.rules",
+        'ACTION=="add", SUBSYSTEM=="usb", RUN+="helper --now", PROGRAM="/bin/p %k"\n'
+        'KERNEL=="sd*", IMPORT{program}=="/bin/i", RUN=""\nRUN{builtin}+="kmod load x", RUN+="$env{X}/y"\n',
+    )
+    root.write("/usr/lib/udev/rules.d/10-x.rules", 'RUN+="/opt/replaced"\n')
+    root.write("/usr/lib/udev/rules.d/20-y.rules", 'RUN+="/opt/emptied"\n')
+    root.write("/run/udev/rules.d/20-y.rules")
+    root.write("/etc/udev/rules.d/30.rules.bak", 'RUN+="/opt/backup"\n')
+
+    live = [row for row in root.rows("udev") if row["enabled"]]
+
+    assert [(row["key"], row.get("runs", "-")) for row in live] == [
+        ("RUN+=", "/usr/lib/udev/helper"),
+        ("PROGRAM", "/bin/p"),
+        ("IMPORT", "/bin/i"),
+        ("RUN=", "-"),
+        ("RUN+=", None),
+    ]
+    assert live[0]["when"] == "ACTION==add, SUBSYSTEM==usb"
+
+
+def test_services_of_the_buses_are_activated_where_the_bus_finds_them(root: Root) -> None:
+    def text(name: str, more: str = "") -> str:
+        return f"[D-BUS Service]\nName={name}\nExec=/bin/{name}\n{more}"
+
+    system, session = "dbus-1/system-services", "dbus-1/services"
+    root.write(f"/usr/share/{system}/a.service", text("a", "User=daemon\n"))
+    root.write(f"/usr/share/{system}/zzz.service", text("b"))
+    root.write(f"/usr/share/{system}/yyy.service", text("c", "SystemdService=c.service\n"))
+    root.write(f"/etc/{system}/d.service", text("d"))
+    root.write(f"/usr/share/{session}/e.service", text("e"))
+    root.write(f"/usr/local/share/{session}/e.service", text("e2"))
+    root.write(f"/usr/share/{session}/www.service", text("f"))
+    root.write(f"/run/user/1000/{session}/vvv.service", text("g"))
+    root.write(f"/home/bob/.local/share/{session}/e.service", text("h"))
+
+    rows = root.named("dbus")
+
+    assert {name: row["enabled"] for name, row in rows.items()} == {
+        "a": True, "b": False, "c": True, "d": False, "e": False, "e2": True, "f": True, "g": False, "h": True,
+    }  # fmt: skip
+    assert (rows["a"]["user"], rows["h"]["user"], rows["g"]["user"]) == ("daemon", "bob", "bob")
+
+
+def test_desktop_files_start_as_systemds_generator_has_them(root: Root) -> None:
+    root.program("/bin/p")
+    base = "[Desktop Entry]\nType=Application\nExec=/bin/p %f\n"
+    for name, content in {
+        "plain": base,
+        "hidden": base + "Hidden=true\n",
+        "gnome": base + "X-GNOME-Autostart-enabled=false\n",
+        "only": base + "OnlyShowIn=GNOME;\n",
+        "try": base + "TryExec=/nonexistent\n",
+        "untyped": base.replace("Type=Application\n", ""),
+        "skip": base + "X-systemd-skip=true\n",
+        "condition": base + "AutostartCondition=if-exists x\n",
+        "blank é": base,
+        "gone": base.replace("/bin/p", "/bin/gone"),
+    }.items():
+        root.write(f"/home/bob/.config/autostart/{name}.desktop", content)
+
+    rows = root.named("xdg-autostart")
+
+    assert {name.removesuffix(".desktop") for name, row in rows.items() if row["enabled"]} == {
+        "plain", "gnome", "only", "condition", "blank é",
+    }  # fmt: skip
+    assert rows["only.desktop"]["notes"] == ["OnlyShowIn=GNOME;"]
+
+
+def test_python_runs_import_lines_and_the_first_sitecustomize(root: Root) -> None:
+    packages = "/usr/local/lib/python3.13/dist-packages"
+    root.write("/usr/lib/python3.13/sitecustomize.py")
+    root.write(f"{packages}/sitecustomize.py")
+    root.write(f"{packages}/a.pth", "/opt/path\nimport evil\nimport\tos\nimporting\n# import no\n")
+    root.write(f"{packages}/.b.pth", "import hidden\n")
+    root.write("/usr/lib/python3/dist-packages/ordinary.py")
+    root.write("/home/bob/.local/lib/python3.11/site-packages/.c.pth", "import hidden\n")
+    root.write("/home/bob/.local/lib/python3.11/site-packages/usercustomize/__init__.py")
+    root.write("/home/bob/.local/lib/python3.11/site-packages/bom.pth", "\ufeffimport x\n")
+    root.write(f"{packages}/bom.pth", "\ufeffimport x\n")
+
+    rows = root.rows("python")
+
+    live = {(row["path"].rpartition("/")[2], row["key"], row.get("line")) for row in rows if row["enabled"]}
+    assert live == {
+        ("sitecustomize.py", "sitecustomize", None),
+        ("a.pth", "path", 1),
+        ("a.pth", "import", 2),
+        ("a.pth", "import", 3),
+        ("a.pth", "path", 4),
+        (".c.pth", "import", 1),
+        ("usercustomize", "usercustomize", None),
+        ("bom.pth", "import", 1),
+    }
+    dead = {row["path"]: row["state"] for row in rows if not row["enabled"]}
+    assert dead[f"{packages}/sitecustomize.py"] == "/usr/lib/python3.13/sitecustomize.py is found first"
+    assert f"{packages}/.b.pth" in dead
+
+
+def test_settings_of_git_that_run_something_are_told(root: Root) -> None:
+    root.write(
+        "/home/bob/.gitconfig",
+        "[core]\n\tfsmonitor = /opt/watch\n\tpager = less\n\tautocrlf = true\n[alias]\n\tst = status\n\tx = !/opt/x y\n"
+        '[filter "lfs"]\n\tclean = git-lfs clean -- %f\n'
+        '[core] sshCommand = "ssh -i k"\n[credential]\n\thelper = store\n'
+        "[include]\n\tpath = ~/.more\n[core]\n\tfsmonitor = false\n",
+    )
+    root.write("/home/bob/repo/.git/config", "[diff]\n\texternal = /opt/d\n")
+    root.program("/home/bob/repo/.git/hooks/pre-commit")
+    root.program("/home/bob/repo/.git/hooks/pre-push.sample")
+
+    rows = root.rows("git")
+
+    assert [(row["name"], row.get("runs")) for row in rows] == [
+        ("core.fsmonitor", "/opt/watch"),
+        ("core.pager", "less"),
+        ("alias.st", None),
+        ("alias.x", "/opt/x"),
+        ("filter.lfs.clean", "git-lfs"),
+        ("core.sshCommand", "ssh"),
+        ("credential.helper", "git-credential-store"),
+        ("include.path", None),
+        ("diff.external", "/opt/d"),
+        ("pre-commit", "/home/bob/repo/.git/hooks/pre-commit"),
+    ]
+    assert {row["user"] for row in rows} == {"bob"}
+
+
+def test_hooks_of_package_managers_are_told_with_their_commands(root: Root) -> None:
+    root.write(
+        "/etc/apt/apt.conf.d/99x",
+        '// DPkg::Pre-Invoke {"/no";};\nDPkg::Post-Invoke {"/opt/a \\"x\\""; "/opt/b";};\n'
+        'APT { Update { Pre-Invoke { "/opt/c"; } } };\n'
+        'Acquire::http::Proxy "http://p"; /* DPkg::Pre-Invoke {"/no";}; */\n'
+        'APT::Update::Post-Invoke-Success:: "/opt/d";\n',
+    )
+    root.write("/etc/apt/apt.conf.d/x.sh", 'DPkg::Pre-Invoke {"/no";};\n')
+    root.write("/etc/dpkg/dpkg.cfg.d/x", "post-invoke=/opt/e\nno-debsig\n")
+    root.write("/usr/share/libalpm/hooks/x.hook", "[Action]\nWhen = PostTransaction\nExec = /opt/f\n")
+    root.program("/etc/apk/commit_hooks.d/x")
+    root.write("/var/lib/dpkg/info/evil.postinst", "#!/bin/sh\n", 0o755)
+
+    rows = root.rows("package-(hook|script)")
+
+    assert [row["runs"] for row in rows] == [
+        "/opt/a", "/opt/b", "/opt/c", "/opt/d", "/opt/e", "/var/lib/dpkg/info/evil.postinst", "/opt/f",
+        "/etc/apk/commit_hooks.d/x",
+    ]  # fmt: skip
+
+
+def test_sources_of_packages_tell_what_is_not_verified_and_what_is_off(root: Root) -> None:
+    root.write("/etc/apt/sources.list", "deb [trusted=yes arch=amd64] http://a/ stable main\n# deb http://no/ x y\n")
+    root.write(
+        "/etc/apt/sources.list.d/b.sources",
+        "Types: deb\nURIs: https://b/\n https://b2/\nSuites: x\n\n"
+        "Enabled: no\nTypes: deb\nURIs: https://c/\nSuites: x\n",
+    )
+    root.write(
+        "/etc/yum.repos.d/x.repo", "[one]\nbaseurl=http://d/\ngpgcheck=0\n[two]\nmetalink=https://e/\nenabled=0\n"
+    )
+    root.write("/etc/apk/repositories", "https://u:secret@f/alpine\n")
+
+    rows = root.rows("(apt|yum|package)-source")
+
+    assert [(row["name"], row["enabled"], row.get("notes")) for row in rows] == [
+        ("http://a/", True, ["not verified: trusted=yes", "not encrypted"]),
+        ("https://b/", True, None),
+        ("https://b2/", True, None),
+        ("https://c/", False, None),
+        ("one", True, ["not verified: gpgcheck=0", "not encrypted"]),
+        ("two", False, None),
+        ("repositories", True, None),
+    ]
+    assert rows[-1]["command"] == "https://…@f/alpine"
+
+
+@pytest.mark.parametrize(
+    ("kind", "path", "content", "expected"),
+    [
+        ("binfmt", "/etc/binfmt.d/x.conf", ":x:M::\\x7fELF::/opt/i:OCF\n# no\n", ["/opt/i"]),
+        ("modprobe", "/etc/modprobe.d/x.conf", "install u /opt/m; /sbin/mod u\n", ["/opt/m", "/sbin/mod"]),
+        ("module-load", "/etc/modules-load.d/x.conf", "evil_mod\n; no\n", [None]),
+        ("logrotate", "/etc/logrotate.d/.x.conf", "/var/log/x {\n postrotate\n  /opt/l\n endscript\n}\n", ["/opt/l"]),
+        ("logging", "/etc/rsyslog.d/x.conf", '*.* ^/opt/r;T\nx(type="omprog" binary="/opt/s")\n', ["/opt/r", "/opt/s"]),
+        ("kernel-helper", "/etc/sysctl.d/x.conf", "kernel.core_pattern=|/opt/core %p\nnet.x=1\n", ["/opt/core"]),
+        ("network-hook", "/etc/network/interfaces", "iface eth0 inet dhcp\n post-up /opt/n || true\n", ["/opt/n"]),
+        ("init", "/etc/inittab", "x:2345:respawn:/opt/t arg\nid:3:initdefault:\n", ["/opt/t"]),
+        ("inetd", "/etc/inetd.conf", "x stream tcp nowait root /opt/u u -v\n", ["/opt/u"]),
+        ("ssh", "/etc/ssh/sshd_config.d/x.conf", "ForceCommand /opt/v\nSubsystem\ts\t/opt/w\n", ["/opt/v", "/opt/w"]),
+        ("environment", "/etc/environment", "LANG=C\nLD_PRELOAD=/opt/e.so\n", ["/opt/e.so"]),
+        ("boot", "/etc/default/grub", 'GRUB_CMDLINE_LINUX="quiet init=/opt/init"\n', ["/opt/init"]),
+        ("tmpfiles", "/etc/tmpfiles.d/x.conf", "d /run/x 0755\nf+ /root/.ssh/k 0600 - - - ssh-rsa\n", [None]),
+        ("container", "/etc/docker/daemon.json", '{"runtimes": {"r": {"path": "/opt/runc"}}}', ["/opt/runc"]),
+        ("mount", "/etc/fstab", "/dev/sda1 / ext4 defaults 0 1\n", [None]),
+    ],
+)  # fmt: skip
+def test_a_file_of_its_form_names_what_is_run(
+    root: Root, kind: str, path: str, content: str, expected: list[str | None]
+) -> None:
+    root.write(path, content)
+
+    assert [row.get("runs") for row in root.rows(kind)] == expected
+
+
+def test_init_scripts_start_by_their_links_unless_systemd_has_a_unit(root: Root) -> None:
+    for name in ("linked", "idle", "unit"):
+        root.program(f"/etc/init.d/{name}")
+    root.link("/etc/rc2.d/S01linked", "../init.d/linked")
+    root.link("/etc/rc2.d/S01unit", "../init.d/unit")
+    root.program("/opt/evil")
+    root.link("/etc/rc3.d/S99evil", "/opt/evil")
+    root.program("/usr/lib/systemd/systemd")
+    root.write("/usr/lib/systemd/system/unit.service", "[Service]\nExecStart=/bin/u\n")
+
+    rows = root.named("init")
+
+    assert {name: (row["enabled"], row.get("when")) for name, row in rows.items()} == {
+        "linked": (True, "runlevel 2"),
+        "idle": (False, None),
+        "unit": (False, "runlevel 2"),
+        "S99evil": (True, "runlevel 3"),
+    }
+
+
+def test_a_container_restarts_by_its_policy(root: Root) -> None:
+    folder = "/var/lib/docker/containers"
+    for number, policy in (("a1", "always"), ("b2", "no")):
+        root.write(
+            f"{folder}/{number}/config.v2.json",
+            f'{{"Name": "/{number}", "Path": "sh", "Args": ["-c", "x"], "Config": {{"Image": "i"}}}}',
+        )
+        root.write(
+            f"{folder}/{number}/hostconfig.json", f'{{"RestartPolicy": {{"Name": "{policy}"}}, "Privileged": true}}'
+        )
+    root.write(f"{folder}/c3/config.v2.json", '{"Name": "/c3"}')
+    root.write(f"{folder}/d4/config.v2.json", "{")
+
+    result = root.ask(kind=["^container$"])
+    rows = root.named("container")
+
+    assert {name: row["enabled"] for name, row in rows.items()} == {"a1": True, "b2": False, "c3": None}
+    assert rows["a1"]["command"] == "sh -c x"
+    assert rows["a1"]["notes"] == ["image i", "privileged"]
+    assert not result.coverage.complete
+
+
+@pytest.mark.parametrize(
+    ("place", "kind", "live"),
+    [
+        ("/etc/update-motd.d", "motd", {"x"}),
+        ("/etc/profile.d", "shell", {"x.sh"}),
+        ("/etc/network/if-up.d", "network-hook", {"x", "X_1"}),
+        ("/etc/NetworkManager/dispatcher.d", "network-hook", DISPATCHED),
+        ("/etc/kernel/postinst.d", "kernel-hook", {"x", "X_1"}),
+    ],
+)  # fmt: skip
+def test_scripts_of_a_folder_run_if_their_names_are_in_force(root: Root, place: str, kind: str, live: set[str]) -> None:
+    names = ("x", "x.conf", "x.conf~", ".x.conf", "x.conf.bak", "x.conf.disabled", "x.sh", "x.conf.dpkg-old", "X_1")
+    for name in names:
+        root.program(f"{place}/{name}")
+
+    result = root.ask(kind=[f"^{kind}$"])
+
+    assert set(root.named(kind)) == live
+    assert result.coverage.complete
