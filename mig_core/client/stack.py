@@ -39,7 +39,7 @@ class Stacked:
         return ", ".join("?" if cell is None else str(cell) for cell in self.value.values()) or "(no value)"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Stack:
     """Values by how many endpoints have them. Iterate over it."""
 
@@ -57,13 +57,16 @@ class Stack:
     def __len__(self) -> int:
         return len(self.entries)
 
+    def __repr__(self) -> str:
+        return f"<Stack of {', '.join(self.columns)}: {self.summary}>"
+
     @property
     def summary(self) -> str:
         """``"3 values on 4 endpoints; 4 of 4 answered"``, and how many of these did not look at everything."""
         partial = self.account["partial"]
         rest = f", {partial} of them not completely" if partial else ""
         return (
-            f"{self.values} values on {self.account['withrows']} endpoints;"
+            f"{self.values} {'value' if self.values == 1 else 'values'} on {self.account['withrows']} endpoints;"
             f" {self.account['answered']} of {self.account['targeted']} answered{rest}"
         )
 
