@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from mig_core.domain.document import JSON
     from mig_core.testing.fleet import Fleet
 
+# What is carried is the same over either relay.
+pytestmark = pytest.mark.parametrize("fleet_relay", ["https"], indirect=True, scope="session")
+
 QUESTION: dict[str, JSON] = {"searches": {"s1": {"paths": ["etc"], "names": ["^hostname$"]}}}
 
 

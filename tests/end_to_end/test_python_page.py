@@ -16,6 +16,9 @@ from nbclient import NotebookClient
 if TYPE_CHECKING:
     from mig_core.testing.fleet import Fleet
 
+# What is carried is the same over either relay.
+pytestmark = pytest.mark.parametrize("fleet_relay", ["https"], indirect=True, scope="session")
+
 DOCS = Path(__file__).parents[2] / "docs"
 
 
@@ -40,8 +43,7 @@ def test_every_line_of_the_page_runs(capsys: pytest.CaptureFixture[str]) -> None
 
 @pytest.mark.usefixtures("investigator")
 def test_the_notebook_runs_and_shows_what_it_shows_on_the_page() -> None:
-    kept = nbformat.read(DOCS / "notebook.ipynb", as_version=4)
-    fresh = nbformat.read(DOCS / "notebook.ipynb", as_version=4)
+    kept, fresh = notebook(), notebook()
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of the kernel's libraries
@@ -50,6 +52,11 @@ def test_the_notebook_runs_and_shows_what_it_shows_on_the_page() -> None:
         ).execute()
 
     assert [kinds(cell) for cell in fresh.cells] == [kinds(cell) for cell in kept.cells]
+
+
+def notebook() -> Any:
+    """The notebook as it lies beside the page."""
+    return nbformat.read(DOCS / "notebook.ipynb", as_version=4)  # type: ignore[no-untyped-call]  # it has no types
 
 
 def kinds(cell: Any) -> list[str]:
