@@ -29,7 +29,8 @@ def fitted(event: Mapping[str, JSON], limit: int) -> bytes:
 
     Texts and lists, wherever they lie in objects, are cut to one length, the largest with which all fits: the longest
     first. A text keeps its beginning, a list its first entries. ``cut`` tells for each, by its path
-    (``process.title``), how many bytes of JSON it had. Where that is not enough, members go altogether, the last first.
+    (``process.title``), how many bytes of JSON it had before it was cut for the first time. Where that is not enough,
+    members go altogether, the last first.
 
     Args:
         event: what may be too long; it is not changed.
@@ -43,7 +44,7 @@ def fitted(event: Mapping[str, JSON], limit: int) -> bytes:
     cut = dict(members[:number])
     whole = _shortened(event, "", cut, length)
     before = event.get(_CUT)
-    whole[_CUT] = {**(before if isinstance(before, dict) else {}), **cut}
+    whole[_CUT] = {**cut, **(before if isinstance(before, dict) else {})}
     raw = dump(whole)
     return raw if len(raw) <= limit else _fewest(whole, len(raw), limit)
 

@@ -182,8 +182,12 @@ def test_a_program_that_was_started_arrives_as_a_whole_event(watching: Fleet, re
 def test_a_write_to_a_watched_file_arrives(watching: Fleet, receiver: Receiver, watched: Path) -> None:
     subprocess.run(["touch", "-m", str(watched)], check=True)
 
-    written = eventually(lambda: events(receiver, "watched"))
-    assert any(path["name"] == str(watched) for event in written for path in event["paths"])
+    def written() -> bool:
+        """Not the event of the rule that was loaded, which has its key, too."""
+        paths = [path for event in events(receiver, "watched") for path in event.get("paths", ())]
+        return any(path["name"] == str(watched) for path in paths)
+
+    assert eventually(written)
 
 
 def test_the_counters_of_audit_and_dispatch_can_be_asked_for(watching: Fleet) -> None:
@@ -194,7 +198,8 @@ def test_the_counters_of_audit_and_dispatch_can_be_asked_for(watching: Fleet) ->
     assert audit["complete"]
     elements = dispatch["results"][0]["elements"]
     (sink,) = elements["sinks"]
-    assert sink["received"] == sink["delivered"] + sink["dead_lettered"] + sink["damaged"] + sink["spooled"]
+    parts = ("delivered", "merged", "unwanted", "dead_lettered", "damaged", "dropped", "spooled")
+    assert sink["received"] == sum(sink[part] for part in parts)
     assert sink["delivered"] > 0
 
 
@@ -239,19 +244,15 @@ def test_every_event_arrives_or_is_told_as_lost_when_audit_dispatch_and_the_endp
     eventually(lambda: any("the last" in one["process"]["arguments"] for one in runs_of(receiver, "/true")), seconds=60)
     eventually(lambda: not _unaccounted(receiver), seconds=60)
     assert len(runs_of(receiver, "/false")) >= 20
-    sink = eventually(lambda: _settled(watching))
-    assert sink["received"] == sink["delivered"] <= len(receiver.records)
+    sink = watching.ask("dispatch", "-t", "all")[WATCHER]["results"][0]["elements"]["sinks"][0]
+    # Asking makes new events, and so does whatever else runs on this machine: some may be on their way.
+    assert sink["received"] == sink["delivered"] + sink["spooled"]
+    assert 0 < sink["delivered"] <= len(receiver.records)
 
 
 def _running(fleet: Fleet) -> bool:
     shown = json.loads(fleet.mig("agent", "show", WATCHER, "--json").stdout)
     return _loaded(fleet) and {one["state"] for one in shown["persistent"].values()} == {"running"}
-
-
-def _settled(fleet: Fleet) -> dict[str, Any] | None:
-    """The sink's books when nothing waits; asking makes new events."""
-    sink: dict[str, Any] = fleet.ask("dispatch", "-t", "all")[WATCHER]["results"][0]["elements"]["sinks"][0]
-    return sink if sink["spooled"] == 0 else None
 
 
 def _serials(receiver: Receiver, program: str) -> set[int]:

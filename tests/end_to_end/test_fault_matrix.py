@@ -153,7 +153,7 @@ def test_an_agent_whose_disk_is_full_answers_when_there_is_room(fleet: Fleet, sm
     log = fleet.platform.site.root / "log" / f"{HOLDER}.log"
     with state_on(fleet, small_disk):
         fleet.platform.start_agent(HOLDER)
-        eventually(lambda: fleet.platform.online() == len(ENDPOINTS), seconds=60)
+        assert set(fleet.ask("file", "-t", f"name = '{HOLDER}'", *SMALL[3:], "-e", "60s")) == {HOLDER}  # it is up
         small_disk.fill()
         action = fleet.detach(*SMALL, "-e", "120s")
         eventually(lambda: fleet.action(action)["counts"].get("success") == len(ENDPOINTS) - 1)
@@ -205,7 +205,6 @@ def test_an_endpoint_that_knows_a_key_as_revoked_refuses_its_questions(fleet: Fl
     (site.root / "keys" / "revoked.rev").write_text(armed, encoding="ascii")
     fleet.platform.processes.end(HOLDER, signal.SIGTERM)
     fleet.platform.start_agent(HOLDER)
-    eventually(lambda: fleet.platform.online() == len(ENDPOINTS), seconds=60)
 
     answers = fleet.ask(*SMALL, "-e", "60s")
 

@@ -84,3 +84,13 @@ def test_of_too_many_members_the_first_stay() -> None:
 
     assert cut["type"] == "exec"
     assert cut["cut"] == {"event": len(dump({**event, "cut": {}}))}
+
+
+def test_what_is_cut_again_still_tells_how_long_it_was_at_first() -> None:
+    event: dict[str, JSON] = {"n": 1, "title": "x" * 5000}
+
+    once = json.loads(fitted(event, 2000))
+    twice = json.loads(fitted(once, 500))
+
+    assert once["cut"] == twice["cut"] == {"title": 5002}
+    assert len(twice["title"]) < len(once["title"])

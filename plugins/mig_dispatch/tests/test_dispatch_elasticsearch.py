@@ -177,18 +177,20 @@ def test_an_answer_that_does_not_speak_of_each_document_delivers_nothing(
     assert verdict.trouble
 
 
-def test_a_bulk_that_is_too_large_is_halved_until_the_one_is_found(
+def test_a_bulk_that_is_too_large_is_halved_and_the_one_that_is_cut_arrives(
     http_receiver: Any, maker: RecordMaker, alerts: Any
 ) -> None:
     whole = _cluster(lambda _n, _attempt: (201, None))
-    receiver = http_receiver(lambda request: (413, "too large") if len(request.body) > 1200 else whole(request))
+    receiver = http_receiver(lambda request: (413, "too large") if len(request.body) > 4000 else whole(request))
     sink = _sink(receiver, maker)
 
-    verdict = sink.deliver(alerts(*[b'{"n":%d}' % n for n in range(7)], b'{"n":7,"text":"' + b"x" * 1200 + b'"}'))
+    verdict = sink.deliver(alerts(*[b'{"n":%d}' % n for n in range(7)], b'{"n":7,"text":"' + b"x" * 9000 + b'"}'))
     sink.close()
 
-    assert (verdict.settled, verdict.trouble) == (8, "")
-    assert verdict.refused == {7: "HTTP 413: too large"}
+    assert (verdict.settled, dict(verdict.refused), verdict.trouble) == (8, {}, "")
+    (_name, last) = _documents(receiver.requests[-1])[-1]
+    assert last["event"]["n"] == 7
+    assert last["event"]["cut"] == {"text": 9002}
 
 
 @pytest.mark.parametrize(

@@ -72,6 +72,21 @@ def test_the_line_a_batch_was_refused_for_is_found_and_order_is_kept(
     assert accepted == [number for number in range(1, 41) if number != 13]
 
 
+@pytest.mark.parametrize("lines", [True, False])
+def test_an_event_that_is_too_large_for_the_receiver_is_cut_and_arrives(
+    http_receiver: Any, maker: RecordMaker, alerts: Any, lines: bool
+) -> None:
+    receiver = http_receiver(lambda request: 413 if len(request.body) > 3000 else 200)
+    sink = HttpSink(WebTarget(receiver.url, lines=lines), 5, maker, "s")
+
+    verdict = sink.deliver(alerts(b'{"n":1}', b'{"n":2,"exe":"/bin/sh","title":"' + b"x" * 9000 + b'"}'))
+    sink.close()
+
+    assert (verdict.settled, dict(verdict.refused)) == (2, {})
+    arrived = receiver.requests[-1].records()[-1]["event"]
+    assert (arrived["n"], arrived["exe"], arrived["cut"]) == (2, "/bin/sh", {"title": 9002})
+
+
 @pytest.mark.parametrize("status", [400, 405, 410, 413, 415, 422])
 def test_an_answer_about_the_alert_is_final(http_receiver: Any, maker: RecordMaker, alerts: Any, status: int) -> None:
     receiver = http_receiver(lambda _: status)

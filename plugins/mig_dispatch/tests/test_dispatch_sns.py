@@ -94,7 +94,7 @@ def test_each_alert_is_one_message_in_order(target: SnsTarget, maker: RecordMake
     assert records[0]["hostname"] == "web1.example"
 
 
-def test_a_message_over_256_kilobytes_is_refused_and_the_next_is_published(
+def test_a_message_over_256_kilobytes_is_cut_and_the_next_is_published(
     target: SnsTarget, maker: RecordMaker, alerts: Any
 ) -> None:
     sink = SnsSink(target, 10, maker, "spool1")
@@ -102,9 +102,10 @@ def test_a_message_over_256_kilobytes_is_refused_and_the_next_is_published(
     verdict = sink.deliver(alerts(b'{"n":"' + b"x" * MAX_MESSAGE_BYTES + b'"}', b'{"n":2}'))
     sink.close()
 
-    assert verdict.settled == 2
-    assert list(verdict.refused) == [0]
-    assert [one["event"]["n"] for one in _published(target)] == [2]
+    assert (verdict.settled, dict(verdict.refused)) == (2, {})
+    long, short = (one["event"] for one in _published(target))
+    assert long["cut"]["n"] > MAX_MESSAGE_BYTES
+    assert short == {"n": 2}
 
 
 def test_a_topic_that_is_not_there_is_trouble(target: SnsTarget, maker: RecordMaker, alerts: Any) -> None:

@@ -116,10 +116,19 @@ def test_an_answer_about_anything_but_an_event_gives_none_up(
     assert verdict.retry_after == 7
 
 
-def test_an_event_that_is_too_large_is_found_by_halving(http_receiver: Any, sink: Any, alerts: Any) -> None:
-    receiver = http_receiver(lambda request: (413, "too large") if len(request.body) > 1500 else OK)
+def test_an_event_that_is_too_large_is_found_and_cut(http_receiver: Any, sink: Any, alerts: Any) -> None:
+    receiver = http_receiver(lambda request: (413, "too large") if len(request.body) > 3000 else OK)
 
-    verdict = sink(receiver).deliver(alerts(b'{"n":1}', b'{"n":2,"text":"' + b"x" * 2000 + b'"}', b'{"n":3}'))
+    verdict = sink(receiver).deliver(alerts(b'{"n":1}', b'{"n":2,"text":"' + b"x" * 9000 + b'"}', b'{"n":3}'))
 
-    assert verdict.settled == 3
-    assert list(verdict.refused) == [1]
+    assert (verdict.settled, dict(verdict.refused)) == (3, {})
+    cut = [one for one in receiver.requests if len(one.body) <= 3000 and b'"cut"' in one.body]
+    assert json.loads(cut[-1].body.split(b"\n")[0])["event"]["event"]["cut"] == {"text": 9002}
+
+
+def test_an_event_that_is_too_large_even_when_cut_is_given_up(http_receiver: Any, sink: Any, alerts: Any) -> None:
+    receiver = http_receiver(lambda _: (413, "too large"))
+
+    verdict = sink(receiver).deliver(alerts(b'{"n":2,"text":"' + b"x" * 9000 + b'"}'))
+
+    assert verdict.refused == {0: "HTTP 413: too large"}

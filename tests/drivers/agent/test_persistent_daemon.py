@@ -90,7 +90,12 @@ def test_modules_run_beside_the_agent_are_asked_and_reported(endpoint: Endpoint,
     assert answers["odd"].state is CommandState.FAILED
     assert "module odd is not running: agent.toml: persistent.odd.folder: must be a path" in answers["odd"].reason
     assert "module second is not running: the settings have no table [persistent.second]" in answers["second"].reason
-    platform.wait_for(lambda: platform.heartbeats[-1].persistent["source"].get("held") == 0)
+    platform.wait_for(
+        lambda: (
+            (source := platform.heartbeats[-1].persistent["source"]).get("held") == 0
+            and source["status"] == {"number": 500}
+        )
+    )
     heartbeat = platform.heartbeats[-1]
     health = heartbeat.persistent["source"]
     assert (health["state"], health["restarts"], health["status"]) == ("running", 0, {"number": 500})

@@ -7,7 +7,7 @@ checked once, on its way in; sinks put it into their records without decoding it
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from mig_core.domain.document import dump, load
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 MAX_EVENT_BYTES = 1 << 20
 _MAX_TEXT = 1 << 18
 _MAX_MODULE = 64
+_SHORT = 2048
+"""Bytes of an event that no receiver finds too many."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +64,16 @@ def unpack(number: int, payload: bytes) -> Alert:
         return Alert(number, str(values["at"]), str(values["module"]), event)
     except (ValueError, KeyError, TypeError):
         return Alert(number, "", "", dump(_wrapped(payload)))
+
+
+def shortened(alert: Alert) -> Alert | None:
+    """The alert with its event cut to half, longest members first, saying so; None: it is short, and not at fault."""
+    size = len(alert.event)
+    if size <= _SHORT:
+        return None
+    event: JSON = json.loads(alert.event)
+    assert isinstance(event, dict)
+    return replace(alert, event=fitted(event, size // 2))
 
 
 def _event(raw: bytes) -> bytes:

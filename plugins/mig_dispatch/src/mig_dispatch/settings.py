@@ -99,12 +99,12 @@ def _read_sink(table: JSON, path: str) -> SinkSettings:
     if not isinstance(table, dict):
         raise ConfigurationError("", path, "must be a table")
     kind = table.get("kind")
-    if kind not in declaration.KINDS:
+    if not isinstance(kind, str) or kind not in declaration.KINDS:
         known = ", ".join(declaration.KINDS)
         problem = "is missing" if kind is None else f"must be one of {known}, got {kind!r:.60}"
         raise ConfigurationError("", f"{path}.kind", problem, next_step=f"kinds: {known}")
     try:
-        values = declaration.of_kind(str(kind)).parse(table)
+        values = declaration.of_kind(kind).parse(table)
     except ParameterError as error:
         key = f"{path}.{error.path}" if error.path else path
         raise ConfigurationError("", key, error.problem, next_step=error.next_step) from None

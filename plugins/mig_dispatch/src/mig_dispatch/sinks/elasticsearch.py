@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING
 from mig_core.domain.document import dump, load
 from mig_core.errors import InvalidDocument
 from mig_core.plugin.printing import excerpt
+from mig_dispatch.record import shortened
 from mig_dispatch.sinks.base import Verdict
-from mig_dispatch.sinks.posting import Poster
+from mig_dispatch.sinks.posting import TOO_LARGE, Poster
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
 
 _MAX_ANSWER = 4 << 20
 _THERE_ALREADY = 409
-_TOO_LARGE = 413
 _STATE = frozenset(
     {
         *("index_closed_exception", "validation_exception", "invalid_index_name_exception", "cluster_block_exception"),
@@ -55,7 +55,8 @@ class BulkSink:
         self._known: dict[str, _Fate] = {}
 
     def deliver(self, alerts: Sequence[Alert]) -> Verdict:
-        """Posts those not settled yet; a request that is too large is halved."""
+        """Posts those not settled yet; a request that is too large is halved, and one document cut."""
+        alerts = list(alerts)
         names = [alert.identity(self._spool_id) for alert in alerts]
         self._known = {name: self._known[name] for name in names if name in self._known}
         left = [place for place, name in enumerate(names) if name not in self._known]
@@ -66,8 +67,11 @@ class BulkSink:
             answer = self._poster.ask(
                 b"".join(self.document(alerts[place]) for place in group), "application/x-ndjson", {}
             )
-            if answer.status == _TOO_LARGE and len(group) > 1:
+            if answer.status == TOO_LARGE and len(group) > 1:
                 size = len(group) // 2
+                continue
+            if answer.status == TOO_LARGE and (shorter := shortened(alerts[group[0]])) is not None:
+                alerts[group[0]] = shorter
                 continue
             for place, fate in zip(group, self._fates(answer, len(group)), strict=True):
                 if fate.trouble:
@@ -101,7 +105,7 @@ class BulkSink:
         """What became of each of ``number`` documents."""
         if answer.trouble:
             return [_Fate(trouble=answer.trouble)] * number
-        if answer.status == _TOO_LARGE:
+        if answer.status == TOO_LARGE:
             return [_Fate(refusal=answer.said)] * number
         if answer.status != 200:  # about the request as a whole: never a reason to give a document up
             return [_Fate(trouble=answer.said)] * number
@@ -134,6 +138,6 @@ def _judged(item: JSON) -> _Fate:
     if isinstance(error, dict):
         kind, reason = str(error.get("type", "")), str(error.get("reason", ""))
     said = excerpt(f"{kind or 'error'} {status}: {reason}")
-    if status == _TOO_LARGE or (status == 400 and kind not in _STATE and not reason.startswith(_ABOUT_A_PIPELINE)):
+    if status == TOO_LARGE or (status == 400 and kind not in _STATE and not reason.startswith(_ABOUT_A_PIPELINE)):
         return _Fate(refusal=said)
     return _Fate(trouble=said)

@@ -6,6 +6,7 @@ import json
 import os
 from typing import TYPE_CHECKING
 
+from mig_dispatch.record import shortened
 from mig_dispatch.sinks.base import Verdict
 from mig_dispatch.sinks.posting import Posted, Poster
 
@@ -34,7 +35,11 @@ class HttpSink:
         self._spool_id = spool_id
 
     def deliver(self, alerts: Sequence[Alert]) -> Verdict:
-        """Posts them; what a request with several lines was refused for is found by halving it."""
+        """Posts them; what a request with several lines was refused for is found by halving it.
+
+        An event that is too large for the receiver is cut until it is not: who chooses its length must not hide it.
+        """
+        alerts = list(alerts)
         refused: dict[int, str] = {}
         settled = 0
         size = len(alerts) if self._lines else 1
@@ -45,6 +50,9 @@ class HttpSink:
                 return Verdict(settled, refused, posted.trouble, posted.retry_after)
             if posted.refusal and len(group) > 1:
                 size = len(group) // 2
+                continue
+            if posted.too_large and (shorter := shortened(group[0])) is not None:
+                alerts[settled] = shorter
                 continue
             if posted.refusal:
                 refused[settled] = posted.refusal

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 _MAX_ANSWER = 64 << 10
 _MAX_TOKEN = 16 << 10
+TOO_LARGE = 413
 NOT_ABOUT_THE_ALERT = frozenset({401, 403, 404, 407, 408, 421, 425, 429})
 """Answers below 500 that say something about the moment, our credentials or the address: tried again."""
 
@@ -34,6 +35,8 @@ class Posted:
     trouble: str = ""
     refusal: str = ""
     retry_after: float = 0.0
+    too_large: bool = False
+    """Whether the refusal is about the size."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +139,7 @@ class Poster:
         if answer.trouble or 200 <= answer.status < 300:
             return Posted(answer.trouble)
         if 400 <= answer.status < 500 and answer.status not in NOT_ABOUT_THE_ALERT:
-            return Posted(refusal=answer.said)
+            return Posted(refusal=answer.said, too_large=answer.status == TOO_LARGE)
         return Posted(answer.said, retry_after=answer.retry_after)
 
     def _connect(self) -> urllib3.PoolManager:

@@ -36,13 +36,10 @@ class SnsSink:
         self._stopped = False
 
     def deliver(self, alerts: Sequence[Alert]) -> Verdict:
-        """Publishes them; the larger than 256 KB are refused here."""
+        """Publishes them; events that make more than 256 KB are cut, and say so."""
         refused: dict[int, str] = {}
         for place, alert in enumerate(alerts):
-            message = self._maker.record(alert)
-            if len(message) > MAX_MESSAGE_BYTES:
-                refused[place] = f"is {len(message)} bytes, SNS takes {MAX_MESSAGE_BYTES}"
-                continue
+            message = self._maker.fitted(alert, MAX_MESSAGE_BYTES)
             if self._stopped:
                 return Verdict(place, refused, "interrupted")
             trouble, refusal = self._publish(alert, message)

@@ -14,8 +14,9 @@ from mig_core.domain.document import dump, load
 from mig_core.domain.times import parse_time
 from mig_core.errors import InvalidDocument
 from mig_core.plugin.printing import excerpt
+from mig_dispatch.record import shortened
 from mig_dispatch.sinks.base import Verdict
-from mig_dispatch.sinks.posting import Posted, Poster
+from mig_dispatch.sinks.posting import TOO_LARGE, Posted, Poster
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -26,7 +27,8 @@ if TYPE_CHECKING:
     from mig_dispatch.targets import SplunkTarget
 
 _SUCCESS = 0
-_ABOUT_AN_EVENT = frozenset({5, 6, 12, 13, 15, 27})
+_ENTITY_TOO_LARGE = 27
+_ABOUT_AN_EVENT = frozenset({5, 6, 12, 13, 15, _ENTITY_TOO_LARGE})
 """No data, invalid data format, event field required, event field blank, error in indexed fields, entity too large.
 All others are about the token, the index, the channel or the moment: tried again."""
 _MAX_TEXT = 1 << 16
@@ -44,6 +46,7 @@ class SplunkSink:
 
     def deliver(self, alerts: Sequence[Alert]) -> Verdict:
         """Posts them; the event a batch was refused for is looked for where the answer points, else by halving."""
+        alerts = list(alerts)
         refused: dict[int, str] = {}
         settled, size = 0, len(alerts)
         while settled < len(alerts):
@@ -56,6 +59,9 @@ class SplunkSink:
                 return Verdict(settled, refused, posted.trouble, posted.retry_after)
             if posted.refusal and len(group) > 1:
                 size = max(1, place - 1) if 0 <= place < len(group) else len(group) // 2
+                continue
+            if posted.too_large and (shorter := shortened(group[0])) is not None:
+                alerts[settled] = shorter
                 continue
             if posted.refusal:
                 refused[settled] = posted.refusal
@@ -97,8 +103,8 @@ def _judged(answer: Answer) -> tuple[Posted, int]:
     said = excerpt(f"{text or 'HTTP'} (code {code}, HTTP {answer.status})") if code is not None else answer.said
     if code == _SUCCESS and answer.status == 200:
         return Posted(), -1
-    if code in _ABOUT_AN_EVENT or answer.status == 413:
-        return Posted(refusal=said), place
+    if code in _ABOUT_AN_EVENT or answer.status == TOO_LARGE:
+        return Posted(refusal=said, too_large=answer.status == TOO_LARGE or code == _ENTITY_TOO_LARGE), place
     return Posted(said, retry_after=answer.retry_after), -1
 
 
