@@ -79,6 +79,7 @@ class ActionResources:
                     Parameter("state", "states, separated by commas"),
                     Parameter("name", "a part of the name"),
                     Parameter("creator", "fingerprint of who created it"),
+                    Parameter("id", "the beginning of the id"),
                     CURSOR,
                     LIMIT,
                 ),
@@ -153,10 +154,14 @@ class ActionResources:
     async def list(self, call: Call) -> Reply:
         """GET /actions"""
         creator = call.query.get("creator", "")
+        prefix = call.query.get("id", "").replace("-", "").lower()
+        if len(prefix) > 32 or set(prefix) - set("0123456789abcdef"):
+            raise InvalidDocument("request", "must be the beginning of an id", path="id")
         rows, cursor = await self._actions.list(
             states=call.words("state", ActionState),
             name=call.query.get("name", "")[:200].replace("\x00", ""),
             created_by=check_fingerprint(creator, subject="request", path="creator") if creator else None,
+            prefix=prefix,
             cursor=call.query.get("cursor", ""),
             limit=call.whole_number("limit", default=50, minimum=1, maximum=200),
         )

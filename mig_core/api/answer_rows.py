@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING
 from mig_core.api.actions import action_id
 from mig_core.api.exchange import Bound, Call, Reply, Route
 from mig_core.domain.document import dump
-from mig_core.domain.reading.reading import fact_text, read_rows_wish, read_stack_wish
+from mig_core.domain.ids import ActionId
+from mig_core.domain.reading.reading import fact_text, read_diff_wish, read_rows_wish, read_stack_wish
 from mig_core.store.rows import Permission
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Sequence
     from datetime import datetime
 
     from mig_core.domain.document import JSON
@@ -34,6 +35,7 @@ class AnswerRowResources:
         """What this file answers."""
         for path, summary, request, response, handle in (
             ("rows", "Rows of an action's answers", "RowsWish", "RowPage", self.rows),
+            ("diff", "What differs from a later action's answers, by agent", "DiffWish", "Diff", self.diff),
             ("stack", "Values of columns, each with the endpoints that have it", "StackWish", "Stack", self.stack),
         ):
             yield Bound(
@@ -65,6 +67,45 @@ class AnswerRowResources:
         account: JSON = None if page.account is None else account_document(page.account)
         head = dump({"columns": list(page.columns), "cursor": page.cursor, "account": account})
         return Reply(data=head[:-1] + b',"items":[' + ",".join(items).encode() + b"]}")
+
+    async def diff(self, call: Call) -> Reply:
+        """POST /actions/{action}/diff"""
+        other, wish = read_diff_wish(call.document())
+        found = await self._answer_rows.diff(action_id(call), ActionId(other), wish, now=self._clock())
+        modules = ["" if one is None else one.module for one in wish.choice.shapes]
+
+        def row(cells: Sequence[str] | None) -> JSON:
+            if cells is None:
+                return None
+            return {name: json.loads(cell) for name, cell in zip(found.columns, cells, strict=True) if cell}
+
+        items: list[JSON] = [
+            {
+                "agent": one.agent,
+                "agentname": one.agent_name,
+                "module": modules[one.operation],
+                "before": row(one.before),
+                "after": row(one.after),
+                "certain": one.certain,
+            }
+            for one in found.items
+        ]
+        return Reply(
+            {
+                "columns": list(found.columns),
+                "items": items,
+                "gone": found.gone,
+                "new": found.new,
+                "changed": found.changed,
+                "differing": found.differing,
+                "both": found.both,
+                "partial": found.partial,
+                "onlyfirst": found.only_first,
+                "onlysecond": found.only_second,
+                "silent": found.silent,
+                "cursor": found.cursor,
+            }
+        )
 
     async def stack(self, call: Call) -> Reply:
         """POST /actions/{action}/stack"""

@@ -61,6 +61,29 @@ class CommandResources:
             ),
             self.show,
         )
+        yield Bound(
+            Route(
+                "GET",
+                "/agents/{agent}/commands",
+                "One agent's commands of all actions, the latest first, without their results",
+                Permission.READ,
+                response="HistoryList",
+                query=(CURSOR, LIMIT),
+            ),
+            self.history,
+        )
+
+    async def history(self, call: Call) -> Reply:
+        """GET /agents/{agent}/commands"""
+        agent = check_agent_id(call.path["agent"], subject="request", path="agent")
+        limit = call.whole_number("limit", default=100, minimum=1, maximum=500)
+        rows, cursor = await self._commands.history(agent, cursor=call.query.get("cursor", ""), limit=limit)
+        if not rows:
+            await self._store.agents.get(agent)
+        items: Sequence[JSON] = [
+            {**command_document(row), "actionname": name, "bytes": size} for row, name, size in rows
+        ]
+        return Reply(page(items, cursor))
 
     async def list(self, call: Call) -> Reply:
         """GET /actions/{action}/commands"""

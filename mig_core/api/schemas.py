@@ -57,6 +57,22 @@ def _page(name: str) -> Schema:
     return _object({"items": _list(_ref(name)), "cursor": TEXT})
 
 
+_COMMAND: dict[str, Schema] = {
+    "id": UUID,
+    "action": UUID,
+    "agent": AGENT_ID,
+    "agentname": TEXT,
+    "state": _words([one.value for one in CommandState]),
+    "reason": TEXT,
+    "found": _or_null(TRUTH),
+    "complete": _or_null(TRUTH),
+    "results": _or_null(_list(ANY)),
+    "queued": TIME,
+    "sent": _or_null(TIME),
+    "finished": _or_null(TIME),
+    "proof": _or_null(_object({"envelope": _ref("Envelope"), "publickey": BASE64})),
+    "waiting": TEXT,
+}
 _CHOICE: dict[str, Schema] = {"shapes": _list(_or_null(_ref("Shape"))), "where": TEXT}
 _PERMISSIONS = _list(_words([one.value for one in Permission]))
 _ACTION: dict[str, Schema] = {
@@ -164,27 +180,35 @@ SCHEMAS: dict[str, Schema] = {
     "ProposalRejected": _object({"reason": TEXT}, "reason"),
     "WeightQuestion": _object({"modules": _list(TEXT), "signers": _list(FINGERPRINT)}),
     "Weights": _object({"weights": _list(_object({"module": TEXT, "minimum": NUMBER, "have": NUMBER}))}),
-    "Command": _object(
-        {
-            "id": UUID,
-            "action": UUID,
-            "agent": AGENT_ID,
-            "agentname": TEXT,
-            "state": _words([one.value for one in CommandState]),
-            "reason": TEXT,
-            "found": _or_null(TRUTH),
-            "complete": _or_null(TRUTH),
-            "results": _or_null(_list(ANY)),
-            "queued": TIME,
-            "sent": _or_null(TIME),
-            "finished": _or_null(TIME),
-            "proof": _or_null(_object({"envelope": _ref("Envelope"), "publickey": BASE64})),
-            "waiting": TEXT,
-        },
-        "proof",
-        "waiting",
-    ),
+    "Command": _object({**_COMMAND}, "proof", "waiting"),
     "CommandList": _page("Command"),
+    "History": _object({**_COMMAND, "actionname": TEXT, "bytes": NUMBER}, "proof", "waiting"),
+    "HistoryList": _page("History"),
+    "DiffWish": _object(
+        {**_CHOICE, "other": UUID, "columns": _list(TEXT), "key": _list(TEXT), "limit": NUMBER, "cursor": TEXT},
+        *("where", "columns", "key", "limit", "cursor"),
+    ),
+    "Diff": _object(
+        {
+            "columns": _list(TEXT),
+            "items": _list(
+                _object(
+                    {
+                        "agent": AGENT_ID,
+                        "agentname": TEXT,
+                        "module": TEXT,
+                        "before": _or_null(ANY),
+                        "after": _or_null(ANY),
+                        "certain": TRUTH,
+                    }
+                )
+            ),
+            "cursor": TEXT,
+            **dict.fromkeys(
+                ("gone", "new", "changed", "differing", "both", "partial", "onlyfirst", "onlysecond", "silent"), NUMBER
+            ),
+        }
+    ),
     "Shape": _object(
         {
             "module": TEXT,

@@ -1,22 +1,21 @@
-"""``mig actions`` and ``mig action show|follow|results|cancel|approve``."""
+"""``mig actions`` and ``mig action show|follow|results|repeat|cancel|approve``."""
 
 from __future__ import annotations
 
-import json as jsons
 import sys
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
 from mig_core.cli import exit_codes, tables
 from mig_core.cli.formats import Format, Show
+from mig_core.cli.module_options import ModuleCommand
+from mig_core.cli.repeat import repeat
 from mig_core.cli.results import FormatOption, ShowOption, results
-from mig_core.cli.terminal import YELLOW, confirm, data, note
+from mig_core.cli.signing_view import show_content
+from mig_core.cli.terminal import YELLOW, confirm, note
 from mig_core.client.connection import connect
-
-if TYPE_CHECKING:
-    from mig_core.domain.envelope import Envelope
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
 action_app = typer.Typer(
@@ -54,7 +53,8 @@ def _state(action: dict[str, Any]) -> str:
 @action_app.command("show")
 def show(action: str, json: tables.JsonOption = False) -> None:
     """What is asked, by whom, and where it stands."""
-    found = connect().client.action(action)
+    client = connect().client
+    found = client.action(client.action_id(action))
     if json:
         tables.document(found)
     else:
@@ -67,10 +67,11 @@ def follow(action: str, show: ShowOption = Show.FOUND, output: FormatOption = Fo
     from mig_core.cli.ask import follow as watch
 
     client = connect().client
-    return watch(client, client.action(action), show, output)
+    return watch(client, client.action(client.action_id(action)), show, output)
 
 
 action_app.command("results")(results)
+action_app.command("repeat", cls=ModuleCommand)(repeat)
 
 
 @action_app.command("cancel")
@@ -84,7 +85,7 @@ def cancel(
     from mig_core.domain.ids import ActionId
 
     connection = connect()
-    found = connection.client.action(action)
+    found = connection.client.action(connection.client.action_id(action))
     payload = Cancel(ActionId(found["id"]), reason, datetime.now(UTC)).to_payload()
     envelope = connection.signer.sign(Envelope(envelopes.CANCEL, payload))
     after = connection.client.cancel(found["id"], envelope)
@@ -99,14 +100,14 @@ def approve(action: str, yes: Annotated[bool, typer.Option("--yes", "-y", help="
     from mig_core.domain.envelope import envelope_from_json
 
     connection = connect()
-    found = connection.client.action(action)
+    found = connection.client.action(connection.client.action_id(action))
     envelope = envelope_from_json(found["envelope"], expected_type=envelopes.ACTION)
     # What is shown comes out of the very bytes that get signed, never from the server's description of them.
     content = read_action(envelope.payload)
     if content.id != found["id"]:
         note("the envelope is of another action than was asked for; nothing was signed", YELLOW)
         return exit_codes.REFUSED
-    _show_content(envelope, connection.client.evaluate(content.target))
+    show_content(envelope, connection.client.evaluate(content.target))
     if not yes and not (sys.stdin.isatty() and confirm("Sign it?")):
         note("nothing was signed; --yes signs without asking")
         return exit_codes.ERROR
@@ -116,10 +117,3 @@ def approve(action: str, yes: Annotated[bool, typer.Option("--yes", "-y", help="
     for need in after["needed"]:
         note(f"  module {need['module']} still needs weight {need['minimum']}, has {need['have']}")
     return exit_codes.ALL_ANSWERED
-
-
-def _show_content(envelope: Envelope, evaluated: dict[str, Any]) -> None:
-    data(jsons.dumps(jsons.loads(envelope.payload), indent=2, ensure_ascii=True))
-    names = ", ".join(one["name"] for one in evaluated["agents"])
-    more = evaluated["count"] - len(evaluated["agents"])
-    note(f"would be asked: {evaluated['count']} agents: {names}{f' and {more} more' if more > 0 else ''}")

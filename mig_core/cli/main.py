@@ -8,6 +8,7 @@ are installed.
 from __future__ import annotations
 
 import importlib
+import re
 import sys
 from functools import cache
 from typing import TYPE_CHECKING, Annotated, Any
@@ -27,8 +28,10 @@ OWN_COMMANDS = {
     "agents": ("mig_core.cli.agents:app", "List agents."),
     "agent": ("mig_core.cli.agents:agent_app", "Show, approve or retire one agent."),
     "actions": ("mig_core.cli.actions:app", "List actions."),
-    "action": ("mig_core.cli.actions:action_app", "Show, follow, cancel, approve one action, or its results."),
+    "action": ("mig_core.cli.actions:action_app", "Show, follow, repeat, cancel, approve one action, or its results."),
     "results": ("mig_core.cli.results:app", "Print an action's answers; --verify checks what agents signed."),
+    "diff": ("mig_core.cli.diff:app", "What differs: the same question then and now, or groups of endpoints."),
+    "history": ("mig_core.cli.history:app", "Everything one endpoint ever answered."),
     "why": ("mig_core.cli.why:app", "Explain what became of one command."),
     "proposals": ("mig_core.cli.proposals:app", "List questions that were proposed, for you to sign."),
     "proposal": ("mig_core.cli.proposals:proposal_app", "Show, sign or reject one proposal."),
@@ -41,6 +44,9 @@ OWN_COMMANDS = {
     "config": ("mig_core.cli.configuration:app", "Write or show this investigator's settings."),
     "demo": ("mig_core.cli.demo.command:app", "Run platform and agents on this machine, and ask some questions."),
 }
+
+
+_BACK = re.compile(r"-[1-9][0-9]{0,2}")
 
 
 class LazyGroup(TyperGroup):
@@ -107,7 +113,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     words = list(sys.argv[1:] if arguments is None else arguments)
     if words[:1] == ["-i"]:  # the original's spelling of: mig ask FILE
         words[0] = "ask"
+    words = [
+        *words[:1],
+        *(f"last-{int(word[1:]) - 1}" if _is_back(words, at) else word for at, word in enumerate(words) if at),
+    ]
     return run(app, words, name="mig")
+
+
+def _is_back(words: Sequence[str], at: int) -> bool:
+    """Whether a word is ``-2``, the question before the last one, and no option's value."""
+    if words[0] not in OWN_COMMANDS or not _BACK.fullmatch(words[at]):
+        return False
+    return not words[at - 1].startswith("-") and "--" not in words[:at]
 
 
 @cache

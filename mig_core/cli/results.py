@@ -10,6 +10,7 @@ import typer
 
 from mig_core.cli import exit_codes
 from mig_core.cli.formats import Format, Show
+from mig_core.cli.known_keys import known_keyring
 from mig_core.cli.row_options import (
     ColumnsOption,
     GroupOption,
@@ -92,7 +93,7 @@ def results(
         if verify:
             raise typer.BadParameter("--verify checks whole answers; rows are put together by the platform")
         client = connect().client
-        print_rows(client, client.action(action), rows)
+        print_rows(client, client.action(client.action_id(action)), rows)
         return exit_codes.ALL_ANSWERED
     return _answers_themselves(action, show, output, verify=verify)
 
@@ -101,6 +102,7 @@ def _answers_themselves(action: str, show: Show, output: Format, *, verify: bool
     from mig_core.cli.answers import AnswerPrinter
 
     connection = connect()
+    action = connection.client.action_id(action)
     document = connection.client.action(action)
     printer = AnswerPrinter([one["module"] for one in document["operations"]], show, output)
     checks = _Checks(connection) if verify else None
@@ -128,16 +130,9 @@ class _Checks:
     def question(self, action: dict[str, Any]) -> None:
         """The signatures over the question, by the keys in this investigator's GnuPG."""
         from mig_core.client.proofs import check_question
-        from mig_core.pgp.keyring import GnupgKeyring
-        from mig_core.pgp.signer import export_public
 
         with tempfile.TemporaryDirectory(prefix="mig-verify-") as home:
-            keyring = GnupgKeyring(Path(home) / "keyring")
-            for signer in action["signers"]:
-                try:
-                    keyring.add(export_public(self._connection.settings.gnupg_home, signer))
-                except (SignatureInvalid, InvalidDocument):
-                    continue  # said below: it is among the unknown
+            keyring = known_keyring(self._connection.settings.gnupg_home, action["signers"], Path(home))
             try:
                 checked = check_question(action, keyring)
             except (SignatureInvalid, InvalidDocument) as error:

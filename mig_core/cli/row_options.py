@@ -100,24 +100,38 @@ def row_options(
             "--stack shows the columns it names, by how many endpoints have them: it goes without --columns and --sort"
         )
     return RowOptions(
-        where, _names(columns), _names(sort), limit, _names(stack), rare, tuple(_facts(group_by)), output, parquet
+        where,
+        names_of(columns),
+        names_of(sort),
+        limit,
+        names_of(stack),
+        rare,
+        tuple(facts_of(group_by)),
+        output,
+        parquet,
     )
 
 
-def _names(text: str) -> tuple[str, ...]:
+def names_of(text: str) -> tuple[str, ...]:
+    """Names with commas between them, each once."""
     return tuple(dict.fromkeys(filter(None, (one.strip() for one in text.split(",")))))
 
 
-def _facts(text: str) -> list[Fact]:
+def facts_of(text: str, option: str = "--group-by") -> list[Fact]:
+    """Tags and facts with commas between them.
+
+    Raises:
+        typer.BadParameter: one is neither.
+    """
     from mig_core.domain.reading.reading import read_fact
     from mig_core.domain.reading.where import Fact
 
     found = []
-    for name in _names(text):
+    for name in names_of(text):
         fact = read_fact(name) or (Fact("tags", (name,)) if "." not in name else None)
         if fact is None:
             raise typer.BadParameter(
-                f"--group-by: must be a tag, like role or tags.role, or environment.os, got {name!r:.60}"
+                f"{option}: must be a tag, like role or tags.role, or environment.os, got {name!r:.60}"
             )
         found.append(fact)
     return found

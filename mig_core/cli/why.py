@@ -33,6 +33,7 @@ _MEANING = {
 def why(action: str, agent: str, json: tables.JsonOption = False) -> None:
     """Explain what became of one action on one agent (its id or its exact name)."""
     client = connect().client
+    action = client.action_id(action)
     identifier = client.agent_id(agent)
     command = client.command(action, identifier)
     if json:

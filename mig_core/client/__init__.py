@@ -14,7 +14,8 @@ them, ``notebook`` shows a question in Jupyter, ``assistant`` is what an assista
 thread-safe: ``connection`` puts a client together from the investigator's settings; ``client`` has a method for every
 route an investigator may call; ``transport`` is the only importer of urllib3; ``session`` logs in; ``pages`` reads
 lists to their end; ``follow`` hears of an action's answers as they come; ``compose`` and ``action_file`` make actions
-to be signed; ``proofs`` checks answers against what agents signed; ``shapes`` knows where the rows of answers lie.
+to be signed; ``proofs`` checks answers against what agents signed; ``shapes`` knows where the rows of answers lie,
+``references`` what people type for an action or an agent.
 """
 
 from typing import TYPE_CHECKING, Any

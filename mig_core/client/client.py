@@ -7,7 +7,6 @@ and ``ApiUnavailable``; both say what to do next. The first call that needs it l
 from __future__ import annotations
 
 import base64
-import contextlib
 import os
 import time
 from dataclasses import replace
@@ -16,14 +15,14 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from mig_core.client.follow import follow_events
-from mig_core.client.pages import read_pages
+from mig_core.client.pages import read_pages, whole_pages
+from mig_core.client.references import find_action, find_agent
 from mig_core.client.session import Session, default_folder
 from mig_core.client.transport import Transport
 from mig_core.domain.action import MAX_OPERATIONS
 from mig_core.domain.document import dump, load, members
 from mig_core.domain.envelope import MAX_ACTION_BYTES
-from mig_core.domain.ids import check_agent_id
-from mig_core.errors import ApiError, InvalidDocument
+from mig_core.errors import ApiError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -36,7 +35,7 @@ if TYPE_CHECKING:
     from mig_core.domain.document import JSON
     from mig_core.domain.envelope import Envelope, Signature
     from mig_core.domain.proposal import Proposal
-    from mig_core.domain.reading.reading import RowsWish, StackWish
+    from mig_core.domain.reading.reading import DiffWish, RowsWish, StackWish
     from mig_core.pgp.base import Signer
 
 Document = dict[str, Any]
@@ -68,6 +67,7 @@ class MigClient:
         self._transport = Transport(settings, surroundings, clock)
         folder = (state or default_folder(surroundings)) if keep_session else None
         self._session = Session(self._transport, settings.fingerprint, signer, folder=folder, clock=clock)
+        self._fingerprint = settings.fingerprint
         self._monotonic = monotonic
         self._sleep = sleep
 
@@ -136,10 +136,27 @@ class MigClient:
         return self._get(f"/actions/{_part(action)}")
 
     def actions(
-        self, *, states: Sequence[str] = (), name: str = "", creator: str = "", limit: int | None = None
+        self,
+        *,
+        states: Sequence[str] = (),
+        name: str = "",
+        creator: str = "",
+        prefix: str = "",
+        limit: int | None = None,
     ) -> Iterator[Document]:
-        """Actions, latest first; at most ``limit`` of them."""
-        return self._pages("/actions", {"state": [*states], "name": name, "creator": creator}, limit)
+        """Actions, latest first; at most ``limit`` of them. ``prefix``: of the id."""
+        query = {"state": [*states], "name": name, "creator": creator, "id": prefix}
+        return self._pages("/actions", query, limit)
+
+    def action_id(self, text: str) -> str:
+        """The id of an action that is given by its id, the beginning of it, ``last`` or ``-2``.
+
+        ``last`` is the latest that this investigator asked, ``-2`` (also ``last-1``) the one before it.
+
+        Raises:
+            ApiError: there is none, or there are several.
+        """
+        return find_action(self, self._fingerprint, text)
 
     def add_signature(self, action: str, signature: Signature) -> Document:
         """Adds a signature to a pending action; it covers the stored envelope's bytes."""
@@ -210,6 +227,17 @@ class MigClient:
         """Pages of rows, made by the platform; the first has the ``account`` of every endpoint that was asked."""
         return self._wished(f"/actions/{_part(action)}/rows", wish)
 
+    def diff(self, action: str, other: str, wish: DiffWish) -> Iterator[Document]:
+        """Pages of what differs between the answers of two actions, ``other`` being the later one."""
+        path = f"/actions/{_part(action)}/diff"
+        return whole_pages(
+            lambda cursor: self._post(path, replace(wish, cursor=cursor).to_json(other)), self._transport.base_url
+        )
+
+    def history(self, agent: str, limit: int | None = None) -> Iterator[Document]:
+        """One agent's commands of all actions, the latest first, without their results."""
+        return self._pages(f"/agents/{_part(agent)}/commands", {}, limit)
+
     def stack(self, action: str, wish: StackWish) -> Iterator[Document]:
         """Pages of a stack, made by the platform: ``items`` with ``value``, ``endpoints``, ``first`` and ``last``."""
         return self._wished(f"/actions/{_part(action)}/stack", wish)
@@ -243,26 +271,12 @@ class MigClient:
         return self._get(f"/agents/{_part(agent)}")
 
     def agent_id(self, text: str) -> str:
-        """The id of an agent that is given by its id, its exact name, or as ``name~id``.
+        """The id of an agent that is given by its id, the beginning of it, its exact name, or as ``name~id``.
 
         Raises:
             ApiError: no agent has this name, or several call themselves so and none of them holds it.
         """
-        for candidate in (text, text.rpartition("~")[2]):
-            with contextlib.suppress(InvalidDocument):
-                return check_agent_id(candidate, subject="agent", path="")
-        quoted = text.replace("'", "''")
-        found = list(self.agents(target=f"name = '{quoted}'", limit=20))
-        live = [one for one in found if one["state"] != "retired"] or found
-        if not live:
-            raise ApiError(404, f"no such agent: {text}", next_step="mig agents lists them")
-        holders = [one for one in live if one["name"] == text]
-        if len(holders) == 1:
-            return str(holders[0]["id"])
-        if len(live) > 1:
-            ids = ", ".join(one["id"] for one in live)
-            raise ApiError(409, f"several agents are called {text}: {ids}", next_step="give the id")
-        return str(live[0]["id"])
+        return find_agent(self, text)
 
     def approve_agent(self, agent: str) -> Document:
         """Admits an agent that waits."""
@@ -307,12 +321,9 @@ class MigClient:
             yield from self._transport.stream(path, token=self._session.renew(), query=query)
 
     def _wished(self, path: str, wish: RowsWish | StackWish) -> Iterator[Document]:
-        while True:
-            page = self._post(path, wish.to_json())
-            yield page
-            if not page["cursor"]:
-                return
-            wish = replace(wish, cursor=str(page["cursor"]))
+        return whole_pages(
+            lambda cursor: self._post(path, replace(wish, cursor=cursor).to_json()), self._transport.base_url
+        )
 
     def _pages(self, path: str, query: Mapping[str, object], limit: int | None) -> Iterator[Document]:
         return read_pages(

@@ -49,6 +49,29 @@ def read_pages(fetch: Callable[[str, int], Any], url: str, limit: int | None) ->
         raise ApiUnavailable(url, f"gives a list of more than {most} entries", next_step="ask for less")
 
 
+def whole_pages(fetch: Callable[[str], Any], url: str) -> Iterator[dict[str, Any]]:
+    """Pages that carry more than their entries, to the end. A page may be empty although there is another.
+
+    Args:
+        fetch: asks for the page that begins at a cursor.
+        url: for errors.
+
+    Raises:
+        ApiUnavailable: a page is none, or they do not come to an end.
+    """
+    cursor = ""
+    seen: set[str] = set()
+    while True:
+        document = fetch(cursor)
+        _, cursor = _page(document, url)
+        yield document
+        if not cursor:
+            return
+        if cursor in seen or len(seen) >= MAX_ENTRIES:
+            raise ApiUnavailable(url, f"gives pages without end: after {len(seen)} they go round in a ring")
+        seen.add(cursor)
+
+
 def _page(document: Any, url: str) -> tuple[list[dict[str, Any]], str]:
     items = document.get("items") if isinstance(document, dict) else None
     cursor = document.get("cursor") if isinstance(document, dict) else None

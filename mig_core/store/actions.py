@@ -34,6 +34,7 @@ _LIST = f"""
      WHERE (%(states)s::text[] IS NULL OR state = ANY(%(states)s))
        AND (%(name)s = '' OR strpos(lower(name), lower(%(name)s)) > 0)
        AND (%(creator)s::text IS NULL OR created_by = %(creator)s)
+       AND (%(least)s::uuid IS NULL OR id BETWEEN %(least)s AND %(most)s)
        AND (%(at)s::timestamptz IS NULL OR (created_at, id) < (%(at)s, %(id)s::uuid))
      ORDER BY created_at DESC, id DESC LIMIT %(limit)s
 """  # noqa: S608 - constants
@@ -126,6 +127,7 @@ class PostgresActions:
         states: Sequence[ActionState] = (),
         name: str = "",
         created_by: Fingerprint | None = None,
+        prefix: str = "",
         cursor: str = "",
         limit: int = 50,
     ) -> tuple[Sequence[ActionRow], str]:
@@ -136,6 +138,8 @@ class PostgresActions:
             "states": [one.value for one in states] or None,
             "name": clean_text(name),
             "creator": None if created_by is None else clean_text(created_by),
+            "least": as_uuid(prefix.ljust(32, "0")) if prefix else None,
+            "most": as_uuid(prefix.ljust(32, "f")) if prefix else None,
             "at": at,
             "id": identifier,
             "limit": length,

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from mig_core.domain.command import CommandState
-from mig_core.domain.ids import ActionId, AgentId, CommandId
+from mig_core.domain.ids import ActionId, AgentId, CommandId, check_uuid
 from mig_core.domain.proof import Proof
+from mig_core.domain.times import format_time, parse_time
 from mig_core.errors import InvalidDocument, NotFound
 from mig_core.store.answers import awaited, record_answers
 from mig_core.store.books import close_commands
@@ -88,6 +89,15 @@ _SINCE = f"""
     )
     SELECT {_COLUMNS}, {_NO_PROOFS} FROM fitting JOIN commands c USING (id)
      WHERE bytes <= %(bytes)s OR bytes = fitting.results_size ORDER BY c.position
+"""  # noqa: S608 - constants
+
+# Action by action: there is no index by agent, which every answer would have to write to.
+_HISTORY = f"""
+    SELECT {_COLUMNS.replace("c.results,", "NULL AS results,")}, {_NO_PROOFS}, c.results_size, a.name AS action_name,
+           a.created_at
+      FROM actions a JOIN commands c ON c.action_id = a.id AND c.agent_id = %(agent)s
+     WHERE %(at)s::timestamptz IS NULL OR (a.created_at, a.id) < (%(at)s, %(id)s::uuid)
+     ORDER BY a.created_at DESC, a.id DESC LIMIT %(limit)s
 """  # noqa: S608 - constants
 
 
@@ -221,6 +231,24 @@ class PostgresCommands:
 
         return await self._database.transaction(work)
 
+    async def history(
+        self, agent: AgentId, *, cursor: str = "", limit: int = 100
+    ) -> tuple[Sequence[tuple[CommandRow, str, int]], str]:
+        """See the protocol."""
+        at, identifier = _read_place(cursor)
+        length = page_limit(limit)
+        parameters = {"agent": clean_text(agent), "at": at, "id": identifier, "limit": length}
+
+        async def work(sql_cursor: Cursor) -> tuple[Sequence[tuple[CommandRow, str, int]], str]:
+            await sql_cursor.execute(_HISTORY, parameters)
+            rows = await sql_cursor.fetchall()
+            following = ""
+            if len(rows) == length:
+                following = write_cursor(format_time(rows[-1]["created_at"]), str(rows[-1]["action_id"]))
+            return [(_command(row), row["action_name"], row["results_size"]) for row in rows], following
+
+        return await self._database.transaction(work)
+
     async def finished_since(self, action: ActionId, *, position: str, limit: int = 500) -> Sequence[CommandRow]:
         """See the protocol. A page may be shorter than ``limit`` although there is more; the last one is empty."""
         if not (position == "" or (position.isascii() and position.isdigit() and len(position) < 19)):
@@ -237,6 +265,16 @@ class PostgresCommands:
             return [_command(row) for row in await cursor.fetchall()]
 
         return await self._database.transaction(work)
+
+
+def _read_place(cursor: str) -> tuple[datetime | None, str | None]:
+    if not cursor:
+        return None, None
+    at, identifier = read_cursor(cursor, parts=2)
+    try:
+        return parse_time(at), check_uuid(identifier, subject="cursor", path="")
+    except ValueError as error:
+        raise InvalidDocument("cursor", "was not given out by this list") from error
 
 
 def _unsent(row: Row, action: Row) -> Unsent:

@@ -43,6 +43,42 @@ class RowPage:
 
 
 @dataclass(frozen=True, slots=True)
+class Difference:
+    """One row that is not in both answers of an endpoint."""
+
+    agent: str
+    agent_name: str
+    operation: int
+    before: tuple[str, ...] | None
+    """The cells as JSON text; None: it was not there."""
+    after: tuple[str, ...] | None
+    certain: bool
+    """Whether the answer that lacks it looked at everything."""
+
+
+@dataclass(frozen=True, slots=True)
+class Diff:
+    """Rows gone, new and changed, by agent."""
+
+    columns: tuple[str, ...]
+    items: tuple[Difference, ...]
+    gone: int
+    new: int
+    changed: int
+    differing: int
+    """Endpoints that have any of these."""
+    both: int
+    """Endpoints that answered both actions; only they are compared."""
+    partial: int
+    """Those of them of whom an answer did not look at everything."""
+    only_first: int
+    only_second: int
+    silent: int
+    """Endpoints that were asked, and answered neither."""
+    cursor: str
+
+
+@dataclass(frozen=True, slots=True)
 class Stacked:
     """One value, or one combination of values."""
 

@@ -98,3 +98,53 @@ def test_a_column_that_there_is_not_is_said_before_anybody_is_asked(fleet: Fleet
 
     assert ran.returncode == exit_codes.USAGE
     assert "did you mean sha256?" in ran.stderr
+
+
+def test_the_same_question_then_and_now(fleet: Fleet, asked: str) -> None:
+    etc = fleet.platform.site.endpoint_folder(HOLDER) / "etc"
+    (etc / "added").write_text("new\n")
+    try:
+        again = fleet.mig("action", "repeat", asked, "--detach").stdout.strip()
+        fleet.ended(again)
+    finally:
+        (etc / "added").unlink()
+
+    ran = fleet.mig("diff", asked, "last", "--columns", "file,size", "--csv")
+
+    (row,) = csv.DictReader(io.StringIO(ran.stdout))
+    assert (row["agent"], row["change"], row["certain"], row["file"]) == (HOLDER, "new", "true", "etc/added")
+    assert f"on 1 of {len(ENDPOINTS)} endpoints that answered both" in ran.stderr
+    by_group = fleet.mig("diff", again, "--by", "agent", "--columns", "file", "--jsonl")
+    values = [json.loads(line)["value"]["file"] for line in by_group.stdout.splitlines()]
+    assert values == ["etc/added", "etc/mig-demo"]
+
+
+def test_what_was_asked_is_asked_of_those_who_were_not(fleet: Fleet, asked: str) -> None:
+    fresh = fleet.mig("action", "repeat", asked, "--new-agents")
+    one = fleet.mig("action", "repeat", asked, "-t", HOLDER, "--stack", "file", "--jsonl")
+
+    assert "no agent matches the target" in fresh.stderr
+    assert {json.loads(line)["first"] for line in one.stdout.splitlines()} == {HOLDER}
+
+
+def test_one_endpoint_s_history_has_every_question(fleet: Fleet, asked: str) -> None:
+    ran = fleet.mig("history", HOLDER, "--jsonl", "--limit", "0")
+
+    lines = [json.loads(line) for line in ran.stdout.splitlines()]
+    assert asked in {one["action"] for one in lines}
+    assert [one["time"] for one in lines] == sorted((one["time"] for one in lines), reverse=True)
+
+
+def test_actions_and_agents_are_named_by_few_letters(fleet: Fleet, asked: str) -> None:
+    latest = fleet.detach(*FILES)
+    fleet.ended(latest)
+
+    shown = [json.loads(fleet.mig("action", "show", one, "--json").stdout)["id"] for one in ("last", asked[:20])]
+    before = json.loads(fleet.mig("action", "show", "-2", "--json").stdout)["id"]
+    misspelt = fleet.mig("why", "last", HOLDER[:-1])
+
+    assert shown[0] == latest
+    assert shown[1] == asked or asked[:20] == latest[:20]
+    assert before not in ("", latest)
+    assert f"did you mean {HOLDER}?" in misspelt.stderr
+    assert "no action's id begins with" in fleet.mig("results", "ffff").stderr

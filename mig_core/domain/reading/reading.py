@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from mig_core.domain.action import MAX_OPERATIONS
 from mig_core.domain.document import members
+from mig_core.domain.ids import check_uuid
 from mig_core.domain.reading.shape import MAX_COLUMNS, Field, Shape, read_shape
 from mig_core.domain.reading.where import Condition, Fact, parse_where
 from mig_core.domain.target import names
@@ -125,6 +126,30 @@ class StackWish:
         }
 
 
+@dataclass(frozen=True, slots=True)
+class DiffWish:
+    """What differs between two actions of the same modules, agent by agent."""
+
+    choice: Choice
+    columns: tuple[str, ...] = ()
+    """What is compared; empty: all."""
+    key: tuple[str, ...] = ()
+    """By what a row is the same row; empty: a row has no name but itself, and nothing is *changed*."""
+    limit: int = 1000
+    cursor: str = ""
+
+    def to_json(self, other: str) -> dict[str, JSON]:
+        """The document; ``other`` is the later action."""
+        return {
+            "other": other,
+            **self.choice.to_json(),
+            "columns": list(self.columns),
+            "key": list(self.key),
+            "limit": self.limit,
+            "cursor": self.cursor,
+        }
+
+
 def fact_text(fact: Fact) -> str:
     """A fact as it is written: ``tags.role``."""
     return ".".join((fact.column, *fact.path))
@@ -196,12 +221,27 @@ def read_stack_wish(document: Members) -> StackWish:
     return wish
 
 
-def _columns(document: Members, chosen: Choice, maximum: int) -> tuple[str, ...]:
-    columns = document.texts("columns", maximum=maximum, max_length=63)
+def read_diff_wish(document: Members) -> tuple[str, DiffWish]:
+    """The later action, and the rest of the document of a wish for differences.
+
+    Raises:
+        InvalidDocument, ConditionError
+    """
+    other = check_uuid(document.take("other"), subject="request", path="other")
+    chosen = read_choice(document)
+    columns = _columns(document, chosen, MAX_COLUMNS)
+    key = _columns(document, chosen, MAX_STACKED, "key")
+    wish = DiffWish(chosen, columns, key, *_page(document, MAX_PAGE))
+    document.close()
+    return other, wish
+
+
+def _columns(document: Members, chosen: Choice, maximum: int, member: str = "columns") -> tuple[str, ...]:
+    columns = document.texts(member, maximum=maximum, max_length=63)
     known = {one.name for one in chosen.fields()}
     for one in columns:
         if one not in known:
-            document.refuse("columns", f"there is no column {one!r:.80}; there are: {', '.join(known) or 'none'}")
+            document.refuse(member, f"there is no column {one!r:.80}; there are: {', '.join(known) or 'none'}")
     return tuple(dict.fromkeys(columns))
 
 

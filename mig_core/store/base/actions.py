@@ -53,10 +53,13 @@ class Actions(Protocol):
         states: Sequence[ActionState] = (),
         name: str = "",
         created_by: Fingerprint | None = None,
+        prefix: str = "",
         cursor: str = "",
         limit: int = 50,
     ) -> tuple[Sequence[ActionRow], str]:
-        """Actions, latest first. ``name`` is a part of the name, without regard to case."""
+        """Actions, latest first. ``name`` is a part of the name, without regard to case; ``prefix`` hexadecimal digits
+        that the id begins with, without hyphens.
+        """
         ...
 
     async def cancel(self, action: ActionId, envelope: bytes, *, by: Fingerprint, now: datetime) -> ActionRow:

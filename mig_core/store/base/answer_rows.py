@@ -8,8 +8,8 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from mig_core.domain.ids import ActionId
-    from mig_core.domain.reading.reading import RowsWish, StackWish
-    from mig_core.store.found_rows import RowPage, Stack
+    from mig_core.domain.reading.reading import DiffWish, RowsWish, StackWish
+    from mig_core.store.found_rows import Diff, RowPage, Stack
 
 
 class AnswerRows(Protocol):
@@ -23,6 +23,15 @@ class AnswerRows(Protocol):
         """Rows by agent and as the agents gave them, or sorted. A page may be empty although there is more.
 
         All pages see the answers that were there when the first was read.
+
+        Raises:
+            NotFound
+            InvalidDocument: the cursor was not given out here, or the statement took too long.
+        """
+        ...
+
+    async def diff(self, earlier: ActionId, later: ActionId, wish: DiffWish, *, now: datetime) -> Diff:
+        """What differs between the answers of two actions with the same operations, by agent.
 
         Raises:
             NotFound

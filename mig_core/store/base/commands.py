@@ -76,6 +76,15 @@ class Commands(Protocol):
         """Commands of an action, by agent name; with what the agents signed if ``proofs`` asks for it."""
         ...
 
+    async def history(
+        self, agent: AgentId, *, cursor: str = "", limit: int = 100
+    ) -> tuple[Sequence[tuple[CommandRow, str, int]], str]:
+        """An agent's commands of all actions, the latest action first.
+
+        Each without its results, with the action's name and the results' size in bytes.
+        """
+        ...
+
     async def finished_since(self, action: ActionId, *, position: str, limit: int = 500) -> Sequence[CommandRow]:
         """Commands that became final after ``position`` ("" for the beginning), in that order.
 

@@ -11,7 +11,7 @@ import pytest
 from mig_core.domain.column_kind import ColumnKind
 from mig_core.domain.command import CommandState
 from mig_core.domain.document import members
-from mig_core.domain.reading.reading import RowsWish, Sorting, StackWish, choice, read_fact
+from mig_core.domain.reading.reading import DiffWish, RowsWish, Sorting, StackWish, choice, read_fact
 from mig_core.domain.reading.shape import Shape, read_shape
 from mig_core.domain.storable import clean_json
 from mig_core.errors import InvalidDocument, NotFound
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from mig_core.domain.document import JSON
+    from mig_core.domain.result import ModuleResult
     from mig_core.store.base import Store
     from mig_core.store.found_rows import RowPage, Stack
     from mig_core.store.rows import CommandRow
@@ -110,6 +111,11 @@ def shape_of(columns: Sequence[Column], rows_at: str, module: str = "file") -> S
 
 SHAPE = shape_of(COLUMNS, ROWS_AT)
 FILES = shape_of((Column("path", ColumnKind.PATH, "where"), Column("size", ColumnKind.SIZE, "bytes")), "files[]")
+
+
+def files_found(rows: JSON, *, complete: bool = True) -> ModuleResult:
+    """A result with these rows."""
+    return module_result(elements={"files": rows}, found=bool(rows), complete=complete)
 
 
 async def answered(store: Store, elements: Mapping[str, JSON], **changes: Any) -> list[CommandRow]:
@@ -342,5 +348,90 @@ class AnswerRowsContract:
                 await store.answer_rows.stack(action("other").id, StackWish(choice((FILES,))), now=NOW)
             nothing = await store.answer_rows.stack(command.action, StackWish(choice((None,))), now=NOW)
             assert (nothing.entries, nothing.account.targeted, nothing.account.answered) == ((), 1, 0)
+
+        store_runner.run(scenario())
+
+    def test_a_difference_is_gone_new_or_changed_by_agent(self, store: Store, store_runner: asyncio.Runner) -> None:
+        """Only who answered both is compared, and an answer that is not complete makes a missing row uncertain."""
+
+        async def scenario() -> None:
+            then = await fanned_out(store, "a", "b", "c", "d", asked=action("then"))
+            now = await fanned_out(store, asked=action("now"))
+            before: dict[str, JSON] = {
+                "a": [{"path": "/same", "size": 1}, {"path": "/gone"}, {"path": "/grown", "size": 1}],
+                "b": [{"path": "/missing"}, {"path": "/missing"}],
+                "c": [{"path": "/x"}],
+            }
+            after: dict[str, JSON] = {
+                "a": [{"path": "/same", "size": 1}, {"path": "/grown", "size": None}, {"path": "/new"}],
+                "b": [],
+                "d": [{"path": "/x"}],
+            }
+            for commands, rows, partial in ((then, before, ""), (now, after, "b")):
+                await store.commands.record(
+                    [
+                        answer(one, results=[files_found(rows[one.agent_name], complete=one.agent_name != partial)])
+                        for one in commands
+                        if one.agent_name in rows
+                    ],
+                    later(1),
+                )
+            wish = DiffWish(choice((FILES,)), ("path", "size"), ("path",), limit=2)
+
+            first = await store.answer_rows.diff(then[0].action, now[0].action, wish, now=NOW)
+            rest = await store.answer_rows.diff(
+                then[0].action, now[0].action, replace(wish, cursor=first.cursor), now=NOW
+            )
+            bare = await store.answer_rows.diff(then[0].action, now[0].action, replace(wish, key=()), now=NOW)
+
+            assert [(one.agent_name, one.before, one.after, one.certain) for one in (*first.items, *rest.items)] == [
+                ("a", ('"/gone"', ""), None, True),
+                ("a", ('"/grown"', "1"), ('"/grown"', "null"), True),
+                ("a", None, ('"/new"', ""), True),
+                ("b", ('"/missing"', ""), None, False),
+            ]
+            assert (first.gone, first.new, first.changed, first.differing) == (2, 1, 1, 2)
+            assert (first.both, first.partial, first.only_first, first.only_second, first.silent) == (2, 1, 1, 1, 0)
+            assert rest.cursor == ""
+            assert (bare.gone, bare.new, bare.changed) == (3, 2, 0)
+            with pytest.raises(NotFound):
+                await store.answer_rows.diff(then[0].action, action("other").id, wish, now=NOW)
+
+        store_runner.run(scenario())
+
+    def test_an_agent_s_history_is_the_latest_first(self, store: Store, store_runner: asyncio.Runner) -> None:
+        """Commands of all actions, without their results, page by page."""
+
+        async def scenario() -> None:
+            for index in range(3):
+                asked = action(f"question {index}")
+                commands = await fanned_out(store, *(("a", "b") if index == 0 else ()), asked=asked)
+                await store.commands.record([answer(commands[0], results=[files_found([])])], later(index))
+            agent = commands[0].agent
+
+            first, cursor = await store.commands.history(agent, limit=2)
+            second, end = await store.commands.history(agent, cursor=cursor, limit=2)
+
+            assert sorted(name for _, name, _ in (*first, *second)) == [f"question {index}" for index in range(3)]
+            assert {row.state for row, _, _ in first} == {CommandState.SUCCESS}
+            assert all(row.results is None and size > 2 for row, _, size in (*first, *second))
+            assert end == ""
+
+        store_runner.run(scenario())
+
+    def test_actions_are_found_by_the_beginning_of_their_id(self, store: Store, store_runner: asyncio.Runner) -> None:
+        """Digits without hyphens; nothing else begins like that."""
+
+        async def scenario() -> None:
+            await fanned_out(store, "a", asked=action("one"))
+            await fanned_out(store, asked=action("two"))
+            wanted = action("one").id
+
+            found, _ = await store.actions.list(prefix=wanted.replace("-", "")[:20])
+            both, _ = await store.actions.list(prefix=wanted[:4])
+            none, _ = await store.actions.list(prefix="f")
+
+            assert [one.id for one in found] == [wanted]
+            assert (len(both), none) == (2, [])
 
         store_runner.run(scenario())
