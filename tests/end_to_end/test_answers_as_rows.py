@@ -141,7 +141,7 @@ def test_actions_and_agents_are_named_by_few_letters(fleet: Fleet, asked: str) -
 
     shown = [json.loads(fleet.mig("action", "show", one, "--json").stdout)["id"] for one in ("last", asked[:20])]
     before = json.loads(fleet.mig("action", "show", "-2", "--json").stdout)["id"]
-    misspelt = fleet.mig("why", "last", HOLDER[:-1])
+    misspelt = fleet.mig("why", "last", f"x{HOLDER}")
 
     assert shown[0] == latest
     assert shown[1] == asked or asked[:20] == latest[:20]
