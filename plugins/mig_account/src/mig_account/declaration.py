@@ -6,7 +6,7 @@ from mig_core.plugin.checks import absolute_path_or_none
 from mig_core.plugin.columns import Column, ColumnKind
 from mig_core.plugin.parameters import Parameter
 
-WHAT = ("users", "groups", "sessions", "logins", "last", "attempts", "sources", "sudo", "services")
+WHAT = ("users", "groups", "sessions", "logins", "last", "attempts", "sources", "sudo", "keys", "sshd", "services")
 COLUMNS = (
     Column("what", ColumnKind.TEXT, "what the row is about: one of the words of --ask", always=True),
     Column("name", ColumnKind.TEXT, "account, group or database"),
@@ -37,7 +37,7 @@ COLUMNS = (
     Column("home", ColumnKind.PATH, "home directory"),
     Column("home_owner", ColumnKind.INTEGER, "user id that owns the home directory"),
     Column("home_mode", ColumnKind.TEXT, "permissions of the home directory, like 0700"),
-    Column("comment", ColumnKind.TEXT, "comment of an account", masked=True),
+    Column("comment", ColumnKind.TEXT, "comment of an account or a key", masked=True),
     Column("kind", ColumnKind.TEXT, "kind of the row: login, boot, clock, logind, faillock and so on"),
     Column("start", ColumnKind.TIME, "when a session, start or attempt began; the first attempt of a source"),
     Column("end", ColumnKind.TIME, "when it ended; the last attempt of a source"),
@@ -65,7 +65,13 @@ COLUMNS = (
     Column("allowed", ColumnKind.BOOLEAN, "the rule allows it, and does not forbid it"),
     Column("asks_password", ColumnKind.BOOLEAN, "a password is asked for, by the rule or by defaults"),
     Column("tags", ColumnKind.LIST, "tags and options of a rule; results of polkit"),
-    Column("setting", ColumnKind.TEXT, "defaults of sudo"),
+    Column("fingerprint", ColumnKind.HASH, "SHA-256 fingerprint of a key, as ssh-keygen -l has it"),
+    Column("algorithm", ColumnKind.TEXT, "kind of a key, like ssh-ed25519"),
+    Column("bits", ColumnKind.INTEGER, "size of a key", unit="bits"),
+    Column("options", ColumnKind.TEXT, "options of an authorized key", masked=True),
+    Column("opens", ColumnKind.BOOLEAN, "sshd lets in, as this account, whoever has the key; odd says why not"),
+    Column("condition", ColumnKind.TEXT, "Match lines of sshd that must fit too"),
+    Column("setting", ColumnKind.TEXT, "line of sshd's configuration, defaults of sudo, a principal"),
     Column("in_force", ColumnKind.BOOLEAN, "the program takes the line"),
     Column("services", ColumnKind.LIST, "name services of a database, in order"),
     Column("odd", ColumnKind.LIST, "what is unusual about the entry"),

@@ -42,7 +42,7 @@ class Directory:
         self._read(database)
         if not self.accounts:
             ground.tally.skip(NO_PASSWD, SOURCES["files"].passwd)
-        self.by_name = {one.name: one for one in reversed(self.accounts) if BY_NAME in one.found_by}
+        self.by_name = {one.name: one for one in self.accounts if BY_NAME in one.found_by}
         self.by_uid: dict[int | None, list[Account]] = {}
         for account in self.accounts:
             self.by_uid.setdefault(account.uid, []).append(account)

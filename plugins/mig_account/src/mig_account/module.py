@@ -79,6 +79,19 @@ class _Look:
             yield from sudo_rules.sudo_rows(self._ground, self._directory)
             yield from doas.doas_rows(self._ground, self._directory)
             yield from polkit.polkit_rows(self._ground, self._directory)
+        yield from self._ssh(wanted)
+
+    def _ssh(self, wanted: frozenset[str]) -> Iterator[dict[str, Cell]]:
+        from mig_account import key_rows, sshd_config, sshd_rows
+
+        if not wanted & {key_rows.KEYS, sshd_rows.SSHD}:
+            return
+        config = sshd_config.SshdConfig(self._ground, self._directory)
+        if key_rows.KEYS in wanted:
+            self._directory.switch.book(self._ground, ("passwd",))
+            yield from key_rows.Keys(self._ground, self._directory, config).rows()
+        if sshd_rows.SSHD in wanted:
+            yield from sshd_rows.sshd_rows(self._ground, config)
 
     def _logins(self, wanted: frozenset[str]) -> Iterator[dict[str, Cell]]:
         from mig_account import attempts, lastlog, login_databases, logins, sessions

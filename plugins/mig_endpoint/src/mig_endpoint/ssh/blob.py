@@ -156,6 +156,8 @@ def decoded(text: bytes) -> bytes:
         blob = base64.b64decode(text, validate=True)
     except (binascii.Error, ValueError):
         raise NotAKey("not base64") from None
+    if len(text) % 4 or text.endswith(b"==="):
+        raise NotAKey("more padding than base64 has")  # which Python takes, and sshd does not
     if len(blob) > MAX_BLOB:
         raise NotAKey("too long for a key")
     return blob

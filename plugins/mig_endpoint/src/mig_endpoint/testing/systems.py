@@ -47,8 +47,9 @@ class System:
     def within(self, *words: str, status: int | None = 0) -> str:
         """What a program prints that finds this system's files in place of those of the machine.
 
-        Each directory directly below ``/etc`` that the system has, and each other file, is mounted over the one at its
-        path, in a mount namespace of the program's own: the machine's files stay as they are.
+        Each directory directly below ``/etc`` that the system has, and each other file of ``/etc`` and ``/var``, is
+        mounted over the one at its path, in a mount namespace of the program's own: the machine's files stay as they
+        are, and so do its programs.
 
         Args:
             words: program and arguments.
@@ -71,6 +72,7 @@ class System:
     def _mounted(self) -> list[tuple[Path, str]]:
         """What is mounted where."""
         folders = [one for one in (self.root / "etc").glob("*") if one.is_dir()]
-        files = [one for one in sorted(self.root.rglob("*")) if one.is_file() and not set(folders) & set(one.parents)]
+        places = (one for top in ("etc", "var") for one in sorted((self.root / top).rglob("*")))
+        files = [one for one in places if one.is_file() and not set(folders) & set(one.parents)]
         found = [(place, f"/{place.relative_to(self.root)}") for place in (*folders, *files)]
         return [(place, target) for place, target in found if Path(target).exists()]
