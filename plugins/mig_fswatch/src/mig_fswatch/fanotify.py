@@ -1,0 +1,178 @@
+"""fanotify: names, and who did it. Needs CAP_SYS_ADMIN. Sources: fanotify(7), ``fs/notify/fanotify`` (Linux 6.18).
+
+Two kinds of marks. Each watched directory has a mark of its own for everything that happens in it. Each file system
+that can have one has a mark for names that come, go and change: so what happens in a directory that has just been made
+is heard before anybody could mark it, and of a rename both ends are known. What is written elsewhere on the file
+system is not heard, so a busy database costs nothing.
+
+Mount marks can do neither: names are no business of mounts (EINVAL).
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import struct
+from typing import TYPE_CHECKING
+
+from mig_fswatch import kernel
+from mig_fswatch.notice import Notice, What
+
+if TYPE_CHECKING:
+    from mig_fswatch.actors import Actor, Actors
+
+READ_BYTES = 16 << 10
+"""Read at once: each event may come with a descriptor of its process, and there are limits on those."""
+_EVENT = struct.Struct("=IBBHQii")
+_INFO = struct.Struct("=BBH")
+_PROCESS, _LENGTH = struct.Struct("=i"), struct.Struct("=I")
+_FLAGS = kernel.CLOEXEC | kernel.NONBLOCK | kernel.UNLIMITED_QUEUE | kernel.UNLIMITED_MARKS
+_NAMES = kernel.REPORT_FID | kernel.REPORT_DIR_FID | kernel.REPORT_NAME
+_ALTER = kernel.MODIFY | kernel.ATTRIB | kernel.CLOSE_WRITE
+_HAPPENED = {
+    kernel.CREATE: What.CREATED,
+    kernel.DELETE: What.REMOVED,
+    kernel.MODIFY: What.CONTENT,
+    kernel.CLOSE_WRITE: What.CONTENT,
+    kernel.ATTRIB: What.ATTRIBUTES,
+    kernel.MOVED_FROM: What.REMOVED | What.MOVED,
+    kernel.MOVED_TO: What.CREATED | What.MOVED,
+    kernel.RENAME: What.MOVED,
+    kernel.ON_DIRECTORY: What.DIRECTORY,
+    kernel.OVERFLOW: What.LOST,
+}
+
+
+class Fanotify:
+    """One group."""
+
+    kind = "fanotify"
+
+    def __init__(self, actors: Actors) -> None:
+        """Opens it.
+
+        Raises:
+            OSError: no right to, or a kernel before 5.9.
+        """
+        self._actors = actors
+        try:
+            self._group = kernel.fanotify_init(_FLAGS | _NAMES | kernel.REPORT_PIDFD)
+        except OSError as error:
+            if error.errno != errno.EINVAL:
+                raise
+            self._group = kernel.fanotify_init(_FLAGS | _NAMES)  # before Linux 5.15
+        self._names = kernel.CREATE | kernel.DELETE | kernel.RENAME
+        self._file_systems: dict[int, bool] = {}
+        """By ``st_dev``: whether it has a mark."""
+        self._what: dict[int, What] = {}
+
+    def fileno(self) -> int:
+        """The group's descriptor."""
+        return self._group
+
+    def close(self) -> None:
+        """Ends all watches."""
+        os.close(self._group)
+
+    def whole_file_systems(self) -> int:
+        """How many have a mark."""
+        return sum(self._file_systems.values())
+
+    def watch_directory(self, path: str, fd: int) -> bytes:
+        """Marks an open directory, and its file system; gives its handle.
+
+        Raises:
+            OSError: its file system has no handles or no id, or there is no memory for the mark.
+        """
+        del path
+        key = kernel.handle_of(fd)
+        if not any(key[:8]):
+            raise OSError(errno.ENODEV, "the file system has no id")
+        try:
+            self._mark(kernel.MARK_ADD, self._names | _ALTER | kernel.ON_CHILD, fd)
+        except OSError as error:
+            if error.errno != errno.EINVAL or not self._names & kernel.RENAME:
+                raise
+            self._names = kernel.CREATE | kernel.DELETE | kernel.MOVED_FROM | kernel.MOVED_TO  # before Linux 5.17
+            self._mark(kernel.MARK_ADD, self._names | _ALTER | kernel.ON_CHILD, fd)
+        device = os.fstat(fd).st_dev
+        if device not in self._file_systems:
+            try:
+                self._mark(kernel.MARK_ADD | kernel.MARK_FILESYSTEM, self._names, fd)
+                self._file_systems[device] = True
+            except OSError:  # overlayfs (no handles that lead back), a subvolume of btrfs, a namespace's mount
+                self._file_systems[device] = False
+        return key
+
+    def watch_file(self, path: str, fd: int) -> bytes:
+        """Marks an open file; gives its handle.
+
+        Raises:
+            OSError: as for directories.
+        """
+        del path
+        key = kernel.handle_of(fd)
+        kernel.fanotify_mark(self._group, kernel.MARK_ADD, _ALTER, fd)
+        return key
+
+    def _mark(self, flags: int, mask: int, fd: int) -> None:
+        kernel.fanotify_mark(self._group, flags, mask | kernel.ON_DIRECTORY, fd)
+
+    def read(self) -> list[Notice]:
+        """The events that are there, with who did them as far as that can still be found out."""
+        try:
+            data = os.read(self._group, READ_BYTES)
+        except BlockingIOError:
+            return []
+        notices: list[Notice] = []
+        at = 0
+        known: dict[int, Actor | None] = {}
+        while at < len(data):
+            length, _version, _, head, mask, _fd, pid = _EVENT.unpack_from(data, at)
+            notices.append(self._notice(data, at + head, at + length, mask, pid, known))
+            at += length
+        return notices
+
+    def _notice(  # the event's head is five numbers
+        self, data: bytes, at: int, end: int, mask: int, pid: int, known: dict[int, Actor | None]
+    ) -> Notice:
+        what = self._what.get(mask)
+        if what is None:
+            what = What(0)
+            for bit, meaning in _HAPPENED.items():
+                if mask & bit:
+                    what |= meaning
+            self._what[mask] = what
+        key = to_key = file_key = None
+        name = to_name = ""
+        process = -1
+        while at < end:
+            kind, _, size = _INFO.unpack_from(data, at)
+            body = data[at + _INFO.size : at + size]
+            at += size
+            if kind == kernel.INFO_PIDFD:
+                (process,) = _PROCESS.unpack_from(body)
+                continue
+            handle, text = _split(body)
+            if kind == kernel.INFO_FID:
+                file_key = handle
+            elif kind == kernel.INFO_NEW:
+                to_key, to_name = handle, text
+            elif kind in (kernel.INFO_DFID_NAME, kernel.INFO_DFID, kernel.INFO_OLD):
+                key, name = handle, text
+        try:
+            if pid not in known:
+                known[pid] = self._actors.find(pid, process)
+        finally:
+            if process >= 0:
+                os.close(process)
+        if name == ".":  # the directory itself
+            name = ""
+        return Notice(key, name, what, known[pid], to_key, to_name, file_key)
+
+
+def _split(body: bytes) -> tuple[bytes, str]:
+    """File system id with handle (as :func:`kernel.handle_of` gives them), and the name behind."""
+    (length,) = _LENGTH.unpack_from(body, 8)
+    size = 16 + length
+    return body[:size], os.fsdecode(body[size:].partition(b"\0")[0])

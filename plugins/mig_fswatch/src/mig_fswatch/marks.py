@@ -1,0 +1,155 @@
+"""Which directories are watched, by which of the kernel's interfaces, and what their notices call them."""
+
+from __future__ import annotations
+
+import errno
+import logging
+import os
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from mig_core.plugin.coverage import Reason
+from mig_endpoint import coverage
+from mig_endpoint.files.naming import PathText
+from mig_fswatch.actors import Actors
+from mig_fswatch.fanotify import Fanotify
+from mig_fswatch.inotify import Inotify
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Hashable
+
+    from mig_core.plugin.coverage import Tally
+    from mig_fswatch.notice import Source
+
+UNWATCHED = Reason("directory that the kernel gave no watch: what changes there is seen by the next comparison only")
+_FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
+
+
+@dataclass(slots=True)
+class Watched:
+    """A directory, or a file with several names."""
+
+    path: str
+    source: Source
+    key: Hashable
+    directory: bool = True
+
+
+class Marks:
+    """All of them. For one thread, but for the sources' ``read``."""
+
+    def __init__(self, method: str, log: Callable[[int, str], None]) -> None:
+        """Opens what there is.
+
+        Raises:
+            OSError: ``fanotify`` was asked for and cannot be had, or not even inotify can.
+        """
+        self.fanotify: Fanotify | None = None
+        self.inotify = Inotify()
+        self._log = log
+        if method != "inotify":
+            try:
+                self.fanotify = Fanotify(Actors(time.monotonic))
+            except OSError as error:
+                if method == "fanotify":
+                    self.inotify.close()
+                    raise
+                log(
+                    logging.WARNING,
+                    f"fanotify cannot be had ({error.strerror}): watching with inotify, which does not tell who it was",
+                )
+        self._by_key: dict[tuple[str, Hashable], Watched] = {}
+        self._by_path: dict[str, Watched] = {}
+
+    def sources(self) -> list[Source]:
+        """Those to be read."""
+        return [one for one in (self.fanotify, self.inotify) if one is not None]
+
+    def close(self) -> None:
+        """Ends all watches."""
+        for one in self.sources():
+            one.close()
+
+    def count(self, kind: str) -> int:
+        """How many directories and files one of the interfaces watches."""
+        return sum(one.source.kind == kind for one in self._by_path.values())
+
+    def find(self, source: Source, key: Hashable) -> Watched | None:
+        """Whose key it is."""
+        return self._by_key.get((source.kind, key))
+
+    def at(self, path: str) -> Watched | None:
+        """What is watched under a path."""
+        return self._by_path.get(path)
+
+    def add(self, path: str, tally: Tally, directory: int | None = None, name: str = "") -> bool:
+        """Watches a directory; again is no fault. Whether it is watched.
+
+        Args:
+            path: its path.
+            tally: where is booked if not.
+            directory: descriptor of the directory in which it is called ``name``; None: by its path.
+            name: see ``directory``.
+        """
+        try:
+            fd = os.open(path if directory is None else name, _FLAGS, dir_fd=directory)
+        except OSError as failure:
+            if failure.errno not in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP):
+                coverage.failed(tally, PathText(path), failure)
+            return False
+        try:
+            return self._add(path, fd, tally, directory=True)
+        finally:
+            os.close(fd)
+
+    def add_file(self, path: str, tally: Tally) -> bool:
+        """Watches a regular file itself, because what is written under another of its names is not seen elsewhere."""
+        try:
+            fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        except OSError:
+            return False
+        try:
+            return self._add(path, fd, tally, directory=False)
+        finally:
+            os.close(fd)
+
+    def _add(self, path: str, fd: int, tally: Tally, *, directory: bool) -> bool:
+        problem: OSError | None = None
+        for source in self.sources():
+            try:
+                key = source.watch_directory(path, fd) if directory else source.watch_file(path, fd)
+            except OSError as failure:
+                problem = failure
+                continue
+            before = self._by_path.get(path)
+            if before is not None and before.key != key:
+                self._by_key.pop((before.source.kind, before.key), None)
+            self._by_path[path] = self._by_key[source.kind, key] = Watched(path, source, key, directory)
+            return True
+        tally.failed(UNWATCHED, PathText(path), coverage.problem_of(problem) if problem else "")
+        return False
+
+    def moved(self, old: str, new: str) -> None:
+        """A directory has another path, and with it all below it."""
+        for path in self._below(old):
+            watched = self._by_path.pop(path)
+            watched.path = new + path[len(old) :]
+            self._by_path[watched.path] = watched
+
+    def forget(self, path: str, *, below: bool = False) -> None:
+        """What was watched at a path, or at and below it, is gone."""
+        for one in self._below(path) if below else [path]:
+            watched = self._by_path.pop(one, None)
+            if watched is not None and self._by_key.get((watched.source.kind, watched.key)) is watched:
+                del self._by_key[watched.source.kind, watched.key]
+
+    def forget_key(self, source: Source, key: Hashable) -> None:
+        """The kernel has dropped a watch."""
+        watched = self._by_key.pop((source.kind, key), None)
+        if watched is not None and self._by_path.get(watched.path) is watched:
+            del self._by_path[watched.path]
+
+    def _below(self, path: str) -> list[str]:
+        inner = path.rstrip("/") + "/"
+        return [one for one in self._by_path if one == path or one.startswith(inner)]
