@@ -1,7 +1,7 @@
 """Who did it: what /proc says about the process that the kernel names. Sources: proc(5), pidfd_open(2).
 
 A process may be gone when its event is read; then its id is known, and the rest is not. The kernel gives a descriptor
-of the process with the event: where it says that the process is gone, nobody is asked, as its id may be another's by now.
+of the process with the event: where it says that the process is gone, nobody is asked, as its id may be another's.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """The baseline on disk: what every watched entry was when it was last accounted for, and what it was at first.
 
-SQLite in WAL mode with ``synchronous=FULL``: what is committed is there after a crash of the program or the machine, and
-whoever asks reads beside the one who writes. A change is committed only when its alert was taken: whatever happens in
-between is found again at the next start, told a second time perhaps, and never lost.
+SQLite in WAL mode with ``synchronous=FULL``: what is committed is there after a crash of the program or the machine,
+and whoever asks reads beside the one who writes. A change is committed only when its alert was taken: whatever happens
+in between is found again at the next start, told a second time perhaps, and never lost.
 
 Paths are bytes: names on disk may be anything.
 """
@@ -31,9 +31,17 @@ _MARKS = ", ".join("?" * (len(Entry._fields) + 1))
 _SCHEMA = f"""
 CREATE TABLE IF NOT EXISTS entry (path BLOB PRIMARY KEY, {_COLUMNS}) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS first (path BLOB PRIMARY KEY, {_COLUMNS}) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS change (number INTEGER PRIMARY KEY AUTOINCREMENT, path TEXT, row TEXT);
+CREATE TABLE IF NOT EXISTS change (number INTEGER PRIMARY KEY AUTOINCREMENT, row TEXT);
 CREATE TABLE IF NOT EXISTS note (name TEXT PRIMARY KEY, value TEXT) WITHOUT ROWID;
 """
+# fmt: off
+_GET = f"SELECT {_COLUMNS} FROM entry WHERE path=?"  # noqa: S608 - the columns are ours, here and below
+_PUT = f"INSERT OR REPLACE INTO entry VALUES ({_MARKS})"  # noqa: S608
+_PUT_FIRST = f"INSERT OR IGNORE INTO first VALUES ({_MARKS})"  # noqa: S608
+_BELOW = f"SELECT path, {_COLUMNS} FROM entry WHERE path >= ? AND path < ? ORDER BY path"  # noqa: S608
+_BOTH = ", ".join(f"{table}.{one}" for table in ("first", "entry") for one in Entry._fields)
+_DIFFERING = f"SELECT first.path, {_BOTH} FROM first LEFT JOIN entry USING (path) ORDER BY first.path"  # noqa: S608
+# fmt: on
 
 
 class BaselineUnusable(MigError):
@@ -93,7 +101,7 @@ class Baseline:
 
     def get(self, path: str) -> Entry | None:
         """What an entry was; None if there was none."""
-        row = self._database.execute(f"SELECT {_COLUMNS} FROM entry WHERE path=?", (os.fsencode(path),)).fetchone()
+        row = self._database.execute(_GET, (os.fsencode(path),)).fetchone()
         return Entry._make(row) if row else None
 
     def put(self, path: str, entry: Entry | None) -> None:
@@ -102,26 +110,22 @@ class Baseline:
         if entry is None:
             self._database.execute("DELETE FROM entry WHERE path=?", (raw,))
         else:
-            self._database.execute(f"INSERT OR REPLACE INTO entry VALUES ({_MARKS})", (raw, *entry))
+            self._database.execute(_PUT, (raw, *entry))
 
     def keep_first(self, path: str, entry: Entry | None) -> None:
         """What it was before the first change since the baseline was made; later ones change nothing."""
         row = (os.fsencode(path), *(entry if entry is not None else (None,) * len(Entry._fields)))
-        self._database.execute(f"INSERT OR IGNORE INTO first VALUES ({_MARKS})", row)
+        self._database.execute(_PUT_FIRST, row)
 
     def put_all(self, rows: Iterable[tuple[str, Entry]]) -> None:
         """Many entries."""
-        self._database.executemany(
-            f"INSERT OR REPLACE INTO entry VALUES ({_MARKS})", ((os.fsencode(path), *entry) for path, entry in rows)
-        )
+        self._database.executemany(_PUT, ((os.fsencode(path), *entry) for path, entry in rows))
 
     def below(self, path: str) -> Iterator[tuple[str, Entry]]:
         """Entries below a directory, in order of their paths."""
         prefix = os.fsencode(path).rstrip(b"/") + b"/"
         end = prefix[:-1] + b"0"  # the byte behind "/"
-        rows = self._database.execute(
-            f"SELECT path, {_COLUMNS} FROM entry WHERE path >= ? AND path < ? ORDER BY path", (prefix, end)
-        )
+        rows = self._database.execute(_BELOW, (prefix, end))
         for raw, *values in rows:
             yield os.fsdecode(raw), Entry._make(values)
 
@@ -137,10 +141,7 @@ class Baseline:
     def differing(self) -> Iterator[tuple[str, Entry | None, Entry | None]]:
         """Paths that changed since the baseline was made: what they were at first, and when last accounted for."""
         many = len(Entry._fields)
-        first, now = (", ".join(f"{table}.{one}" for one in Entry._fields) for table in ("first", "entry"))
-        rows = self._database.execute(
-            f"SELECT first.path, {first}, {now} FROM first LEFT JOIN entry ON entry.path=first.path ORDER BY first.path"
-        )
+        rows = self._database.execute(_DIFFERING)
         for raw, *values in rows:
             old, new = values[:many], values[many:]
             yield (
@@ -149,14 +150,11 @@ class Baseline:
                 Entry._make(new) if new[0] is not None else None,
             )
 
-    def first_of(self, path: str) -> tuple[bool, Entry | None]:
-        """Whether a path changed since the baseline was made, and what it was then."""
-        row = self._database.execute(f"SELECT {_COLUMNS} FROM first WHERE path=?", (os.fsencode(path),)).fetchone()
-        return row is not None, Entry._make(row) if row and row[0] is not None else None
-
-    def forget_first(self, path: str) -> None:
-        """A path that is not watched any more."""
-        self._database.execute("DELETE FROM first WHERE path=?", (os.fsencode(path),))
+    def forget(self, paths: Iterable[str]) -> None:
+        """Paths that are not watched any more."""
+        for path in paths:
+            self._database.execute("DELETE FROM first WHERE path=?", (os.fsencode(path),))
+            self._database.execute("DELETE FROM entry WHERE path=?", (os.fsencode(path),))
 
     def forget_all(self) -> None:
         """An empty baseline; the changes stay."""
@@ -166,14 +164,10 @@ class Baseline:
 
     # -- changes
 
-    def add_changes(self, rows: Sequence[tuple[str, dict[str, JSON]]], keep: int) -> None:
-        """Changes that were told, by path; only the last ``keep`` stay."""
-        self._database.executemany(
-            "INSERT INTO change (path, row) VALUES (?, ?)", ((path, json.dumps(row)) for path, row in rows)
-        )
-        self._database.execute(
-            "DELETE FROM change WHERE number <= (SELECT max(number) FROM change) - ?", (keep,)
-        )
+    def add_changes(self, rows: Sequence[dict[str, JSON]], keep: int) -> None:
+        """Rows of changes that were told; only the last ``keep`` stay."""
+        self._database.executemany("INSERT INTO change (row) VALUES (?)", ((json.dumps(row),) for row in rows))
+        self._database.execute("DELETE FROM change WHERE number <= (SELECT max(number) FROM change) - ?", (keep,))
 
     def changes(self) -> Iterator[dict[str, JSON]]:
         """The changes that are kept, the newest first."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from mig_fswatch.notice import What
+from mig_fswatch.notice import NOTHING, What
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -29,7 +29,7 @@ class Change:
     new: Entry | None
     seen: str = LIVE
     """``live``, or why everything was compared: ``start``, ``overflow``, ``mounts``, ``interval``."""
-    what: What = What(0)
+    what: What = NOTHING
     events: int = 0
     """Of the kernel; 0 where a comparison found it."""
     actors: dict[Actor, int] = field(default_factory=dict)
@@ -86,7 +86,9 @@ def differences(old: Entry | None, new: Entry | None) -> list[str]:
         return []
     if old.kind != new.kind:
         return ["kind"]
-    found = [name for name in ("mode", "uid", "gid", "attributes", "target") if getattr(old, name) != getattr(new, name)]
+    found = [
+        name for name in ("mode", "uid", "gid", "attributes", "target") if getattr(old, name) != getattr(new, name)
+    ]
     if old.kind == "file":
         if old.sha256 is not None and new.sha256 is not None:
             found += ["sha256"] if old.sha256 != new.sha256 else []
@@ -122,7 +124,21 @@ def with_moves(changes: Iterable[Change]) -> list[Change]:
         one.events += source.events
         one.actors = {**source.actors, **one.actors}
         one.first = min(one.first, source.first)
-    return [one for one in changes if one.path not in taken]
+    kept = [one for one in changes if one.path not in taken]
+    _whoever_moved_the_directory(kept)
+    return kept
+
+
+def _whoever_moved_the_directory(changes: Iterable[Change]) -> None:
+    """What was moved because a directory above it was, was moved by the same process."""
+    moved = [one for one in changes if one.moved_from]
+    directories = {one.path: one for one in moved if one.new is not None and one.new.kind == "directory"}
+    for one in moved:
+        above = one.path
+        while not one.actors and (above := above.rpartition("/")[0]):
+            found = directories.get(above)
+            if found is not None and one.moved_from == found.moved_from + one.path[len(above) :]:
+                one.actors = found.actors
 
 
 def _same(old: Entry, came: Change) -> bool:

@@ -7,7 +7,7 @@ from mig_core.plugin.columns import Column, ColumnKind
 ROWS_AT = "changes[]"
 COLUMNS = (
     Column("time", ColumnKind.TIME, "when it happened, or was found; of a difference: when it was looked at"),
-    Column("change", ColumnKind.TEXT, "new, changed, moved, removed, mode, owner, attributes, times or passing", always=True),
+    Column("change", ColumnKind.TEXT, "what kind of change it is", always=True),
     Column("path", ColumnKind.PATH, "the entry's path", masked=True, always=True),
     Column("moved_from", ColumnKind.PATH, "the path it had before it was moved", masked=True),
     Column("kind", ColumnKind.TEXT, "file, directory, link, fifo, socket or device"),

@@ -1,5 +1,5 @@
-"""Compares everything that is watched with the baseline: at the start, when events were lost, when mounts changed, and from
-time to time. Whatever differs is told, and what the comparison was, too.
+"""Compares everything that is watched with the baseline: at the start, when events were lost, when mounts changed, and
+from time to time. Whatever differs is told, and what the comparison was, too.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 
 from mig_fswatch import events, managers
 from mig_fswatch.changes import Change, with_moves
-from mig_fswatch.scan import LinksAside, Scan, why_not
-from mig_fswatch.scope import Finder, Scope
+from mig_fswatch.scan import LinksAside, Scan
+from mig_fswatch.scope import Finder, Scope, why_not
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -68,18 +68,23 @@ class Comparison:
         # 1. What there is to be watched. Asked again behind the marks: what came in between is in the second answer.
         self._find(crossings.mounts)
         scope = self._find(crossings.mounts)
-        known = self.baseline.note("patterns")
-        old = [one for one in known if one in self.patterns] if isinstance(known, list) and made else []
-        self._before = scope if len(old) == len(self.patterns) else Finder(
-            crossings.mounts, self.excluded, LinksAside()
-        ).find([str(one) for one in old])
+        noted = self.baseline.note("patterns")
+        old = [one for one in noted if one in self.patterns] if isinstance(noted, list) and made else []
+        self._before = (
+            scope
+            if len(old) == len(self.patterns)
+            else Finder(crossings.mounts, self.excluded, LinksAside()).find([str(one) for one in old])
+        )
         # 2. Everything that is there.
+        known = self.baseline.get if self.baseline.count() else _nothing
         scan = Scan(
-            self.marks, self.looker, self.excluded, crossings, self.tally, known=self.baseline.get, found=self._found,
+            self.marks, self.looker, self.excluded, crossings, self.tally, known=known, found=self._found,
             stopped=self.stopped, most=self.most,
         )  # fmt: skip
         for path in sorted(scope.files):
             scan.single(path)
+        for path in sorted(scope.flats):
+            scan.entries(path)
         for path in sorted(scope.trees):
             scan.tree(path)
         # 3. Everything that is not there any more.
@@ -97,48 +102,54 @@ class Comparison:
 
     def _find(self, mounts: Mounts) -> Scope:
         self.scope = Finder(mounts, self.excluded, LinksAside()).find(self.patterns)
-        for directory in self.scope.anchors:
-            self.marks.add(directory, self.tally)
+        self.scope.mark_anchors(self.marks, self.tally)
         for directory in managers.DATABASES:
             if os.path.isdir(directory) and not why_not(mounts.covering(directory)):
-                self.marks.add(directory, self.tally)
+                self.marks.add(directory, self.tally, names_only=True)
         return self.scope
 
     def _found(self, path: str, old: Entry | None, new: Entry | None) -> None:
         if new is None:
             return
-        change = Change(path, old, new, self.reason, first=time.time())
-        change.last = change.first
         if old is None and not self._before.covers(path):
             self._fresh += 1
-            self._quiet.append((path, new))
-        elif not change.matters():
-            self._quiet.append((path, new))
+            self._keep(path, new)
+            return
+        now = time.time()
+        change = Change(path, old, new, self.reason, first=now, last=now)
+        if not change.matters():
+            self._keep(path, new)
         elif old is None:
             self._new.append(change)
         else:
             self._changed.append(change)
-        if len(self._quiet) >= CHUNK:
-            self.telling.quietly(self._quiet)
-            self._quiet.clear()
         if len(self._changed) >= CHUNK:
             self._tell(self._changed)
         if len(self._new) >= MOST_HELD:
             self._tell(self._new)
 
+    def _keep(self, path: str, entry: Entry) -> None:
+        """Enters what is nothing to tell, many at once."""
+        self._quiet.append((path, entry))
+        if len(self._quiet) >= CHUNK:
+            self.telling.quietly(self._quiet)
+            self._quiet.clear()
+
     def _gone(self, seen: set[str], mounts: Mounts) -> None:
         gone: list[Change] = []
+        dropped: list[str] = []
         now = time.time()
         for path in [one for one in self.baseline.paths() if one not in seen]:
             entry = self.baseline.get(path)
             if entry is None:
                 continue
             if not self.scope.covers(path) or self.excluded(path):
-                self._dropped += 1
-                self.baseline.put(path, None)
-                self.baseline.forget_first(path)
+                dropped.append(path)
             elif not why_not(mounts.covering(path)) and not os.path.lexists(path):
                 gone.append(Change(path, entry, None, self.reason, first=now, last=now))
+        self._dropped = len(dropped)
+        if dropped:
+            self.telling.write(lambda: self.baseline.forget(dropped))
         self._changed[:] = with_moves([*self._new, *self._changed, *gone])
         self._new.clear()
 
@@ -171,9 +182,12 @@ class Comparison:
             event["type"] = "baseline"
         if self.telling.send(event):
             now = events.time_text(time.time())
-            with self.baseline.transaction():
-                if not made:
-                    self.baseline.keep_note("made", now)
-                self.baseline.keep_note("patterns", list(self.patterns))
-                self.baseline.keep_note("compared", now)
-                self.baseline.keep_note("alive", now)
+            notes: dict[str, JSON] = {"patterns": list(self.patterns), "compared": now, "alive": now}
+            if not made:
+                notes["made"] = now
+            for name, value in notes.items():
+                self.telling.note(name, value)
+
+
+def _nothing(_path: str) -> None:
+    """What an empty baseline knows of any path."""

@@ -1,5 +1,5 @@
-"""What is known of one entry of a directory, and how it is looked at. The status comes first, then the content: whatever
-is written meanwhile makes an event, and is looked at again.
+"""What is known of one entry of a directory, and how it is looked at. The status comes first, then the content:
+whatever is written meanwhile makes an event, and is looked at again.
 """
 
 from __future__ import annotations
@@ -17,12 +17,14 @@ from mig_core.plugin.coverage import Reason
 from mig_endpoint import coverage
 from mig_endpoint.files.attributes import CAPABILITY, capabilities_text, extended_attributes
 from mig_endpoint.files.calls import DIRECT
-from mig_endpoint.files.naming import PathText
 from mig_endpoint.files.opening import open_file
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from mig_core.domain.document import JSON
     from mig_core.plugin.coverage import Tally
+    from mig_endpoint.files.naming import PathText
 
 NOT_HASHED = Reason("file larger than hash_up_to_mb: its content is told by size and times", as_asked=True)
 YOUNG_NS = 2_000_000_000
@@ -124,9 +126,9 @@ class Looker:
         if known is not None and not again and not known.young and _unchanged(known, status):
             return known
         kind = KINDS.get(stat.S_IFMT(status.st_mode), "unknown")
-        digest = target = None
+        digest = target = attributes = None
         if kind == "file":
-            digest, status = self._content(directory, name, status, path, tally)
+            digest, status, attributes = self._content(directory, name, status, path, tally)
         elif kind == "link":
             with contextlib.suppress(OSError):
                 target = os.fsencode(os.readlink(name, dir_fd=directory))
@@ -144,27 +146,28 @@ class Looker:
             status.st_nlink if kind != "directory" else 1,
             digest,
             target,
-            _attributes(directory, name, path, tally),
+            _attributes(directory, name, path, tally) if attributes is None else attributes,
             int(status.st_ctime_ns > time.time_ns() - YOUNG_NS),
         )
 
     def _content(
         self, directory: int | None, name: str, status: os.stat_result, path: PathText, tally: Tally
-    ) -> tuple[bytes | None, os.stat_result]:
-        """The hash, and the status of what was really opened, as it was before it was read."""
+    ) -> tuple[bytes | None, os.stat_result, str | None]:
+        """The hash; the status of what was really opened, as it was before it was read; its attributes, if known."""
         if status.st_size > self._hash_up_to:
             tally.skip(NOT_HASHED, path)
-            return None, status
+            return None, status, None
         try:
             fd = open_file(name, directory, follow=False)
         except OSError as failure:
             if failure.errno != errno.ENOENT:
                 coverage.failed(tally, path, failure)
-            return None, status
+            return None, status, None
         try:
             opened = os.fstat(fd)
             if not stat.S_ISREG(opened.st_mode):
-                return None, status
+                return None, status, None
+            attributes = _text_of({one: os.getxattr(fd, one) for one in _listed(fd)})
             digest = hashlib.sha256(usedforsecurity=False)
             rest = self._hash_up_to + 1  # a file may grow faster than it is read
             while (count := os.readv(fd, [self._buffer])) > 0 and rest > 0:
@@ -173,10 +176,10 @@ class Looker:
                 if count < PIECE and rest > 0 and count == opened.st_size:
                     break
             tally.examined("bytes", self._hash_up_to + 1 - rest)
-            return (digest.digest() if rest > 0 else None), opened
+            return (digest.digest() if rest > 0 else None), opened, attributes
         except OSError as failure:
             coverage.failed(tally, path, failure)
-            return None, status
+            return None, status, None
         finally:
             os.close(fd)
 
@@ -202,6 +205,11 @@ def _attributes(directory: int | None, name: str, path: PathText, tally: Tally) 
         if failure.errno not in (errno.ENOENT, errno.ENOTDIR, errno.ENODATA):
             coverage.failed(tally, path, failure)
         return ""
+    return _text_of(values)
+
+
+def _text_of(values: Mapping[str, bytes]) -> str:
+    """Attributes as the baseline has them."""
     if not values:
         return ""
     shown = {
@@ -211,9 +219,10 @@ def _attributes(directory: int | None, name: str, path: PathText, tally: Tally) 
     return json.dumps({one.encode("utf-8", "backslashreplace").decode(): shown[one] for one in sorted(shown)})
 
 
-def _listed(path: str) -> list[str]:
+def _listed(of: str | int) -> list[str]:
+    """Names of the attributes of a path, a link's own, or of what is open."""
     try:
-        return os.listxattr(path, follow_symlinks=False)
+        return os.listxattr(of) if isinstance(of, int) else os.listxattr(of, follow_symlinks=False)
     except OSError as failure:
         if failure.errno == errno.ENOTSUP:
             return []

@@ -3,7 +3,8 @@
 Two kinds of marks. Each watched directory has a mark of its own for everything that happens in it. Each file system
 that can have one has a mark for names that come, go and change: so what happens in a directory that has just been made
 is heard before anybody could mark it, and of a rename both ends are known. What is written elsewhere on the file
-system is not heard, so a busy database costs nothing.
+system is not heard, so a busy database costs nothing; names that come and go elsewhere are heard and put aside at
+once, but for a moment after a directory was made: it might be in that one.
 
 Mount marks can do neither: names are no business of mounts (EINVAL).
 """
@@ -11,6 +12,7 @@ Mount marks can do neither: names are no business of mounts (EINVAL).
 from __future__ import annotations
 
 import errno
+import math
 import os
 import struct
 from typing import TYPE_CHECKING
@@ -19,10 +21,15 @@ from mig_fswatch import kernel
 from mig_fswatch.notice import Notice, What
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Hashable
+
     from mig_fswatch.actors import Actor, Actors
 
 READ_BYTES = 16 << 10
 """Read at once: each event may come with a descriptor of its process, and there are limits on those."""
+NEW = 2.0
+"""Seconds for which everything is heeded after a directory came."""
+_COMES = kernel.CREATE | kernel.MOVED_TO | kernel.RENAME
 _EVENT = struct.Struct("=IBBHQii")
 _INFO = struct.Struct("=BBH")
 _PROCESS, _LENGTH = struct.Struct("=i"), struct.Struct("=I")
@@ -48,13 +55,22 @@ class Fanotify:
 
     kind = "fanotify"
 
-    def __init__(self, actors: Actors) -> None:
+    def __init__(self, actors: Actors, matters: Callable[[Hashable, str], bool], clock: Callable[[], float]) -> None:
         """Opens it.
+
+        Args:
+            actors: finds out who it was.
+            matters: whether a name in a directory, by its key, is watched; the empty name is a file by its own.
+            clock: counts seconds.
 
         Raises:
             OSError: no right to, or a kernel before 5.9.
         """
         self._actors = actors
+        self._matters = matters
+        self._clock = clock
+        self.all_until = math.inf
+        """Until when, by the clock, everything is heeded: more is being watched just now."""
         try:
             self._group = kernel.fanotify_init(_FLAGS | _NAMES | kernel.REPORT_PIDFD)
         except OSError as error:
@@ -78,23 +94,23 @@ class Fanotify:
         """How many have a mark."""
         return sum(self._file_systems.values())
 
-    def watch_directory(self, path: str, fd: int) -> bytes:
+    def watch_directory(self, fd: int, *, names_only: bool) -> bytes:
         """Marks an open directory, and its file system; gives its handle.
 
         Raises:
             OSError: its file system has no handles or no id, or there is no memory for the mark.
         """
-        del path
         key = kernel.handle_of(fd)
         if not any(key[:8]):
             raise OSError(errno.ENODEV, "the file system has no id")
+        more = 0 if names_only else _ALTER | kernel.ON_CHILD
         try:
-            self._mark(kernel.MARK_ADD, self._names | _ALTER | kernel.ON_CHILD, fd)
+            self._mark(kernel.MARK_ADD, self._names | more, fd)
         except OSError as error:
             if error.errno != errno.EINVAL or not self._names & kernel.RENAME:
                 raise
             self._names = kernel.CREATE | kernel.DELETE | kernel.MOVED_FROM | kernel.MOVED_TO  # before Linux 5.17
-            self._mark(kernel.MARK_ADD, self._names | _ALTER | kernel.ON_CHILD, fd)
+            self._mark(kernel.MARK_ADD, self._names | more, fd)
         device = os.fstat(fd).st_dev
         if device not in self._file_systems:
             try:
@@ -104,13 +120,12 @@ class Fanotify:
                 self._file_systems[device] = False
         return key
 
-    def watch_file(self, path: str, fd: int) -> bytes:
+    def watch_file(self, fd: int) -> bytes:
         """Marks an open file; gives its handle.
 
         Raises:
             OSError: as for directories.
         """
-        del path
         key = kernel.handle_of(fd)
         kernel.fanotify_mark(self._group, kernel.MARK_ADD, _ALTER, fd)
         return key
@@ -126,23 +141,23 @@ class Fanotify:
             return []
         notices: list[Notice] = []
         at = 0
-        known: dict[int, Actor | None] = {}
+        now = self._clock()
+        found: dict[int, Actor | None] = {}
         while at < len(data):
             length, _version, _, head, mask, _fd, pid = _EVENT.unpack_from(data, at)
-            notices.append(self._notice(data, at + head, at + length, mask, pid, known))
+            notice = self._notice(data, at + head, at + length, mask, pid, found, heed_all=now < self.all_until)
+            if notice is not None:
+                notices.append(notice)
+                here = self._matters(notice.key, notice.name) or self._matters(notice.to_key, notice.to_name)
+                if here and mask & kernel.ON_DIRECTORY and mask & _COMES:
+                    self.all_until = max(self.all_until, now + NEW)
             at += length
         return notices
 
-    def _notice(  # the event's head is five numbers
-        self, data: bytes, at: int, end: int, mask: int, pid: int, known: dict[int, Actor | None]
-    ) -> Notice:
-        what = self._what.get(mask)
-        if what is None:
-            what = What(0)
-            for bit, meaning in _HAPPENED.items():
-                if mask & bit:
-                    what |= meaning
-            self._what[mask] = what
+    def _notice(
+        self, data: bytes, at: int, end: int, mask: int, pid: int, found: dict[int, Actor | None], *, heed_all: bool
+    ) -> Notice | None:
+        """One event, of which the head was read: what stands behind it, up to ``end``. None: it is nobody's."""
         key = to_key = file_key = None
         name = to_name = ""
         process = -1
@@ -152,23 +167,40 @@ class Fanotify:
             at += size
             if kind == kernel.INFO_PIDFD:
                 (process,) = _PROCESS.unpack_from(body)
-                continue
-            handle, text = _split(body)
-            if kind == kernel.INFO_FID:
-                file_key = handle
+            elif kind == kernel.INFO_FID:
+                file_key, _ = _split(body)
             elif kind == kernel.INFO_NEW:
-                to_key, to_name = handle, text
+                to_key, to_name = _split(body)
             elif kind in (kernel.INFO_DFID_NAME, kernel.INFO_DFID, kernel.INFO_OLD):
-                key, name = handle, text
+                key, name = _split(body)
+        if name == ".":  # the directory itself
+            name = ""
+        matters = self._matters
         try:
-            if pid not in known:
-                known[pid] = self._actors.find(pid, process)
+            if not (
+                heed_all
+                or matters(key, name)
+                or matters(to_key, to_name)
+                or matters(file_key, "")
+                or mask & kernel.OVERFLOW
+            ):
+                return None
+            if pid not in found:
+                found[pid] = self._actors.find(pid, process)
         finally:
             if process >= 0:
                 os.close(process)
-        if name == ".":  # the directory itself
-            name = ""
-        return Notice(key, name, what, known[pid], to_key, to_name, file_key)
+        return Notice(key, name, self._meaning(mask), found[pid], to_key, to_name, file_key)
+
+    def _meaning(self, mask: int) -> What:
+        what = self._what.get(mask)
+        if what is None:
+            what = What(0)
+            for bit, meaning in _HAPPENED.items():
+                if mask & bit:
+                    what |= meaning
+            self._what[mask] = what
+        return what
 
 
 def _split(body: bytes) -> tuple[bytes, str]:

@@ -1,4 +1,4 @@
-"""inotify: names, but not who did it. Needs no right, and sees file systems that have no handles. Source: inotify(7)."""
+"""inotify: names, but not who did it. Needs no right, and sees file systems without handles. Source: inotify(7)."""
 
 from __future__ import annotations
 
@@ -49,25 +49,25 @@ class Inotify:
         """Ends all watches."""
         os.close(self._instance)
 
-    def watch_directory(self, path: str, fd: int) -> int:
+    def watch_directory(self, fd: int, *, names_only: bool) -> int:
         """Watches an open directory; gives the watch's number.
 
         Raises:
             OSError: there are too many watches.
         """
-        del path
-        return kernel.inotify_watch(
-            self._instance, f"/proc/self/fd/{fd}".encode(), _NAMES | _ALTER | kernel.IN_ONLY_DIRECTORY
-        )
+        mask = _NAMES if names_only else _NAMES | _ALTER
+        return self._watch(fd, mask | kernel.IN_ONLY_DIRECTORY)
 
-    def watch_file(self, path: str, fd: int) -> int:
+    def watch_file(self, fd: int) -> int:
         """Watches an open file; gives the watch's number.
 
         Raises:
             OSError: there are too many watches.
         """
-        del path
-        return kernel.inotify_watch(self._instance, f"/proc/self/fd/{fd}".encode(), _ALTER)
+        return self._watch(fd, _ALTER)
+
+    def _watch(self, fd: int, mask: int) -> int:
+        return kernel.inotify_watch(self._instance, f"/proc/self/fd/{fd}".encode(), mask | kernel.IN_MASK_ADD)
 
     def read(self) -> list[Notice]:
         """The events that are there."""

@@ -1,7 +1,7 @@
 """Package managers: which programs they are, and where they keep what is installed.
 
-Sources: the packages dpkg, apt, rpm, dnf, yum, microdnf, zypper, apk-tools and pacman. Being one is a reason to fold what it
-changes into a summary, never to leave anything out: whoever takes on a manager's name gains nothing by it.
+Sources: the packages dpkg, apt, rpm, dnf, yum, microdnf, zypper, apk-tools and pacman. Being one is a reason to fold
+what it changes into a summary, never to leave anything out: whoever takes on a manager's name gains nothing by it.
 """
 
 from __future__ import annotations

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import logging
+import math
 import os
 import time
 from dataclasses import dataclass
@@ -13,11 +15,11 @@ from mig_core.plugin.coverage import Reason
 from mig_endpoint import coverage
 from mig_endpoint.files.naming import PathText
 from mig_fswatch.actors import Actors
-from mig_fswatch.fanotify import Fanotify
+from mig_fswatch.fanotify import NEW, Fanotify
 from mig_fswatch.inotify import Inotify
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Hashable
+    from collections.abc import Callable, Hashable, Iterator
 
     from mig_core.plugin.coverage import Tally
     from mig_fswatch.notice import Source
@@ -34,6 +36,8 @@ class Watched:
     source: Source
     key: Hashable
     directory: bool = True
+    names: frozenset[str] | None = None
+    """The only names in it that matter; None: all."""
 
 
 class Marks:
@@ -45,12 +49,14 @@ class Marks:
         Raises:
             OSError: ``fanotify`` was asked for and cannot be had, or not even inotify can.
         """
+        self._by_key: dict[str, dict[Hashable, Watched]] = {"fanotify": {}, "inotify": {}}
+        self._by_path: dict[str, Watched] = {}
         self.fanotify: Fanotify | None = None
         self.inotify = Inotify()
         self._log = log
         if method != "inotify":
             try:
-                self.fanotify = Fanotify(Actors(time.monotonic))
+                self.fanotify = Fanotify(Actors(time.monotonic), self._matters, time.monotonic)
             except OSError as error:
                 if method == "fanotify":
                     self.inotify.close()
@@ -59,31 +65,55 @@ class Marks:
                     logging.WARNING,
                     f"fanotify cannot be had ({error.strerror}): watching with inotify, which does not tell who it was",
                 )
-        self._by_key: dict[tuple[str, Hashable], Watched] = {}
-        self._by_path: dict[str, Watched] = {}
 
     def sources(self) -> list[Source]:
         """Those to be read."""
         return [one for one in (self.fanotify, self.inotify) if one is not None]
+
+    @contextlib.contextmanager
+    def growing(self) -> Iterator[None]:
+        """While more is being watched, and for a moment after that, events of everything are heeded."""
+        if self.fanotify is None:
+            yield
+            return
+        self.fanotify.all_until = math.inf
+        try:
+            yield
+        finally:
+            self.fanotify.all_until = time.monotonic() + NEW
 
     def close(self) -> None:
         """Ends all watches."""
         for one in self.sources():
             one.close()
 
+    def _matters(self, key: Hashable, name: str) -> bool:
+        """For the reader's thread: whether what happens to a name in a directory is to be heeded."""
+        watched = self._by_key["fanotify"].get(key)
+        return watched is not None and (watched.names is None or name in watched.names)
+
     def count(self, kind: str) -> int:
         """How many directories and files one of the interfaces watches."""
-        return sum(one.source.kind == kind for one in self._by_path.values())
+        return len(self._by_key[kind])
 
     def find(self, source: Source, key: Hashable) -> Watched | None:
         """Whose key it is."""
-        return self._by_key.get((source.kind, key))
+        return self._by_key[source.kind].get(key)
 
     def at(self, path: str) -> Watched | None:
         """What is watched under a path."""
         return self._by_path.get(path)
 
-    def add(self, path: str, tally: Tally, directory: int | None = None, name: str = "") -> bool:
+    def add(
+        self,
+        path: str,
+        tally: Tally,
+        directory: int | None = None,
+        name: str = "",
+        *,
+        names_only: bool = False,
+        names: frozenset[str] | None = None,
+    ) -> bool:
         """Watches a directory; again is no fault. Whether it is watched.
 
         Args:
@@ -91,6 +121,8 @@ class Marks:
             tally: where is booked if not.
             directory: descriptor of the directory in which it is called ``name``; None: by its path.
             name: see ``directory``.
+            names_only: what is written into its files does not matter.
+            names: the only names in it that matter, as far as it was not added without; None: all.
         """
         try:
             fd = os.open(path if directory is None else name, _FLAGS, dir_fd=directory)
@@ -99,7 +131,7 @@ class Marks:
                 coverage.failed(tally, PathText(path), failure)
             return False
         try:
-            return self._add(path, fd, tally, directory=True)
+            return self._add(path, tally, lambda source: source.watch_directory(fd, names_only=names_only), names=names)
         finally:
             os.close(fd)
 
@@ -110,22 +142,32 @@ class Marks:
         except OSError:
             return False
         try:
-            return self._add(path, fd, tally, directory=False)
+            return self._add(path, tally, lambda source: source.watch_file(fd), directory=False)
         finally:
             os.close(fd)
 
-    def _add(self, path: str, fd: int, tally: Tally, *, directory: bool) -> bool:
+    def _add(
+        self,
+        path: str,
+        tally: Tally,
+        watch: Callable[[Source], Hashable],
+        *,
+        directory: bool = True,
+        names: frozenset[str] | None = None,
+    ) -> bool:
         problem: OSError | None = None
         for source in self.sources():
             try:
-                key = source.watch_directory(path, fd) if directory else source.watch_file(path, fd)
+                key = watch(source)
             except OSError as failure:
                 problem = failure
                 continue
             before = self._by_path.get(path)
             if before is not None and before.key != key:
-                self._by_key.pop((before.source.kind, before.key), None)
-            self._by_path[path] = self._by_key[source.kind, key] = Watched(path, source, key, directory)
+                self._by_key[before.source.kind].pop(before.key, None)
+            elif before is not None and before.names is None:
+                names = None
+            self._by_path[path] = self._by_key[source.kind][key] = Watched(path, source, key, directory, names)
             return True
         tally.failed(UNWATCHED, PathText(path), coverage.problem_of(problem) if problem else "")
         return False
@@ -141,12 +183,12 @@ class Marks:
         """What was watched at a path, or at and below it, is gone."""
         for one in self._below(path) if below else [path]:
             watched = self._by_path.pop(one, None)
-            if watched is not None and self._by_key.get((watched.source.kind, watched.key)) is watched:
-                del self._by_key[watched.source.kind, watched.key]
+            if watched is not None and self._by_key[watched.source.kind].get(watched.key) is watched:
+                del self._by_key[watched.source.kind][watched.key]
 
     def forget_key(self, source: Source, key: Hashable) -> None:
         """The kernel has dropped a watch."""
-        watched = self._by_key.pop((source.kind, key), None)
+        watched = self._by_key[source.kind].pop(key, None)
         if watched is not None and self._by_path.get(watched.path) is watched:
             del self._by_path[watched.path]
 

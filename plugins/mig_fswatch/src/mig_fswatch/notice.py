@@ -31,6 +31,9 @@ class What(IntFlag):
     """The watch itself is gone: its directory was removed or unmounted."""
 
 
+NOTHING = What(0)
+
+
 class Notice(NamedTuple):
     """One event of the kernel."""
 
@@ -60,14 +63,16 @@ class Source(Protocol):
     def read(self) -> list[Notice]:
         """What is there to read now. For the reader's thread."""
 
-    def watch_directory(self, path: str, fd: int) -> Hashable:
+    def watch_directory(self, fd: int, *, names_only: bool) -> Hashable:
         """Begins to watch an open directory; again is no fault. Gives the key its notices will have.
+
+        ``names_only``: what is written into its files does not matter. It never takes back that it did.
 
         Raises:
             OSError: it cannot be watched so.
         """
 
-    def watch_file(self, path: str, fd: int) -> Hashable:
+    def watch_file(self, fd: int) -> Hashable:
         """Begins to watch an open file that has several names.
 
         Raises:

@@ -7,6 +7,7 @@ changes meanwhile is told as always.
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -45,8 +46,9 @@ class Runs:
         self.ended = 0
         """How many there were."""
 
-    def database_changed(self, manager: str, now: float) -> None:
-        """Something happened in a manager's database."""
+    def database_changed(self, manager: str) -> None:
+        """Something happened in a manager's database, now."""
+        now = time.time()
         self._run(manager, now).last = now
 
     def waiting(self) -> int:

@@ -1,7 +1,7 @@
 """Paths where something happened and that were not looked at yet. What happens again meanwhile is counted, not lost.
 
 A path is looked at when it has been quiet for a moment, at the latest after :data:`LATEST` seconds. One that goes on
-and on is looked at ever more seldom, up to every :data:`SELDOM` seconds, so that a busy file does not keep the processor.
+and on is looked at ever more seldom, up to every :data:`SELDOM` seconds: a busy file must not keep the processor.
 """
 
 from __future__ import annotations
@@ -9,14 +9,14 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from mig_fswatch.notice import What
+from mig_fswatch.notice import NOTHING, What
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from mig_fswatch.actors import Actor
 
-QUIET = 0.4
+QUIET = 0.3
 LATEST = 2.0
 SELDOM = 300.0
 CALM = 60.0
@@ -31,7 +31,7 @@ class Waiting:
 
     first: float
     last: float
-    what: What = What(0)
+    what: What = NOTHING
     events: int = 0
     actors: dict[Actor, int] = field(default_factory=dict)
     went_to: str = ""

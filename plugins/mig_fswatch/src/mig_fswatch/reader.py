@@ -21,20 +21,21 @@ if TYPE_CHECKING:
 
     from mig_fswatch.notice import Source
 
-MAX_WAITING = 200_000
-"""Notices in memory, about 60 MB."""
 MANY = 50
 """Events at once from which on ..."""
 PAUSE = 0.02
 """... it waits so many seconds before it reads again: the kernel folds what is the same meanwhile."""
+FOREIGN = 0.003
+"""Seconds that it waits after a read in which nothing was of ours: a busy file system must not wake it each time."""
 MOUNTINFO = "/proc/self/mountinfo"
 
 
 class Reader:
     """Reads until it is stopped."""
 
-    def __init__(self, sources: Sequence[Source], wake: threading.Event) -> None:
-        """``wake`` is set when there is something to take."""
+    def __init__(self, sources: Sequence[Source], wake: threading.Event, most: int) -> None:
+        """``wake`` is set when there is something to take; at most about ``most`` notices wait for that."""
+        self._most = most
         self._sources = {one.fileno(): one for one in sources}
         self._wake = wake
         self._waiting: deque[tuple[Source, Notice]] = deque()
@@ -62,7 +63,7 @@ class Reader:
 
     def take(self, most: int) -> list[tuple[Source, Notice]]:
         """The oldest notices, and who gave them."""
-        taken = []
+        taken: list[tuple[Source, Notice]] = []
         while self._waiting and len(taken) < most:
             taken.append(self._waiting.popleft())
         return taken
@@ -84,7 +85,7 @@ class Reader:
         try:
             poll.register(mounts, select.POLLPRI)
             while True:
-                many = False
+                pause = 0.0
                 for fd, _event in poll.poll():
                     if fd == self._stop_read:
                         return
@@ -92,21 +93,22 @@ class Reader:
                         self.mounts_changed = True
                         self._wake.set()
                         continue
-                    many |= self._take_from(self._sources[fd])
-                if many:
-                    time.sleep(PAUSE)
+                    pause = max(pause, self._take_from(self._sources[fd]))
+                if pause:
+                    time.sleep(pause)
         finally:
             os.close(mounts)
 
-    def _take_from(self, source: Source) -> bool:
-        """Reads once; whether there was much."""
+    def _take_from(self, source: Source) -> float:
+        """Reads once; seconds to wait before the next time."""
         notices = source.read()
         self.read += len(notices)
-        if len(self._waiting) > MAX_WAITING:
+        if len(self._waiting) > self._most:
             self._waiting.clear()
             self._waiting.append((source, Notice(None, "", What.LOST, None)))
         else:
             self._waiting.extend((source, one) for one in notices)
-        if notices:
-            self._wake.set()
-        return len(notices) >= MANY
+        if not notices:
+            return FOREIGN
+        self._wake.set()
+        return PAUSE if len(notices) >= MANY else 0.0

@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING
 
 from mig_core.plugin.coverage import Reason, Tally
 from mig_endpoint import coverage
-from mig_endpoint.files.filesystems import FileSystems, is_network, may_hang
+from mig_endpoint.files.filesystems import FileSystems
 from mig_endpoint.files.naming import PathText, join
 from mig_endpoint.files.walk import Walk
+from mig_fswatch.scope import why_not
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -31,13 +32,9 @@ if TYPE_CHECKING:
     Found = Callable[[str, Entry | None, Entry | None], None]
 
 EXCLUDED = Reason("excluded by the settings", as_asked=True)
-KERNELS_OWN = Reason("file system that the kernel makes up", as_asked=True)
 TOO_MANY = Reason("more entries than max_files")
 STOPPED = Reason("not looked at because the module was stopped")
-_MADE_UP = frozenset((
-    "proc", "sysfs", "cgroup", "cgroup2", "devpts", "debugfs", "tracefs", "securityfs", "configfs", "bpf", "fusectl",
-    "mqueue", "hugetlbfs", "pstore", "efivarfs", "binfmt_misc", "autofs", "nsfs", "rpc_pipefs", "selinuxfs",
-))  # fmt: skip
+_GONE = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP)
 
 
 class LinksAside(Tally):
@@ -52,17 +49,6 @@ class LinksAside(Tally):
         """Books, but not links."""
         if reason is not coverage.DANGLING:
             super().failed(reason, subject, problem)
-
-
-def why_not(mount: Mount | None) -> Reason | None:
-    """Why a mount is not watched; None if it is."""
-    if mount is None:
-        return None
-    if mount.kind in _MADE_UP:
-        return KERNELS_OWN
-    if is_network(mount):
-        return coverage.NETWORK
-    return coverage.UNRESPONSIVE if may_hang(mount) else None
 
 
 class _Watchable(FileSystems):
@@ -127,6 +113,8 @@ class Scan:
         self._stop = stopped
         self._most = most
         self._again = again
+        self._points = {point for point, mount in crossings.mounts.by_point.items() if why_not(mount)}
+        """Where something is mounted that is not looked at."""
         self.seen: set[str] = set()
         """Entries that are there."""
         self.broke_off = False
@@ -138,39 +126,61 @@ class Scan:
 
     def below(self, path: str) -> None:
         """Everything below a directory."""
-        if self._excluded(path) or self.broke_off:
-            return
-        if why := why_not(self._crossings.mounts.covering(path)):
-            self._tally.skip(why, PathText(path))
+        if self._excluded(path) or self.broke_off or self._skip(path):
             return
         if self._marks is not None:
             self._marks.add(path, self._tally)
         try:
             fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK)
         except OSError as failure:
-            if failure.errno not in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP):
+            if failure.errno not in _GONE:
                 coverage.failed(self._tally, PathText(path), failure)
             return
         Walk(self, self._tally, self._crossings, _Watchable(self._crossings.mounts, self._excluded)).walk_from(path, fd)
 
+    def entries(self, path: str) -> None:
+        """The entries of a directory, but nothing in these."""
+        if self._excluded(path) or self.broke_off or self._skip(path):
+            return
+        if self._marks is not None:
+            self._marks.add(path, self._tally)
+        try:
+            fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK)
+        except OSError as failure:
+            if failure.errno not in _GONE:
+                coverage.failed(self._tally, PathText(path), failure)
+            return
+        try:
+            self._tally.examined("directories")
+            for name in os.listdir(fd):
+                inner = join(path, name)
+                if self.stopped():
+                    return
+                if not self._excluded(inner) and inner not in self._points:
+                    self._look(fd, name, inner)
+        except OSError as failure:
+            coverage.failed(self._tally, PathText(path), failure)
+        finally:
+            os.close(fd)
+
     def single(self, path: str) -> None:
         """One entry."""
-        if self._excluded(path) or why_not(self._crossings.mounts.by_point.get(path)):
-            return
-        self._look(None, path, path)
+        if not self._excluded(path) and path not in self._points:
+            self._look(None, path, path)
 
     def visit(self, batch: Batch) -> None:
         """Entries of a directory: its directories get their marks first."""
         if self._marks is not None:
             for name, kind in batch.others.items():
                 path = join(batch.path, name)
-                if kind == stat.S_IFDIR and not self._excluded(path) and not self._peculiar(path):
+                if kind == stat.S_IFDIR and not self._excluded(path) and path not in self._points:
                     self._marks.add(path, self._tally, batch.fd, name)
+        inner = batch.path.rstrip("/") + "/"
         for name in (*batch.names, *batch.others):
-            path = join(batch.path, name)
+            path = inner + name
             if self.broke_off:
                 return
-            if not self._excluded(path) and not self._peculiar(path):
+            if path not in self._points and not self._excluded.name(path):
                 self._look(batch.fd, name, path)
 
     def why_not(self, depth: int) -> Reason_ | None:
@@ -185,8 +195,11 @@ class Scan:
             self.broke_off = True
         return self.broke_off
 
-    def _peculiar(self, path: str) -> bool:
-        return why_not(self._crossings.mounts.by_point.get(path)) is not None
+    def _skip(self, path: str) -> bool:
+        why = why_not(self._crossings.mounts.covering(path))
+        if why:
+            self._tally.skip(why, PathText(path))
+        return why is not None
 
     def _look(self, directory: int | None, name: str, path: str) -> None:
         if len(self.seen) >= self._most:
@@ -198,8 +211,9 @@ class Scan:
         new = self._looker.look(directory, name, shown, self._tally, old, again=self._again)
         if new is None:
             return
-        self.seen.add(path)
-        self._tally.examined("entries")
+        if path not in self.seen:
+            self.seen.add(path)
+            self._tally.examined("entries")
         if self._marks is not None and new.kind == "file" and new.links > 1:
             self._marks.add_file(path, self._tally)
         if new is not old:

@@ -18,7 +18,12 @@ if TYPE_CHECKING:
 TABLE = "persistent.fswatch"
 METHODS = ("auto", "fanotify", "inotify")
 MAX_PATHS = 10_000
-_LIMITS = {"hash_up_to_mb": (0, 1 << 20), "max_files": (1, 100_000_000), "keep_changes": (0, 1_000_000)}
+_LIMITS = {
+    "hash_up_to_mb": (0, 1 << 20),
+    "max_files": (1, 100_000_000),
+    "keep_changes": (0, 1_000_000),
+    "queue_events": (1000, 10_000_000),
+}
 _DURATION = re.compile(r"(\d{1,6})(s|m|h|d)")
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 SHORTEST_RESCAN = 60
@@ -42,6 +47,8 @@ class Settings:
     """More entries than that are not watched, and it is said."""
     rescan: int = 86_400
     """Seconds between comparisons of everything with the baseline; 0: none but those that are needed."""
+    queue_events: int = 200_000
+    """Events of the kernel that wait in memory (about 60 MB when full); with more, everything is compared."""
     keep_changes: int = 10_000
     """Changes that can be asked for."""
     baseline: str = ""
@@ -105,11 +112,12 @@ def _paths(key: str, value: JSON) -> tuple[str, ...]:
         _refuse(key, "must name a path; leave it out for the usual places")
     found = []
     for index, one in enumerate(value):
-        if not isinstance(one, str) or not one.startswith("/"):
+        if not isinstance(one, str) or not one.startswith(("/",) if key == "exclude" else ("/", "~/")):
             _refuse(f"{key}[{index}]", f"must be an absolute path, got {one!r:.80}")
         if "\0" in one or len(one) > 4096 or ".." in one.split("/"):
             _refuse(f"{key}[{index}]", f"must be a path without '..', got {one!r:.80}")
-        found.append("/" + "/".join(part for part in one.split("/") if part not in ("", ".")))
+        parts = [part for part in one.split("/") if part not in ("", ".", "~")]
+        found.append(("~/" if one.startswith("~") else "/") + "/".join(parts))
     return tuple(found)
 
 

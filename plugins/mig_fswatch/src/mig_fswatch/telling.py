@@ -67,7 +67,11 @@ class Telling:
     def quietly(self, entries: Sequence[tuple[str, Entry]]) -> None:
         """Enters what is nothing to tell: a first look, or the time of a change that was undone."""
         if entries:
-            self._write(lambda: self._baseline.put_all(entries))
+            self.write(lambda: self._baseline.put_all(entries))
+
+    def note(self, name: str, value: JSON) -> None:
+        """Remembers something."""
+        self.write(lambda: self._baseline.keep_note(name, value))
 
     def send(self, event: dict[str, JSON]) -> bool:
         """Whether the agent has taken an alert; waits while it takes none."""
@@ -97,12 +101,12 @@ class Telling:
                     self._baseline.keep_first(one.path, one.old)
                 self._baseline.put(one.path, one.new)
             if self._keep:
-                self._baseline.add_changes([(one.path, events.row(one, package)) for one in changes], self._keep)
+                self._baseline.add_changes([events.row(one, package) for one in changes], self._keep)
 
-        self._write(write)
+        self.write(write)
 
-    def _write(self, write: Callable[[], None]) -> None:
-        """One transaction. A disk that is full costs no alert: what is not entered is told again."""
+    def write(self, write: Callable[[], None]) -> None:
+        """One transaction on the baseline. A disk that is full costs no alert: what is not entered is told again."""
         try:
             with self._baseline.transaction():
                 write()

@@ -1,0 +1,1 @@
+"""Speed of ``fswatch``, beside named peers."""

@@ -1,0 +1,169 @@
+"""Looks at paths where something happened, and tells what is not what it was."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+from mig_endpoint.files.crossings import Crossings
+from mig_endpoint.files.naming import PathText
+from mig_fswatch.changes import Change, with_moves
+from mig_fswatch.notice import What
+from mig_fswatch.scan import LinksAside, Scan
+from mig_fswatch.scope import Scope, why_not
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from mig_fswatch.baseline import Baseline
+    from mig_fswatch.entry import Entry, Looker
+    from mig_fswatch.marks import Marks
+    from mig_fswatch.packages import Runs
+    from mig_fswatch.pending import Pending, Waiting
+    from mig_fswatch.scope import Exclusions
+    from mig_fswatch.telling import Telling
+
+ROUND = 5000
+"""Paths looked at before what was found is told."""
+FOREVER = 1e9
+
+
+class Looking:
+    """Looks when it is time."""
+
+    def __init__(
+        self,
+        marks: Marks,
+        looker: Looker,
+        excluded: Exclusions,
+        baseline: Baseline,
+        telling: Telling,
+        pending: Pending,
+        runs: Runs,
+        stopped: Callable[[], bool],
+        most: int,
+    ) -> None:
+        """``most``: entries of a directory that has come."""
+        self.scope = Scope()
+        self.tally = LinksAside()
+        """Of the last round."""
+        self._marks = marks
+        self._looker = looker
+        self._excluded = excluded
+        self._baseline = baseline
+        self._telling = telling
+        self._pending = pending
+        self._runs = runs
+        self._stopped = stopped
+        self._most = most
+        self._changes: dict[str, Change] = {}
+        self._quiet: list[tuple[str, Entry]] = []
+
+    def look(self, now: float, *, everything: bool = False) -> None:
+        """Looks at what is due; ``now`` in seconds of the pending paths' clock."""
+        due = self._pending.due(now, all_=everything)
+        for begin in range(0, len(due), ROUND):
+            self._round(due[begin : begin + ROUND])
+
+    def extend(self, before: Scope, after: Scope) -> None:
+        """The paths lead elsewhere than before: looks at what is watched newly, and at what was watched."""
+        crossings = Crossings(lambda: FOREVER)
+        try:
+            scan = self._scan(crossings)
+            for path in after.files - before.files:
+                scan.single(path)
+            for path in after.flats - before.flats:
+                scan.entries(path)
+            for path in after.trees - before.trees:
+                scan.tree(path)
+            gone = [*before.files - after.files, *before.trees - after.trees, *before.flats - after.flats]
+            for path in gone:
+                self._one(path, scan, crossings)
+                self._vanished(path)
+            self._tell()
+        finally:
+            crossings.close()
+
+    def _round(self, paths: list[str]) -> None:
+        began = time.monotonic()
+        crossings = Crossings(lambda: FOREVER)
+        try:
+            scan = self._scan(crossings)
+            for path in paths:
+                self._one(path, scan, crossings)
+            self._tell()
+        finally:
+            crossings.close()
+        done = time.monotonic()
+        self._pending.looked(paths, done, (done - began) / len(paths))
+
+    def _scan(self, crossings: Crossings) -> Scan:
+        self.tally = LinksAside()
+        return Scan(
+            self._marks, self._looker, self._excluded, crossings, self.tally, known=self._baseline.get,
+            found=self._found, stopped=self._stopped, most=self._most,
+        )  # fmt: skip
+
+    def _one(self, path: str, scan: Scan, crossings: Crossings) -> None:
+        if path in self._changes or why_not(crossings.mounts.by_point.get(path)):
+            return
+        waiting = self._pending.take(path)
+        what = waiting.what if waiting is not None else What(0)
+        old = self._baseline.get(path)
+        again = bool(what & (What.CONTENT | What.CREATED))
+        new = self._looker.look(None, path, PathText(path), self.tally, old, again=again)
+        # 1. The entry itself.
+        self._enter(path, old, new, waiting)
+        # 2. What was below a directory that is gone, or that is another one now.
+        was_directory = old is not None and old.kind == "directory"
+        is_directory = new is not None and new.kind == "directory"
+        if was_directory and (not is_directory or (old and new and old.inode != new.inode)):
+            self._vanished(path)
+        # 3. What came with a directory.
+        if is_directory and self.scope.in_tree(path):
+            if not was_directory or what & What.CREATED:
+                scan.below(path)
+            else:
+                self._marks.add(path, self.tally)
+
+    def _vanished(self, directory: str) -> None:
+        for path, entry in self._baseline.below(directory):
+            if path in self._changes:
+                continue
+            now = self._looker.look(None, path, PathText(path), self.tally, entry)
+            if now is None:
+                self._enter(path, entry, None, self._pending.take(path))
+
+    def _found(self, path: str, old: Entry | None, new: Entry | None) -> None:
+        if path not in self._changes:
+            self._enter(path, old, new, self._pending.take(path))
+
+    def _enter(self, path: str, old: Entry | None, new: Entry | None, waiting: Waiting | None) -> None:
+        now = time.time()
+        change = Change(path, old, new, first=now, last=now)
+        if waiting is not None:
+            offset = now - time.monotonic()
+            change.what, change.events, change.actors = waiting.what, waiting.events, waiting.actors
+            change.first, change.last = waiting.first + offset, waiting.last + offset
+        if (held := self._runs.holds(path)) is not None:
+            self._runs.drop(path)
+            if held.moved_from:  # it may be another change now: where it came from is looked at by itself
+                self._pending.add(held.moved_from, What.REMOVED | What.MOVED, None, time.monotonic())
+            change.what |= held.what
+            change.events += held.events
+            change.first = min(change.first, held.first)
+            change.actors = {**held.actors, **change.actors}
+        if old is None and new is None and waiting is not None and waiting.went_to:
+            return
+        if change.matters():
+            self._changes[path] = change
+        elif new is not None and new is not old:
+            self._quiet.append((path, new))
+
+    def _tell(self) -> None:
+        self._telling.quietly(self._quiet)
+        self._quiet.clear()
+        changes = with_moves(self._changes.values())
+        self._changes.clear()
+        if changes:
+            self._telling.changes(changes, time.time())
