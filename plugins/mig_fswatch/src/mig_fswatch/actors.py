@@ -11,7 +11,8 @@ import signal
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from mig_endpoint.processes.stat import parse_stat, parse_status
+from mig_endpoint.processes.stat import parse_stat
+from  import parse_status
 from mig_fswatch import managers
 
 if TYPE_CHECKING:
