@@ -11,8 +11,7 @@ import signal
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from mig_endpoint.processes.stat import parse_stat
-from  import parse_status
+from mig_endpoint.processes.stat import Status, parse_stat
 from mig_fswatch import managers
 
 if TYPE_CHECKING:
@@ -75,7 +74,7 @@ class Actors:
     def _look(self, pid: int) -> Actor:
         folder = f"{self._proc}/{pid}"
         try:
-            status = parse_status(_read(f"{folder}/status"))
+            status = Status(_read(f"{folder}/status"))
         except OSError:
             return Actor(pid)
         executable = _link(f"{folder}/exe")
@@ -84,7 +83,7 @@ class Actors:
         return Actor(
             pid,
             executable,
-            status.get("Name"),
+            status.get("Name") or None,
             int(uids[1]) if len(uids) > 1 else None,
             _login(f"{folder}/loginuid"),
             ppid,
