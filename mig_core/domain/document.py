@@ -309,11 +309,11 @@ def _finite(text: str) -> float:
 
 
 def _depth(value: JSON) -> int:
-    level: list[JSON] = [value]
-    depth = 0
-    while level:
+    level: list[JSON] = [value] if isinstance(value, dict | list) else []
+    depth = 1
+    while any(level):  # an empty one has no level below it
         depth += 1
         # json.loads makes no subclasses; asking for the exact type is what makes this quick
-        inner = (one.values() if type(one) is dict else one for one in level if type(one) in (dict, list))
-        level = list(itertools.chain.from_iterable(inner))  # type: ignore[arg-type]  # mypy does not follow the filter
+        inner = itertools.chain.from_iterable(one.values() if type(one) is dict else one for one in level)  # type: ignore[misc]  # the level has lists and objects alone
+        level = [one for one in inner if type(one) is dict or type(one) is list]
     return depth

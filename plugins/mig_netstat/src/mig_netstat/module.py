@@ -38,7 +38,11 @@ class NetstatModule(TableModule):
         summary="find sockets, their holders, interfaces, neighbours and routes",
         needs_root=True,
         discloses="addresses and ports of connections, and the programs that hold them",
-        preload=("mig_netstat.sockets", "mig_endpoint.processes.visit"),
+        preload=(
+            *("mig_netstat.sockets", "mig_netstat.handlers", "mig_netstat.names", "mig_netstat.routing"),
+            *("mig_netstat.firewall", "mig_endpoint.processes.proc", "mig_endpoint.processes.visit"),
+            "mig_endpoint.processes.container",
+        ),
     )
     columns = COLUMNS
     options = OPTIONS

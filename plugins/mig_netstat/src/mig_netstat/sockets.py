@@ -32,6 +32,8 @@ _ASKED = ("tcp", "udp", "udplite", "mptcp")
 _LISTED = {"tcp": ("tcp", "tcp6"), "udp": ("udp", "udp6"), "udplite": ("udplite", "udplite6"), "mptcp": ()}
 _ALWAYS_LISTED = {"raw": ("raw", "raw6"), "icmp": ("icmp", "icmp6")}
 _NETWORK = frozenset({"TCP", "TCPv6", "UDP", "UDPv6", "UDP-Lite", "UDPLITEv6", "MPTCP", "MPTCPv6"})
+_AT_ONCE = 512
+"""Sockets between looks at the clock."""
 _HERE = "/proc/thread-self/net"
 
 
@@ -147,9 +149,15 @@ class Sockets:
             return []
         if diag is None or not self._handlers.may_ask(what):
             return None
+        asked = ask(diag)
         try:
             # One that was left in the middle answers nothing more, but time is over then.
-            return list(itertools.takewhile(lambda _: not self._expired(), ask(diag)))
+            found: list[SocketRecord] = []
+            while piece := list(itertools.islice(asked, _AT_ONCE)):
+                found += piece
+                if self._expired():
+                    break
+            return found
         except OSError:
             return None
 

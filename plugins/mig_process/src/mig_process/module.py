@@ -32,7 +32,10 @@ class ProcessModule(TableModule):
         summary="find processes by what they run, as whom, since when and where",
         needs_root=True,
         discloses="paths, command lines, users and containers of processes; on request open files and environment",
-        preload=("mig_process.facts", "mig_endpoint.processes.visit", "hashlib"),
+        preload=(
+            *("mig_process.facts", "mig_process.unlisted", "mig_endpoint.processes.proc"),
+            *("mig_endpoint.processes.visit", "mig_endpoint.processes.container", "hashlib"),
+        ),
     )
     columns = (
         Column("pid", ColumnKind.INTEGER, "process id", always=True),
