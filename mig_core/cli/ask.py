@@ -40,14 +40,16 @@ def ask_operations(operations: Sequence[Operation], options: AskOptions) -> int:
     action = compose_action(
         operations,
         name=options.name,
-        target=_target(options, connection),
+        target=target_of(options, connection),
         expiry=options.expiry or connection.settings.expiry,
     )
     return ask_action(action, options, connection)
 
 
-def ask_action(action: Action, options: AskOptions, connection: Connection) -> int:
-    """Asks an action that is not signed yet."""
+def ask_action(
+    action: Action, options: AskOptions, connection: Connection, printer: AnswerPrinter | None = None
+) -> int:
+    """Asks an action that is not signed yet. ``printer`` prints the answers; None: as every question's."""
     unsigned = Envelope(envelopes.ACTION, action.to_payload())
     if options.dry_run:
         return _dry_run(action, unsigned, connection)
@@ -70,14 +72,24 @@ def ask_action(action: Action, options: AskOptions, connection: Connection) -> i
         return exit_codes.ALL_ANSWERED
     if options.format is Format.TEXT:
         note(f"action {document['id']}", BLUE)
-    if options.rows is not None:
+    if options.rows is not None and printer is None:
         return _follow_rows(connection.client, document, options)
-    return follow(connection.client, document, options.show, options.format, exit_found=options.exit_found)
+    return follow(
+        connection.client, document, options.show, options.format, exit_found=options.exit_found, printer=printer
+    )
 
 
-def follow(client: MigClient, action: dict[str, Any], show: Show, output: Format, *, exit_found: bool = False) -> int:
+def follow(
+    client: MigClient,
+    action: dict[str, Any],
+    show: Show,
+    output: Format,
+    *,
+    exit_found: bool = False,
+    printer: AnswerPrinter | None = None,
+) -> int:
     """Prints answers as they arrive until the action has ended; returns the exit status."""
-    printer = AnswerPrinter([one["module"] for one in action["operations"]], show, output)
+    printer = printer or AnswerPrinter([one["module"] for one in action["operations"]], show, output)
     progress = Progress()
     started = time.monotonic()
     interrupted = False
@@ -134,7 +146,8 @@ def _interrupted(action: dict[str, Any]) -> int:
     return exit_codes.INTERRUPTED
 
 
-def _target(options: AskOptions, connection: Connection) -> str:
+def target_of(options: AskOptions, connection: Connection) -> str:
+    """Whom to ask: as chosen, or the settings' own target."""
     settings = connection.settings
     if not options.targets and options.format is Format.TEXT:
         note(f"no target given (-t), asking: {settings.target}")

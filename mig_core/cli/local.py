@@ -12,6 +12,8 @@ from mig_core.cli.answers import AnswerPrinter
 from mig_core.domain.result import ModuleResult
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from mig_core.cli.ask_options import AskOptions
     from mig_core.domain.document import JSON
     from mig_core.plugin.module import Module
@@ -21,29 +23,40 @@ DEFAULT_TIME = timedelta(minutes=5)
 
 def run_locally(module: Module[Any], raw: dict[str, JSON], options: AskOptions) -> int:
     """Runs the module here and prints its answer; returns the exit status."""
+    return run_all_locally([(module, raw)], options)
+
+
+def run_all_locally(
+    asked: Sequence[tuple[Module[Any], dict[str, JSON]]], options: AskOptions, printer: AnswerPrinter | None = None
+) -> int:
+    """Runs several, one after the other, as the operations of one action; returns the exit status."""
     from mig_core.plugin.module import Context
 
-    parameters = module.parse_parameters(raw)
-    seconds = (options.expiry or DEFAULT_TIME).total_seconds()
-    try:
-        result = module.run(parameters, Context(deadline=time.monotonic() + seconds))
-    except Exception as error:
-        result = ModuleResult.failure(f"{type(error).__name__}: {error}")
-    printer = AnswerPrinter([module.info.name], options.show, options.format)
-    printer.print(_command(result))
+    parsed = [module.parse_parameters(raw) for module, raw in asked]
+    deadline = time.monotonic() + (options.expiry or DEFAULT_TIME).total_seconds()
+    results = []
+    for (module, _), parameters in zip(asked, parsed, strict=True):
+        try:
+            results.append(module.run(parameters, Context(deadline=deadline)))
+        except Exception as error:
+            results.append(ModuleResult.failure(f"{type(error).__name__}: {error}"))
+    printer = printer or AnswerPrinter([module.info.name for module, _ in asked], options.show, options.format)
+    printer.print(_command(results))
     printer.finish(None)
     if options.exit_found:
-        return exit_codes.ALL_ANSWERED if result.found else exit_codes.ERROR
-    return exit_codes.ALL_ANSWERED if result.success else exit_codes.INCOMPLETE
+        return exit_codes.ALL_ANSWERED if printer.found else exit_codes.ERROR
+    return exit_codes.ALL_ANSWERED if all(one.success for one in results) else exit_codes.INCOMPLETE
 
 
-def _command(result: ModuleResult) -> dict[str, Any]:
+def _command(results: Sequence[ModuleResult]) -> dict[str, Any]:
+    errors = [error for one in results if not one.success for error in one.errors]
+    success = all(one.success for one in results)
     return {
         "agent": "",
         "agentname": socket.gethostname(),
-        "state": "success" if result.success else "failed",
-        "reason": "" if result.success else "; ".join(result.errors[:3]),
-        "found": result.found,
-        "complete": result.coverage.complete,
-        "results": [result.to_json()],
+        "state": "success" if success else "failed",
+        "reason": "" if success else "; ".join(errors[:3]),
+        "found": any(one.found for one in results),
+        "complete": all(one.coverage.complete for one in results),
+        "results": [one.to_json() for one in results],
     }

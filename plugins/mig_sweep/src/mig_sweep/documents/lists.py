@@ -1,0 +1,92 @@
+"""Plain lists, one value a line, and tables (CSV) with a header."""
+
+from __future__ import annotations
+
+import csv
+import io
+from typing import TYPE_CHECKING
+
+from mig_sweep.indicator import Indicator, Kind, Term
+from mig_sweep.recognise import recognise
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_VALUES = frozenset(
+    {
+        *("indicator", "ioc", "value", "observable", "hash", "md5", "sha1", "sha256", "sha512", "ip", "address"),
+        *("ip_address", "ipv4", "ipv6", "domain", "hostname", "url", "path", "filename", "file_name", "fingerprint"),
+        *("package", "purl", "account", "user", "username", "process"),
+    }
+)
+_CONFIDENCE = frozenset({"confidence", "score"})
+_LABELS = frozenset({"label", "labels", "tag", "tags", "malware", "family", "threat", "campaign"})
+_NAMES = frozenset({"name", "description", "comment", "id", "title"})
+_SIZES = frozenset({"size", "filesize", "file_size"})
+_KINDS = {
+    "filename": Kind.FILE_NAME,
+    "file_name": Kind.FILE_NAME,
+    "account": Kind.ACCOUNT,
+    "user": Kind.ACCOUNT,
+    "username": Kind.ACCOUNT,
+    "process": Kind.PROCESS,
+}
+"""Columns whose values do not show what they are."""
+
+
+def read_list(text: str, source: str) -> Iterator[Indicator]:
+    """The values of a list. Lines that begin with ``#`` are comments, and so is what follows `` #``."""
+    for number, line in enumerate(text.splitlines(), 1):
+        value, _, comment = line.strip().partition(" #")
+        if value.strip() and not value.startswith("#"):
+            yield from of_value(value.strip(), source, comment.strip() or f"line {number}")
+
+
+def of_value(
+    value: str, source: str, name: str, confidence: str = "", labels: tuple[str, ...] = ()
+) -> Iterator[Indicator]:
+    """What a bare value may be."""
+    found = recognise(value)
+    if not found:
+        plain = Indicator((Term(Kind.OTHER, value[:200]),), source, name, confidence, labels)
+        yield plain.refuse("it is not seen what it is; a table (CSV) can say so in its header")
+    for terms in found:
+        yield Indicator(terms, source, name, confidence, labels)
+
+
+def is_table(text: str) -> bool:
+    """Whether the first line is a header with a column that is known."""
+    first = text.split("\n", 1)[0]
+    return any(mark in first for mark in ",;\t") and bool(_VALUES & set(_header(first)))
+
+
+def read_table(text: str, source: str) -> Iterator[Indicator]:
+    """The values of a table's known columns."""
+    lines = text.split("\n", 1)
+    mark = max(",;\t", key=lines[0].count)
+    rows = csv.DictReader(io.StringIO(text), delimiter=mark, fieldnames=_header(lines[0]))
+    for number, row in enumerate(rows):
+        if number == 0:
+            continue
+        texts = {key: value.strip() for key, value in row.items() if isinstance(key, str) and isinstance(value, str)}
+        cells = {key: value for key, value in texts.items() if key and value}
+        name = next((cells[one] for one in _NAMES & set(cells)), f"line {number + 1}")
+        confidence = next((cells[one] for one in _CONFIDENCE & set(cells)), "")
+        labels = tuple(cells[one] for one in sorted(_LABELS & set(cells)))
+        size = next((cells[one] for one in _SIZES & set(cells) if cells[one].isdigit()), "")
+        for column in cells:
+            if column not in _VALUES:
+                continue
+            if column in _KINDS:
+                yield Indicator((Term(_KINDS[column], cells[column]),), source, name, confidence, labels)
+                continue
+            for one in of_value(cells[column], source, name, confidence, labels):
+                if one.kind is Kind.HASH and size and len(one.terms) == 1:
+                    yield Indicator((*one.terms, Term(Kind.SIZE, size)), source, name, confidence, labels)
+                else:
+                    yield one
+
+
+def _header(line: str) -> list[str]:
+    mark = max(",;\t", key=line.count)
+    return [one.strip().strip("\ufeff\"'").casefold().replace(" ", "_") for one in line.split(mark)]

@@ -1,0 +1,273 @@
+"""Documents of every kind, and what is read from them."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from mig_sweep.documents.reading import read_all
+from mig_sweep.indicator import DocumentError, Indicator, Kind
+from mig_sweep.recognise import recognise
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+NOW = datetime(2026, 11, 28, tzinfo=UTC)
+SHA = "ab" * 32
+
+
+def read(folder: Path, name: str, content: Any) -> list[Indicator]:
+    text = content if isinstance(content, str) else json.dumps(content)
+    (folder / name).write_text(text, encoding="utf-8")
+    return list(read_all([str(folder / name)], NOW))
+
+
+def terms(found: list[Indicator]) -> list[list[tuple[str, str]]]:
+    return [[(str(kind), value) for kind, value in one.terms] for one in found if not one.refused]
+
+
+def stix(pattern: str, **more: Any) -> dict[str, Any]:
+    one = {"type": "indicator", "id": "indicator--1", "name": "n", "pattern_type": "stix", "pattern": pattern, **more}
+    return {"type": "bundle", "id": "bundle--1", "objects": [{"type": "malware"}, one]}
+
+
+@pytest.mark.parametrize(
+    ("pattern", "expected"),
+    [
+        (f"[file:hashes.'SHA-256' = '{SHA.upper()}']", [[("hash", SHA)]]),
+        (f"[file:hashes.MD5 = '{'cd' * 16}']", [[("hash", "cd" * 16)]]),
+        (f"[file:size = 12 AND file:hashes.'SHA-256' = '{SHA}']", [[("hash", SHA), ("file size", "12")]]),
+        ("[file:name = 'it\\'s' OR directory:path = '/tmp/x']", [[("file name", "it's")], [("path", "/tmp/x")]]),
+        ("[file:name LIKE '%.so_x']", [[("file name pattern", r"^.*\.so.x$")]]),
+        ("[ipv4-addr:value ISSUBSET '203.0.113.9/24']", [[("address", "203.0.113.0/24")]]),
+        (
+            "[network-traffic:dst_ref.value = '198.51.100.7' AND network-traffic:dst_port = 4444]",
+            [[("address", "198.51.100.7"), ("port", "4444")]],
+        ),
+        ("[process:name = 'kdevtmpfsi']", [[("process", "kdevtmpfsi")]]),
+        ("[user-account:account_login = 'svc']", [[("account", "svc")]]),
+        (
+            "([domain-name:value = 'a.example'] AND [url:value = 'http://b.example/']) WITHIN 5 SECONDS",
+            [[("domain", "a.example")], [("url", "http://b.example/")]],
+        ),
+        (
+            "[(file:name = 'a' OR file:name = 'b') AND file:size = 3]",
+            [[("file name", "a"), ("file size", "3")], [("file name", "b"), ("file size", "3")]],
+        ),
+    ],
+)
+def test_a_stix_pattern_becomes_its_alternatives(tmp_path: Path, pattern: str, expected: list[Any]) -> None:
+    assert terms(read(tmp_path, "r.json", stix(pattern))) == expected
+
+
+def test_a_stix_indicator_keeps_its_confidence_and_labels(tmp_path: Path) -> None:
+    (one,) = read(tmp_path, "r.json", stix("[file:name = 'a']", confidence=80, labels=["apt0"]))
+
+    assert (one.source, one.name, one.confidence, one.labels) == ("r.json", "n", "80", ("apt0",))
+
+
+@pytest.mark.parametrize(
+    ("document", "why"),
+    [
+        (stix("[file:name = 'a']", revoked=True), "revoked"),
+        (stix("[file:name = 'a']", valid_until="2020-01-01T00:00:00Z"), "valid until"),
+        (stix("[file:name = ]"), "cannot be parsed"),
+        (stix("x", pattern_type="sigma"), "sigma"),
+        (stix("[" + "(" * 300 + "file:name='a'" + ")" * 300 + "]"), ""),
+    ],
+)
+def test_what_a_stix_indicator_cannot_be_asked_for_is_said(tmp_path: Path, document: Any, why: str) -> None:
+    found = read(tmp_path, "r.json", document)
+
+    assert why in found[0].refused
+    assert why == "" or len(found) == 1
+
+
+def test_sequences_of_observations_are_asked_each_by_itself_and_said(tmp_path: Path) -> None:
+    found = read(tmp_path, "r.json", stix("[file:name = 'a'] FOLLOWEDBY [file:name = 'b']"))
+
+    assert len(found) == 2
+    assert all("each by itself" in one.note for one in found)
+
+
+def test_a_misp_event_is_read_with_its_objects_and_tags(tmp_path: Path) -> None:
+    event = {
+        "Event": {
+            "info": "campaign",
+            "Tag": [{"name": "tlp:amber"}],
+            "Attribute": [
+                {"type": "filename|sha256", "value": f"x.bin|{SHA}", "to_ids": True, "Tag": [{"name": "stage1"}]},
+                {"type": "ip-dst|port", "value": "203.0.113.9|443"},
+                {"type": "domain", "value": "c2[.]example"},
+                {"type": "yara", "value": "rule r { condition: true }"},
+                {"type": "text", "value": "hello"},
+                {"type": "md5", "value": "cd" * 16, "to_ids": False},
+            ],
+            "Object": [
+                {
+                    "name": "file",
+                    "Attribute": [{"type": "size-in-bytes", "value": "7"}, {"type": "sha1", "value": "ef" * 20}],
+                }
+            ],
+        }
+    }
+
+    found = read(tmp_path, "e.json", event)
+
+    assert terms(found) == [
+        [("hash", SHA), ("file name", "x.bin")],
+        [("address", "203.0.113.9"), ("port", "443")],
+        [("domain", "c2.example")],
+        [("yara rules", "rule r { condition: true }")],
+        [("hash", "ef" * 20), ("file size", "7")],
+    ]
+    assert found[0].labels == ("tlp:amber", "stage1")
+    assert [one.refused[:10] for one in found if one.refused] == ["no module ", "the event "]
+
+
+OPENIOC = """<?xml version="1.0"?>
+<OpenIOC xmlns="http://openioc.org/schemas/OpenIOC_1.1"><metadata><short_description>Zeta</short_description></metadata>
+<criteria><Indicator operator="OR">
+ <IndicatorItem condition="is"><Context search="FileItem/Md5sum"/><Content type="md5">{md5}</Content></IndicatorItem>
+ <Indicator operator="AND">
+  <IndicatorItem condition="is"><Context search="FileItem/FileName"/><Content type="string">a</Content></IndicatorItem>
+  <IndicatorItem condition="is"><Context search="FileItem/SizeInBytes"/><Content type="int">9</Content></IndicatorItem>
+ </Indicator>
+ <IndicatorItem condition="is"><Context search="RegistryItem/Path"/><Content>HKLM</Content></IndicatorItem>
+</Indicator></criteria></OpenIOC>"""
+
+
+def test_openioc_is_read_with_its_operators(tmp_path: Path) -> None:
+    found = read(tmp_path, "z.ioc", OPENIOC.format(md5="CD" * 16))
+
+    assert terms(found)[:2] == [[("hash", "cd" * 16)], [("file name", "a"), ("file size", "9")]]
+    assert found[2].kind is Kind.OTHER
+    assert found[0].name == "Zeta"
+
+
+def test_an_xml_document_with_entities_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(DocumentError, match="document type"):
+        read(tmp_path, "z.ioc", '<?xml version="1.0"?><!DOCTYPE x [<!ENTITY a "b">]><OpenIOC>&a;</OpenIOC>')
+
+
+def test_a_table_is_read_by_its_header(tmp_path: Path) -> None:
+    text = f"SHA256;Size;Confidence;Malware;Description\n{SHA};12;high;zeta;dropper\n;;;;\n{'cd' * 16};;;;"
+
+    found = read(tmp_path, "t.csv", text)
+
+    assert terms(found) == [[("hash", SHA), ("file size", "12")], [("hash", "cd" * 16)]]
+    assert (found[0].confidence, found[0].labels, found[0].name) == ("high", ("zeta",), "dropper")
+
+
+def test_advisories_and_inventories_give_packages(tmp_path: Path) -> None:
+    osv = {
+        "id": "MAL-1",
+        "affected": [
+            {"package": {"name": "left-pad", "ecosystem": "npm"}, "versions": ["1.0.0", "1.0.1"]},
+            {
+                "package": {"name": "Some.Thing", "ecosystem": "PyPI"},
+                "ranges": [
+                    {"type": "ECOSYSTEM", "events": [{"introduced": "0"}, {"fixed": "2.1"}, {"introduced": "3"}]}
+                ],
+            },
+        ],
+    }
+    bom = {"bomFormat": "CycloneDX", "components": [{"name": "x", "purl": "pkg:npm/%40scope/x@1.2.3"}]}
+    spdx = {"spdxVersion": "SPDX-2.3", "packages": [{"name": "openssl", "versionInfo": "3.0.1"}]}
+
+    assert terms(read(tmp_path, "o.json", osv)) == [
+        [("package", "left-pad"), ("package version", "1.0.0"), ("package ecosystem", "npm")],
+        [("package", "left-pad"), ("package version", "1.0.1"), ("package ecosystem", "npm")],
+        [("package", "Some.Thing"), ("package version", "<2.1"), ("package ecosystem", "python")],
+        [("package", "Some.Thing"), ("package version", ">=3"), ("package ecosystem", "python")],
+    ]
+    assert terms(read(tmp_path, "b.json", bom)) == [
+        [("package", "@scope/x"), ("package version", "1.2.3"), ("package ecosystem", "npm")]
+    ]
+    assert terms(read(tmp_path, "s.json", spdx)) == [[("package", "openssl"), ("package version", "3.0.1")]]
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        (SHA.upper(), [[("hash", SHA)]]),
+        (f"{SHA}:77", [[("hash", SHA), ("file size", "77")]]),
+        ("10.1.2.3", [[("address", "10.1.2.3")]]),
+        ("10.1.2.3/8", [[("address", "10.0.0.0/8")]]),
+        ("10.1.2.3:80", [[("address", "10.1.2.3"), ("port", "80")]]),
+        ("[2001:db8::1]:80", [[("address", "2001:db8::1"), ("port", "80")]]),
+        ("2001:DB8::1", [[("address", "2001:db8::1")]]),
+        ("hxxps://Bad[.]example/x", [[("url", "https://Bad.example/x")]]),
+        ("*.Bad.example", [[("domain", "bad.example")]]),
+        ("/tmp/.x", [[("path", "/tmp/.x")]]),
+        ("kworker.sh", [[("file name", "kworker.sh")], [("domain", "kworker.sh")]]),
+        ("x.exe", [[("file name", "x.exe")]]),
+        ("@scope/pkg@1.2.3", [[("package", "@scope/pkg"), ("package version", "1.2.3")]]),
+        ("requests==2.0", [[("package", "requests"), ("package version", "2.0")]]),
+        ("SHA256:" + "A" * 43, [[("ssh key", "SHA256:" + "A" * 43)]]),
+        ("hello", []),
+        ("somebody@example.org", []),
+    ],
+)
+def test_bare_values_are_recognised(value: str, expected: list[Any]) -> None:
+    assert [[(str(kind), text) for kind, text in one] for one in recognise(value)] == expected
+
+
+def test_a_directory_of_documents_is_read_as_a_whole(tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_text("# comment\n10.0.0.1 # gateway\n\n")
+    (tmp_path / "sub").mkdir()
+    (tmp_path / "sub" / "b.yar").write_text("rule r { condition: true }")
+
+    found = list(read_all([str(tmp_path)], NOW))
+
+    assert [(one.source, str(one.kind), one.name) for one in found] == [
+        ("a.txt", "address", "gateway"),
+        ("b.yar", "yara rules", "b.yar"),
+    ]
+
+
+@pytest.mark.parametrize("content", ["{", "[1]", '{"a": 1}', "{}", "[[[[", '"x"'])
+def test_a_document_that_is_nothing_known_is_refused_or_said(tmp_path: Path, content: str) -> None:
+    try:
+        found = read(tmp_path, "x.json", content)
+    except DocumentError as error:
+        assert "x.json" in str(error)
+    else:
+        assert all(one.refused for one in found)
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=20),
+    lambda inner: (
+        st.lists(inner, max_size=4)
+        | st.dictionaries(
+            st.sampled_from(
+                ["type", "objects", "pattern", "Event", "Attribute", "Object", "affected", "package", "versions"]
+            )
+            | st.sampled_from(
+                ["ranges", "events", "introduced", "bomFormat", "components", "purl", "name", "value", "Tag"]
+            ),
+            inner | st.sampled_from(["bundle", "indicator", "CycloneDX", "md5", "filename|md5", "npm"]),
+            max_size=5,
+        )
+    ),
+    max_leaves=20,
+)
+
+
+@settings(max_examples=300, deadline=None)
+@given(document=JSON)
+def test_reading_any_json_gives_indicators_or_a_document_error(
+    tmp_path_factory: pytest.TempPathFactory, document: Any
+) -> None:
+    folder = tmp_path_factory.getbasetemp()
+    try:
+        found = read(folder, "any.json", document)
+    except DocumentError:
+        return
+    assert all(one.terms for one in found)
