@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from mig_core.cli import exit_codes
 from mig_core.cli.terminal import YELLOW, data, note
-from mig_core.errors import PluginError
+from mig_core.errors import MigError, PluginError
 from mig_core.plugin.manager import load_module
 from mig_sweep.matching import Matching
 from mig_sweep.printing import SweepPrinter
@@ -22,6 +22,11 @@ if TYPE_CHECKING:
 
 def ask(plan: Plan, options: AskOptions) -> int:
     """Asks; returns the worst exit status of all actions."""
+    if options.rows is not None:
+        raise MigError(
+            "the platform knows no indicators, so it makes no rows of a sweep",
+            next_step="leave out --where, --columns and --stack; --csv has a line for each row and indicator",
+        )
     check(plan)
     matching = Matching(plan)
     statuses = []
