@@ -7,7 +7,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from mig_core.cli.answers import AnswerPrinter
-from mig_core.cli.ask_options import Format, Show
+from mig_core.cli.formats import Format, Show
 from mig_core.cli.terminal import note
 from mig_core.domain.document import members
 from mig_core.domain.result import read_module_result
