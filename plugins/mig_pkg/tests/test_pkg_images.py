@@ -83,6 +83,8 @@ def test_flatpak_s_applications_have_the_version_it_shows_and_runtimes_their_bra
     (tmp_path / f"var/lib/flatpak/{app}/active").symlink_to("abc")
     (tmp_path / "var/lib/flatpak/app/org.example.Hello/current").symlink_to("x86_64/stable")
     write("/home/ada/.local/share/flatpak/runtime/org.example.Platform/x86_64/23.08/active/deploy", b"x" * 80)
+    write("/etc/passwd", "eve:x:7:7::/srv/eve:/bin/sh\n")
+    write("/srv/eve/.local/share/flatpak/app/org.example.Own/x86_64/stable/active/deploy", deploy("3"))
     write("/etc/flatpak/installations.d/extra.conf", '[Installation "extra"]\nPath=/srv/flatpak\n')
     write("/srv/flatpak/app/org.example.Extra/x86_64/stable/active/deploy", deploy("7"))
 
@@ -91,6 +93,7 @@ def test_flatpak_s_applications_have_the_version_it_shows_and_runtimes_their_bra
     assert [(row["name"], row["version"], row["arch"]) for row in said.rows] == [
         ("org.example.Hello", "1.9.3", "x86_64"),
         ("org.example.Platform", "23.08", "x86_64"),
+        ("org.example.Own", "3", "x86_64"),
         ("org.example.Extra", "7", "x86_64"),
     ]
     assert said.complete

@@ -10,16 +10,20 @@ import contextlib
 import re
 from typing import TYPE_CHECKING
 
+from mig_endpoint.packages.accounts import home_directories
 from mig_pkg import reasons
 from mig_pkg.package import Package, is_usable, text
 from mig_pkg.source import Source
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from mig_endpoint.packages.site import Site
 
-PLACES = ("/var/lib/flatpak", "/root/.local/share/flatpak", "/home/*/.local/share/flatpak")
+SYSTEM = "/var/lib/flatpak"
+OWN = ".local/share/flatpak"
+"""In each account's home directory."""
+PLACES = (SYSTEM, f"~/{OWN}")
 SETTINGS = "/etc/flatpak/installations.d/*"
 """Further installations: files with ``Path=``."""
 KINDS = ("app", "runtime")
@@ -32,26 +36,29 @@ _ALIGNED = 8
 
 def installed(site: Site) -> Iterator[Package] | None:
     """What is deployed, by installation; None when there is no installation."""
-    places = [*_expanded(site, PLACES), *_configured(site)]
+    places = [SYSTEM, *_in_homes(site), *_configured(site)]
     found = [place for place in site.tree.distinct(places) if any(site.tree.exists(f"{place}/{one}") for one in KINDS)]
     return _all(site, found) if found else None
 
 
 def _configured(site: Site) -> Iterator[str]:
-    for path in _expanded(site, (SETTINGS,)):
+    for path in _booked(site, site.tree.expand((SETTINGS,))):
         try:
             yield from (text(found[1]) for found in _PATH.finditer(site.tree.head(path, 1 << 16)))
         except OSError as error:
             site.tally.failed(reasons.UNREADABLE, path, error.strerror or str(error))
 
 
-def _expanded(site: Site, patterns: tuple[str, ...]) -> Iterator[str]:
-    for pattern in patterns:
-        for place in site.tree.expand((pattern,)):
-            if isinstance(place, OSError):
-                site.tally.failed(reasons.UNREADABLE, place.filename or pattern, place.strerror or str(place))
-            else:
-                yield place
+def _in_homes(site: Site) -> Iterator[str]:
+    return (f"{home}/{OWN}" for home in _booked(site, home_directories(site.tree)))
+
+
+def _booked(site: Site, paths: Iterable[str | OSError]) -> Iterator[str]:
+    for path in paths:
+        if isinstance(path, OSError):
+            site.tally.failed(reasons.UNREADABLE, path.filename or "flatpak", path.strerror or str(path))
+        else:
+            yield path
 
 
 def _all(site: Site, places: list[str]) -> Iterator[Package]:
