@@ -48,6 +48,19 @@ def test_a_link_belongs_to_the_package_of_what_it_leads_to_or_to_its_own(root: R
     assert "defined_by" not in row
 
 
+def test_a_drop_in_that_nobody_packaged_is_told_of_all_that_the_unit_runs(root: Root) -> None:
+    with_unit(root)
+    root.write(f"{INFO}/x.list", f"/usr/bin/x\n{UNIT}\n")
+    root.write("/etc/systemd/system/x.service.d/1.conf", "[Service]\nExecStartPost=/usr/bin/x --evil\n")
+
+    rows = root.named("systemd", by="key")
+
+    assert {key: (row["unpackaged"], row.get("defined_by")) for key, row in rows.items()} == {
+        "ExecStart": (True, "x"),
+        "ExecStartPost": (True, None),
+    }
+
+
 def test_a_diverted_file_is_its_diverters_and_the_original_lies_elsewhere(root: Root) -> None:
     with_unit(root)
     root.write(UNIT, "[Service]\nExecStart=/usr/bin/x\nExecStart=/usr/bin/x.orig\n")

@@ -62,7 +62,8 @@ def test_of_two_drop_ins_with_one_name_the_level_decides_then_the_own_folder_and
     rows = booting.rows("systemd", key=["ExecStartPost"])
 
     assert [row["runs"] for row in rows] == ["/opt/winner"]
-    assert rows[0]["notes"] == [f"set in {winner}/50-x.conf"]
+    assert (rows[0]["path"], rows[0]["line"]) == (f"{winner}/50-x.conf", 2)
+    assert rows[0]["sources"] == [f"{LIB}/re-al.service"]
 
 
 def test_a_drop_in_that_leads_to_dev_null_masks_the_one_of_its_name(booting: Root) -> None:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from mig_autorun.at_jobs import at_job
 from mig_autorun.entry import Entry
+from mig_core.plugin.coverage import Reason
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
     from mig_autorun.system import File, System
 
 SHADOW = "/etc/shadow"
-MAX_LINES = 20_000
 
 
 class Flavour(Enum):
@@ -46,6 +46,7 @@ _MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct",
 _DAYS = ("sun", "mon", "tue", "wed", "thu", "fri", "sat")
 _FIELDS = ((0, 59, ()), (0, 23, ()), (1, 31, ()), (1, 12, _MONTHS), (0, 7, _DAYS))
 _ITEM = re.compile(r"(\*|[0-9a-z]+)(?:-([0-9a-z]+))?(?:/([0-9]{1,3}))?")
+NOT_JUDGED = Reason("accounts of jobs not judged: the shadow file could not be read")
 NO_DAEMON = "no cron daemon found"
 
 
@@ -81,7 +82,7 @@ class Job:
 
 def jobs(text: str, *, has_user: bool, flavour: Flavour) -> Iterator[Job]:
     """The jobs of a table, and the lines that are wrong."""
-    for number, line in enumerate(text.split("\n")[:MAX_LINES], 1):
+    for number, line in enumerate(text.split("\n"), 1):
         bare = line.lstrip(" \t")
         if not bare or bare.startswith("#") or _VARIABLE.match(line):
             continue
@@ -269,7 +270,9 @@ class Tables:
                 return None
             self._is_shadow_read = True
             content = self._system.read(file)
-            if content is not None:
+            if content is None:
+                self._system.tally.skip(NOT_JUDGED, SHADOW)
+            else:
                 self._expiry = {}
                 for line in content.decode("utf-8", "surrogateescape").split("\n"):
                     fields = line.split(":")
@@ -283,7 +286,7 @@ UNKNOWN = "not known whether it is in force"
 
 def anacron(found: Found, system: System) -> Iterator[Entry]:
     """anacrontab(5): period, delay, name, command."""
-    for number, line in enumerate(system.text(found.file).split("\n")[:MAX_LINES], 1):
+    for number, line in enumerate(system.text(found.file).split("\n"), 1):
         fields = line.split(None, 3)
         if len(fields) == 4 and (fields[0].isdecimal() or fields[0].startswith("@")):
             is_there = any(system.at(path) for path in ("/usr/sbin/anacron", "/usr/bin/anacron", "/sbin/anacron"))

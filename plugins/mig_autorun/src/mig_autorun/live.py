@@ -31,30 +31,30 @@ LOADED = "/sys/module"
 MAX_BYTES = 4 << 20
 
 
-def modules(system: System) -> Iterator[Entry]:
-    """The loaded modules, with what taints the kernel of them, and those that ``/proc/modules`` hides."""
+def modules(system: System, listing: str = MODULES, loaded: str = LOADED) -> Iterator[Entry]:
+    """The loaded modules, with what taints the kernel of them, and those that the listing hides."""
     try:
-        with open(MODULES, encoding="utf-8", errors="surrogateescape") as file:
+        with open(listing, encoding="utf-8", errors="surrogateescape") as file:
             listed = [line.split() for line in file.read(MAX_BYTES).split("\n") if line]
     except FileNotFoundError:
         return  # a kernel without modules
     except OSError as error:
-        coverage.failed(system.tally, MODULES, error)
+        coverage.failed(system.tally, listing, error)
         return
     files = _module_files(system)
     seen = set()
     for fields in listed:
         seen.add(fields[0])
         used_by = fields[3].strip("-,").split(",") if len(fields) > 3 else []
-        yield _module(fields[0], files, _taint(fields[0]), tuple(one for one in used_by if one))
+        yield _module(fields[0], files, _taint(loaded, fields[0]), tuple(one for one in used_by if one))
     try:
-        names = os.listdir(LOADED)
+        names = os.listdir(loaded)
     except OSError as error:
-        coverage.failed(system.tally, LOADED, error)
+        coverage.failed(system.tally, loaded, error)
         return
     for name in sorted(set(names) - seen):
-        if os.path.exists(f"{LOADED}/{name}/initstate"):  # built-in ones have none
-            one = _module(name, files, _taint(name), ())
+        if os.path.exists(f"{loaded}/{name}/initstate"):  # built-in ones have none
+            one = _module(name, files, _taint(loaded, name), ())
             one.notes.append("hidden: not in /proc/modules")
             yield one
 
@@ -68,9 +68,9 @@ def _module(name: str, files: dict[str, str], taint: str, used_by: tuple[str, ..
     )  # fmt: skip
 
 
-def _taint(name: str) -> str:
+def _taint(loaded: str, name: str) -> str:
     try:
-        with open(f"{LOADED}/{name}/taint", encoding="ascii", errors="replace") as file:
+        with open(f"{loaded}/{name}/taint", encoding="ascii", errors="replace") as file:
             return file.read(64).strip()
     except OSError:
         return ""

@@ -61,7 +61,9 @@ class AutorunModule(TableModule):
         Column("mode", ColumnKind.TEXT, "permissions of the program, like 0755"),
         Column("package", ColumnKind.TEXT, "package that owns the program"),
         Column("defined_by", ColumnKind.TEXT, "package that owns the file that defines it"),
-        Column("unpackaged", ColumnKind.BOOLEAN, "no package owns the program, or no package the file that defines it"),
+        Column(
+            "unpackaged", ColumnKind.BOOLEAN, "no package owns the program, or none one of the files that define it"
+        ),
         Column("writable", ColumnKind.BOOLEAN, "somebody else than root and the user it runs as may change it"),
         Column("changed", ColumnKind.TIME, "last change of program or definition, by the file system's own clock"),
         Column("modified", ColumnKind.TIME, "when the content of the definition was written, as the file says"),
@@ -83,6 +85,7 @@ class AutorunModule(TableModule):
         from mig_autorun.programs import Programs
         from mig_autorun.survey import Survey
         from mig_autorun.system import System
+        from mig_endpoint import coverage
         from mig_endpoint.packages.mounts import elsewhere, mount_points
         from mig_endpoint.packages.tree import Tree
 
@@ -93,6 +96,9 @@ class AutorunModule(TableModule):
         programs = Programs(system)
         rows: list[tuple[Entry, dict[str, Cell]]] = []
         for entry in Survey(system, programs).entries(lambda kind: not context.rules_out(kind=kind)):
+            if system.expired():
+                tally.skip(coverage.TIME, entry.path)
+                break
             row = _plain(entry)
             if context.rules_out(**row):
                 continue
@@ -168,7 +174,7 @@ class _Rows:
 
         paths: set[str] = set()
         for entry in entries:
-            for path in (entry.program, entry.origin or entry.path):
+            for path in (entry.program, entry.origin or entry.path, *entry.sources):
                 if path and path.startswith("/"):
                     paths.update(self._names(path))
         if not paths:
@@ -220,6 +226,10 @@ class _Rows:
         parts = []
         if has_definition:
             parts.append(None if defined is None else not defined)
+        for source in entry.sources:
+            if source.startswith("/"):
+                owner = self._owner(source, owners)
+                parts.append(None if owner is None else not owner)
         if row.get("exists") is None and entry.program is None:
             parts.append(None)
         elif row.get("exists") and "package" in row:

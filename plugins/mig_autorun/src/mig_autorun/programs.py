@@ -88,17 +88,21 @@ class Programs:
 
     def changers_of_directory(self, path: str) -> frozenset[int]:
         """Who may put something into a directory, or replace it: the next one that is there."""
-        known = self._changers.get(path)
-        if known is not None:
-            return known
-        found: set[int] = set()
-        if path != "/":
-            found |= self.changers_of_directory(path.rpartition("/")[0] or "/")
-        file = self._system.at(path)
-        if file is not None and file.status is not None:
-            found |= self._by_mode(file.status)
-        result = self._changers[path] = frozenset(found)
-        return result
+        above = []
+        while path not in self._changers:
+            above.append(path)
+            if path == "/":
+                break
+            path = path.rpartition("/")[0] or "/"
+        known = self._changers.get(path, frozenset())
+        is_there = True
+        for one in reversed(above):
+            file = self._system.at(one) if is_there else None
+            is_there = file is not None
+            if file is not None and file.status is not None:
+                known |= self._by_mode(file.status)
+            self._changers[one] = known
+        return known
 
     def _by_mode(self, status: os.stat_result) -> set[int]:
         if not (stat.S_ISREG(status.st_mode) or stat.S_ISDIR(status.st_mode)):

@@ -25,6 +25,8 @@ MAX_FILE = 4 << 20
 TOO_LARGE = Reason("file of configuration that is larger than 4 MiB")
 TOO_MANY = Reason("directory with too many entries")
 NETWORK = Reason("place on a network file system not gone into")
+MAX_PATH = 4096
+"""Characters of the longest path that the kernel takes, and one."""
 NULL = "/dev/null"
 NO_HOMES = frozenset({"/", "/bin", "/sbin", "/usr/bin", "/usr/sbin", "/usr/games", "/dev", "/etc"})
 """What accounts name for want of a home of their own."""
@@ -158,6 +160,8 @@ class System:
         """What lies at a path; None when nothing does. A link that leads nowhere is something."""
         if path in self._files:
             return self._files[path]
+        if "\0" in path or len(path) >= MAX_PATH or self._is_absent(path):
+            return None
         found: File | None
         above, _, name = path.rpartition("/")
         folder = self._folders.get(above or "/")
@@ -170,6 +174,16 @@ class System:
         self._files[path] = found
         return found
 
+    def _is_absent(self, path: str) -> bool:
+        """Whether the nearest folder above that was listed already lacks the next part of the path."""
+        above = path
+        while above and "/../" not in path:
+            above, _, name = above.rpartition("/")
+            folder = self._folders.get(above or "/")
+            if folder is not None:
+                return name not in folder.names
+        return False
+
     def _at(self, path: str) -> File | None:
         try:
             real = self.tree.real(path)
@@ -178,7 +192,8 @@ class System:
             text = self._link_text(path)
             if text:
                 return File(path, "", None, text)
-            self.book(path, error)
+            if error.errno != errno.ENAMETOOLONG:  # no such name can be there
+                self.book(path, error)
         return None
 
     def _link_text(self, path: str) -> str:
@@ -191,6 +206,9 @@ class System:
     def read(self, file: File, limit: int = MAX_FILE) -> bytes | None:
         """The content of a regular file; None when it cannot be read, which is booked."""
         if not file.real:
+            return None
+        if not file.is_file:
+            self.tally.skip(coverage.SPECIAL, file.path)
             return None
         try:
             content = self.tree.head_at(file.real, limit + 1)
@@ -253,4 +271,5 @@ class System:
                 continue
             owner = self.user_name(file.status.st_uid) if file.status is not None else ""
             found[file.real] = Home(home, of.get(home, owner))
+            self.folder(home)  # what is not in it need not be looked for
         return tuple(found.values())

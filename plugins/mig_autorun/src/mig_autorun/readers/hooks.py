@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from mig_autorun.finding import Found
 
 _APT_TOKEN = re.compile(
-    r'//[^\n]*|#(?!clear|include)[^\n]*|/\*.*?\*/|"((?:[^"\\\n]|\\.)*)"|([{};])|([^\s{};"]+)', re.DOTALL
+    r'//[^\n]*|#(?!clear|include)[^\n]*|/\*.*?(?:\*/|\Z)|"((?:[^"\\\n]|\\.)*)"|([{};])|([^\s{};"]+)', re.DOTALL
 )
 _APT_HOOKS = re.compile(
     r"(?i)(?:dpkg|apt)(?:::[\w-]+)*::(pre-invoke|post-invoke(?:-success|-stats)?|pre-install-pkgs)(?:::.*)?$|.*::(?:proxy-auto-detect|proxyautodetect)$|dir::bin::.*"
@@ -24,9 +24,12 @@ _APT_HOOKS = re.compile(
 _DPKG = re.compile(r"(?:--)?(pre-invoke|post-invoke|status-logger)(?:\s*=\s*|\s+)(.*)")
 _ROTATE = re.compile(r"(prerotate|postrotate|firstaction|lastaction|preremove)\s*$")
 _COMPRESS = re.compile(r"(compresscmd|uncompresscmd|mailer)\s+(\S+)")
-_RSYSLOG = re.compile(
-    r"""(?:.*\s)?\^(/[^\s;]+)|.*type\s*=\s*"omprog".*?binary\s*=\s*"([^"]+)"|.*\b(?:program|pipe)\(\s*"([^"]+)\""""
+_RSYSLOG = (
+    (re.compile(r"(?:^|\s)\^(/[^\s;]+)"), "^"),
+    (re.compile(r'\bbinary\s*=\s*"([^"]+)"'), "omprog"),
+    (re.compile(r'\b(?:program|pipe)\(\s*"([^"]+)"'), "("),
 )
+"""What names a program, and what must be in its line."""
 _INTERFACES = re.compile(r"(up|pre-up|post-up|down|pre-down|post-down)\s+(.*)")
 MAX_TOKENS = 100_000
 _WRITES = frozenset("fFwLpCc")
@@ -102,9 +105,11 @@ def rsyslog(found: Found, look: Look) -> Iterator[Entry]:
     """rsyslog.conf(5) and syslog-ng.conf(5): programs that get messages."""
     if found.file.is_directory:
         return
-    for number, fits in matching(look, found, _RSYSLOG):
-        command = fits[1] or fits[2] or fits[3]
-        yield from with_programs(look, entry_of(found, line=number, key="program", command=command))
+    for number, line in lines(look, found):
+        for pattern, needed in _RSYSLOG:
+            fits = pattern.search(line) if needed in line else None
+            if fits is not None:
+                yield from with_programs(look, entry_of(found, line=number, key="program", command=fits[1]))
 
 
 def audit_plugin(found: Found, look: Look) -> Iterator[Entry]:

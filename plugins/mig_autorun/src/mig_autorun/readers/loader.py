@@ -38,7 +38,7 @@ def preload(found: Found, look: Look) -> Iterator[Entry]:
         for name in _PARTS.split(line.partition("#")[0]):
             if name:
                 program = library(look, name)
-                yield entry_of(found, name, line=number, command=name, program=program)
+                yield entry_of(found, name.rpartition("/")[2], line=number, command=name, program=program)
 
 
 def library(look: Look, name: str, folders: tuple[str, ...] = LIBRARIES) -> str | None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from mig_autorun.commands import shell_runs
 from mig_autorun.entry import Entry
 from mig_autorun.programs import SYSTEM_PATH
+from mig_core.plugin.coverage import Reason
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -18,7 +19,8 @@ if TYPE_CHECKING:
     from mig_autorun.programs import Programs
     from mig_autorun.system import System
 
-MAX_LINES = 50_000
+MAX_LINE = 16_384
+LONG_LINE = Reason("rest of a line of more than 16 KiB")
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,22 +73,29 @@ def search_path(text: str) -> tuple[str, ...]:
 
 def lines(look: Look, found: Found, comments: str = "#") -> Iterator[tuple[int, str]]:
     """The lines of a file with their numbers, without blank ones and comments, joined where a backslash ends one."""
-    pending = ""
+    pending: list[str] = []
     began = 0
-    for number, line in enumerate(look.system.text(found.file).split("\n")[:MAX_LINES], 1):
+    for number, line in enumerate(look.system.text(found.file).split("\n"), 1):
         bare = line.strip()
         if not pending:
             if not bare or bare[0] in comments:
                 continue
             began = number
-        pending += bare
-        if pending.endswith("\\"):
-            pending = pending[:-1] + " "
+        if bare.endswith("\\"):
+            pending.append(bare[:-1] + " ")
             continue
-        yield began, pending
-        pending = ""
+        pending.append(bare)
+        yield began, _bounded(look, found, "".join(pending))
+        pending.clear()
     if pending:
-        yield began, pending.rstrip()
+        yield began, _bounded(look, found, "".join(pending).rstrip())
+
+
+def _bounded(look: Look, found: Found, line: str) -> str:
+    """A line of a length that every pattern gets through soon; what is longer is cut and booked."""
+    if len(line) > MAX_LINE:
+        look.system.tally.skip(LONG_LINE, found.file.path)
+    return line[:MAX_LINE]
 
 
 def matching(

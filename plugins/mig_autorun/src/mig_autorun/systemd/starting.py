@@ -35,6 +35,8 @@ USER_ROOTS: Mapping[str, str] = {
 _DEPENDENCIES = ("Wants", "Requires", "BindsTo", "Upholds", "OnFailure", "OnSuccess")
 _TRIGGERS = {"timer": ("Timer", "Unit"), "path": ("Path", "Unit"), "socket": ("Socket", "Service")}
 MAX_STARTED = 50_000
+MAX_STARTERS = 1000
+"""Starters of one unit that are told."""
 
 
 def triggered_by(unit: Unit) -> str:
@@ -74,7 +76,8 @@ class Starting:
         own = self._scope.own_name(name)
         by = self._by.get(own)
         if by is not None:
-            by.setdefault(why)
+            if len(by) < MAX_STARTERS:
+                by.setdefault(why)
             return
         if len(self._by) >= MAX_STARTED or not self._would_start(own):
             return

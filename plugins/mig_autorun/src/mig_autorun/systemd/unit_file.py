@@ -9,8 +9,6 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-MAX_LINES = 50_000
-
 
 @dataclass(frozen=True, slots=True)
 class Setting:
@@ -26,21 +24,21 @@ class Setting:
 def settings(text: str, path: str) -> Iterator[Setting]:
     """The assignments of a file, in order; lines that end with a backslash are joined."""
     section = ""
-    pending = ""
+    pending: list[str] = []
     began = 0
-    for number, line in enumerate(text.split("\n")[:MAX_LINES], 1):
+    for number, line in enumerate(text.split("\n"), 1):
         bare = line.strip()
-        if pending and bare.startswith(("#", ";")):
-            continue  # a comment among continued lines is left out
+        if bare.startswith(("#", ";")):
+            continue  # also among continued lines
         if not pending:
-            if not bare or bare.startswith(("#", ";")):
+            if not bare:
                 continue
             began = number
-        joined = f"{pending}{bare}"
-        if joined.endswith("\\"):
-            pending = f"{joined[:-1]} "
+        if bare.endswith("\\"):
+            pending.append(f"{bare[:-1]} ")
             continue
-        pending = ""
+        joined = "".join((*pending, bare))
+        pending.clear()
         if joined.startswith("[") and joined.endswith("]"):
             section = joined[1:-1]
             continue
@@ -107,16 +105,23 @@ def _word(raw: str) -> str:
 
 
 def _escaped(text: str) -> str:
-    return _ESCAPE.sub(_escape, text)
+    if "\\" not in text:
+        return text
+    return _ESCAPE.sub(_escape, text).encode("utf-8", "surrogateescape").decode("utf-8", "surrogateescape")
 
 
 def _escape(found: re.Match[str]) -> str:
     code = found[1]
     if code[0] == "x" and len(code) == 3:
-        return chr(int(code[1:], 16))
+        return _byte(int(code[1:], 16))
     if len(code) == 3:
-        return chr(int(code, 8) & 0xFF)
+        return _byte(int(code, 8) & 0xFF)
     return _LETTERS.get(code, code if code in "\\\"'" else f"\\{code}")
+
+
+def _byte(number: int) -> str:
+    """A byte as :func:`os.fsdecode` has it: several of them may be one character of UTF-8."""
+    return chr(number) if number < 0x80 else chr(0xDC00 + number)
 
 
 @dataclass(frozen=True, slots=True)

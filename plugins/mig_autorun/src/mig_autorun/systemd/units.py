@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from mig_autorun.commands import Run, word_runs
@@ -10,6 +11,7 @@ from mig_autorun.systemd import names
 from mig_autorun.systemd.starting import Starting, triggered_by
 from mig_autorun.systemd.state import States
 from mig_autorun.systemd.unit_file import commands, words
+from mig_core.plugin.coverage import Reason
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -33,6 +35,8 @@ LISTENS = (
     "ListenMessageQueue",
 )  # fmt: skip
 WATCHES = ("PathExists", "PathExistsGlob", "PathChanged", "PathModified", "DirectoryNotEmpty")
+MAX_COMMANDS = 1000
+TOO_MANY = Reason("command of a unit behind its first thousand")
 _WHEN = {"timer": ("Timer", SCHEDULES), "socket": ("Socket", LISTENS), "path": ("Path", WATCHES)}
 INJECTING = (
     "LD_",
@@ -110,12 +114,15 @@ class Units:
         if unit.fragment is None:
             return
         entry = self._entry(unit, state)
-        found = False
+        found = 0
         section, keys = EXEC.get(unit.type, ("", ()))
         for setting in unit.settings.every(section, *keys) if section and not unit.is_masked else ():
             for command in commands(setting.value):
+                if found >= MAX_COMMANDS:
+                    self._scope.system.tally.skip(TOO_MANY, setting.path)
+                    break
                 for one in self._command(unit, entry, setting, command):
-                    found = True
+                    found += 1
                     yield one
         if not found:
             yield entry
@@ -182,16 +189,27 @@ class Units:
         runs = word_runs(literal) if program is not None else [Run(None)]
         for run in runs:
             resolved = self._resolve(unit, run)
-            one = Entry(
-                entry.kind, entry.name, entry.path, entry.status, setting.line, setting.key, setting.value,
-                None if resolved is None else resolved.path, entry.user, entry.when, entry.enabled, entry.state,
-                entry.started_by, entry.sources, entry.origin, list(entry.notes),
-            )  # fmt: skip
+            one = replace(
+                entry,
+                line=setting.line,
+                key=setting.key,
+                command=setting.value,
+                program=None if resolved is None else resolved.path,
+                notes=list(entry.notes),
+            )
             if setting.path != entry.path:
-                one.notes.append(f"set in {setting.path}")
+                self._say_where(one, setting.path)
             if "+" in command.prefix or "!" in command.prefix:
                 one.user = self._user
             yield one
+
+    def _say_where(self, entry: Entry, path: str) -> None:
+        """A setting of a drop-in is defined there; the unit's own file is another part."""
+        file = self._scope.system.at(path)
+        entry.sources = (entry.path, *(one for one in entry.sources if one != path))
+        entry.path = path
+        entry.status = file.status if file is not None else None
+        entry.origin = ""
 
     def _resolve(self, unit: Unit, run: Run) -> Program | None:
         """The program; None where the unit has a root of its own in which nobody looked."""
