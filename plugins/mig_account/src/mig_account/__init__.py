@@ -8,7 +8,8 @@ Accounts: ``nsswitch`` says which sources there are, ``colon`` reads passwd and 
 reads sshd's configuration, ``sshd_config`` says what holds for whom, ``doors`` what closes an account, ``key_files``
 and ``key_options`` what closes a file and a key, and ``key_rows`` and ``sshd_rows`` make rows of that. Logins:
 ``sessions`` of now, ``logins`` before, ``attempts`` that failed, ``lastlog``, over ``login_files`` of records in the
-form of ``utmp``, and over ``login_databases``, which are read by ``sqlite_copy``.
+form of ``utmp``, and over ``login_databases``, which are read by ``sqlite_copy``; ``journal_logins`` over ``journal``,
+which reads journald's files.
 """
 
 from mig_account.module import AccountModule

@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from mig_account.ground import NO_RECORD, NOT_UNDERSTOOD, TOO_MANY, text_of
+from mig_account.journal import has_journal
+from mig_account.journal_logins import refused_rows
 from mig_account.login_files import records, rotated
 from mig_account.logins import address_in, who
 
@@ -49,8 +51,8 @@ class _Source:
 def attempt_rows(ground: Ground) -> Iterator[dict[str, Cell]]:
     """A row for each attempt, of each file the newest first."""
     paths = rotated(ground, "btmp")
-    if not paths:
-        ground.tally.skip(NO_RECORD, "btmp")
+    if not paths and not has_journal(ground):
+        ground.tally.skip(NO_RECORD, "btmp, journal")
     for path in paths:
         for record in records(ground, path, MAX_RECORDS):
             if ground.expired():
@@ -58,25 +60,27 @@ def attempt_rows(ground: Ground) -> Iterator[dict[str, Cell]]:
             ground.tally.examined("records")
             yield {"what": ATTEMPTS, "kind": "login", "start": record.time, **who(record), "path": path}
     yield from _faillock(ground)
+    yield from refused_rows(ground, ATTEMPTS)
 
 
 def source_rows(ground: Ground) -> Iterator[dict[str, Cell]]:
     """A row for each place that attempts came from, the one with most first."""
-    sources: dict[str, _Source] = {}
+    sources: dict[tuple[str, str], _Source] = {}
     for row in attempt_rows(ground):
         host = str(row.get("host") or row.get("address") or "")
-        key = host or f"tty {row.get('tty', '')}"
+        key = (str(row["kind"]), host or f"tty {row.get('tty', '')}")
         source = sources.get(key)
         if source is None:
             if len(sources) >= MAX_SOURCES:
-                ground.tally.skip(TOO_MANY, key)
+                ground.tally.skip(TOO_MANY, key[1])
                 continue
             source = sources[key] = _Source()
         _count(source, row)
-    for key, source in sorted(sources.items(), key=lambda item: -item[1].count):
+    for (kind, place), source in sorted(sources.items(), key=lambda item: -item[1].count):
         yield {
             "what": SOURCES,
-            "host": "" if key.startswith("tty ") else key,
+            "kind": kind,
+            "host": "" if place.startswith("tty ") else place,
             "tty": ",".join(sorted(source.lines))[:200],
             "address": source.address,
             "count": source.count,

@@ -38,7 +38,11 @@ COLUMNS = (
     Column("home_owner", ColumnKind.INTEGER, "user id that owns the home directory"),
     Column("home_mode", ColumnKind.TEXT, "permissions of the home directory, like 0700"),
     Column("comment", ColumnKind.TEXT, "comment of an account or a key", masked=True),
-    Column("kind", ColumnKind.TEXT, "kind of the row: login, boot, clock, logind, faillock and so on"),
+    Column(
+        "kind",
+        ColumnKind.TEXT,
+        "kind of the row: login, boot, clock, logind, journal, faillock, key, authority and so on",
+    ),
     Column("start", ColumnKind.TIME, "when a session, start or attempt began; the first attempt of a source"),
     Column("end", ColumnKind.TIME, "when it ended; the last attempt of a source"),
     Column(

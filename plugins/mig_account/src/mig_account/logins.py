@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from mig_account import utmp
 from mig_account.ground import NO_RECORD
+from mig_account.journal import has_journal
 from mig_account.login_files import records, rotated
 
 if TYPE_CHECKING:
@@ -30,8 +31,8 @@ def login_rows(ground: Ground) -> Iterator[dict[str, Cell]]:
     """A row for each session and each start of the system, by wtmp."""
     history = History(ground)
     paths = rotated(ground, "wtmp")
-    if not paths and not ground.tree.distinct(WTMPDB):
-        ground.tally.skip(NO_RECORD, "wtmp, wtmp.db")
+    if not paths and not ground.tree.distinct(WTMPDB) and not has_journal(ground):
+        ground.tally.skip(NO_RECORD, "wtmp, wtmp.db, journal")
     for path in paths:
         for record in records(ground, path, MAX_RECORDS):
             if ground.expired():

@@ -94,13 +94,14 @@ class _Look:
             yield from sshd_rows.sshd_rows(self._ground, config)
 
     def _logins(self, wanted: frozenset[str]) -> Iterator[dict[str, Cell]]:
-        from mig_account import attempts, lastlog, login_databases, logins, sessions
+        from mig_account import attempts, journal_logins, lastlog, login_databases, logins, sessions
 
         if sessions.SESSIONS in wanted:
             yield from sessions.session_rows(self._ground)
         if logins.LOGINS in wanted:
             yield from logins.login_rows(self._ground)
             yield from login_databases.session_rows(self._ground)
+            yield from journal_logins.session_rows(self._ground)
         if login_databases.LAST in wanted:
             yield from lastlog.lastlog_rows(self._ground, self._directory.account_name)
             yield from login_databases.last_rows(self._ground)
