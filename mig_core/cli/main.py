@@ -63,6 +63,11 @@ class LazyGroup(TyperGroup):
             module, _, attribute = OWN_COMMANDS[cmd_name][0].partition(":")
             return _as_command(getattr(importlib.import_module(module), attribute), cmd_name)
         if cmd_name in _installed("mig.modules"):
+            if cmd_name in _installed("mig.cli"):
+                from mig_core.cli.module_words import both
+                from mig_core.plugin.manager import load_command
+
+                return both(cmd_name, load_command(cmd_name))
             from mig_core.cli.investigate import module_command
 
             return module_command(cmd_name)

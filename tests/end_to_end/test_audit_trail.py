@@ -32,6 +32,8 @@ SETTINGS = """
 [persistent.audit]
 rules = ["-a always,exit -F arch=b64 -S execve -k exec", "-w {watched} -p wa -k watched"]
 
+[persistent.sigma]
+
 [[persistent.dispatch.sinks]]
 name = "workstation"
 kind = "http"
@@ -190,6 +192,40 @@ def test_a_write_to_a_watched_file_arrives(watching: Fleet, receiver: Receiver, 
     assert eventually(written)
 
 
+def test_a_program_that_a_rule_is_about_arrives_as_an_alert_with_its_parents(
+    watching: Fleet, receiver: Receiver, tmp_path: Path
+) -> None:
+    program = tmp_path / "program"
+    program.touch()
+    subprocess.run(["/bin/sh", "-c", f"chmod 4755 {program}; :"], check=True)
+
+    (match,) = eventually(
+        lambda: [one["event"] for one in list(receiver.records) if one["event"].get("type") == "sigma_match"]
+    )
+    assert match["rule"]["title"] == "Set-User-ID Bit Given To A Program"
+    assert match["event"]["process"]["arguments"] == ["chmod", "4755", str(program)]
+    assert match["parents"][0]["command"].startswith("/bin/sh -c chmod 4755")
+    rows = watching.ask("sigma", "list", "-t", "all")[WATCHER]["results"][0]["elements"]["rules"]
+    assert sum(one["matches"] for one in rows) == 1
+
+
+def test_rules_of_a_signed_action_are_in_force_until_its_window_ends(
+    watching: Fleet, receiver: Receiver, tmp_path: Path
+) -> None:
+    test = {"field": "CommandLine", "test": "contains", "values": ["--looked-for"]}
+    rule = {"id": "one", "title": "Looked For", "level": "low", "kind": "process_creation", "condition": test}
+    rules = json.dumps({"format": 1, "rules": [rule]})
+    operation = {"module": "sigma", "parameters": {"rules": rules}}
+    file = tmp_path / "action.json"
+    file.write_text(json.dumps({"syntaxversion": 3, "name": "rules", "operations": [operation]}), encoding="utf-8")
+
+    watching.mig("ask", str(file), "-t", "all", "-e", "10s")
+    subprocess.run(["/bin/true", "--looked-for"], check=True)
+
+    eventually(lambda: any(one["event"].get("rule", {}).get("title") == "Looked For" for one in list(receiver.records)))
+    eventually(lambda: "actions=0" in watching.mig("sigma", "status", "-t", "all", "-show", "all").stdout, seconds=60)
+
+
 def test_the_counters_of_audit_and_dispatch_can_be_asked_for(watching: Fleet) -> None:
     audit = watching.ask("audit", "-t", "all")[WATCHER]
     dispatch = watching.ask("dispatch", "-t", "all")[WATCHER]
@@ -208,7 +244,8 @@ def test_health_of_both_is_in_the_heartbeat(watching: Fleet) -> None:
         shown = json.loads(watching.mig("agent", "show", WATCHER, "--json").stdout)
         return {name: one["state"] for name, one in shown["persistent"].items()}
 
-    eventually(lambda: states() == {"audit": "running", "dispatch": "running"}, seconds=60)
+    running = {"audit": "running", "dispatch": "running", "sigma": "running"}
+    eventually(lambda: states() == running, seconds=60)
 
 
 def test_every_run_is_accounted_for_when_dispatch_is_killed_in_the_middle(watching: Fleet, receiver: Receiver) -> None:

@@ -1,7 +1,7 @@
 """Looks for any of a few texts in a buffer, at several gigabytes a second.
 
-The only file that imports ``ahocorasick_rs``, whose library compares sixteen and more bytes at once where there are
-few texts. What it is asked for is arranged so that it can: no more than ``MOST_AT_ONCE`` texts at a time, of a text in
+With ``words`` the only file that imports ``ahocorasick_rs``, whose library compares sixteen and more bytes at once
+where there are few texts. What it is asked for is arranged so that it can: no more than ``MOST_AT_ONCE`` texts at a time, of a text in
 any case only four characters, in each of their spellings.
 """
 

@@ -1,0 +1,1 @@
+"""How fast ``sigma`` is: see ``speed``."""
