@@ -187,8 +187,8 @@ def test_recorded_alerts_are_judged_alike_by_the_short_way_and_the_long_one(
 
 
 WORDS = st.sampled_from(
-    ["true", "a b", "TRUE", "grün", 'say "x"', "line\nbreak", "/usr/bin/", "\\", "é", "\u212a", "\x7f", "0", "exec", "process",
-     "x\u0130y", "a\x01b", "*", "?", "", "/.", "kelvin", "-c", "\ud800".encode("utf-8", "replace").decode()]
+    ["true", "a b", "TRUE", "grün", 'say "x"', "line\nbreak", "/usr/bin/", "\\", "é", "\u212a", "\x7f", "0",
+     "exec", "process", "x\u0130y", "a\x01b", "*", "?", "", "/.", "kelvin", "-c"]
 ) | st.text(max_size=6)  # fmt: skip
 FIELDS = st.sampled_from(["Image", "CommandLine", "CurrentDirectory", "User", "ParentImage"])
 RECORD_FIELDS = st.sampled_from(
