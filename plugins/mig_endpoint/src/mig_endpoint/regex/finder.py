@@ -1,8 +1,8 @@
 """Looks for any of a few texts in a buffer, at several gigabytes a second.
 
 With ``words`` the only file that imports ``ahocorasick_rs``, whose library compares sixteen and more bytes at once
-where there are few texts. What it is asked for is arranged so that it can: no more than ``MOST_AT_ONCE`` texts at a time, of a text in
-any case only four characters, in each of their spellings.
+where there are few texts. What it is asked for is arranged so that it can: no more than ``MOST_AT_ONCE`` texts at a
+time, of a text in any case only four characters, in each of their spellings.
 """
 
 from __future__ import annotations
