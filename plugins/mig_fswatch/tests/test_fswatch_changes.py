@@ -167,6 +167,26 @@ def test_what_leaves_the_watched_paths_is_removed_and_what_comes_is_new(
         service.told(watched / "in" / "file", "changed")
 
 
+def test_a_directory_that_becomes_a_link_is_not_followed(
+    watched: Path, tmp_path: Path, start_watch: StartWatch
+) -> None:
+    for folder in (watched / "d", tmp_path / "elsewhere"):
+        folder.mkdir()
+        (folder / "file").write_text(folder.name)
+
+    with start_watch(watched) as service:
+        os.rename(watched / "d", tmp_path / "taken")
+        (watched / "d").symlink_to(tmp_path / "elsewhere")
+        service.told(watched / "d" / "file", "removed")
+        link = service.told(watched / "d", "changed")
+        (tmp_path / "elsewhere" / "file").write_text("x")
+        (watched / "end").write_text("x")
+        service.told(watched / "end", "new")
+
+    assert link["after"]["kind"] == "link"
+    assert [one["change"] for one in service.about(watched / "d" / "file")] == ["removed"]
+
+
 @both
 def test_directories_made_at_once_are_watched_to_their_depth(
     watched: Path, start_watch: StartWatch, method: str

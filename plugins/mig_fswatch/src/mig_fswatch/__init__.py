@@ -6,10 +6,10 @@ running watch together.
 
 The way of an event: ``reader`` takes a ``notice`` from ``fanotify`` or ``inotify`` (``kernel`` has their calls), and
 ``actors`` says who it was; ``marks`` knows which directory it means, ``heeding`` makes a path of it, ``pending`` keeps
-the path until it is quiet, ``looking`` looks at it (``entry``) and compares it with the ``baseline``. What differs is
-one of the ``changes``; ``telling`` brings it to the agent, as ``events``, those of package managers (``managers``,
-``packages``) in one. ``scope`` follows the paths of the settings, ``scan`` goes through everything below them,
-``comparison`` does so at the start and whenever something may have been missed. ``answers`` answers questions.
+the path until it is quiet, ``looking`` looks at it (``folders``, ``entry``) and compares it with the ``baseline``. What
+differs is one of the ``changes``; ``telling`` brings it to the agent, as ``events``, those of package managers
+(``managers``, ``packages``) in one. ``scope`` follows the paths of the settings, ``scan`` goes through everything below
+them, ``comparison`` does so at the start and whenever something may have been missed. ``answers`` answers questions.
 """
 
 from mig_fswatch.module import FswatchModule

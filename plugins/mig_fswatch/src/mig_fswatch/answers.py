@@ -4,7 +4,6 @@ differs from the baseline now. They read the baseline beside the thread that wri
 
 from __future__ import annotations
 
-import os
 import threading
 import time
 from datetime import UTC, datetime
@@ -19,6 +18,7 @@ from mig_fswatch import events
 from mig_fswatch.baseline import Baseline
 from mig_fswatch.changes import Change
 from mig_fswatch.entry import Looker
+from mig_fswatch.folders import Folders
 from mig_fswatch.question import Question, read
 from mig_fswatch.scan import LinksAside, Scan
 from mig_fswatch.scope import Scope
@@ -168,7 +168,8 @@ class Answers:
                 else:
                     look(path)
         if not stopped():
-            for path in baseline.paths():
-                if path not in scan.seen and scope.covers(path) and not os.path.lexists(path):
-                    found[path] = None
+            with Folders(crossings.mounts) as folders:
+                for path in baseline.paths():
+                    if path not in scan.seen and scope.covers(path) and folders.is_there(path) is False:
+                        found[path] = None
         return found

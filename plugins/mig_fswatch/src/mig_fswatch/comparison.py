@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from mig_fswatch import events, managers
 from mig_fswatch.changes import Change, with_moves
+from mig_fswatch.folders import Folders
 from mig_fswatch.scan import LinksAside, Scan
 from mig_fswatch.scope import Finder, Scope, why_not
 
@@ -139,14 +140,15 @@ class Comparison:
         gone: list[Change] = []
         dropped: list[str] = []
         now = time.time()
-        for path in [one for one in self.baseline.paths() if one not in seen]:
-            entry = self.baseline.get(path)
-            if entry is None:
-                continue
-            if not self.scope.covers(path) or self.excluded(path):
-                dropped.append(path)
-            elif not why_not(mounts.covering(path)) and not os.path.lexists(path):
-                gone.append(Change(path, entry, None, self.reason, first=now, last=now))
+        with Folders(mounts) as folders:
+            for path in [one for one in self.baseline.paths() if one not in seen]:
+                entry = self.baseline.get(path)
+                if entry is None:
+                    continue
+                if not self.scope.covers(path) or self.excluded(path):
+                    dropped.append(path)
+                elif folders.is_there(path) is False:
+                    gone.append(Change(path, entry, None, self.reason, first=now, last=now))
         self._dropped = len(dropped)
         if dropped:
             self.telling.write(lambda: self.baseline.forget(dropped))
@@ -155,7 +157,7 @@ class Comparison:
 
     def _tell(self, changes: list[Change]) -> bool:
         """Tells changes and empties their list; whether they were taken."""
-        told = self.telling.changes(changes, time.time()) if changes else True
+        told = self.telling.changes(changes) if changes else True
         self.counts.update(one.kind for one in changes)
         changes.clear()
         return told

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import errno
 import time
 from typing import TYPE_CHECKING
 
+from mig_endpoint import coverage
 from mig_endpoint.files.crossings import Crossings
 from mig_endpoint.files.naming import PathText
 from mig_fswatch.changes import Change, with_moves
+from mig_fswatch.folders import Folders
 from mig_fswatch.notice import What
 from mig_fswatch.scan import LinksAside, Scan
-from mig_fswatch.scope import Scope, why_not
+from mig_fswatch.scope import Scope
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -25,6 +28,7 @@ if TYPE_CHECKING:
 
 ROUND = 5000
 """Paths looked at before what was found is told."""
+LAST_ROUND = 100
 FOREVER = 1e9
 
 
@@ -59,11 +63,20 @@ class Looking:
         self._changes: dict[str, Change] = {}
         self._quiet: list[tuple[str, Entry]] = []
 
-    def look(self, now: float, *, everything: bool = False) -> None:
+    def look(self, now: float) -> None:
         """Looks at what is due; ``now`` in seconds of the pending paths' clock."""
-        due = self._pending.due(now, all_=everything)
+        due = self._pending.due(now)
         for begin in range(0, len(due), ROUND):
             self._round(due[begin : begin + ROUND])
+
+    def look_once_more(self, seconds: float) -> None:
+        """Looks at what waits, due or not, for so long: before an end."""
+        deadline = time.monotonic() + seconds
+        due = self._pending.due(deadline, all_=True)
+        for begin in range(0, len(due), LAST_ROUND):
+            if time.monotonic() > deadline:
+                return
+            self._round(due[begin : begin + LAST_ROUND])
 
     def extend(self, before: Scope, after: Scope) -> None:
         """The paths lead elsewhere than before: looks at what is watched newly, and at what was watched."""
@@ -77,9 +90,10 @@ class Looking:
             for path in after.trees - before.trees:
                 scan.tree(path)
             gone = [*before.files - after.files, *before.trees - after.trees, *before.flats - after.flats]
-            for path in gone:
-                self._one(path, scan, crossings)
-                self._vanished(path)
+            with Folders(crossings.mounts) as folders:
+                for path in gone:
+                    self._one(path, scan, folders)
+                    self._vanished(path, folders)
             self._tell()
         finally:
             crossings.close()
@@ -89,8 +103,9 @@ class Looking:
         crossings = Crossings(lambda: FOREVER)
         try:
             scan = self._scan(crossings)
-            for path in paths:
-                self._one(path, scan, crossings)
+            with Folders(crossings.mounts) as folders:
+                for path in paths:
+                    self._one(path, scan, folders)
             self._tell()
         finally:
             crossings.close()
@@ -104,21 +119,22 @@ class Looking:
             found=self._found, stopped=self._stopped, most=self._most,
         )  # fmt: skip
 
-    def _one(self, path: str, scan: Scan, crossings: Crossings) -> None:
-        if path in self._changes or why_not(crossings.mounts.by_point.get(path)):
+    def _one(self, path: str, scan: Scan, folders: Folders) -> None:
+        if path in self._changes or folders.shuns(path):
+            self._pending.take(path)
             return
         waiting = self._pending.take(path)
         what = waiting.what if waiting is not None else What(0)
         old = self._baseline.get(path)
         again = bool(what & (What.CONTENT | What.CREATED))
-        new = self._looker.look(None, path, PathText(path), self.tally, old, again=again)
+        new = self._look_at(path, old, folders, again=again)
         # 1. The entry itself.
         self._enter(path, old, new, waiting)
         # 2. What was below a directory that is gone, or that is another one now.
         was_directory = old is not None and old.kind == "directory"
         is_directory = new is not None and new.kind == "directory"
         if was_directory and (not is_directory or (old and new and old.inode != new.inode)):
-            self._vanished(path)
+            self._vanished(path, folders)
         # 3. What came with a directory.
         if is_directory and self.scope.in_tree(path):
             if not was_directory or what & What.CREATED:
@@ -126,12 +142,22 @@ class Looking:
             else:
                 self._marks.add(path, self.tally)
 
-    def _vanished(self, directory: str) -> None:
+    def _look_at(self, path: str, old: Entry | None, folders: Folders, *, again: bool = False) -> Entry | None:
+        above, _, name = path.rpartition("/")
+        try:
+            directory = folders.directory(above or "/")
+        except OSError as failure:
+            if failure.errno in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP):
+                return None
+            coverage.failed(self.tally, PathText(path), failure)
+            return old
+        return self._looker.look(directory, name or "/", PathText(path), self.tally, old, again=again)
+
+    def _vanished(self, directory: str, folders: Folders) -> None:
         for path, entry in self._baseline.below(directory):
             if path in self._changes:
                 continue
-            now = self._looker.look(None, path, PathText(path), self.tally, entry)
-            if now is None:
+            if folders.is_there(path) is False:
                 self._enter(path, entry, None, self._pending.take(path))
 
     def _found(self, path: str, old: Entry | None, new: Entry | None) -> None:
@@ -166,4 +192,4 @@ class Looking:
         changes = with_moves(self._changes.values())
         self._changes.clear()
         if changes:
-            self._telling.changes(changes, time.time())
+            self._telling.changes(changes)

@@ -30,7 +30,9 @@ class Run:
 
     manager: str
     began: float
+    """Seconds since 1970."""
     last: float
+    """When something happened last, by a clock that is never set; so is ``told``."""
     told: float
     """When it was last told of."""
     changes: dict[str, Change] = field(default_factory=dict)
@@ -39,7 +41,7 @@ class Run:
 
 
 class Runs:
-    """The runs of all managers. Times are seconds since 1970."""
+    """The runs of all managers. Times are seconds of a clock that is never set."""
 
     def __init__(self) -> None:
         self._runs: dict[str, Run] = {}
@@ -48,7 +50,7 @@ class Runs:
 
     def database_changed(self, manager: str) -> None:
         """Something happened in a manager's database, now."""
-        now = time.time()
+        now = time.monotonic()
         self._run(manager, now).last = now
 
     def waiting(self) -> int:
@@ -111,4 +113,4 @@ class Runs:
 
     def _run(self, manager: str, now: float) -> Run:
         manager = {"apt": "dpkg", "dnf": "rpm", "zypper": "rpm"}.get(manager, manager)
-        return self._runs.setdefault(manager, Run(manager, now, now, now))
+        return self._runs.setdefault(manager, Run(manager, time.time(), now, now))

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import logging
 import sqlite3
+import time
 from collections import Counter
 from typing import TYPE_CHECKING
 
@@ -41,11 +42,12 @@ class Telling:
         self.problem = ""
         """Why the baseline could not be written last; empty if it could."""
 
-    def changes(self, changes: Iterable[Change], now: float) -> bool:
+    def changes(self, changes: Iterable[Change]) -> bool:
         """Tells changes, but for those that wait for the end of a package manager's run.
 
         Returns whether all were taken; False: the module is to stop, and they will be found again.
         """
+        now = time.monotonic()
         rest = [one for one in changes if not self._runs.take(one, now)]
         if len(rest) > FEW:
             return self._fold(rest, "file_changes", {}, "")

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from mig_core.errors import MigError
 from mig_endpoint.files.crossings import Crossings
 from mig_endpoint.files.mounts import read_mounts
+from mig_endpoint.user_names import user_name
 from mig_fswatch import baseline as baselines
 from mig_fswatch import events
 from mig_fswatch import settings as settings_
@@ -33,6 +34,8 @@ from mig_fswatch.scope import Exclusions, Finder, Scope
 from mig_fswatch.telling import Telling
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from mig_core.domain.document import JSON
     from mig_core.plugin.coverage import Tally
     from mig_core.plugin.persistent import Service
@@ -43,6 +46,8 @@ AT_ONCE = 20_000
 """Notices heeded before paths are looked at."""
 ALIVE = 300.0
 """Seconds between notes that the module still runs: how long it was down is counted from the last."""
+LAST_LOOK = 1.0
+"""Seconds for what waits when the module is to stop."""
 SHARE = 10
 """A comparison is made again after this many times as long as it took: a flood must not make one of the other."""
 FOREVER = 1e9
@@ -63,7 +68,7 @@ class Watch:
         self._service = service
         self._settings = settings = settings_.read(service.config)
         self._patterns = patterns_of(settings)
-        self._excluded = Exclusions((*settings.exclude, str(service.state)))
+        self._excluded = Exclusions((*settings.exclude, _own(service.state)))
         self._looker = Looker(settings.hash_up_to_mb << 20)
         self._baseline, self._problem = _opened(service)
         try:
@@ -167,6 +172,7 @@ class Watch:
         self._tell_runs(all_=False)
         if now >= self._next_alive:
             self._next_alive = now + ALIVE
+            user_name.cache_clear()  # accounts come and go
             self._telling.note("alive", events.time_text(time.time()))
         self._report()
 
@@ -247,7 +253,7 @@ class Watch:
         )
 
     def _tell_runs(self, *, all_: bool) -> None:
-        for run, over in self._runs.due(time.time(), all_=all_):
+        for run, over in self._runs.due(time.monotonic(), all_=all_):
             self._telling.run(run, over=over)
 
     def _report(self) -> None:
@@ -257,9 +263,14 @@ class Watch:
         """What is pending is looked at once more; what there is no room for is found at the next start."""
         for source, notice in self._reader.take(AT_ONCE):
             self._heeding.heed(source, notice, time.monotonic())
-        self._looking.look(time.monotonic(), everything=True)
+        self._looking.look_once_more(LAST_LOOK)
         self._tell_runs(all_=True)
         self._telling.note("alive", events.time_text(time.time()))
+
+
+def _own(state: Path) -> str:
+    """What is not watched because each alert writes there: the agent's state directory."""
+    return str(state.parent.parent if state.parent.name == "persistent" else state)
 
 
 def _opened(service: Service) -> tuple[baselines.Baseline, str]:
