@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -89,6 +90,16 @@ def test_where_no_module_runs_the_question_fails_and_says_so() -> None:
 def test_questions_that_mean_nothing_are_refused(raw: object) -> None:
     with pytest.raises(ParameterError):
         FswatchModule().parse_parameters(raw)
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [{}, {"baselineDiffers": True, "rehash": True}, {"below": "/etc", "since": "7d", "change": ["new"], "limit": 5}],
+)
+def test_a_question_reaches_the_running_module_as_it_was_asked(raw: dict[str, object]) -> None:
+    question = FswatchModule().parse_parameters(raw)
+
+    assert replace(FswatchModule().parse_parameters(question.to_json(60)), seconds=question.seconds) == question
 
 
 def test_lines_of_a_hostile_answer_are_made_without_a_fault() -> None:

@@ -52,18 +52,7 @@ class FswatchModule(PersistentModule[Question]):
         """Asks the running module."""
         from mig_core.plugin.question import ask
 
-        return ask(
-            context,
-            {
-                "baselineDiffers": parameters.differs,
-                "rehash": parameters.again,
-                "below": parameters.below,
-                "change": [*sorted(parameters.kinds)],
-                "since": f"{parameters.since}s" if parameters.since else "",
-                "limit": parameters.limit,
-                "seconds": max(0, min(parameters.seconds, int(context.remaining()) - ROUND_TRIP)),
-            },
-        )
+        return ask(context, parameters.to_json(int(context.remaining()) - ROUND_TRIP))
 
     def lines(self, result: ModuleResult, *, found_only: bool) -> Iterator[str]:
         """A line for each change, one with the state, and what was not looked at."""

@@ -17,7 +17,9 @@ if TYPE_CHECKING:
 DEFAULT_LIMIT = 1000
 MAX_LIMIT = 100_000
 LONGEST = 3600
-_DURATION = re.compile(r"(\d{1,6})(s|m|h|d)")
+EVER = 10**11
+"""Seconds; longer than there are times."""
+_DURATION = re.compile(r"(\d{1,12})(s|m|h|d)", re.ASCII)
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 CHANGES = ("new", "changed", "moved", "removed", "mode", "owner", "attributes", "times", "passing")
 
@@ -31,7 +33,7 @@ def seconds_of(text: str) -> int:
     found = _DURATION.fullmatch(text)
     if found is None:
         raise ValueError('must be a duration like "24h" or "90m"')
-    return int(found[1]) * _SECONDS[found[2]]
+    return min(EVER, int(found[1]) * _SECONDS[found[2]])
 
 
 def _absolute(text: str) -> None:
@@ -80,6 +82,18 @@ class Question:
     """Seconds; 0: ever."""
     limit: int
     seconds: int
+
+    def to_json(self, seconds: int) -> dict[str, JSON]:
+        """As the running module is asked; ``seconds``: how long it may take at most."""
+        asked: dict[str, JSON] = {
+            "baselineDiffers": self.differs, "rehash": self.again, "change": [*sorted(self.kinds)], "limit": self.limit,
+            "seconds": max(0, min(self.seconds, seconds)),
+        }  # fmt: skip
+        if self.below:
+            asked["below"] = self.below
+        if self.since:
+            asked["since"] = f"{self.since}s"
+        return asked
 
     def wants(self, row: Mapping[str, JSON], now: float) -> bool:
         """Whether a row is asked for; ``now`` in seconds since 1970."""

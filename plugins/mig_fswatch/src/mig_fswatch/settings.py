@@ -24,7 +24,7 @@ _LIMITS = {
     "keep_changes": (0, 1_000_000),
     "queue_events": (1000, 10_000_000),
 }
-_DURATION = re.compile(r"(\d{1,6})(s|m|h|d)")
+_DURATION = re.compile(r"(\d{1,6})(s|m|h|d)", re.ASCII)
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 SHORTEST_RESCAN = 60
 
