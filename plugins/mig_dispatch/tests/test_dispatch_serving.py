@@ -11,7 +11,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from mig_core.domain.document import dump
@@ -355,6 +355,7 @@ def test_the_heartbeat_has_room_for_as_many_sinks_as_there_may_be(
     assert len(dump(service.statuses[-1])) < MAX_STATUS_BYTES - 100
 
 
+@example(elements={"sinks": [{"name": []}], "held_by": [[]]})
 @given(
     elements=st.recursive(
         st.none() | st.integers() | st.text(max_size=5),

@@ -38,6 +38,8 @@ class Collector:
         self._choice = Choice(settings.where, now)
         self._likeness = Likeness(settings.aggregate, settings.aggregate_by) if settings.aggregate else None
         self._stretch = -1
+        self._whole = settings.where is None and self._likeness is None
+        """Whether each record is an alert for this sink."""
 
     @property
     def position(self) -> int:
@@ -52,6 +54,10 @@ class Collector:
         """
         if self.batch.empty:
             self.batch, self._complete = Batch(), False
+        if self._whole and not self._complete and (alert := self._next(most_bytes)) is not None:
+            self.batch.take_all([alert, *self._ahead])
+            self._ahead.clear()
+            self._complete = True
         while not self._complete and (alert := self._next(most_bytes)) is not None:
             if self._likeness is None:
                 self._add(alert, b"")

@@ -111,8 +111,10 @@ def masked(elements: JSON) -> JSON:
         for place, one in enumerate(sinks, start=1)
         if isinstance(one, dict)
     ]
-    names: dict[object, JSON] = {
-        one.get("name"): f"sink {place}" for place, one in enumerate(sinks, start=1) if isinstance(one, dict)
+    names: dict[str, JSON] = {
+        name: f"sink {place}"
+        for place, one in enumerate(sinks, start=1)
+        if isinstance(one, dict) and isinstance(name := one.get("name"), str)
     }
     return {
         **elements,
