@@ -52,7 +52,9 @@ class InvestigatorResources:
             ),
             self.add,
         )
-        yield Bound(Route("GET", one, "One investigator", Access.INVESTIGATOR, response="Investigator"), self.show)
+        yield Bound(
+            Route("GET", one, "One investigator", Access.INVESTIGATOR, response="InvestigatorWithKey"), self.show
+        )
         yield Bound(
             Route(
                 "PATCH",
@@ -90,7 +92,8 @@ class InvestigatorResources:
     async def show(self, call: Call) -> Reply:
         """GET /investigators/{fingerprint}"""
         fingerprint = check_fingerprint(call.path["fingerprint"], subject="request", path="fingerprint")
-        return Reply(investigator_document(await self._investigators.get(fingerprint)))
+        row = await self._investigators.get(fingerprint)
+        return Reply({**investigator_document(row), "publickey": row.public_key.decode("ascii", "replace")})
 
     async def change(self, call: Call) -> Reply:
         """PATCH /investigators/{fingerprint}"""

@@ -108,6 +108,14 @@ _PROPOSAL: dict[str, Schema] = {
     "threat": TEXT,
 }
 
+_INVESTIGATOR: dict[str, Schema] = {
+    "fingerprint": FINGERPRINT,
+    "name": TEXT,
+    "permissions": _PERMISSIONS,
+    "active": TRUTH,
+    "created": TIME,
+}
+
 SCHEMAS: dict[str, Schema] = {
     "AnyObject": ANY,
     "Text": TEXT,
@@ -151,9 +159,8 @@ SCHEMAS: dict[str, Schema] = {
     "Nonce": _object({"nonce": TEXT, "expires": TIME}),
     "Session": _object({"token": TEXT, "expires": TIME, "investigator": _ref("Investigator")}),
     "Bootstrap": _object({"secret": TEXT, "name": TEXT, "publickey": TEXT}),
-    "Investigator": _object(
-        {"fingerprint": FINGERPRINT, "name": TEXT, "permissions": _PERMISSIONS, "active": TRUTH, "created": TIME}
-    ),
+    "Investigator": _object(_INVESTIGATOR),
+    "InvestigatorWithKey": _object({**_INVESTIGATOR, "publickey": TEXT}),
     "InvestigatorList": _page("Investigator"),
     "NewInvestigator": _object({"name": TEXT, "publickey": TEXT, "permissions": _PERMISSIONS}, "permissions"),
     "InvestigatorChange": _object({"active": TRUTH, "permissions": _PERMISSIONS}, "active", "permissions"),

@@ -11,9 +11,9 @@ import sys
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
-from mig_core.cli.csv_answers import CsvAnswers
 from mig_core.cli.formats import Format, Show
 from mig_core.cli.terminal import DIM, GREEN, YELLOW, data, flush, note
+from mig_core.client.csv_answers import CsvAnswers
 from mig_core.domain.document import members
 from mig_core.domain.result import read_module_result
 from mig_core.errors import InvalidDocument, PluginError

@@ -13,11 +13,11 @@ import time
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from mig_core.cli.csv_answers import cell_text, csv_cell
 from mig_core.cli.formats import Format
 from mig_core.cli.row_options import SHOWN_VALUES, RowOptions
 from mig_core.cli.tables import table
 from mig_core.cli.terminal import DIM, YELLOW, data, flush, note
+from mig_core.client.csv_answers import cell_text, csv_cell
 from mig_core.client.shapes import shapes_of
 from mig_core.domain.reading.reading import MAX_PAGE, MAX_VALUES, RowsWish, Sorting, StackWish, choice, fact_text
 from mig_core.plugin.printing import row_text

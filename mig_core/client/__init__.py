@@ -9,20 +9,22 @@
         for answer in question:
             print(answer.agent, answer.state, answer.rows)
 
-``mig`` and ``question`` are it; ``answer_rows`` reads rows, ``stack`` counts values, ``frames`` makes data frames of
-them, ``notebook`` shows a question in Jupyter, ``assistant`` is what an assistant may do. Below, sync and
-thread-safe: ``connection`` puts a client together from the investigator's settings; ``client`` has a method for every
-route an investigator may call; ``transport`` is the only importer of urllib3; ``session`` logs in; ``pages`` reads
-lists to their end; ``follow`` hears of an action's answers as they come; ``compose`` and ``action_file`` make actions
-to be signed; ``proofs`` checks answers against what agents signed; ``shapes`` knows where the rows of answers lie,
-``references`` what people type for an action or an agent.
+``mig``, ``question`` and ``answer`` are it; ``answer_rows`` reads rows, ``stack`` counts values, ``frames`` makes
+data frames of them, ``notebook`` shows a question in Jupyter, ``assistant`` is what an assistant may do. Below, sync
+and thread-safe: ``connection`` puts a client together from the investigator's settings; ``client`` has a method for
+every route an investigator may call; ``transport`` is the only importer of urllib3; ``session`` logs in; ``pages``
+reads lists to their end; ``follow`` hears of an action's answers as they come; ``compose`` and ``action_file`` make
+actions to be signed; ``proofs`` checks answers against what agents signed; ``csv_answers`` writes answers as CSV;
+``shapes`` knows where the rows of answers lie, ``references`` what people type for an action or an agent; ``cases``
+keeps answers as evidence, ``timeline`` writes their times for Timesketch.
 """
 
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from mig_core.client.answer import Answer
     from mig_core.client.mig import Mig
-    from mig_core.client.question import Answer, Question
+    from mig_core.client.question import Question
 
 __all__ = ["Answer", "Mig", "Question"]
 
@@ -33,8 +35,12 @@ def __getattr__(name: str) -> Any:
         from mig_core.client.mig import Mig
 
         return Mig
-    if name in ("Answer", "Question"):
-        from mig_core.client import question
+    if name == "Question":
+        from mig_core.client.question import Question
 
-        return getattr(question, name)
+        return Question
+    if name == "Answer":
+        from mig_core.client.answer import Answer
+
+        return Answer
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -27,7 +27,7 @@ class AnswerReader:
 
     def columns(self, module: str) -> tuple[Column, ...]:
         """What rows of a module have, as it declares; nothing when it is not installed here."""
-        installed = self._module(module)
+        installed = self.module(module)
         return () if installed is None else installed.columns
 
     def rows(self, modules: Sequence[str], command: Mapping[str, Any]) -> Iterator[Row]:
@@ -45,7 +45,7 @@ class AnswerReader:
                 yield first | {cell_name(name, column): cell for column, cell in row.items()}
 
     def _rows(self, name: str, document: Any) -> Iterator[Row]:
-        module = self._module(name)
+        module = self.module(name)
         if module is None:
             yield from (dict(mapping(row)) for row in entries(mapping(mapping(document).get("elements")).get("rows")))
             return
@@ -55,7 +55,8 @@ class AnswerReader:
             return
         yield from module.rows(result)
 
-    def _module(self, name: str) -> Module[Any] | None:
+    def module(self, name: str) -> Module[Any] | None:
+        """A module that is installed here, or None."""
         if name not in self._modules:
             from mig_core.plugin.manager import load_module
 

@@ -1,7 +1,7 @@
 """Rows as data frames, with pandas (``pip install 'mig-core[notebook]'``) or polars; imported when they are used.
 
 A column of whole numbers stays one where cells are missing; times are in UTC. A frame has one kind of hole: cells
-without a value and cells whose value is not known are both missing in it (:attr:`mig_core.client.question.Answer.rows`
+without a value and cells whose value is not known are both missing in it (:attr:`mig_core.client.answer.Answer.rows`
 tells them apart). What became of the question goes along: pandas has it in ``attrs``.
 """
 
@@ -14,13 +14,13 @@ from mig_core.client.notebook import imported
 from mig_core.plugin.columns import ColumnKind
 
 if TYPE_CHECKING:
-    from mig_core.client.question import Question
+    from mig_core.client.answer import Asked
     from mig_core.plugin.columns import Row
 
 _NUMBERS = (ColumnKind.INTEGER, ColumnKind.SIZE)
 
 
-def to_pandas(question: Question) -> Any:
+def to_pandas(question: Asked) -> Any:
     """A pandas data frame with ``agent`` first, when the question has ended.
 
     ``attrs`` has ``action`` (the id), ``asked``, ``counts`` (agents by state) and ``not_looked_at`` (see
@@ -52,7 +52,7 @@ def to_pandas(question: Question) -> Any:
     return frame
 
 
-def to_polars(question: Question) -> Any:
+def to_polars(question: Asked) -> Any:
     """A polars data frame with ``agent`` first, when the question has ended.
 
     Raises:
@@ -78,7 +78,7 @@ def to_polars(question: Question) -> Any:
     )
 
 
-def column_kinds(question: Question, rows: list[Row]) -> dict[str, ColumnKind]:
+def column_kinds(question: Asked, rows: list[Row]) -> dict[str, ColumnKind]:
     """The columns of a frame: the answer's own, what the modules declare, and what rows have besides."""
     kinds = {"agent": ColumnKind.TEXT}
     if len(question.modules) > 1:
@@ -92,7 +92,7 @@ def column_kinds(question: Question, rows: list[Row]) -> dict[str, ColumnKind]:
     return kinds
 
 
-def _rows(question: Question) -> tuple[list[Row], dict[str, list[str]]]:
+def _rows(question: Asked) -> tuple[list[Row], dict[str, list[str]]]:
     """Rows, and who did not look at everything: in one pass over the answers."""
     rows: list[Row] = []
     missed: dict[str, list[str]] = {}

@@ -17,7 +17,7 @@ from mig_core.text import visible
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
-    from mig_core.client.question import Answer, Question
+    from mig_core.client.answer import Answer, Asked
 
 SHOWN_ROWS = 20
 SHOWN_CHARACTERS = 120
@@ -35,7 +35,7 @@ _COLOURS = {
 _EXTRA = {"polars": "pip install polars"}
 
 
-def question_html(question: Question) -> str:
+def question_html(question: Asked) -> str:
     """What Jupyter shows: how many agents of each state, the first rows there are, and who did not look at everything.
 
     Asks the platform; waits for no agent.
@@ -52,7 +52,7 @@ def question_html(question: Question) -> str:
     )
 
 
-def with_progress(question: Question, answers: Iterable[Answer]) -> Iterator[Answer]:
+def with_progress(question: Asked, answers: Iterable[Answer]) -> Iterator[Answer]:
     """The answers, with a bar that moves as they come.
 
     Raises:

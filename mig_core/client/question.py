@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from mig_core.client import notebook
+from mig_core.client.answer import Answer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -18,35 +18,6 @@ if TYPE_CHECKING:
 Document = dict[str, Any]
 OPEN = ("queued", "sent")
 """States of commands that may still be answered."""
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """What became of the question at one agent: an answer, or why there is none."""
-
-    agent: str
-    """Its name, as the platform shows it: no two agents have the same."""
-    agent_id: str
-    state: str
-    """``success``, ``failed``, ``refused``, ``timeout``, ``killed``, ``cancelled`` or ``expired`` (no answer came)."""
-    reason: str
-    """Empty for a plain success."""
-    found: bool
-    complete: bool
-    """Whether everything that was asked about was looked at."""
-    skipped: tuple[str, ...]
-    """What was not looked at: reason and count."""
-    rows: tuple[Row, ...]
-    """Column name -> cell, with ``agent`` first. A cell that is missing has no value; None is not known."""
-    document: Document = field(repr=False)
-    """The API's document (``docs/rest-api.md``), with ``results`` as the modules gave them."""
-
-    @property
-    def shortcomings(self) -> list[str]:
-        """Why this answer says nothing, or not everything; empty when everything was looked at."""
-        if self.state != "success":
-            return [f"{self.state}: {self.reason}" if self.reason else self.state, *self.skipped]
-        return list(self.skipped or ("the run was cut short",)) if not self.complete else []
 
 
 class Question:

@@ -25,6 +25,7 @@ RESULT = "application/vnd.mig.result.v3+json"
 HEARTBEAT = "application/vnd.mig.heartbeat.v3+json"
 ENROL = "application/vnd.mig.enrol.v3+json"
 LEDGER = "application/vnd.mig.ledger.v3+json"
+CASE = "application/vnd.mig.case.v1+json"
 
 MAX_SIGNATURES = 16
 MAX_SIGNATURE_BYTES = 4096

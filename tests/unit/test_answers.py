@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from mig_core.cli.answers import AnswerPrinter
-from mig_core.cli.csv_answers import CsvAnswers
 from mig_core.cli.formats import Format, Show
+from mig_core.client.csv_answers import CsvAnswers
 from mig_core.plugin.columns import Column, ColumnKind
 from mig_core.plugin.module import ModuleInfo
 from mig_core.plugin.table import TableModule

@@ -44,11 +44,22 @@ ASK_THE_PLATFORM: dict[str, tuple[str, ...]] = {
     "investigator enable": (FINGERPRINT,),
     "investigator permit": (FINGERPRINT, "--permissions", "read"),
     "dashboard": (),
+    "timeline": (ACTION,),
     "mcp": (),
     "ask": ("{folder}/action.json", "--yes"),
     "file": ("-path", "/etc", "-name", "^x$", "--yes"),
 }
-ALONE = {"plugins", "plugin list", "plugin new", "config init", "config show", "demo"}
+CASES: dict[str, tuple[str, ...]] = {
+    "case add": ("none", ACTION),
+    "case note": ("none", "text"),
+    "case show": ("none",),
+    "case export": ("none", "{folder}/case.zip"),
+}
+"""These begin with a case on this machine."""
+ALONE = {
+    *("plugins", "plugin list", "plugin new", "config init", "config show", "demo"),
+    *("cases", "case new", "case verify"),
+}
 """These ask no platform; each has a test of its own below."""
 
 
@@ -60,6 +71,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     )
     monkeypatch.setenv("MIG_CONFIG", str(tmp_path / "config.toml"))
     monkeypatch.setenv("GNUPGHOME", str(tmp_path / "gnupg"))
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
     (tmp_path / "gnupg").mkdir(mode=0o700)
     return tmp_path
 
@@ -123,8 +135,29 @@ def test_every_command_has_its_error_path_here() -> None:
     found = set(leaves(typer.main.get_command(app)))
     modules = {name for name in found if " " not in name} - set(ASK_THE_PLATFORM) - ALONE
 
-    assert found - modules == set(ASK_THE_PLATFORM) | ALONE
+    assert found - modules == set(ASK_THE_PLATFORM) | set(CASES) | ALONE
     assert "pkg" in modules  # asked in the same way as file
+
+
+@pytest.mark.parametrize("command", sorted(CASES))
+def test_a_case_that_there_is_not_is_named(command: str, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    status = main([*command.split(), *(word.format(folder=folder) for word in CASES[command])])
+
+    err = capsys.readouterr().err
+    assert status == exit_codes.ERROR
+    assert "there is no case none" in err
+    assert "mig case new" in err
+
+
+def test_a_name_that_cannot_be_a_cases_and_a_file_that_is_no_case_are_told(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    statuses = [main(["case", "new", "../x"]), main(["case", "verify", f"{folder}/secret"]), main(["cases"])]
+
+    err = capsys.readouterr().err
+    assert statuses == [exit_codes.ERROR, exit_codes.ERROR, exit_codes.ALL_ANSWERED]
+    assert "cannot be a case's name" in err
+    assert "is no case file" in err
 
 
 @pytest.mark.parametrize("command", sorted(ASK_THE_PLATFORM))
