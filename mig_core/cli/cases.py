@@ -169,7 +169,7 @@ def _sources(subject: str) -> Iterator[tuple[dict[str, Any], Iterator[dict[str, 
             yield question_of(case, action), answers_of(case, action)
         return
     connection: Connection = connect()
-    document = connection.client.action(subject)
+    document = connection.client.action(connection.client.action_id(subject))
     yield document, connection.client.commands(str(document["id"]))
 
 

@@ -83,7 +83,7 @@ class Assistant:
     def results(self, action: str, found_only: bool = True, agent: str = "", limit: int = 20) -> Document:
         """Answers to a question, by agent: rows, what was not looked at, and why there is no answer. Begin with the
         counts: an agent without an answer says nothing about it. `agent` is a name: only that one's."""
-        document = self._client.action(action)
+        document = self._client.action(self._client.action_id(action))
         modules = [str(one["module"]) for one in document["operations"]]
         commands = self._client.commands(str(document["id"]), found=True if found_only and not agent else None)
         room = [MOST_ANSWER]
@@ -112,7 +112,12 @@ class Assistant:
         """Values of columns over all answers to a question, each with how many endpoints have it: what is everywhere,
         and with `rare` what is on one endpoint only. `where` keeps rows that fit, like "size > '10m'"."""
         found = stack_answers(
-            self._client, self._client.action(action), columns, where=where, rare=rare, limit=_bounded(limit)
+            self._client,
+            self._client.action(self._client.action_id(action)),
+            columns,
+            where=where,
+            rare=rare,
+            limit=_bounded(limit),
         )
         values = [
             {

@@ -131,12 +131,12 @@ class Mig:
         return Question(self._connection, self.client.create_action(signed), self._reader)
 
     def results(self, action: str) -> Question:
-        """A question that was asked before, by its id.
+        """A question that was asked before: its id, the beginning of one, or ``last``.
 
         Raises:
             ApiError: there is none.
         """
-        return Question(self._connection, self.client.action(action), self._reader)
+        return Question(self._connection, self.client.action(self.client.action_id(action)), self._reader)
 
     def questions(self, *, limit: int | None = 100) -> Iterator[Question]:
         """Questions, latest first; None for all of them."""

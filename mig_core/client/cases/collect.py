@@ -28,7 +28,7 @@ def collect(client: MigClient, case: Case, action: str) -> tuple[Case, Document]
     Raises:
         ApiError: there is no such question, or the platform does not give it.
     """
-    document = client.action(action)
+    document = client.action(client.action_id(action))
     identifier = str(document["id"])
     for folder in ("questions", "answers", "rows", layout.KEYS):
         case.path(folder).mkdir(mode=0o700, exist_ok=True)
