@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from mig_core.cli import exit_codes, tables
-from mig_core.cli.csv_answers import cell_text, csv_cell
 from mig_core.cli.formats import Format
 from mig_core.cli.group_diff import print_group_diff
 from mig_core.cli.results import CsvOption, JsonlOption, JsonOption, one_format
@@ -19,6 +18,7 @@ from mig_core.cli.row_options import ColumnsOption, RowOptions, WhereOption, fac
 from mig_core.cli.row_output import chosen_rows
 from mig_core.cli.terminal import DIM, YELLOW, data, flush, note
 from mig_core.client.connection import connect
+from mig_core.client.csv_answers import cell_text, csv_cell
 from mig_core.plugin.printing import row_text
 from mig_core.text import visible
 

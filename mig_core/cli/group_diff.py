@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from mig_core.cli import exit_codes, tables
-from mig_core.cli.csv_answers import cell_text, csv_cell
 from mig_core.cli.formats import Format
 from mig_core.cli.row_output import chosen_rows, print_account
 from mig_core.cli.terminal import DIM, data, flush, note
+from mig_core.client.csv_answers import cell_text, csv_cell
 
 if TYPE_CHECKING:
     from mig_core.cli.row_options import RowOptions

@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from mig_core.cli import tables
-from mig_core.cli.csv_answers import csv_cell
 from mig_core.cli.formats import Format
 from mig_core.cli.results import CsvOption, JsonlOption, one_format
 from mig_core.cli.terminal import data, flush
 from mig_core.client.connection import connect
+from mig_core.client.csv_answers import csv_cell
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
