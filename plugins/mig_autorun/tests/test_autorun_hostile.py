@@ -104,6 +104,20 @@ def test_links_and_aliases_in_circles_end(root: Root) -> None:
     assert root.ask().success
 
 
+def test_a_link_in_front_of_a_file_hides_it_not_and_one_folder_under_two_names_is_told_once(root: Root) -> None:
+    root.program("/usr/sbin/cron")
+    root.write("/etc/cron.d/zz", "* * * * * root /opt/x\n")
+    root.link("/etc/cron.d/aa", "zz")
+    root.link("/lib", "usr/lib")
+    root.write("/usr/lib/udev/rules.d/1.rules", 'RUN+="/opt/y"\n')
+    root.link("/usr/lib/udev/rules.d/2.rules", "1.rules")
+
+    rows = root.rows()
+
+    assert [row["name"] for row in rows if row["kind"] == "cron"] == ["aa", "zz"]
+    assert [row["name"] for row in rows if row["kind"] == "udev"] == ["1.rules", "2.rules"]
+
+
 def test_names_and_paths_that_no_file_can_have_are_only_not_there(root: Root) -> None:
     root.write(
         f"{LIB}/x.service",

@@ -57,6 +57,21 @@ def test_the_module_that_pam_loads_is_found_where_pam_looks(root: Root) -> None:
     assert rows[3]["notes"] == ["may be missing"]
 
 
+def test_files_that_pam_includes_from_elsewhere_are_read_too(root: Root) -> None:
+    root.write("/etc/pam.d/a", "auth include ../../opt/b\n@include /opt/c\nauth substack common\n")
+    root.write("/etc/pam.d/common", "auth required pam_d.so\n")
+    root.write("/opt/b", "auth required /opt/b.so\nauth include /opt/b\n")
+    root.write("/opt/c", "session optional /opt/c.so\n")
+
+    rows = root.rows("pam")
+
+    assert [(row["name"], row["path"], row["runs"]) for row in rows[:2]] == [
+        ("a", "/opt/b", "/opt/b.so"),
+        ("a", "/opt/c", "/opt/c.so"),
+    ]
+    assert len(rows) == 3
+
+
 def test_a_service_of_pam_in_etc_replaces_the_one_in_usr_and_pam_conf_is_not_read_beside(root: Root) -> None:
     root.write("/etc/pam.d/x", "auth required pam_a.so\n")
     root.write("/usr/lib/pam.d/x", "auth required pam_b.so\n")
@@ -152,6 +167,21 @@ def test_desktop_files_start_as_systemds_generator_has_them(root: Root) -> None:
         "plain", "gnome", "only", "condition", "blank é",
     }  # fmt: skip
     assert rows["only.desktop"]["notes"] == ["OnlyShowIn=GNOME;"]
+
+
+def test_a_desktop_file_in_a_home_stands_for_that_of_the_system_also_an_empty_one(root: Root) -> None:
+    root.program("/bin/p")
+    base = "[Desktop Entry]\nType=Application\nExec=/bin/p\n"
+    for name in ("replaced", "emptied", "null"):
+        root.write(f"/etc/xdg/autostart/{name}.desktop", base)
+    root.write("/home/bob/.config/autostart/replaced.desktop", base + "Hidden=true\n")
+    root.write("/home/bob/.config/autostart/emptied.desktop")
+    root.link("/home/bob/.config/autostart/null.desktop", "/dev/null")
+
+    rows = [row for row in root.rows("xdg-autostart") if row["path"].startswith("/etc/")]
+
+    notes = {row["name"].partition(".")[0]: row.get("notes") for row in rows}
+    assert notes == {"replaced": ["replaced in /home/bob"], "emptied": ["replaced in /home/bob"], "null": None}
 
 
 def test_python_runs_import_lines_and_the_first_sitecustomize(root: Root) -> None:

@@ -276,9 +276,18 @@ def test_an_extension_without_its_release_file_is_not_merged(root: Root) -> None
     root.write("/var/lib/extensions/good/usr/lib/extension-release.d/extension-release.good", "ID=_any\n")
     root.write("/var/lib/extensions/bad/usr/lib/extension-release.d/extension-release.other", "ID=_any\n")
 
-    rows = root.named("extension")
+    root.write("/usr/lib/extensions/vendor/usr/lib/extension-release.d/extension-release.vendor", "ID=_any\n")
+    root.write("/var/lib/extensions/twice/usr/lib/extension-release.d/extension-release.twice", "ID=_any\n")
+    root.link("/run/extensions/twice", "/var/lib/extensions/good")
 
-    assert [rows[name]["enabled"] for name in ("good", "bad")] == [True, False]
+    rows = root.named("extension", by="path")
+
+    assert {path: row["enabled"] for path, row in rows.items()} == {
+        "/var/lib/extensions/good": True,
+        "/var/lib/extensions/bad": False,
+        "/var/lib/extensions/twice": False,
+        "/run/extensions/twice": False,
+    }
 
 
 def test_words_of_commands_are_unquoted_and_prefixes_kept_apart() -> None:

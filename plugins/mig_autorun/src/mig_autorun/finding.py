@@ -53,9 +53,10 @@ def find(system: System, place: Place) -> list[Found]:
     first: dict[str, File] = {}
     seen: set[str] = set()
     for file, home in _files(system, place):
-        if file.real and file.real in seen and not file.link:
-            continue  # two of the paths lead to one place (/lib and /usr/lib)
-        seen.add(file.real)
+        where = _where(system, file)
+        if where in seen:
+            continue  # two of the paths lead to one folder (/lib and /usr/lib)
+        seen.add(where)
         if not place.in_force(file.name):
             if place.reader not in _QUIET and not file.is_directory:
                 system.tally.skip(OTHER_NAME, file.path)
@@ -65,6 +66,13 @@ def find(system: System, place: Place) -> list[Found]:
             break
         found.append(Found(place, file, home, _state(place, file, home, first)))
     return found
+
+
+def _where(system: System, file: File) -> str:
+    """The entry itself, whatever it leads to: its folder without links, and its name."""
+    above, _, name = file.path.rpartition("/")
+    folder = system.at(above or "/")
+    return f"{folder.real if folder is not None else above}/{name}"
 
 
 def _state(place: Place, file: File, home: Home | None, first: dict[str, File]) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from mig_autorun.commands import shell_runs, word_runs
@@ -24,6 +25,9 @@ SECURITY = (
 """Where PAM looks for modules: the architecture's folder, then the plain one; never /usr/local."""
 PLAIN = "/usr/lib/security"
 _KINDS = frozenset({"auth", "account", "password", "session"})
+_INCLUDE = re.compile(r"(?:@include|-?\w+\s+(?:include|substack))\s+(\S+)", re.IGNORECASE)
+PAM, VENDOR = "/etc/pam.d", "/usr/lib/pam.d"
+MAX_INCLUDED = 20
 _PAM = re.compile(r"(-?)(\w+)\s+(\[[^\]]*\]|\S+)\s+(\S+)\s*(.*)")
 _SSHD = frozenset(
     {
@@ -45,10 +49,22 @@ _MATCH_EXEC = re.compile(r'(?i)match\b.*?\bexec\s+("(?:[^"\\]|\\.)*"|\S+)')
 
 def pam(found: Found, look: Look) -> Iterator[Entry]:
     """pam.d(5): each module that a service loads, as the very file that is loaded."""
-    if found.file.is_directory:
-        return
+    if not found.file.is_directory:
+        yield from _pam_file(found, look, found.file.name, {found.file.path})
+
+
+def _pam_file(found: Found, look: Look, service: str, seen: set[str]) -> Iterator[Entry]:
+    """The modules of a file, and of files outside of PAM's folders that it includes, each once."""
     for number, line in lines(look, found):
-        yield from _pam_line(found, look, number, line, found.file.name)
+        yield from _pam_line(found, look, number, line, service)
+        include = _INCLUDE.match(line)
+        path = os.path.normpath(os.path.join(PAM, include[1])) if include is not None else ""
+        if not path or path.rpartition("/")[0] in (PAM, VENDOR) or path in seen or len(seen) > MAX_INCLUDED:
+            continue
+        seen.add(path)
+        file = look.system.at(path)
+        if file is not None and file.is_file:
+            yield from _pam_file(replace(found, file=file), look, service, seen)
 
 
 def pam_conf(found: Found, look: Look) -> Iterator[Entry]:

@@ -77,6 +77,8 @@ def autostart(found: Found, look: Look) -> Iterator[Entry]:
     values = {key: value for key, (_, value) in values_of(found, look, "Desktop Entry").items()}
     state = found.state or _why_not(found, look, values)
     one = entry_of(found, key="Exec", command=values.get("Exec", ""), state=state, enabled=not state)
+    if found.home is None and not state and (hiding := _hiding(found, look)):
+        one.notes.append(f"replaced in {', '.join(hiding)}")
     for key in ("OnlyShowIn", "NotShowIn", "AutostartCondition"):
         if values.get(key):
             one.notes.append(f"{key}={values[key]}")
@@ -85,15 +87,17 @@ def autostart(found: Found, look: Look) -> Iterator[Entry]:
     yield from with_programs(look, one, word_runs(words(values.get("Exec", ""))))
 
 
+def _hiding(found: Found, look: Look) -> list[str]:
+    """The homes whose own file of the name, perhaps an empty one, stands for that of the system."""
+    files = (
+        (home.path, look.system.at(f"{home.path}/.config/autostart/{found.file.name}")) for home in look.system.homes
+    )
+    return [home for home, file in files if file is not None and file.is_file]
+
+
 def _why_not(found: Found, look: Look, values: dict[str, str]) -> str:
-    if found.home is None:
-        hiding = [
-            home.path
-            for home in look.system.homes
-            if (file := look.system.at(f"{home.path}/.config/autostart/{found.file.name}")) is not None and file.is_file
-        ]
-        if hiding and len(hiding) == len(look.system.homes):
-            return "replaced in every home"
+    if found.home is None and look.system.homes and len(_hiding(found, look)) == len(look.system.homes):
+        return "replaced in every home"
     if not values:
         return "hides that of the system" if found.file.is_file and found.home is not None else "nothing in it"
     if values.get("Hidden", "").lower() == "true":
