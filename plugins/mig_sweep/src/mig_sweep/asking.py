@@ -27,14 +27,16 @@ def ask(plan: Plan, options: AskOptions) -> int:
             "the platform knows no indicators, so it makes no rows of a sweep",
             next_step="leave out --where, --columns and --stack; --csv has a line for each row and indicator",
         )
-    check(plan)
+    for operations in plan.actions:
+        _check(operations)
     matching = Matching(plan)
     statuses = []
     for number, operations in enumerate(plan.actions):
         printer = SweepPrinter(operations, options.show, options.format, matching, head=number == 0)
         if len(plan.actions) > 1:
             note(f"action {number + 1} of {len(plan.actions)}")
-        statuses.append(_ask_one(operations, options, printer, f"{number + 1}/{len(plan.actions)}"))
+        part = f"{number + 1}/{len(plan.actions)}" if len(plan.actions) > 1 else ""
+        statuses.append(_ask_one(operations, options, printer, part))
         if statuses[-1] == exit_codes.INTERRUPTED:
             break
     if options.exit_found:
@@ -42,27 +44,29 @@ def ask(plan: Plan, options: AskOptions) -> int:
     return max(statuses, default=exit_codes.ALL_ANSWERED)
 
 
-def check(plan: Plan) -> None:
+def ask_as_they_are(operations: Sequence[Operation], options: AskOptions) -> int:
+    """Asks operations as one action, and prints the answers as every question's; returns the exit status."""
+    _check(operations)
+    return _ask_one(operations, options, None, "")
+
+
+def _check(operations: Sequence[Operation]) -> None:
     """Checks each operation whose module is installed here.
 
     Raises:
         ParameterError: a module would refuse it; names the path.
     """
-    for operations in plan.actions:
-        for one in operations:
-            module = _installed(one.module)
-            if module is None:
-                note(
-                    f"module {one.module} is not installed here, so its question is checked by the endpoints only",
-                    YELLOW,
-                )
-                continue
-            parsed = module.parse_parameters(one.parameters)
-            for remark in module.remarks(parsed):
-                note(remark, YELLOW)
+    for one in operations:
+        module = _installed(one.module)
+        if module is None:
+            note(f"module {one.module} is not installed here: only the endpoints check its question", YELLOW)
+            continue
+        parsed = module.parse_parameters(one.parameters)
+        for remark in module.remarks(parsed):
+            note(remark, YELLOW)
 
 
-def _ask_one(operations: Sequence[Operation], options: AskOptions, printer: SweepPrinter, part: str) -> int:
+def _ask_one(operations: Sequence[Operation], options: AskOptions, printer: SweepPrinter | None, part: str) -> int:
     if options.is_local:
         if options.dry_run:
             asked: list[dict[str, Any]] = [{"module": one.module, "parameters": one.parameters} for one in operations]
@@ -76,14 +80,14 @@ def _ask_one(operations: Sequence[Operation], options: AskOptions, printer: Swee
     connection = connect()
     action = compose_action(
         operations,
-        name=f"{options.name} ({part})" if not part.endswith("/1") else options.name,
+        name=f"{options.name} ({part})" if part else options.name,
         target=target_of(options, connection),
         expiry=options.expiry or connection.settings.expiry,
     )
     return ask_action(action, options, connection, printer)
 
 
-def _here(operations: Sequence[Operation], options: AskOptions, printer: SweepPrinter) -> int:
+def _here(operations: Sequence[Operation], options: AskOptions, printer: SweepPrinter | None) -> int:
     from mig_core.cli.local import run_all_locally
 
     asked = []

@@ -1,0 +1,1 @@
+"""Questions worth having ready, a file each. ``mig_sweep.pack`` reads them."""
