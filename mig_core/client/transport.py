@@ -6,6 +6,7 @@ urllib3 is imported at the first request, because it costs 70 ms that a program 
 from __future__ import annotations
 
 import json
+import time
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any
@@ -27,11 +28,14 @@ CONNECT_TIMEOUT = 10.0
 """Seconds until the connection must stand."""
 READ_TIMEOUT = 60.0
 """Seconds between two pieces of an answer."""
+ANSWER_TIMEOUT = 600.0
+"""Seconds until the whole answer must be there."""
 STREAM_TIMEOUT = 45.0
 """Seconds of silence on an event stream; the API sends a comment line every 15."""
 MAX_ANSWER_BYTES = 1 << 30
 """Largest answer that is read; a page of results may be large."""
 MAX_PROBLEM_BYTES = 1 << 20
+_PIECE = 1 << 18
 
 
 def utc_now() -> datetime:
@@ -46,10 +50,16 @@ class Transport:
         settings: address, certificate authorities and client certificate.
         environment: where proxies are looked up; see :mod:`mig_core.network.proxies`.
         clock: this machine's time.
+        monotonic: seconds that never run backwards.
     """
 
     def __init__(
-        self, settings: ClientSettings, environment: Mapping[str, str], clock: Callable[[], datetime] = utc_now
+        self,
+        settings: ClientSettings,
+        environment: Mapping[str, str],
+        clock: Callable[[], datetime] = utc_now,
+        *,
+        monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         address = urlsplit(settings.api)
         if address.scheme not in ("http", "https") or not address.netloc:
@@ -63,6 +73,7 @@ class Transport:
         self._settings = settings
         self._environment = environment
         self._clock = clock
+        self._monotonic = monotonic
         self.clock_ahead = timedelta(0)
         """How far this machine's clock is ahead of the platform's, by the last answer's date; to a second or two."""
         self._pool: urllib3.PoolManager | None = None
@@ -90,7 +101,7 @@ class Transport:
         response = self._open(method, path, token=token, body=body, query=query, timeout=READ_TIMEOUT)
         url = self._url(path, None)
         try:
-            raw = response.read(MAX_ANSWER_BYTES + 1)
+            raw = self._whole(response, url)
         except _transport_errors() as error:
             raise self._unavailable(url, error) from error
         finally:
@@ -172,6 +183,17 @@ class Transport:
                 response.release_conn()
             raise _problem(response.status, raw, self._url(path, None))
         return response
+
+    def _whole(self, response: Any, url: str) -> bytes:
+        """All that is read of an answer: a server that sends a byte now and then holds nobody for ever."""
+        until = self._monotonic() + ANSWER_TIMEOUT
+        pieces, size = [], 0
+        while size <= MAX_ANSWER_BYTES and (piece := response.read1(_PIECE)):
+            pieces.append(piece)
+            size += len(piece)
+            if self._monotonic() > until:
+                raise ApiUnavailable(url, f"the answer had not come to its end after {ANSWER_TIMEOUT:g} s")
+        return b"".join(pieces)
 
     def _compare_clocks(self, date: str) -> None:
         try:

@@ -6,6 +6,9 @@ import contextlib
 import itertools
 import json
 import os
+import socket
+import threading
+import time
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -175,6 +178,29 @@ def test_an_api_that_does_not_answer_is_named_with_a_next_step() -> None:
 
     assert "http://127.0.0.1:1/api/v1/dashboard" in str(away.value)
     assert away.value.next_step
+
+
+def test_an_answer_that_drips_for_ever_is_given_up() -> None:
+    listener = socket.create_server(("127.0.0.1", 0))
+    moments = itertools.count(step=120.0)
+
+    def drip() -> None:
+        connection, _ = listener.accept()
+        with connection, contextlib.suppress(OSError):
+            connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n")
+            while True:
+                connection.sendall(b"[")
+                time.sleep(0.01)
+
+    threading.Thread(target=drip, daemon=True).start()
+    url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+    transport = Transport(ClientSettings(api=url), {}, monotonic=lambda: next(moments))
+
+    with pytest.raises(ApiUnavailable, match="not come to its end"):
+        transport.request("GET", "/dashboard")
+
+    transport.close()
+    listener.close()
 
 
 def test_a_session_file_that_others_can_read_is_not_used(tmp_path: Path) -> None:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import stat
+import struct
 import threading
+import zlib
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -220,8 +222,8 @@ def test_a_receipt_survives_damage_to_the_slot_that_was_being_written(
         file.store(Receipt(1, 10 * number, number))
     file.close()
     content = path.read_bytes()
-    newest = content.rfind(b"MIGrcpt1") if content[8:16] < content[4104:4112] else 0
-    size = 60
+    newest = max((0, 4096), key=lambda offset: int.from_bytes(content[offset + 8 : offset + 16], "little"))
+    size = 76
     damaged = bytearray(content)
     damaged[newest + flip % size] ^= 0x55
     path.write_bytes(damaged)
@@ -234,6 +236,23 @@ def test_a_receipt_survives_damage_to_the_slot_that_was_being_written(
     third = ReceiptFile(path)
     assert third.receipt == Receipt(1, 50, 5)
     third.close()
+
+
+@pytest.mark.parametrize(("mark", "numbers"), [(b"MIGrcpt1", (1, 30, 3, 2)), (b"MIGrcpt2", (1, 30, 3, 2, 7))])
+def test_a_receipt_of_an_earlier_release_goes_on(tmp_path: Path, mark: bytes, numbers: tuple[int, ...]) -> None:
+    slot = struct.pack(f"<8sQ{len(numbers)}Q", mark, 5, *numbers)
+    (tmp_path / "a.receipt").write_bytes(slot + struct.pack("<I", zlib.crc32(slot)))
+
+    file = ReceiptFile(tmp_path / "a.receipt")
+    assert file.receipt == Receipt(*numbers)
+    file.store(Receipt(1, 31, 3, 2, 7, 4, 5))
+    file.close()
+
+    assert file.receipt == Receipt(1, 31, 3, 2, 7, 4, 5)
+    again = ReceiptFile(tmp_path / "a.receipt")
+    assert again.receipt == file.receipt
+    assert again.receipt.delivered == 9
+    again.close()
 
 
 def test_a_new_sink_gets_what_is_still_there_and_one_that_comes_back_goes_on(spool_at: Any) -> None:
