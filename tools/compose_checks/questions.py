@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 HOLDER = frozenset({"migagenthost2"})
+LISTENERS = {"migdb": 5432, "migrelay": 5672, "migapi": 1664}
+"""What listens in each service's container, by TCP."""
 NOBODY: frozenset[str] = frozenset()
 
 
@@ -43,6 +45,7 @@ def ask_all(environment: Environment) -> None:
     for question in walkthrough():
         ask(environment, question)
     _privileged_sees_others(environment)
+    _listeners_are_told_by_container(environment)
 
 
 def ask(environment: Environment, question: Question) -> None:
@@ -67,6 +70,22 @@ def _privileged_sees_others(environment: Environment) -> None:
     for service in ("migdb", "migapi", "migagenthost1"):
         check(environment.container(service)[:12] in seen, f"{PRIVILEGED} does not see processes of {service}")
     say(f"ok  {PRIVILEGED} sees the processes of other containers")
+
+
+def _listeners_are_told_by_container(environment: Environment) -> None:
+    """The privileged agent says in which container each listener is, in network namespaces that are not its own."""
+    columns = "--column local_port --column namespace --column processes"
+    line = f"mig netstat -t \"name='{PRIVILEGED}'\" --protocol '^tcp$' --state '^LISTEN$' {columns}"
+    document = environment.document(f"{line} --json")
+    rows = [row for answer in document["answers"] for row in answer["results"][0]["elements"]["rows"]]
+    for service, port in LISTENERS.items():
+        number = environment.container(service)[:12]
+        told = [
+            row for row in rows if row.get("local_port") == port and f"docker:{number}" in str(row.get("processes"))
+        ]
+        check(bool(told), f"{line}: nothing listens on {port} in {service} ({number}): {rows}")
+        check(all(row["namespace"] != "default" for row in told), f"{line}: {service} is in another namespace: {told}")
+    say(f"ok  {PRIVILEGED} tells which listener is in which container: {LISTENERS}")
 
 
 def console(environment: Environment) -> None:

@@ -164,18 +164,6 @@ def test_interfaces_neighbours_routes_rules_and_the_firewall_of_a_namespace_are_
     assert rows(ask=["routes"], remote_address=["198.51.100.0/24"], namespace=[number])[0]["table"] == "77"
 
 
-def test_rules_of_nftables_are_counted_by_chain(rows: Rows, netns: str) -> None:
-    script = "add table inet t; add chain inet t c; add rule inet t c accept; add rule inet t c drop"
-    made = subprocess.run(["ip", "netns", "exec", netns, "nft", script], check=False, capture_output=True)
-    if made.returncode != 0:
-        pytest.skip("this kernel has no nftables")
-    number = str(namespaces.number_of(f"/run/netns/{netns}"))
-
-    found = rows(ask=["firewall"], namespace=[number])
-
-    assert [(row["type"], row["table"], row["count"]) for row in found] == [("nftables", "t c", 2)]
-
-
 def test_a_namespace_that_may_not_be_entered_is_read_through_its_processes(start: Start, netns: str) -> None:
     start(LISTEN, "ip", "netns", "exec", netns)
     code = (

@@ -36,13 +36,21 @@ COLUMNS = (
     Column("interface", ColumnKind.TEXT, "network interface"),
     Column("mac", ColumnKind.TEXT, "hardware address", masked=True),
     Column("type", ColumnKind.TEXT, "kind of interface, route, rule, setting or firewall"),
-    Column("flags", ColumnKind.LIST, "flags of an interface; conditions of a rule"),
+    Column(
+        "flags", ColumnKind.LIST, "flags of an interface; conditions of a rule; hook, priority and policy of a chain"
+    ),
     Column("gateway", ColumnKind.ADDRESS, "next hop of a route", masked=True),
     Column("table", ColumnKind.TEXT, "table of routes, or of the firewall"),
     Column("metric", ColumnKind.INTEGER, "metric of a route, priority of a rule"),
     Column("mtu", ColumnKind.INTEGER, "largest packet of an interface", unit="bytes"),
-    Column("count", ColumnKind.INTEGER, "number of the firewall's rules in the table"),
-    Column("names", ColumnKind.LIST, "names in the hosts file, or a resolver's settings", masked=True),
+    Column("count", ColumnKind.INTEGER, "number of the firewall's rules in the chain"),
+    Column("rule", ColumnKind.TEXT, "what a rule of the firewall says, much as nft writes it", masked=True),
+    Column(
+        "names",
+        ColumnKind.LIST,
+        "names in the hosts file, a resolver's settings, or elements of a set of the firewall",
+        masked=True,
+    ),
 )
 CLASSIC = {
     "lm": "localmac",
