@@ -60,6 +60,7 @@ class EventResources:
                 response="Events",
                 query=(
                     Parameter("position", "id of the last event that was seen; the header Last-Event-ID also works"),
+                    Parameter("tick", "seconds until a comment line while nothing happens; 1 to 15", "integer"),
                 ),
             ),
             self.follow,
@@ -74,20 +75,21 @@ class EventResources:
         # Both raise here, while there can still be a problem document, and not in the middle of the stream.
         await self._store.actions.get(identifier)
         await self._store.commands.finished_since(identifier, position=position, limit=1)
-        return Reply(events=self._guarded(call, identifier, position))
+        tick = call.whole_number("tick", default=round(COMMENT_INTERVAL), minimum=1, maximum=round(COMMENT_INTERVAL))
+        return Reply(events=self._guarded(call, identifier, position, tick))
 
-    async def _guarded(self, call: Call, action: ActionId, position: str) -> AsyncIterator[Event]:
+    async def _guarded(self, call: Call, action: ActionId, position: str, tick: float) -> AsyncIterator[Event]:
         """The stream; when the store fails it just ends, and the client comes back with its last position."""
         self._metrics.streams += 1
         try:
-            async for event in self._events(call, action, position):
+            async for event in self._events(call, action, position, tick):
                 yield event
         except MigError as error:
             log.warning("stream of action %s (request %s) ended: %s", action, call.request_id, error)
         finally:
             self._metrics.streams -= 1
 
-    async def _events(self, call: Call, action: ActionId, position: str) -> AsyncIterator[Event]:
+    async def _events(self, call: Call, action: ActionId, position: str, tick: float) -> AsyncIterator[Event]:
         last, spoken = b"", 0.0
         async with self._store.wakeups.watch("action", action) as watch:
             with self._waiters.enter(call.disconnected) as waiter:
@@ -109,9 +111,9 @@ class EventResources:
                         return
                     if commands:
                         continue
-                    pause = ACTION_INTERVAL if document != last else SESSION_INTERVAL
+                    pause = ACTION_INTERVAL if document != last else min(SESSION_INTERVAL, tick)
                     await waiter.wait(watch, pause)
-                    if time.monotonic() - spoken >= COMMENT_INTERVAL:
+                    if time.monotonic() - spoken >= tick:
                         yield Event()
                         spoken = time.monotonic()
 

@@ -12,7 +12,16 @@ from mig_core.cli import exit_codes, tables
 from mig_core.cli.formats import Format, Show
 from mig_core.cli.module_options import ModuleCommand
 from mig_core.cli.repeat import repeat
-from mig_core.cli.results import FormatOption, ShowOption, results
+from mig_core.cli.results import (
+    ActionArgument,
+    CsvOption,
+    FormatOption,
+    JsonlOption,
+    JsonOption,
+    ShowOption,
+    one_format,
+    results,
+)
 from mig_core.cli.signing_view import show_content
 from mig_core.cli.terminal import YELLOW, confirm, note
 from mig_core.client.connection import connect
@@ -51,7 +60,7 @@ def _state(action: dict[str, Any]) -> str:
 
 
 @action_app.command("show")
-def show(action: str, json: tables.JsonOption = False) -> None:
+def show(action: ActionArgument, json: tables.JsonOption = False) -> None:
     """What is asked, by whom, and where it stands."""
     client = connect().client
     found = client.action(client.action_id(action))
@@ -62,12 +71,25 @@ def show(action: str, json: tables.JsonOption = False) -> None:
 
 
 @action_app.command("follow")
-def follow(action: str, show: ShowOption = Show.FOUND, output: FormatOption = Format.TEXT) -> int:
+def follow(
+    action: ActionArgument,
+    show: ShowOption = Show.FOUND,
+    output: FormatOption = Format.TEXT,
+    json: JsonOption = False,
+    jsonl: JsonlOption = False,
+    csv: CsvOption = False,
+    wait: Annotated[str, typer.Option("--wait", help="Until found:1, 95% or 20 answers")] = "",
+    no_wait_offline: Annotated[bool, typer.Option("--no-wait-offline", help="Not for agents that are offline")] = False,
+) -> int:
     """Watch answers arrive, from the first one on."""
-    from mig_core.cli.ask import follow as watch
+    from mig_core.cli.following import Following
+    from mig_core.cli.following import follow as watch
+    from mig_core.cli.waiting import waiting_of
 
+    chosen = one_format(output, json=json, jsonl=jsonl, csv=csv)
+    waiting = waiting_of(wait, offline=not no_wait_offline)
     client = connect().client
-    return watch(client, client.action(client.action_id(action)), show, output)
+    return watch(client, client.action(client.action_id(action)), Following(show, chosen, waiting))
 
 
 action_app.command("results")(results)
@@ -76,7 +98,8 @@ action_app.command("repeat", cls=ModuleCommand)(repeat)
 
 @action_app.command("cancel")
 def cancel(
-    action: str, reason: Annotated[str, typer.Option("--reason", help="Why; agents keep it in their ledger")] = ""
+    action: ActionArgument,
+    reason: Annotated[str, typer.Option("--reason", help="Why; agents keep it in their ledger")] = "",
 ) -> None:
     """Sign and send a cancel: agents stop, or never begin."""
     from mig_core.domain import envelope as envelopes
@@ -93,7 +116,9 @@ def cancel(
 
 
 @action_app.command("approve")
-def approve(action: str, yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask")] = False) -> int:
+def approve(
+    action: ActionArgument, yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask")] = False
+) -> int:
     """Show exactly what is to be signed, and add a signature."""
     from mig_core.domain import envelope as envelopes
     from mig_core.domain.action import read_action

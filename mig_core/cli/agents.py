@@ -7,6 +7,8 @@ from typing import Annotated
 import typer
 
 from mig_core.cli import tables
+from mig_core.cli.completion import complete_target
+from mig_core.cli.results import AgentArgument
 from mig_core.cli.terminal import data, note
 from mig_core.client.connection import connect
 from mig_core.domain.target import parse_target
@@ -22,7 +24,10 @@ _HEAD = ("name", "id", "state", "version", "relay", "os", "ident", "heartbeat", 
 
 @app.command("agents")
 def agents(
-    target: Annotated[str | None, typer.Option("--target", "-t", help="Only agents that match this target")] = None,
+    target: Annotated[
+        str | None,
+        typer.Option("--target", "-t", help="Only agents that match this target", autocompletion=complete_target),
+    ] = None,
     state: Annotated[str | None, typer.Option("--state", help="Only these states, like online,idle")] = None,
     json: tables.JsonOption = False,
 ) -> None:
@@ -53,7 +58,7 @@ def agents(
 
 
 @agent_app.command("show")
-def show(agent: str, json: tables.JsonOption = False) -> None:
+def show(agent: AgentArgument, json: tables.JsonOption = False) -> None:
     """Everything the platform knows of an agent."""
     client = connect().client
     found = client.agent(client.agent_id(agent))
@@ -67,7 +72,7 @@ def show(agent: str, json: tables.JsonOption = False) -> None:
 
 
 @agent_app.command("approve")
-def approve(agent: str) -> None:
+def approve(agent: AgentArgument) -> None:
     """Admit an agent that waits for approval."""
     client = connect().client
     found = client.approve_agent(client.agent_id(agent))
@@ -75,7 +80,7 @@ def approve(agent: str) -> None:
 
 
 @agent_app.command("retire")
-def retire(agent: str) -> None:
+def retire(agent: AgentArgument) -> None:
     """Take an agent out for good; its key is refused from now on."""
     client = connect().client
     found = client.retire_agent(client.agent_id(agent))

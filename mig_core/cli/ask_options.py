@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import inspect
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from mig_core.cli.completion import complete_action, complete_target
 from mig_core.cli.formats import Format, Show
+from mig_core.cli.waiting import Waiting, waiting_of
 from mig_core.domain.ids import check_uuid
 from mig_core.domain.target import parse_target
 from mig_core.domain.times import parse_duration
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from datetime import timedelta
 
+    from mig_core.cli.following import Following
     from mig_core.cli.row_options import RowOptions
 
 LOCAL = "local"
@@ -46,8 +49,16 @@ class AskOptions:
     yes: bool
     exit_found: bool
     detach: bool
+    waiting: Waiting = field(default_factory=Waiting)
     rows: RowOptions | None = None
     """How the answers' rows are shown when all have come; None: answers are shown as they come."""
+
+    @property
+    def following(self) -> Following:
+        """How the answers are waited for and shown."""
+        from mig_core.cli.following import Following
+
+        return Following(self.show, self.format, self.waiting, self.rows, self.exit_found)
 
     @property
     def is_local(self) -> bool:
@@ -113,6 +124,13 @@ SPELLINGS: tuple[tuple[str, Any, str, tuple[str, ...]], ...] = (
     ("yes", bool, "Do not ask before a large question goes out", ("--yes", "-y")),
     ("exit_found", bool, "Exit status 0 only when something was found, like grep", ("--exit-found",)),
     ("detach", bool, "Print the action's id and do not wait for answers", ("--detach",)),
+    (
+        "wait",
+        str,
+        "Until so much is there: found:1, 95% or 20 answers; then the question goes on unwatched",
+        ("--wait",),
+    ),
+    ("no_wait_offline", bool, "Do not wait for agents that are offline", ("--no-wait-offline",)),
     ("compress", bool, "Accepted for the original's sake; the relays compress by themselves", ("--compress", "-z")),
 )
 
@@ -120,7 +138,10 @@ SPELLINGS: tuple[tuple[str, Any, str, tuple[str, ...]], ...] = (
 def option_parameters() -> Iterator[inspect.Parameter]:
     """The parameters of a typer function; :func:`chosen` reads what was given for them."""
     for name, kind, text, spellings in SPELLINGS:
-        option = typer.Option(*spellings, help=text, show_default=False, hidden=name == "compress")
+        completes = complete_target if name == "target" else complete_action if name.startswith("target_") else None
+        option = typer.Option(
+            *spellings, help=text, show_default=False, hidden=name == "compress", autocompletion=completes
+        )
         annotation = Annotated[bool, option] if kind is bool else Annotated[kind | None, option]
         default = False if kind is bool else None
         yield inspect.Parameter("ask_" + name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=annotation)
@@ -157,6 +178,7 @@ def chosen(arguments: Mapping[str, Any]) -> AskOptions:
         yes=given["yes"],
         exit_found=given["exit_found"],
         detach=given["detach"],
+        waiting=waiting_of(given["wait"] or "", offline=not given["no_wait_offline"]),
         rows=_rows(given, formats[0] if formats else Format.TEXT, local=LOCAL in targets),
     )
 

@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from mig_core.cli import exit_codes, tables
+from mig_core.cli.completion import complete_action
 from mig_core.cli.formats import Format
 from mig_core.cli.group_diff import print_group_diff
-from mig_core.cli.results import CsvOption, JsonlOption, JsonOption, one_format
+from mig_core.cli.results import ActionArgument, CsvOption, JsonlOption, JsonOption, one_format
 from mig_core.cli.row_options import ColumnsOption, RowOptions, WhereOption, facts_of, names_of
 from mig_core.cli.row_output import chosen_rows
 from mig_core.cli.terminal import DIM, YELLOW, data, flush, note
@@ -36,8 +37,10 @@ SIGNS = {"gone": "-", "new": "+", "changed": "~"}
 
 @app.command("diff")
 def diff(
-    action: str,
-    later: Annotated[str, typer.Argument(help="The same question, asked later; not with --by")] = "",
+    action: ActionArgument,
+    later: Annotated[
+        str, typer.Argument(help="The same question, asked later; not with --by", autocompletion=complete_action)
+    ] = "",
     by: Annotated[str, typer.Option("--by", help="Compare groups of endpoints of one action: a tag, like role")] = "",
     key: Annotated[
         str, typer.Option("--key", help="By which columns a row is the same row (default: those that each row has)")

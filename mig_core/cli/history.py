@@ -13,7 +13,7 @@ import typer
 
 from mig_core.cli import tables
 from mig_core.cli.formats import Format
-from mig_core.cli.results import CsvOption, JsonlOption, one_format
+from mig_core.cli.results import AgentArgument, CsvOption, JsonlOption, one_format
 from mig_core.cli.terminal import data, flush
 from mig_core.client.connection import connect
 from mig_core.client.csv_answers import csv_cell
@@ -28,7 +28,7 @@ HEAD = ("time", "what", "state", "found", "complete", "action", "detail")
 
 @app.command("history")
 def history(
-    agent: str,
+    agent: AgentArgument,
     limit: Annotated[int, typer.Option("--limit", min=0, help="At most so many lines, the latest; 0: all")] = 50,
     json: tables.JsonOption = False,
     jsonl: JsonlOption = False,

@@ -31,7 +31,10 @@ def module_command(name: str) -> Any:
             parsed = module.parse_parameters(raw)
         except ParameterError as error:
             raise ParameterError(
-                error.path, error.problem, module=name, next_step=error.next_step or f"see: mig {name} --help"
+                module_options.option_of(module.parameters, error.path),
+                error.problem,
+                module=name,
+                next_step=error.next_step or f"see: mig {name} --help",
             ) from None
         for remark in module.remarks(parsed):
             note(remark, YELLOW)

@@ -30,6 +30,8 @@ OWN_COMMANDS = {
     "actions": ("mig_core.cli.actions:app", "List actions."),
     "action": ("mig_core.cli.actions:action_app", "Show, follow, repeat, cancel, approve one action, or its results."),
     "results": ("mig_core.cli.results:app", "Print an action's answers; --verify checks what agents signed."),
+    "sign": ("mig_core.cli.envelopes:sign_app", "Add your signature to a signed action in a file, without a platform."),
+    "send": ("mig_core.cli.envelopes:send_app", "Send a signed action in a file (mig MODULE -s printed it)."),
     "diff": ("mig_core.cli.diff:app", "What differs: the same question then and now, or groups of endpoints."),
     "history": ("mig_core.cli.history:app", "Everything one endpoint ever answered."),
     "why": ("mig_core.cli.why:app", "Explain what became of one command."),
@@ -79,6 +81,15 @@ class LazyGroup(TyperGroup):
 
             return _as_command(load_command(cmd_name), cmd_name)
         return None
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        """Says which command may have been meant by one that there is not."""
+        if args and self.get_command(ctx, args[0]) is None:
+            from difflib import get_close_matches
+
+            near = get_close_matches(args[0], self.list_commands(ctx), n=1, cutoff=0.6)
+            ctx.fail(f"No such command {args[0]!r}." + (f" Did you mean {near[0]}?" if near else " See: mig --help"))
+        return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: Any, formatter: Any) -> None:
         """The list in ``mig --help``, made without importing any command."""

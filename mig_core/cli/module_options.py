@@ -8,6 +8,7 @@ from __future__ import annotations
 import difflib
 import inspect
 import itertools
+import re
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -49,6 +50,13 @@ def chosen(parameters: Parameters, arguments: Mapping[str, object]) -> dict[str,
             texts = [text_of_file(one, str(path)) for path in (value if isinstance(value, list) else [value])]
             values[one.name] = texts if isinstance(value, list) else texts[0]
     return {name: value for name, value in values.items() if value is not None}
+
+
+def option_of(parameters: Parameters, path: str) -> str:
+    """The option that a JSON path of the parameters came from: ``--name`` for ``searches.s1.names[0]``."""
+    key = re.sub(r"\[[0-9]+\].*$", "", path).rpartition(".")[2]
+    named = {one.key: one.name for one in parameters.members if one.cli}
+    return f"--{named[key]}" if key in named else path
 
 
 class ModuleCommand(TyperCommand):

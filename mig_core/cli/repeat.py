@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from mig_core.cli import ask_options
+from mig_core.cli.results import ActionArgument
 
 if TYPE_CHECKING:
     from mig_core.client.connection import Connection
@@ -84,7 +85,7 @@ def _former(connection: Connection, identifier: str, *, yes: bool) -> Action | N
 
 
 _PARAMETERS = [
-    inspect.Parameter("action", inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=str),
+    inspect.Parameter("action", inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=ActionArgument),
     inspect.Parameter(
         "noanswer",
         inspect.Parameter.KEYWORD_ONLY,

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from mig_core.cli import exit_codes
+from mig_core.cli.completion import complete_action, complete_agent
 from mig_core.cli.formats import Format, Show
 from mig_core.cli.known_keys import known_keyring
 from mig_core.cli.row_options import (
@@ -28,6 +29,12 @@ from mig_core.text import visible
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
+ActionArgument = Annotated[
+    str, typer.Argument(help="Its id, the beginning of it, last, or -2", autocompletion=complete_action)
+]
+AgentArgument = Annotated[
+    str, typer.Argument(help="Its exact name, its id, or the beginning of it", autocompletion=complete_agent)
+]
 ShowOption = Annotated[Show, typer.Option("--show", "-show", help="Which answers")]
 FormatOption = Annotated[Format, typer.Option("--format", help="How answers are printed")]
 VerifyOption = Annotated[
@@ -58,7 +65,7 @@ def one_format(output: Format, *, json: bool, jsonl: bool, csv: bool) -> Format:
 
 @app.command("results")
 def results(
-    action: str,
+    action: ActionArgument,
     show: ShowOption = Show.FOUND,
     output: FormatOption = Format.TEXT,
     verify: VerifyOption = False,

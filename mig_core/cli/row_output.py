@@ -199,17 +199,13 @@ def _write_rows(
 
 
 class Leader:
-    """What leads a stack while answers still arrive, for a person who waits.
+    """What leads a stack while answers still arrive, for a person who waits."""
 
-    Args:
-        shown: whether anybody looks.
-    """
-
-    def __init__(self, client: MigClient, action: Document, options: RowOptions, *, shown: bool) -> None:
+    def __init__(self, client: MigClient, action: Document, options: RowOptions) -> None:
         self._client = client
         self._action = action
         self._options = options
-        self._shown = shown and options.stacked
+        self._shown = options.stacked
         self._next = time.monotonic() + LEADER_INTERVAL
         self._text = ""
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from mig_core.cli import tables
+from mig_core.cli.results import ActionArgument, AgentArgument
 from mig_core.cli.terminal import data
 from mig_core.client.connection import connect
 from mig_core.text import visible
@@ -30,7 +31,7 @@ _MEANING = {
 
 
 @app.command("why")
-def why(action: str, agent: str, json: tables.JsonOption = False) -> None:
+def why(action: ActionArgument, agent: AgentArgument, json: tables.JsonOption = False) -> None:
     """Explain what became of one action on one agent (its id or its exact name)."""
     client = connect().client
     action = client.action_id(action)

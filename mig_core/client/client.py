@@ -242,18 +242,20 @@ class MigClient:
         """Pages of a stack, made by the platform: ``items`` with ``value``, ``endpoints``, ``first`` and ``last``."""
         return self._wished(f"/actions/{_part(action)}/stack", wish)
 
-    def follow(self, action: str, position: str = "") -> Iterator[Event]:
+    def follow(self, action: str, position: str = "", *, tick: int = 0) -> Iterator[Event]:
         """Answers as they come in, until the action has ended: see :class:`~mig_core.client.follow.Event`.
 
-        Broken connections are taken up again where they broke.
+        Broken connections are taken up again where they broke. With ``tick`` there is an event ``tick`` after so many
+        seconds in which nothing happened.
         """
         path = f"/actions/{_part(action)}/events"
         return follow_events(
-            lambda at: self._stream(path, at),
+            lambda at: self._stream(path, at, tick),
             position,
             self._transport.base_url,
             monotonic=self._monotonic,
             sleep=self._sleep,
+            ticks=bool(tick),
         )
 
     # -- agents
@@ -311,8 +313,8 @@ class MigClient:
                 raise
         return self._transport.request(method, path, token=self._session.renew(), body=body, query=query)
 
-    def _stream(self, path: str, position: str) -> Iterator[bytes]:
-        query = {"position": position}
+    def _stream(self, path: str, position: str, tick: int) -> Iterator[bytes]:
+        query = {"position": position, "tick": tick or None}
         try:
             yield from self._transport.stream(path, token=self._session.token(), query=query)
         except ApiError as error:

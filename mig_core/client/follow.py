@@ -26,13 +26,16 @@ LONGEST_PAUSE = 5.0
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """One event. ``kind`` is ``command`` (an answer), ``action`` (new counts) or ``end`` (the last one)."""
+    """One event. ``kind`` is ``command`` (an answer), ``action`` (new counts), ``end`` (the last one) or ``tick``."""
 
     kind: str
     data: dict[str, Any]
     """The command or action document."""
     position: str = ""
     """Where to go on after this event."""
+
+
+TICK = Event("tick", {})
 
 
 def read_events(pieces: Iterable[bytes], url: str) -> Iterator[Event | None]:
@@ -78,12 +81,14 @@ def follow_events(
     *,
     monotonic: Callable[[], float],
     sleep: Callable[[float], None],
+    ticks: bool = False,
 ) -> Iterator[Event]:
     """Events from ``position`` to ``end``, over as many connections as it takes.
 
     Args:
         connect: opens the stream at a position.
         url: for errors.
+        ticks: whether an event ``tick`` is given when the other side only says that it is alive.
 
     Raises:
         ApiError: the API refuses (not found, logged out).
@@ -96,11 +101,12 @@ def follow_events(
     while True:
         pieces = connect(position)
         try:
-            for event in read_events(pieces, url):
+            for heard_of in read_events(pieces, url):
                 heard = monotonic()
                 backoff.reset()
-                if event is None:
+                if heard_of is None and not ticks:
                     continue
+                event = heard_of or TICK
                 if _comes_again(event, answers):
                     endless = True
                     break

@@ -13,6 +13,8 @@ from mig_core.cli import exit_codes
 from mig_core.cli.demo.site import ENDPOINTS, HOLDER
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from mig_core.testing.fleet import Fleet
 
 FILES = ("file", "-t", "all", "-path", "etc", "-name", ".", "-returnsha256")
@@ -148,3 +150,24 @@ def test_actions_and_agents_are_named_by_few_letters(fleet: Fleet, asked: str) -
     assert before not in ("", latest)
     assert f"did you mean {HOLDER}?" in misspelt.stderr
     assert "no action's id begins with" in fleet.mig("results", "ffff").stderr
+
+
+def test_a_question_is_signed_here_and_sent_there(fleet: Fleet, tmp_path: Path) -> None:
+    signed = tmp_path / "question.json"
+    signed.write_text(fleet.mig(*FILES, "-s").stdout)
+
+    again = fleet.mig("sign", str(signed), "--yes")
+    sent = fleet.mig("send", str(signed), "--jsonl", "--show", "all")
+    twice = fleet.mig("send", str(signed))
+
+    assert "has your signature" in again.stderr
+    assert (sent.returncode, len(sent.stdout.splitlines())) == (exit_codes.ALL_ANSWERED, len(ENDPOINTS))
+    assert "exists already" in twice.stderr
+
+
+def test_waiting_ends_when_one_has_found_something(fleet: Fleet) -> None:
+    ran = fleet.mig(*FILES, "--wait", "found:1", "--jsonl")
+
+    assert ran.returncode == exit_codes.ALL_ANSWERED
+    assert len(ran.stdout.splitlines()) == 1
+    assert "1 found something" in ran.stderr

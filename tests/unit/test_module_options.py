@@ -141,4 +141,4 @@ def test_parameters_are_checked_before_anything_is_sent(capsys: pytest.CaptureFi
     status = main(["file", "-path", "/etc", "-name", "(", "-t", "local"])
 
     assert status == exit_codes.USAGE
-    assert "searches.s1.names[0]" in capsys.readouterr().err
+    assert "mig: file: --name: '(' is not" in capsys.readouterr().err
