@@ -167,12 +167,14 @@ def test_files_that_include_themselves_end(system: System) -> None:
 
 
 def test_aliases_that_name_themselves_end(system: System) -> None:
-    aliases = "User_Alias A = B, B, B, B : B = A, A, A, ada\nCmnd_Alias C = C, /bin/x\n"
-    system.write("/etc/sudoers", f"{aliases}A ALL=C\n", 0o440)
+    aliases = "User_Alias A = B, B, B, B : B = A, A, A, ada : E = E, E\nCmnd_Alias C = C, C, /bin/x\n"
+    deep = "".join(f"User_Alias D{n} = D{n + 1}, D{n + 1}, D{n + 1}\n" for n in range(90)) + "User_Alias D90 = bob\n"
+    system.write("/etc/sudoers", f"{aliases}{deep}A, E, D0 ALL=C\n", 0o440)
 
     (row,) = system.rows(ask=["sudo"])
 
-    assert "ada" in row["users"]
+    assert row["users"] == ["ada", "bob"]
+    assert row["commands"] == ["/bin/x"]
 
 
 def test_another_file_of_rules_that_sudo_conf_names_is_read(system: System) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from mig_account.users import others
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -13,13 +15,12 @@ if TYPE_CHECKING:
     from mig_core.plugin.cells import Cell
 
 GROUPS = "groups"
-_CHECK = 256
 
 
 def group_rows(ground: Ground, directory: Directory) -> Iterator[dict[str, Cell]]:
     """A row for each group of each source."""
-    for place, group in enumerate(directory.groups):
-        if place % _CHECK == 0 and ground.expired():
+    for group in directory.groups:
+        if ground.expired():
             return
         ground.tally.examined("groups")
         yield _row(group, directory)
@@ -34,7 +35,7 @@ def _row(group: Group, directory: Directory) -> dict[str, Cell]:
         "all_members": directory.everybody_in(group),
         "administrators": group.administrators,
         "found_by": group.found_by,
-        "same_id": sorted({one.name for one in same if one is not group}),
+        "same_id": others(same, group),
         "path": group.path,
         "odd": group.odd,
     }

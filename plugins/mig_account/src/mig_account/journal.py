@@ -7,6 +7,7 @@ that are compressed (those from 512 bytes on) are left out; what is asked for he
 
 from __future__ import annotations
 
+import itertools
 import os
 import struct
 from dataclasses import dataclass
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 FOLDERS = ("/var/log/journal", "/run/log/journal")
 MAX_ENTRIES = 100_000
 """Entries of one file that are given."""
+MAX_PLACES = 1_000_000
+"""Places of entries in one file that are noted."""
 MAX_CHAIN = 200_000
 """Objects of a chain that are gone over."""
 MAX_VALUE = 768
@@ -103,7 +106,10 @@ class _Journal:
     ) -> Iterator[tuple[float, dict[str, str]]]:
         """Time and fields of the entries, newest first."""
         wanted = {f"{field}={value}".encode() for value in values}
-        places = sorted({place for data in self._data_of(field.encode(), wanted) for place in self._places(data)})
+        everywhere = (place for data in self._data_of(field.encode(), wanted) for place in self._places(data))
+        places = sorted(set(itertools.islice(everywhere, MAX_PLACES)))
+        if next(everywhere, None) is not None:
+            ground.tally.skip(TOO_MANY, path)
         if len(places) > MAX_ENTRIES:
             ground.tally.skip(TOO_MANY, path, count=len(places) - MAX_ENTRIES)
         for place in reversed(places[-MAX_ENTRIES:]):
@@ -167,7 +173,7 @@ class _Journal:
             yield first
         form = "<I" if self._compact else "<Q"
         step = struct.calcsize(form)
-        left = min(count - 1, 10_000_000)
+        left = count - 1
         for _ in range(MAX_CHAIN):
             if not array or left <= 0:
                 return

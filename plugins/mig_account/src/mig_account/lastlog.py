@@ -6,6 +6,7 @@ Layouts: struct lastlog of glibc 2.36, with 32-bit times (292 bytes), and of arm
 from __future__ import annotations
 
 import errno
+import itertools
 import os
 import struct
 from typing import TYPE_CHECKING
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
 PATH = "/var/log/lastlog"
 MAX_BYTES = 64 << 20
 """Bytes of data that are read; what is between them is holes."""
+_SAMPLE = 500
+"""Records by which the layout is found out."""
 _EARLIEST, _LATEST = 631_152_000, 4_102_444_800
 _LAYOUTS = tuple(struct.Struct(f"{order}{time}32s256s") for order in "<>" for time in ("i", "q"))
 
@@ -83,10 +86,10 @@ def _layout(data: list[tuple[int, bytes]]) -> struct.Struct | None:
     """The layout by which most records make sense."""
     best, most = None, 0
     for layout in _LAYOUTS:
-        good = sum(_is_likely(layout.unpack(raw)) for _, raw in _records(data, layout))
-        bad = sum(not _is_likely(layout.unpack(raw)) for _, raw in _records(data, layout))
-        if good - bad > most:
-            best, most = layout, good - bad
+        sample = [_is_likely(layout.unpack(raw)) for _, raw in itertools.islice(_records(data, layout), _SAMPLE)]
+        likely = 2 * sum(sample) - len(sample)
+        if likely > most:
+            best, most = layout, likely
     return best
 
 

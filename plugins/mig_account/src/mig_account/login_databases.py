@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 LAST = "last"
 LASTLOG2 = ("/var/lib/lastlog/lastlog2.db",)
-MAX_DATABASE = 64 << 20
+MAX_DATABASE = 32 << 20
 MAX_ROWS = 500_000
 MAX_TEXT = 1 << 16
 _TRIES = 3

@@ -6,6 +6,8 @@ that nobody knows. Records are the word of whoever could write the file.
 
 from __future__ import annotations
 
+import ipaddress
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from mig_account import utmp
@@ -108,10 +110,9 @@ def who(record: utmp.Record) -> dict[str, Cell]:
     return row
 
 
+@lru_cache(maxsize=10_000)
 def address_in(host: str) -> str:
     """The address that stands where the name of a host would; else nothing."""
-    import ipaddress
-
     if len(host) > 64 or not {":", "."} & set(host):
         return ""
     try:

@@ -20,6 +20,8 @@ _WAL = 0x377F0682
 _HEADER = 100
 _FRAME = 24
 _MASK = 0xFFFFFFFF
+MAX_CELL = 1 << 20
+"""Bytes of one value."""
 _STEPS = 100_000
 """Steps of SQLite between looks at the clock."""
 
@@ -54,7 +56,10 @@ def connect(database: bytes, log: bytes, journal: bytes, expired: Callable[[], b
     copy[18] = copy[19] = 1  # or SQLite would look for a log of the copy
     connection = sqlite3.connect(":memory:")
     try:
-        connection.deserialize(bytes(copy))
+        connection.deserialize(copy)
+        connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, MAX_CELL)
+        connection.execute("PRAGMA trusted_schema=OFF")
+        connection.execute("PRAGMA cell_size_check=ON")
         connection.set_authorizer(_only_read)
         connection.set_progress_handler(lambda: int(expired()), _STEPS)
         connection.text_factory = lambda raw: raw.decode("utf-8", "surrogateescape")

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from mig_account.ground import NOT_UNDERSTOOD, TOO_MANY, text_of
+from mig_endpoint.packages.tree import WILD
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -23,6 +24,8 @@ FOLDER = "/etc/ssh"
 MAX_DEPTH = 16
 """``SERVCONF_MAX_DEPTH`` of OpenSSH."""
 MAX_FILES = 1000
+MAX_WILD = 2
+"""Parts with wildcards of a path to include: more may stand for the whole disk."""
 MAX_LINES = 100_000
 MAX_FILE = 4 << 20
 _WORD = re.compile(r'"([^"]*)"|((?:\\.|[^\s"\\])+)')
@@ -90,7 +93,10 @@ class SshdLines:
 
     def _included(self, pattern: str) -> list[str]:
         path = pattern if pattern.startswith("/") else f"{FOLDER}/{pattern}"
-        found = []
+        found: list[str] = []
+        if sum(bool(WILD & set(part)) for part in path.split("/")) > MAX_WILD:
+            self._ground.tally.skip(TOO_MANY, path)
+            return found
         for one in self._ground.tree.expand((path,)):
             if isinstance(one, str):
                 if not _is_hidden(one, path):

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import fnmatch
 import ipaddress
+import itertools
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from mig_account.ground import TOO_MANY
 from mig_account.sudoers import is_alias_name
 from mig_core.plugin.coverage import Reason
 
@@ -22,11 +24,11 @@ if TYPE_CHECKING:
     from mig_account.sudoers import Item, Policy
 
 NOT_KNOWN = Reason("netgroup or other group of a rule that is not asked for")
-MAX_NESTING = 32
+MAX_NESTING = 100
 MAX_NAMES = 1000
 """Names of accounts that a row lists."""
-_OWN = 5000
-"""Items of a list that are gone over, aliases of aliases included."""
+MAX_ITEMS = 5000
+"""Items of a list that are gone over, those of aliases included."""
 
 
 @dataclass(slots=True)
@@ -68,20 +70,36 @@ class Resolver:
         self._policy = policy
         self._hostname = hostname
         self._members: dict[str, set[str]] = {}
+        self._aliases: dict[tuple[str, str], list[tuple[str, bool]]] = {}
+        self._depth = 0
+        self._everybody: list[str] = []
 
-    def flat(
-        self, kind: str, items: Iterable[Item], depth: int = 0, *, negated: bool = False
-    ) -> list[tuple[str, bool]]:
-        """The entries of a list with aliases in place of their names; whether each is negated."""
+    def flat(self, kind: str, items: Iterable[Item]) -> list[tuple[str, bool]]:
+        """The entries of a list with aliases in place of their names; whether each is negated. At most MAX_ITEMS."""
         found: list[tuple[str, bool]] = []
         for item in items:
-            alias = self._policy.aliases.get((kind, item.text)) if is_alias_name(item.text) else None
-            sign = item.negated != negated
-            if alias is None:
-                found.append((item.text, sign))
-            elif depth < MAX_NESTING and len(found) < _OWN:
-                found += self.flat(kind, alias.items, depth + 1, negated=sign)
-        return found[:_OWN]
+            if len(found) >= MAX_ITEMS:
+                self._ground.tally.skip(TOO_MANY, item.text)
+                break
+            if is_alias_name(item.text) and (kind, item.text) in self._policy.aliases:
+                inner = self._of_alias(kind, item.text)
+                found += [(text, negated != item.negated) for text, negated in inner]
+            else:
+                found.append((item.text, item.negated))
+        return found[:MAX_ITEMS]
+
+    def _of_alias(self, kind: str, name: str) -> list[tuple[str, bool]]:
+        """The entries of an alias, found out once; one that leads to itself has none there."""
+        key = (kind, name)
+        if key not in self._aliases:
+            self._aliases[key] = []
+            self._depth += 1
+            if self._depth <= MAX_NESTING:
+                self._aliases[key] = self.flat(kind, self._policy.aliases[key].items)
+            else:
+                self._ground.tally.skip(TOO_MANY, name)
+            self._depth -= 1
+        return self._aliases[key]
 
     def people(self, items: Iterable[Item], kind: str = "User") -> People:
         """The accounts that a list means."""
@@ -97,7 +115,8 @@ class Resolver:
         """The names of accounts for a row, ``ALL`` first where all are meant."""
         if not people.everybody:
             return sorted(people.names)[:MAX_NAMES]
-        return ["ALL", *sorted(one for one in self._directory.by_name if one in people)[:MAX_NAMES]]
+        self._everybody = self._everybody or sorted(self._directory.by_name)
+        return ["ALL", *itertools.islice((one for one in self._everybody if one in people), MAX_NAMES)]
 
     def is_here(self, items: Iterable[Item]) -> bool | None:
         """Whether a list of hosts means this one; None when that is not known."""
@@ -136,11 +155,11 @@ class Resolver:
         return {text}
 
     def _in_group(self, text: str) -> set[str]:
-        if text not in self._members:
-            name = text
-            if text.startswith("#") and text[1:].isdigit():
-                name = self._directory.group_name(int(text[1:11]))
-            self._members[text] = {
-                one.name for one in self._directory.by_name.values() if name in self._directory.groups_of(one)
-            }
-        return self._members[text]
+        if not self._members:
+            self._members[""] = set()
+            for account in self._directory.by_name.values():
+                for name in self._directory.groups_of(account):
+                    self._members.setdefault(name, set()).add(account.name)
+        if text.startswith("#") and text[1:].isdigit():
+            text = self._directory.group_name(int(text[1:11]))
+        return self._members.get(text, set())

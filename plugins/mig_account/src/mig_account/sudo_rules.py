@@ -6,14 +6,16 @@ which ``sudo -l`` does not say at the rule.
 
 from __future__ import annotations
 
+import itertools
 import re
 import socket
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
-from mig_account.ground import NOT_UNDERSTOOD, text_of
+from mig_account.ground import NOT_UNDERSTOOD, TOO_MANY, text_of
 from mig_account.sudo_lines import SudoLines
-from mig_account.sudo_people import People, Resolver
+from mig_account.sudo_people import MAX_NAMES, People, Resolver
 from mig_account.sudoers import Defaults, Item, NotASudoLine, Policy, Rule
 from mig_core.plugin.coverage import Reason
 
@@ -33,8 +35,10 @@ SUDO_CONF = "/etc/sudo.conf"
 PLUGIN = Reason("policy plugin of sudo that is not read")
 ONESELF = "oneself"
 """Whom a command runs as where the list of users in brackets is empty."""
-MAX_COMPARED = 1500
-"""Rules up to which each is compared with those behind it."""
+MAX_COMPARED = 2_000_000
+"""Comparisons of rules with those behind them."""
+MAX_EXEMPTIONS = 500
+"""Lines of defaults about passwords that are looked at."""
 _RS_REFUSES_TAGS = frozenset({"NOEXEC", "EXEC", "LOG_INPUT", "NOLOG_INPUT", "LOG_OUTPUT", "NOLOG_OUTPUT"})
 _SETTING = re.compile(r"(!*)[ \t]*([a-z_]+)(?:[ \t]*[-+]?=[ \t]*(\"[^\"]*\"|[^,\s]*))?")
 
@@ -89,6 +93,7 @@ class Sudo:
         self._directory = directory
         self._program = program
         self._policy = Policy()
+        self._compared = 0
         hostname = host_name(ground)
         for line in SudoLines(ground, hostname).read(path):
             try:
@@ -106,7 +111,7 @@ class Sudo:
             if self._ground.expired():
                 return
             self._ground.tally.examined("rules")
-            later = rules[place + 1 :] if len(rules) <= MAX_COMPARED else None
+            later = self._overruling(one, rules, place + 1)
             for people, asks in self._by_password(one):
                 yield self._row(one, people, later) | {"asks_password": asks}
 
@@ -120,7 +125,7 @@ class Sudo:
         why_not = rule.source.why_not or (self._refused_by_rs(rule) if self._program == "sudo-rs" else "")
         return _Resolved(rule, self._resolver.people(rule.users), self._resolver.is_here(rule.hosts), names, why_not)
 
-    def _row(self, one: _Resolved, people: People, later: list[_Resolved] | None) -> dict[str, Cell]:
+    def _row(self, one: _Resolved, people: People, later: list[People] | None) -> dict[str, Cell]:
         rule = one.rule
         names = self._resolver.names(people)
         row: dict[str, Cell] = {
@@ -141,8 +146,22 @@ class Sudo:
             "path": rule.source.path,
             "line": rule.source.line,
         }
-        row["decides_for"] = None if later is None else [name for name in names if not _is_overruled(one, name, later)]
+        row["decides_for"] = (
+            None if later is None else [name for name in names if not any(name in other for other in later)]
+        )
         return row
+
+    def _overruling(self, one: _Resolved, rules: list[_Resolved], begin: int) -> list[People] | None:
+        """Whom later rules for the same command mean: the last rule that fits decides. None: too many to compare."""
+        self._compared += len(rules) - begin
+        found = []
+        for other in itertools.islice(rules, begin, None) if self._compared <= MAX_COMPARED else ():
+            counts = not other.why_not and other.here is not False
+            same = other.rule.command.text in ("ALL", one.rule.command.text)
+            if counts and same and ("ALL" in other.run_as or {*one.run_as} <= {*other.run_as}):
+                found.append(other.people)
+        self._compared += len(found) * MAX_NAMES // 10
+        return found if self._compared <= MAX_COMPARED else None
 
     def _commands(self, command: Item) -> list[str]:
         """The commands that an alias stands for."""
@@ -164,18 +183,31 @@ class Sudo:
     def _not_asked(self, one: _Resolved) -> People:
         """Who needs no password by the defaults: later lines win, and those of a command, user or host over others'."""
         free = People()
+        for defaults, whom, is_free in self._exemptions:
+            if self._concerns(defaults, one):
+                _set(free, whom, is_free=is_free)
+        return free
+
+    @cached_property
+    def _exemptions(self) -> list[tuple[Defaults, People, bool]]:
+        """What defaults say of passwords: about what, whom it means, and whether they need none; in their order."""
+        found: list[tuple[Defaults, People, bool]] = []
         for scope in ("", "@", ":", ">", "!"):
             for defaults in self._policy.defaults:
-                if defaults.scope != scope or defaults.source.why_not or not self._concerns(defaults, one):
-                    continue
-                for signs, name, value in _SETTING.findall(defaults.settings):
-                    whom = self._resolver.people(defaults.items) if scope == ":" else People(everybody=True)
-                    if name == "authenticate":
-                        _set(free, whom, is_free=len(signs) % 2 == 1)
-                    elif name == "exempt_group" and not scope:
-                        group = (Item(f"%{value.strip(chr(34))}"),)
-                        _set(free, self._resolver.people(group), is_free=True)
-        return free
+                if defaults.scope == scope and not defaults.source.why_not:
+                    found += self._exempted(defaults)
+        if len(found) > MAX_EXEMPTIONS:
+            self._ground.tally.skip(TOO_MANY, "Defaults", count=len(found) - MAX_EXEMPTIONS)
+        return found[:MAX_EXEMPTIONS]
+
+    def _exempted(self, defaults: Defaults) -> Iterator[tuple[Defaults, People, bool]]:
+        for signs, name, value in _SETTING.findall(defaults.settings):
+            if name == "authenticate":
+                is_named = defaults.scope == ":"
+                whom = self._resolver.people(defaults.items) if is_named else People(everybody=True)
+                yield defaults, whom, len(signs) % 2 == 1
+            elif name == "exempt_group" and not defaults.scope:
+                yield defaults, self._resolver.people((Item(f"%{value.strip(chr(34))}"),)), True
 
     def _concerns(self, defaults: Defaults, one: _Resolved) -> bool:
         """Whether defaults for hosts, commands or those run as are about a rule."""
@@ -226,17 +258,6 @@ def _set(free: People, whom: People, *, is_free: bool) -> None:
         free.everybody, free.names = is_free, set()
     else:
         free.include(whom.names, negated=not is_free)
-
-
-def _is_overruled(one: _Resolved, name: str, later: list[_Resolved]) -> bool:
-    """Whether a later rule decides about the same command for an account: the last one that fits does."""
-    for other in later:
-        if other.why_not or other.here is False or name not in other.people:
-            continue
-        same = other.rule.command.text in ("ALL", one.rule.command.text)
-        if same and ("ALL" in other.run_as or {*one.run_as} <= {*other.run_as}):
-            return True
-    return False
 
 
 def _text(item: Item) -> str:

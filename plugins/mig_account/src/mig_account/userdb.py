@@ -11,7 +11,7 @@ import os
 import socket
 from typing import TYPE_CHECKING, Any
 
-from mig_account.ground import DAY, NOT_UNDERSTOOD, TOO_MANY, text_of
+from mig_account.ground import DAY, NOT_UNDERSTOOD, TOO_LARGE, TOO_MANY, text_of
 from mig_account.nsswitch import NOT_ASKED
 from mig_account.password import IMPOSSIBLE, LOCKED, Password, judged
 from mig_account.records import AT_LOGIN, BY_NAME, BY_NUMBER, IN_LIST, Account, Ages, Group
@@ -38,6 +38,8 @@ _READ_HERE = frozenset(
 """Services whose answers are in files that are read here, or that only pass on what others say."""
 MAX_RECORD = 1 << 20
 MAX_RECORDS = 50_000
+MAX_BYTES = 32 << 20
+"""Bytes of records that are read, all together."""
 _USEC_A_DAY = DAY * 1_000_000
 
 
@@ -46,6 +48,7 @@ class UserDatabase:
 
     def __init__(self, ground: Ground) -> None:
         self._ground = ground
+        self._room = MAX_BYTES
         self._files: dict[str, str] = {}
         for folder in FOLDERS:
             for name in ground.names(folder):
@@ -193,9 +196,13 @@ class UserDatabase:
 
     def _record(self, path: str) -> dict[str, Any] | None:
         """The JSON object in a file; None for an empty one, which masks, and for one that is booked."""
+        if self._room <= 0:
+            self._ground.tally.skip(TOO_LARGE, path)
+            return None
         content = self._ground.content(path, MAX_RECORD)
         if content is None or not content.strip():
             return None
+        self._room -= len(content)
         try:
             value = json.loads(content)
         except (ValueError, RecursionError):

@@ -8,11 +8,11 @@ from mig_account.ground import DAY
 from mig_account.password import EMPTY, SET
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from mig_account.directory import Directory
     from mig_account.ground import Ground
-    from mig_account.records import Account
+    from mig_account.records import Account, Group
     from mig_core.plugin.cells import Cell
     from mig_core.plugin.table import TableContext
 
@@ -20,14 +20,20 @@ USERS = "users"
 DEFAULT_SHELL = "/bin/sh"
 """What runs where the field is empty (passwd(5))."""
 _NO_SHELLS = ("nologin", "false")
-_CHECK = 256
+MAX_OTHERS = 100
+"""Names of others with the same number that a row lists."""
+
+
+def others(same: Sequence[Account] | Sequence[Group], entry: Account | Group) -> list[str]:
+    """The names of those with the same number but for the entry itself, as many as a row lists."""
+    return sorted({one.name for one in same[: MAX_OTHERS + 1] if one is not entry})
 
 
 def user_rows(context: TableContext, ground: Ground, directory: Directory) -> Iterator[dict[str, Cell]]:
     """A row for each account of each source."""
     shells: dict[str, bool | None] = {}
-    for place, account in enumerate(directory.accounts):
-        if place % _CHECK == 0 and ground.expired():
+    for account in directory.accounts:
+        if ground.expired():
             return
         ground.tally.examined("accounts")
         row = _known(account, directory)
@@ -52,7 +58,7 @@ def _known(account: Account, directory: Directory) -> dict[str, Cell]:
         "name": account.name or "",
         "found_by": account.found_by,
         "groups": directory.groups_of(account),
-        "same_id": sorted({one.name for one in same if one is not account}),
+        "same_id": others(same, account),
         "comment": account.comment,
         "home": account.home,
         "shell": account.shell,
