@@ -62,6 +62,20 @@ def test_the_mounts_of_this_system_are_told() -> None:
     assert "/" in found
 
 
+def test_what_is_pinned_is_told_wherever_a_bpffs_is_mounted_and_that_none_is(tmp_path: Path) -> None:
+    (tmp_path / "bpf/folder").mkdir(parents=True)
+    (tmp_path / "bpf/folder/pin").write_text("")
+    listing = tmp_path / "mountinfo"
+    listing.write_text(f"1 0 0:1 / {tmp_path}/bpf rw - bpf bpf rw\n2 0 0:2 / / rw - ext4 /dev/x rw\n")
+    (tmp_path / "none").write_text("2 0 0:2 / / rw - ext4 /dev/x rw\n")
+    system = this_system()
+
+    assert [one.name for one in live.pins(system, str(listing))] == ["pin"]
+    assert system.tally.skipped(live.NO_BPFFS) == 0
+    assert list(live.pins(system, str(tmp_path / "none"))) == []
+    assert system.tally.skipped(live.NO_BPFFS) == 1
+
+
 @pytest.fixture
 def loaded() -> Iterator[str]:
     """A socket filter that nothing pins and only this process holds."""

@@ -202,6 +202,25 @@ def test_a_program_is_hashed_on_request_only(root: Root) -> None:
     assert hashed["sha256"] == digest
 
 
+def test_what_a_package_brought_and_somebody_changed_is_told_on_request(root: Root) -> None:
+    with_unit(root)
+    root.write("/etc/x.conf", "")
+    root.write(f"{INFO}/x.list", f"/usr/bin/x\n{UNIT}\n/etc/pam.d/x\n")
+    unit = hashlib.md5((root.path / UNIT[1:]).read_bytes(), usedforsecurity=False).hexdigest()
+    script = hashlib.md5(b"#!/bin/sh\n", usedforsecurity=False).hexdigest()
+    root.write(f"{INFO}/x.md5sums", f"{script}  usr/bin/x\n{unit}  lib/systemd/system/x.service\n")
+    root.write("/etc/pam.d/x", "auth required /usr/bin/x\n")
+    root.write("/var/lib/dpkg/status", f"Package: x\nConffiles:\n /etc/pam.d/x {'0' * 32}\nVersion: 1\n")
+
+    good, bad = ([row["kind"] for row in root.rows(altered=wanted)] for wanted in (False, True))
+    root.write("/usr/bin/x", "#!/bin/sh\nevil\n", 0o755)
+    (row,) = root.rows("systemd", altered=True)
+
+    assert (good, bad) == (["systemd"], ["pam"])
+    assert row["runs"] == "/usr/bin/x"
+    assert "altered" not in root.rows("systemd")[0]
+
+
 def test_links_stay_below_the_root(root: Root) -> None:
     root.link("/etc/ld.so.preload", "/outside")
     root.link("/etc/cron.d", "/../../../../etc")

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from mig_autorun import bpf
 from mig_autorun.entry import Entry
+from mig_autorun.finding import MAX_DEPTH, below
 from mig_core.plugin.coverage import Reason
 from mig_endpoint import coverage
 from mig_endpoint.files.mounts import MOUNTINFO, read_mounts
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from mig_autorun.system import System
 
 NO_PROC = Reason("list of mounts or modules that the kernel does not give")
+NO_BPFFS = Reason("pinned eBPF programs: no bpffs is mounted", as_asked=True)
 NO_BPF = Reason("eBPF programs and links: not permitted to ask the kernel")
 TAINTS = {
     "O": "out of tree",
@@ -128,6 +130,17 @@ def programs(system: System) -> Iterator[Entry]:
             )
     except OSError as error:
         system.tally.failed(NO_BPF, "bpf(2)", coverage.problem_of(error))
+
+
+def pins(system: System, mountinfo: str = MOUNTINFO) -> Iterator[Entry]:
+    """What is pinned in a bpffs, wherever one is mounted; it lives on without any process."""
+    points = [one.point for one in read_mounts(mountinfo).all if one.kind == "bpf"]
+    if not points:
+        system.tally.skip(NO_BPFFS)
+    for point in points:
+        for file in below(system, point, MAX_DEPTH):
+            if not file.is_directory:
+                yield Entry("ebpf", file.name, file.path, file.status, key="pinned", user="kernel", when="now")
 
 
 def _since_boot(nanoseconds: int) -> str:

@@ -68,6 +68,12 @@ class AutorunModule(TableModule):
         Column("changed", ColumnKind.TIME, "last change of program or definition, by the file system's own clock"),
         Column("modified", ColumnKind.TIME, "when the content of the definition was written, as the file says"),
         Column("notes", ColumnKind.LIST, "what else there is to know"),
+        Column(
+            "altered",
+            ColumnKind.BOOLEAN,
+            "a packaged part, program or definition, has other content than its package brought",
+            on_request=True,
+        ),
         Column("sha256", ColumnKind.HASH, "SHA-256 of the program", on_request=True),
     )
     options = (
@@ -158,15 +164,42 @@ class _Rows:
         self._system = system
         self._programs = programs
         self._hashes: dict[str, str | None] = {}
+        self._altered: dict[str, bool | None] | None = None
 
     def complete(self, rows: list[tuple[Entry, dict[str, Cell]]]) -> Iterator[dict[str, Cell]]:
         """The rows, whole."""
         owners = self._owners([entry for entry, _ in rows])
+        if self._context.wants("altered"):
+            self._altered = self._contents(owners)
         for entry, row in rows:
             self._program(entry, row, owners)
             self._definition(entry, row, owners)
             self._change(entry, row)
+            if self._altered is not None:
+                self._content(entry, row, self._altered)
             yield row
+
+    def _contents(self, owners: dict[str, str | None]) -> dict[str, bool | None]:
+        from mig_endpoint.packages.file_contents import changed
+        from mig_endpoint.packages.site import RanOutOfTime, Site
+
+        owned = {path: name for path, name in owners.items() if name and self._is_plain(path)}
+        try:
+            return changed(Site(self._system.tree, self._system.tally, self._context.remaining), owned)
+        except RanOutOfTime:
+            return dict.fromkeys(owned)
+
+    def _is_plain(self, path: str) -> bool:
+        file = self._system.at(path)
+        return file is not None and file.is_file and not file.link
+
+    def _content(self, entry: Entry, row: dict[str, Cell], altered: dict[str, bool | None]) -> None:
+        if entry.kind == "package-script":
+            return  # no package keeps a sum of its own scripts
+        parts = [entry.program or "", entry.path, *entry.sources]
+        found = [altered[one] for path in parts if path for one in self._names(path) if one in altered]
+        if found:
+            row["altered"] = True if True in found else None if None in found else False
 
     def _owners(self, entries: list[Entry]) -> dict[str, str | None]:
         from mig_endpoint.packages.file_owners import owners

@@ -58,6 +58,8 @@ class Survey:
     def _place(self, place: Place) -> Iterator[Entry]:
         if place.reader == "systemd":
             yield from self._units(place)
+        elif place.reader == "bpffs":
+            yield from live.pins(self._system) if self._system.is_own else ()
         elif place.reader == "systemd-user":
             yield from self._user_units(place)
         else:
@@ -70,8 +72,6 @@ class Survey:
         try:
             if reader in TABLES:
                 yield from self._jobs(found)
-            elif reader == "bpffs":
-                yield from self._pin(found)
             elif reader in READERS:
                 if found.state in ("mask", "dangling") and reader not in (
                     "script",
@@ -93,10 +93,6 @@ class Survey:
         search = search_path(text)
         for job in self._tables.jobs_of(found):
             yield from with_programs(self._look, job, search=search)
-
-    def _pin(self, found: Found) -> Iterator[Entry]:
-        if self._system.is_own and not found.file.is_directory:
-            yield entry_of(found, key="pinned")
 
     def _units(self, place: Place) -> Iterator[Entry]:
         scope = Scope(self._system, [spot.pattern for spot in place.spots])
