@@ -232,7 +232,8 @@ def test_an_alert_in_another_spelling_is_judged_alike(program: Callable[..., byt
     raw = program("bash", "-c", "wget -q x | sh", "grün", exe="/bin/bash")
     spelled = json.dumps(dict(sorted(json.loads(raw).items()))).encode()
 
-    assert matched(builtin_rules(), spelled) >= set()
+    assert len(matched(builtin_rules(), raw)) == 1
+    assert matched(builtin_rules(), spelled) == matched(builtin_rules(), raw)
     assert matched(builtin_rules(), json.dumps(json.loads(raw)).encode().replace(b": ", b":").replace(b", ", b",")) == (
         matched(builtin_rules(), raw)
     )

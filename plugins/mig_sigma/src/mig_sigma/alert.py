@@ -2,7 +2,7 @@
 
 The agent passes alerts on as the bytes that their source wrote: JSON without blanks, and a quote within a text is
 escaped there, so ``,"process":{`` can only be a member. Within other members it would have to be one of a record's
-fields, and those are texts, not objects. What is written otherwise is decoded whole.
+fields, and those are texts, not objects. What is written otherwise is written anew first (:func:`normal`).
 """
 
 from __future__ import annotations
@@ -13,13 +13,26 @@ from typing import Any
 
 _DECODER = json.JSONDecoder()
 _TIME = re.compile(rb'"time":"([^"\\]*)"')
-_HEAD = b'{"schema":1,"type":"'
+HEAD = b'{"schema":1,"type":"'
 _OPENING = {
     name: f',"{name}":{opening}'.encode()
     for opening, names in (("{", ("process", "syscall", "user", "address")), ("[", ("paths", "records", "keys")))
     for name in names
 }
 """Members that are found by their name -> how they begin."""
+
+
+def normal(raw: bytes) -> bytes:
+    """An alert of any spelling as its members are looked for here.
+
+    Raises:
+        ValueError: it is no JSON object.
+    """
+    value = json.loads(raw)
+    if not isinstance(value, dict):
+        raise ValueError("is no JSON object")
+    head = {"schema": value.get("schema", 1), "type": value.get("type", "")}
+    return json.dumps(head | value, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")
 
 
 class Alert:
@@ -38,7 +51,7 @@ class Alert:
         Raises:
             ValueError: the alert is no JSON object.
         """
-        if self._whole is not None or name not in _OPENING or not self.raw.startswith(_HEAD):
+        if self._whole is not None or name not in _OPENING or not self.raw.startswith(HEAD):
             return self.whole().get(name)
         if name not in self._members:
             self._members[name] = self._member(name)
@@ -46,7 +59,7 @@ class Alert:
 
     def result(self) -> bool | None:
         """Whether what it tells of succeeded."""
-        if self.raw.startswith(_HEAD):
+        if self.raw.startswith(HEAD):
             return True if b',"result":true,' in self.raw else False if b',"result":false,' in self.raw else None
         result = self.whole().get("result")
         return result if isinstance(result, bool) else None

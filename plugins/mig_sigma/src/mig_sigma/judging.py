@@ -11,7 +11,7 @@ import json
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from mig_sigma import catalogue, guards
-from mig_sigma.alert import Alert
+from mig_sigma.alert import HEAD, Alert, normal
 from mig_sigma.conditions import Facts
 from mig_sigma.events import events_of, program
 
@@ -56,9 +56,8 @@ class Judge:
             ValueError: the alert is no JSON object, or not of a shape that is known; of others, too, like KeyError.
         """
         # 1. What of the alert is needed in any case: a program that starts.
-        if b"\\u" in raw:  # perhaps not written as the texts of guards are
-            raw = json.dumps(json.loads(raw), ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")
-        alert = Alert(raw)
+        alert = Alert(raw if raw.startswith(HEAD) and b"\\u" not in raw else normal(raw))
+        raw = alert.raw
         started = _started(alert) if module == "audit" else None
         line = raw
         user: str | None = None
