@@ -11,8 +11,8 @@ SECONDS = 60.0
 
 
 def events_arrive(environment: Environment) -> None:
-    """An execve and a write to a watched file are reported."""
-    eventually(lambda: _running(environment), "audit and dispatch run on migagenthost3", seconds=SECONDS)
+    """An execve, a write to a watched file and what a Sigma rule says of a program are reported."""
+    eventually(lambda: _running(environment), "audit, sigma and dispatch run on migagenthost3", seconds=SECONDS)
     counters = environment.shell(f"mig audit -t {PRIVILEGED}").stdout
     check("mode=unicast" in counters, f"the audit module does not own auditing (does auditd run?): {counters}")
 
@@ -24,10 +24,12 @@ def events_arrive(environment: Environment) -> None:
     done = run(["docker", "run", "--rm", "-v", "/etc:/watched", image, "sh", "-c", line])
     check(done.returncode == 0, f"writing to /etc/shadow: {done.stderr}")
     _arrives(environment, '"keys":["shadow"]', "the write to the machine's /etc/shadow")
+    environment.inside("migagenthost1", "sh", "-c", f"f=/tmp/seen-{token}; : > $f; chmod 4755 $f; rm $f")
+    _arrives(environment, f'"type":"sigma_match".*/tmp/seen-{token}', "the match of a Sigma rule", how="-q")
 
 
-def _arrives(environment: Environment, text: str, what: str) -> None:
-    look = ("sudo", "sh", "-c", f'grep -qF -- "$1" {LOG}', "sh", text)
+def _arrives(environment: Environment, text: str, what: str, *, how: str = "-qF") -> None:
+    look = ("sudo", "sh", "-c", f'grep {how} -- "$1" {LOG}', "sh", text)
     eventually(lambda: environment.inside(WORKSTATION, *look).returncode == 0, what, seconds=SECONDS)
     say(f"ok  {what} is in simpleweb's log")
 
@@ -35,4 +37,4 @@ def _arrives(environment: Environment, text: str, what: str) -> None:
 def _running(environment: Environment) -> bool:
     """By the last heartbeat."""
     persistent = environment.document(f"mig agent show {PRIVILEGED} --json").get("persistent") or {}
-    return all(persistent.get(name, {}).get("state") == "running" for name in ("audit", "dispatch"))
+    return all(persistent.get(name, {}).get("state") == "running" for name in ("audit", "sigma", "dispatch"))
