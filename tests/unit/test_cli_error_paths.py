@@ -13,6 +13,7 @@ import typer
 from mig_core.cli import admin, exit_codes
 from mig_core.cli.console import main as console
 from mig_core.cli.main import app, main
+from mig_core.plugin.manager import installed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -135,7 +136,10 @@ def leaves(command: Any, path: str = "") -> Iterator[str]:
 
 
 def test_every_command_has_its_error_path_here() -> None:
-    found = set(leaves(typer.main.get_command(app)))
+    whole = set(leaves(typer.main.get_command(app)))
+    asked = {one.name for one in installed("mig.modules")}
+    # A plugin's own commands beside its module's question have their error paths in the plugin's tests.
+    found = {name for name in whole if " " not in name or name.split()[0] not in asked}
     modules = {name for name in found if " " not in name} - set(ASK_THE_PLATFORM) - ALONE
 
     assert found - modules == set(ASK_THE_PLATFORM) | set(CASES) | ALONE

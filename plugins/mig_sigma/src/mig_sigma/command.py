@@ -37,7 +37,10 @@ def compile_rules(
             )
         operations: list[Any] = [{"module": "sigma", "parameters": {"rules": text}}]
         text = json.dumps({"syntaxversion": 3, "name": f"{len(found.rules)} Sigma rules", "operations": operations})
-    output.write_text(text + "\n", encoding="utf-8")
+    try:
+        output.write_text(text + "\n", encoding="utf-8")
+    except OSError as error:
+        raise MigError(f"{output}: cannot be written: {error.strerror}") from None
     for name, problem in found.problems.items():
         typer.echo(f"{name}: {problem}", err=True)
     typer.echo(f"{len(found.rules)} rules compiled into {output}, {len(found.problems)} left out", err=True)
@@ -56,12 +59,21 @@ def test_rules(
     for name, problem in found.problems.items():
         typer.echo(f"{name}: {problem}", err=True)
     count = 0
-    with sys.stdin.buffer if str(events) == "-" else events.open("rb") as lines:
+    with _opened(events) as lines:
         for number, rule, alert in matches([rule for rule, _origin in found.rules.values()], lines, module):
             count += 1
             told = {"line": number, "rule": rule.id, "title": rule.title, "level": rule.level, "event": alert}
             typer.echo(json.dumps(told, ensure_ascii=False))
     typer.echo(f"{len(found.rules)} rules, {count} matches", err=True)
+
+
+def _opened(events: Path) -> Any:
+    if str(events) == "-":
+        return sys.stdin.buffer
+    try:
+        return events.open("rb")
+    except OSError as error:
+        raise MigError(f"{events}: cannot be read: {error.strerror}") from None
 
 
 def _found(files: list[Path]) -> Any:
