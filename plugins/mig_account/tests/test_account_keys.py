@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import socket
 import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,6 +20,7 @@ from mig_account.key_rows import expanded
 from mig_account.records import Account
 from mig_account.sshd_config import SshdConfig
 from mig_account.sshd_lines import words_of
+from mig_account.sshd_running import configurations
 from mig_core.plugin.coverage import Tally
 
 if TYPE_CHECKING:
@@ -81,7 +83,7 @@ def test_what_holds_for_a_user_is_what_sshd_says(name: str, system: System) -> N
     system.write("/etc/ssh/sshd_config.d/.hidden.conf", "UsePAM yes\n")
     ground = Ground.below(str(system.root), Tally(), lambda: False, 0)
     directory = Directory(ground)
-    config = SshdConfig(ground, directory)
+    config = SshdConfig(ground, directory, "/etc/ssh/sshd_config")
 
     for user in ("root", "bob", "ada"):
         case = config.cases(directory.by_name[user])[0]
@@ -319,6 +321,45 @@ def test_lines_of_the_configuration_say_whether_they_count(system: System) -> No
     assert [(one["line"], one["in_force"], one.get("condition", "")) for one in found] == [
         (1, True, ""), (2, False, ""), (4, True, "User bob"),
     ]  # fmt: skip
+
+
+@ROOT
+def test_another_configuration_that_sshd_is_started_with_is_read_too(system: System) -> None:
+    system.write("/etc/default/ssh", '# SSHD_OPTS="-f /etc/no"\nSSHD_OPTS="-f /etc/ssh/other -oPermitRootLogin=yes"\n')
+    system.write("/etc/ssh/other", "UsePAM yes\nAuthorizedKeysFile /etc/keys/%u\n")
+    system.write("/etc/keys/bob", f"{KEY}\n")
+    authorize(system, f"{KEY}\n")
+
+    result = system.ask(ask=["keys"])
+
+    found = [(one["path"], one["opens"], one["configuration"]) for one in system.module.rows(result)]
+    assert found == [
+        ("/home/bob/.ssh/authorized_keys", True, "/etc/ssh/sshd_config"),
+        ("/etc/keys/bob", True, "/etc/ssh/other"),
+    ]
+    assert not result.coverage.complete
+
+
+@PEER
+def test_a_running_sshd_s_configuration_is_found(tmp_path: Path) -> None:
+    config = tmp_path / "sshd_config"
+    key = tmp_path / "key"
+    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(key)], check=True)
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    config.write_text(f"HostKey {key}\nListenAddress 127.0.0.1\nPort {port}\nPidFile none\n")
+    script = f"mount -t tmpfs none /run && mkdir /run/sshd && exec {SSHD} -D -e -f {config}"
+    with subprocess.Popen(["unshare", "--mount", "sh", "-c", script], stderr=subprocess.PIPE, text=True) as running:
+        assert running.stderr is not None
+        try:
+            while "listening" not in (line := running.stderr.readline()):
+                assert line, "sshd ended"
+
+            paths = configurations(Ground.below("/", Tally(), lambda: False, 0))
+        finally:
+            running.terminate()
+
+    assert str(config) in paths
 
 
 def test_files_that_include_themselves_end(system: System) -> None:

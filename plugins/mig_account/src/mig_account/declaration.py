@@ -74,6 +74,7 @@ COLUMNS = (
     Column("bits", ColumnKind.INTEGER, "size of a key", unit="bits"),
     Column("options", ColumnKind.TEXT, "options of an authorized key", masked=True),
     Column("opens", ColumnKind.BOOLEAN, "sshd lets in, as this account, whoever has the key; odd says why not"),
+    Column("configuration", ColumnKind.PATH, "sshd's configuration that says so, without what it includes"),
     Column("condition", ColumnKind.TEXT, "Match lines of sshd that must fit too"),
     Column("setting", ColumnKind.TEXT, "line of sshd's configuration, defaults of sudo, a principal"),
     Column("in_force", ColumnKind.BOOLEAN, "the program takes the line"),

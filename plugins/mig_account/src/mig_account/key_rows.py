@@ -63,6 +63,7 @@ class Keys:
         if not closed:
             closed = closed_by_account(self._ground, self._directory, case, account)
         start: dict[str, Cell] = {"what": KEYS, "name": account.name, "condition": case.condition}
+        start["configuration"] = self._config.path
         if account.uid is not None:
             start["uid"] = account.uid
         for pattern in case.words("authorizedkeysfile"):
@@ -107,7 +108,7 @@ class Keys:
         for one in self._config.settings:
             if one.keyword != "trustedusercakeys" or not one.words or one.words[0].lower() == "none":
                 continue
-            start: dict[str, Cell] = {"what": KEYS, "kind": "authority"}
+            start: dict[str, Cell] = {"what": KEYS, "kind": "authority", "configuration": self._config.path}
             start["condition"] = " and ".join(criteria.text for criteria in one.under)
             content = self._ground.content(one.words[0], MAX_KEYS_FILE)
             for found in authorized_keys(content or b""):

@@ -82,16 +82,17 @@ class _Look:
         yield from self._ssh(wanted)
 
     def _ssh(self, wanted: frozenset[str]) -> Iterator[dict[str, Cell]]:
-        from mig_account import key_rows, sshd_config, sshd_rows
+        from mig_account import key_rows, sshd_config, sshd_rows, sshd_running
 
         if not wanted & {key_rows.KEYS, sshd_rows.SSHD}:
             return
-        config = sshd_config.SshdConfig(self._ground, self._directory)
-        if key_rows.KEYS in wanted:
-            self._directory.switch.book(self._ground, ("passwd",))
-            yield from key_rows.Keys(self._ground, self._directory, config).rows()
-        if sshd_rows.SSHD in wanted:
-            yield from sshd_rows.sshd_rows(self._ground, config)
+        self._directory.switch.book(self._ground, ("passwd",) if key_rows.KEYS in wanted else ())
+        for path in sshd_running.configurations(self._ground) or [""]:
+            config = sshd_config.SshdConfig(self._ground, self._directory, path)
+            if key_rows.KEYS in wanted:
+                yield from key_rows.Keys(self._ground, self._directory, config).rows()
+            if sshd_rows.SSHD in wanted:
+                yield from sshd_rows.sshd_rows(self._ground, config)
 
     def _logins(self, wanted: frozenset[str]) -> Iterator[dict[str, Cell]]:
         from mig_account import attempts, journal_logins, lastlog, login_databases, logins, sessions

@@ -10,7 +10,7 @@ import fnmatch
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from mig_account.sshd_lines import PATHS, Criteria, Setting, SshdLines
+from mig_account.sshd_lines import Criteria, Setting, SshdLines
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -66,9 +66,10 @@ class Case:
 class SshdConfig:
     """The configuration of one system."""
 
-    def __init__(self, ground: Ground, directory: Directory) -> None:
+    def __init__(self, ground: Ground, directory: Directory, path: str) -> None:
+        """``path``: of its file; empty where there is none, which leaves sshd's own defaults."""
         self._directory = directory
-        self.path = next((one for one in PATHS if ground.status_or_none(one) is not None), "")
+        self.path = path
         self.settings: list[Setting] = list(SshdLines(ground).read(self.path)) if self.path else []
         self._global = _collected([one for one in self.settings if _is_global(one)])
         self._blocks = [one for one in self.settings if not _is_global(one)]

@@ -28,6 +28,7 @@ def sshd_rows(ground: Ground, config: SshdConfig) -> Iterator[dict[str, Cell]]:
             "what": SSHD,
             "kind": one.keyword,
             "setting": one.text,
+            "configuration": config.path,
             "condition": " and ".join(criteria.text for criteria in one.under),
             "in_force": id(one) in in_force,
             "path": one.path,
