@@ -6,13 +6,13 @@ import contextlib
 import re
 from difflib import get_close_matches
 from itertools import islice
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Protocol
 
 from mig_core.domain.ids import check_agent_id, check_uuid
 from mig_core.errors import ApiError, InvalidDocument
 
 if TYPE_CHECKING:
-    from mig_core.client.client import MigClient
+    from collections.abc import Iterator, Sequence
 
 MAX_BACK = 100
 NAMES_LOOKED_AT = 2000
@@ -22,7 +22,29 @@ _PREFIX = re.compile(r"[0-9a-f][0-9a-f-]{3,35}")
 _AGENT_PREFIX = re.compile(r"[a-z2-7]{4,31}")
 
 
-def find_action(client: MigClient, creator: str, text: str) -> str:
+class Lists(Protocol):
+    """The lists in which it is looked for: see :class:`mig_core.client.client.MigClient`."""
+
+    def actions(
+        self,
+        *,
+        states: Sequence[str] = (),
+        name: str = "",
+        creator: str = "",
+        prefix: str = "",
+        limit: int | None = None,
+    ) -> Iterator[dict[str, Any]]:
+        """Actions, latest first."""
+        ...
+
+    def agents(
+        self, *, target: str = "", states: Sequence[str] = (), limit: int | None = None
+    ) -> Iterator[dict[str, Any]]:
+        """Agents by name."""
+        ...
+
+
+def find_action(client: Lists, creator: str, text: str) -> str:
     """See :meth:`mig_core.client.client.MigClient.action_id`."""
     text = text.strip()
     with contextlib.suppress(InvalidDocument):
@@ -44,13 +66,13 @@ def find_action(client: MigClient, creator: str, text: str) -> str:
     return str(found[0]["id"])
 
 
-def _back(client: MigClient, creator: str, steps: int, text: str) -> str:
+def _back(client: Lists, creator: str, steps: int, text: str) -> str:
     for one in islice(client.actions(creator=creator, limit=steps + 1), steps, None):
         return str(one["id"])
     raise ApiError(404, f"{text}: you have not asked so many questions yet", next_step="mig actions lists all")
 
 
-def find_agent(client: MigClient, text: str) -> str:
+def find_agent(client: Lists, text: str) -> str:
     """See :meth:`mig_core.client.client.MigClient.agent_id`."""
     for candidate in (text, text.rpartition("~")[2]):
         with contextlib.suppress(InvalidDocument):
@@ -71,7 +93,7 @@ def find_agent(client: MigClient, text: str) -> str:
     return str(live[0]["id"])
 
 
-def _near(client: MigClient, text: str) -> str:
+def _near(client: Lists, text: str) -> str:
     names = {str(one["name"]).lower(): str(one["name"]) for one in client.agents(limit=NAMES_LOOKED_AT)}
     near = get_close_matches(text.lower(), names, n=1, cutoff=0.6)
     return f"did you mean {names[near[0]]}?" if near else ""
