@@ -15,6 +15,7 @@ import typer
 from mig_core.cli.completion import complete_action, complete_target
 from mig_core.cli.formats import Format, Show
 from mig_core.cli.waiting import Waiting, waiting_of
+from mig_core.client.references import is_reference
 from mig_core.domain.ids import check_uuid
 from mig_core.domain.target import parse_target
 from mig_core.domain.times import parse_duration
@@ -205,7 +206,11 @@ def _narrowing(**actions: str | None) -> str:
             try:
                 identifier = check_uuid(action.lower(), subject=f"--target-{function}", path="")
             except InvalidDocument as error:
-                raise typer.BadParameter(str(error)) from None
+                if not is_reference(action):
+                    raise typer.BadParameter(str(error)) from None
+                from mig_core.client.connection import connect
+
+                identifier = connect().client.action_id(action)
             conditions.append(f"{function}('{identifier}')")
     return " AND ".join(conditions)
 

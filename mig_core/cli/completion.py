@@ -1,7 +1,8 @@
 """What the shell offers while a word is typed: agents, actions, macros, keys of targets.
 
 It must be quick and silent: it asks the platform with a session of an earlier command only, never for a passphrase, and
-offers nothing when anything goes wrong.
+offers nothing when anything goes wrong. Shells *evaluate* what is offered (zsh with ``eval``), and names come from
+endpoints: only words and notes of harmless characters are given out.
 """
 
 from __future__ import annotations
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
     from mig_core.config.client import ClientSettings
 
 MOST = 50
+_HARMLESS = re.compile(r"[\w.@+-]{1,255}", re.ASCII)
+_HARMFUL = re.compile(r"[^\w .,/@%=+-]", re.ASCII)
 _PLAIN = re.compile(r"[\w.-]{0,100}", re.ASCII)
 _WORD = re.compile(r"[\w.-]*\Z", re.ASCII)
 
@@ -29,7 +32,8 @@ def complete_action(incomplete: str) -> list[tuple[str, str]]:
         if incomplete and not typed:
             return words
         found = client.actions(prefix=typed, limit=MOST)
-        return words + [(str(one["id"]), _shown(str(one["name"]))) for one in found]
+        ids = [(str(one["id"]), _shown(str(one["name"]))) for one in found]
+        return words + [(word, text) for word, text in ids if _HARMLESS.fullmatch(word)]
     except Exception:  # nothing may disturb the line that is typed
         return []
 
@@ -41,7 +45,8 @@ def complete_agent(incomplete: str) -> list[tuple[str, str]]:
         return []
     try:
         target = f"name LIKE '{incomplete.replace('_', chr(92) + '_')}%'" if incomplete else ""
-        return [(str(one["name"]), str(one["state"])) for one in client.agents(target=target, limit=MOST)]
+        found = client.agents(target=target, limit=MOST)
+        return [(name, _shown(str(one["state"]))) for one in found if _HARMLESS.fullmatch(name := str(one["name"]))]
     except Exception:  # nothing may disturb the line that is typed
         return []
 
@@ -54,7 +59,7 @@ def complete_target(incomplete: str) -> list[tuple[str, str]]:
     before = incomplete.removesuffix(word)
     settings = _settings()
     macros = {} if settings is None else settings.macros
-    offered = [(name, _shown(text)) for name, text in sorted(macros.items())]
+    offered = [(name, _shown(text)) for name, text in sorted(macros.items()) if _HARMLESS.fullmatch(name)]
     offered += [("all", "every agent"), ("local", "this machine")] if not before else []
     keys = [*names.COLUMNS, "address", "environment.", "tags.", *(f"{one}(" for one in names.FUNCTIONS)]
     offered += [(key, "") for key in keys]
@@ -84,5 +89,5 @@ def _client() -> MigClient | None:
 
 
 def _shown(text: str) -> str:
-    """One line that a shell may print beside a word."""
-    return "".join(one if one.isprintable() else " " for one in text)[:60]
+    """A note beside a word, with nothing in it that a shell could take for a command."""
+    return _HARMFUL.sub(" ", text[:60]).strip()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import re
-from difflib import get_close_matches
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Protocol
 

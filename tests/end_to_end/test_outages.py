@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from mig_core.cli import exit_codes
 from mig_core.cli.demo.site import ENDPOINTS, HOLDER
 from mig_core.testing.fleet import Fleet, eventually, running_fleet
 
@@ -113,8 +114,12 @@ def test_an_agent_that_stops_in_good_order_is_offline_at_once(fleet: Fleet) -> N
     fleet.platform.processes.end(HOLDER, signal.SIGTERM)
 
     stopped = eventually(lambda: _state_of(fleet, HOLDER) == "offline", seconds=5)
+    asked = fleet.mig(*SMALL, "--no-wait-offline", "-e", "10m", timeout=60)
 
     assert stopped
+    assert asked.returncode == exit_codes.INCOMPLETE
+    assert f"{len(ENDPOINTS)} asked: {len(ENDPOINTS) - 1} success, 1 " in asked.stderr
+    assert "stopped watching (1 who have not answered are offline)" in asked.stderr
     restart_agent(fleet, HOLDER)
     assert eventually(lambda: _state_of(fleet, HOLDER) == "online", seconds=20)
 

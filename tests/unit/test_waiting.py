@@ -86,7 +86,7 @@ def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.usefixtures("settings")
 def test_macros_and_keys_of_targets_are_completed_without_a_platform() -> None:
-    assert ("web", "name LIKE 'web%'") in complete_target("we")
+    assert ("web", "name LIKE  web%") in complete_target("we")
     assert [word for word, _ in complete_target("os = 'linux' AND tag")] == ["os = 'linux' AND tags."]
     assert [word for word, _ in complete_target("al")] == ["all"]
 
@@ -97,6 +97,29 @@ def test_completion_is_silent_when_there_is_no_session(capsys: pytest.CaptureFix
     assert complete_agent("we") == []
     assert complete_agent("'; --") == []
     assert capsys.readouterr() == ("", "")
+
+
+HOSTILE = ["a$(id)", "b`id`", "c'; id; '", 'd"; id', "e|id", "f\n id", "g\\", "h:((x", "web1"]
+
+
+@pytest.mark.usefixtures("settings")
+def test_no_name_of_an_endpoint_reaches_the_shell_as_a_command(monkeypatch: pytest.MonkeyPatch) -> None:
+    """zsh evaluates what a program offers."""
+
+    class Platform:
+        def agents(self, **query: Any) -> list[dict[str, str]]:
+            return [{"name": name, "state": "online"} for name in HOSTILE]
+
+        def actions(self, **query: Any) -> list[dict[str, str]]:
+            return [{"id": "0197f9f0-0000-7000-8000-000000000000", "name": name} for name in HOSTILE]
+
+    monkeypatch.setattr("mig_core.cli.completion._client", Platform)
+
+    offered = complete_action("")
+
+    assert complete_agent("") == [("web1", "online")]
+    assert len(offered) == len(HOSTILE) + 1
+    assert not {one for pair in offered for text in pair for one in text} & set("$`'\"\\|;:()<>&\n")
 
 
 @pytest.mark.parametrize(("word", "meant"), [("flie", "file"), ("resluts", "results"), ("actoins", "actions")])
