@@ -43,6 +43,11 @@ class Lists(Protocol):
         ...
 
 
+def is_reference(text: str) -> bool:
+    """Whether a text may name an action: ``last``, ``-2``, the beginning of an id."""
+    return bool(_BACK.fullmatch(text) or _PREFIX.fullmatch(text.lower()))
+
+
 def find_action(client: Lists, creator: str, text: str) -> str:
     """See :meth:`mig_core.client.client.MigClient.action_id`."""
     text = text.strip()
@@ -93,6 +98,8 @@ def find_agent(client: Lists, text: str) -> str:
 
 
 def _near(client: Lists, text: str) -> str:
+    from difflib import get_close_matches  # only for errors
+
     names = {str(one["name"]).lower(): str(one["name"]) for one in client.agents(limit=NAMES_LOOKED_AT)}
     near = get_close_matches(text.lower(), names, n=1, cutoff=0.6)
     return f"did you mean {names[near[0]]}?" if near else ""
