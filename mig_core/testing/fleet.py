@@ -67,7 +67,7 @@ class Fleet:
         """What makes ``mig`` be this fleet's investigator."""
         return {**os.environ, "MIG_CONFIG": str(self.platform.site.client_settings)}
 
-    def ended(self, identifier: str, *, seconds: float = 30) -> dict[str, Any]:
+    def ended(self, identifier: str, *, seconds: float = 60) -> dict[str, Any]:
         """Waits until an action has ended; returns its document."""
         return eventually(lambda: _if_ended(self.action(identifier)), seconds=seconds)
 
@@ -79,7 +79,7 @@ def _if_ended(action: dict[str, Any]) -> dict[str, Any] | None:
 T = TypeVar("T")
 
 
-def eventually(look: Callable[[], T | None], *, seconds: float = 30) -> T:
+def eventually(look: Callable[[], T | None], *, seconds: float = 60) -> T:
     """The first result that is not None and not false."""
     deadline = time.monotonic() + seconds
     while True:

@@ -57,7 +57,7 @@ def alive(pid: int) -> bool:
         return False
 
 
-def wait_for_end(pid: int, seconds: float = 20.0) -> bool:
+def wait_for_end(pid: int, seconds: float = 60.0) -> bool:
     deadline = time.monotonic() + seconds
     while alive(pid):
         if time.monotonic() > deadline:

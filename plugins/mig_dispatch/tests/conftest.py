@@ -159,7 +159,7 @@ class HttpReceiver:
         self.server.server_close()
 
 
-def eventually(holds: Callable[[], object], seconds: float = 20.0) -> None:
+def eventually(holds: Callable[[], object], seconds: float = 60.0) -> None:
     """Waits until something holds; fails with what it was when it never does."""
     until = time.monotonic() + seconds
     while not holds():

@@ -63,7 +63,7 @@ class CollectingService:
     def take_alerts(self, handler: Callable[[Sequence[Incoming]], None]) -> None:
         raise NotImplementedError
 
-    def wait_for(self, happened: Callable[[], object], seconds: float = 20.0) -> None:
+    def wait_for(self, happened: Callable[[], object], seconds: float = 60.0) -> None:
         """Waits until something holds, looking again at each alert."""
         deadline = time.monotonic() + seconds
         with self.arrived:

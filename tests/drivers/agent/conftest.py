@@ -192,7 +192,7 @@ class Platform:
         """Queues a message for its agent."""
         run(self.queue.put_commands([Outgoing(message.agent, message.to_bytes(), END)]))
 
-    def wait_for(self, condition: Callable[[], bool], seconds: float = 20.0) -> None:
+    def wait_for(self, condition: Callable[[], bool], seconds: float = 60.0) -> None:
         """Collects until the condition holds; fails the test when it never does."""
         end = time.monotonic() + seconds
         while True:

@@ -39,7 +39,7 @@ FACTS = AgentFacts(
 QUICK = Timing(first_pause=0.05, longest_pause=0.2, ping=0.5)
 
 
-def eventually(condition: Callable[[], Any], seconds: float = 20.0) -> None:
+def eventually(condition: Callable[[], Any], seconds: float = 60.0) -> None:
     end = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < end, "it did not happen"

@@ -48,7 +48,7 @@ class Relay:
         if error is not None:
             raise error
 
-    def wait_for(self, condition: Callable[[], bool], seconds: float = 10.0) -> None:
+    def wait_for(self, condition: Callable[[], bool], seconds: float = 60.0) -> None:
         with self.changed:
             assert self.changed.wait_for(condition, seconds), (self.taken, self.attempts)
 
