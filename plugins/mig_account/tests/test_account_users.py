@@ -140,6 +140,26 @@ def test_musl_makes_accounts_that_glibc_does_not(system: System) -> None:
     assert "root2" not in found
 
 
+@pytest.mark.parametrize(
+    ("loader", "name"), [("/lib/ld-musl-x86_64.so.1", "#r3"), ("/lib64/ld-linux-x86-64.so.2", "root2")]
+)
+def test_where_both_libraries_are_there_the_one_of_the_programs_counts(loader: str, name: str, system: System) -> None:
+    for one in ("/lib/ld-musl-x86_64.so.1", "/lib64/ld-linux-x86-64.so.2"):
+        system.write(one, "")
+    system.write("/bin/sh", f"\x7fELF\0{loader}\0")
+    system.write("/etc/passwd", ODD)
+
+    assert name in [one.get("name") for one in system.rows()]
+
+
+def test_names_that_would_steer_a_terminal_are_escaped_in_lines(system: System) -> None:
+    system.write("/etc/passwd", "a\33[2Jb\u202e:x:1000:1000:\33]0;title\7:/:/bin/sh\n")
+
+    lines = list(system.module.lines(system.ask(), found_only=False))
+
+    assert not any(character in line for line in lines for character in "\33\7")
+
+
 def test_all_with_user_id_0_are_found_and_who_shares_it(system: System) -> None:
     system.write("/etc/passwd", "root:x:0:0::/root:/bin/sh\ntoor:x:0:0::/root:/bin/sh\nada:x:1000:0::/:/bin/sh\n")
 
@@ -367,13 +387,14 @@ def test_other_files_of_accounts_are_read_where_nsswitch_names_them(system: Syst
 def test_the_home_says_whose_it_is_and_the_shell_whether_it_is_there(system: System) -> None:
     system.write("/etc/passwd", "ada:x:1000:1000::/home/ada:/bin/zsh\nbob:x:1001:1000::/gone:/bin/nologin\n")
     system.write("/home/ada/x", "")
-    (system.root / "home/ada").chmod(0o750)
+    (system.root / "home/ada").chmod(0o777)
     system.write("/bin/zsh", "", 0o755)
     system.write("/bin/nologin", "", 0o755)
 
     ada, bob = system.rows()
 
-    assert (ada["home_owner"], ada["home_mode"], ada["shell_works"]) == (os.geteuid(), "0750", True)
+    assert (ada["home_owner"], ada["home_mode"], ada["shell_works"]) == (os.geteuid(), "0777", True)
+    assert "a home directory that everybody may write to" in ada["odd"]
     assert ("home_owner" in bob, bob["shell_works"]) == (False, False)
 
 

@@ -23,9 +23,12 @@ class AccountModule(TableModule):
 
     info = ModuleInfo(
         name="account",
-        summary="find accounts and groups, and the state of their passwords",
+        summary="find accounts, the rules and keys that open them, logins and failed logins",
         needs_root=True,
-        discloses="names of accounts and groups, and the state and age of passwords; never a password's hash",
+        discloses=(
+            "names and rights of accounts, state and age of passwords but never a hash, who came in from where; names "
+            "that were tried, which may be passwords typed into the wrong place"
+        ),
         preload=("mig_account.directory", "mig_account.users", "mig_account.userdb"),
     )
     columns = COLUMNS
@@ -72,9 +75,9 @@ class _Look:
         yield from self._logins(wanted)
 
     def _rights(self, wanted: frozenset[str]) -> Iterator[dict[str, Cell]]:
-        from mig_account import doas, polkit, sudo_rules
+        if "sudo" in wanted:
+            from mig_account import doas, polkit, sudo_rules
 
-        if sudo_rules.SUDO in wanted:
             self._directory.switch.book(self._ground, ("sudoers", "passwd", "group"))
             yield from sudo_rules.sudo_rows(self._ground, self._directory)
             yield from doas.doas_rows(self._ground, self._directory)
@@ -82,10 +85,10 @@ class _Look:
         yield from self._ssh(wanted)
 
     def _ssh(self, wanted: frozenset[str]) -> Iterator[dict[str, Cell]]:
+        if not wanted & {"keys", "sshd"}:
+            return
         from mig_account import key_rows, sshd_config, sshd_rows, sshd_running
 
-        if not wanted & {key_rows.KEYS, sshd_rows.SSHD}:
-            return
         self._directory.switch.book(self._ground, ("passwd",) if key_rows.KEYS in wanted else ())
         for path in sshd_running.configurations(self._ground) or [""]:
             config = sshd_config.SshdConfig(self._ground, self._directory, path)
@@ -95,6 +98,8 @@ class _Look:
                 yield from sshd_rows.sshd_rows(self._ground, config)
 
     def _logins(self, wanted: frozenset[str]) -> Iterator[dict[str, Cell]]:
+        if not wanted & {"sessions", "logins", "last", "attempts", "sources"}:
+            return
         from mig_account import attempts, journal_logins, lastlog, login_databases, logins, sessions
 
         if sessions.SESSIONS in wanted:

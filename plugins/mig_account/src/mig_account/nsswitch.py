@@ -46,6 +46,9 @@ SOURCES = {
 SOURCES["compat"] = SOURCES["files"]
 _LOADERS = ("/lib/ld-linux*", "/lib64/ld-linux*", "/lib/ld64.so*", "/lib/*/ld-linux*", "/lib64/ld64.so*")
 _MUSL = ("/lib/ld-musl-*",)
+_PROGRAMS = ("/bin/sh", "/bin/login", "/usr/bin/id", "/bin/busybox")
+"""Whose loader (PT_INTERP of elf(5), in the first bytes) tells the library that the system is made with."""
+_HEAD = 4096
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +105,17 @@ def _services(text: str) -> list[str]:
 
 
 def _library(ground: Ground) -> Library:
-    """musl where only its loader is there."""
-    if any(isinstance(one, str) for one in ground.tree.expand(_LOADERS)):
+    """The C library whose loader is there; where both are (gcompat on Alpine), the one that programs name."""
+    musl = any(isinstance(one, str) for one in ground.tree.expand(_MUSL))
+    if not musl:
         return Library.GLIBC
-    return Library.MUSL if any(isinstance(one, str) for one in ground.tree.expand(_MUSL)) else Library.GLIBC
+    if any(isinstance(one, str) for one in ground.tree.expand(_LOADERS)):
+        for program in _PROGRAMS:
+            try:
+                head = ground.tree.head(program, _HEAD)
+            except OSError:
+                continue
+            if b"/ld-musl-" in head or b"/ld-linux" in head or b"/ld64.so" in head:
+                return Library.MUSL if b"/ld-musl-" in head else Library.GLIBC
+        return Library.GLIBC
+    return Library.MUSL

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import stat
 from typing import TYPE_CHECKING
 
 from mig_account.ground import DAY
@@ -127,5 +128,12 @@ def _home(row: dict[str, Cell], account: Account, ground: Ground) -> None:
         ground.failed(account.home, error)
         row |= {"home_owner": None, "home_mode": None}
         return
-    if status is not None:
-        row |= {"home_owner": status.st_uid, "home_mode": f"{status.st_mode & 0o7777:04o}"}
+    if status is None:
+        return
+    row |= {"home_owner": status.st_uid, "home_mode": f"{status.st_mode & 0o7777:04o}"}
+    odd = []
+    if status.st_uid not in (0, account.uid):
+        odd.append(f"a home directory of user id {status.st_uid}")
+    if status.st_mode & stat.S_IWOTH and not status.st_mode & stat.S_ISVTX and stat.S_ISDIR(status.st_mode):
+        odd.append("a home directory that everybody may write to")
+    row["odd"] = [*account.odd, *odd]
