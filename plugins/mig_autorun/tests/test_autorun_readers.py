@@ -319,6 +319,29 @@ def test_a_file_of_its_form_names_what_is_run(
     assert [row.get("runs") for row in root.rows(kind)] == expected
 
 
+@pytest.mark.parametrize(
+    ("path", "content", "included", "expected"),
+    [
+        ("/etc/ld.so.conf", "include /opt/*.conf\n", "/opt/libs\n", "/opt/libs"),
+        ("/etc/ssh/sshd_config", "Include=/opt/x.conf\n", "ForceCommand /opt/y\n", "/opt/y"),
+        ("/home/bob/.ssh/config", "Include ../../../opt/x.conf\n", "ProxyCommand /opt/y %h\n", "/opt/y"),
+        ("/etc/logrotate.conf", "include /opt\n", "postrotate\n/opt/y\nendscript\n", "/opt/y"),
+        ("/etc/network/interfaces", "source /opt/*\n", "iface x inet dhcp\nup /opt/y\n", "/opt/y"),
+        ("/etc/rsyslog.conf", "$IncludeConfig /opt/*.conf\n", "*.* ^/opt/y\n", "/opt/y"),
+        ("/etc/apt/apt.conf", '#include "/opt/x.conf";\n', 'DPkg::Pre-Invoke {"/opt/y";};\n', "/opt/y"),
+        ("/home/bob/.gitconfig", "[include]\npath = ~/more\n", "[core]\npager = /opt/y\n", "/opt/y"),
+        ("/etc/supervisord.conf", "[include]\nfiles = ../opt/*\n", "[program:x]\ncommand=/opt/y\n", "/opt/y"),
+    ],
+)
+def test_what_a_file_includes_from_elsewhere_is_in_force_too(
+    root: Root, path: str, content: str, included: str, expected: str
+) -> None:
+    root.write(path, content)
+    root.write("/home/bob/more" if "~" in content else "/opt/x.conf", f"{included}")
+
+    assert expected in [row.get("runs") for row in root.rows() if row["enabled"]]
+
+
 def test_init_scripts_start_by_their_links_unless_systemd_has_a_unit(root: Root) -> None:
     for name in ("linked", "idle", "unit"):
         root.program(f"/etc/init.d/{name}")

@@ -190,7 +190,7 @@ def test_code_that_gets_into_a_service_by_its_environment_is_a_row_of_its_own(bo
     booting.write(
         f"{LIB}/x.service",
         "[Service]\nExecStart=/bin/true\n"
-        'Environment=A=1 "LD_PRELOAD=/opt/x.so /opt/y.so"\nEnvironmentFile=-/etc/default/x\n',
+        'Environment=A=1 "LD_PRELOAD=/opt/x.so /opt/y.so"\nEnvironmentFile=-/etc/default/*\n',
     )
     booting.write("/etc/default/x", "OPTIONS=-v\nLD_LIBRARY_PATH=/opt/lib\n")
 

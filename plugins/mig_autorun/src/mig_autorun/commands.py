@@ -42,7 +42,6 @@ _WRAPPERS: dict[str, frozenset[str]] = {
     "stdbuf": frozenset({"-i", "-o", "-e"}),
     "sudo": frozenset({"-u", "-g", "-C", "-h", "-p", "-r", "-t", "-T", "-U"}),
     "doas": frozenset({"-u", "-C"}),
-    "runuser": frozenset({"-u", "-g", "-G"}),
     "exec": frozenset({"-a"}),
     "command": frozenset(),
     "busybox": frozenset(),
@@ -59,6 +58,10 @@ _INTERPRETERS = re.compile(
     r"(?:ba|da|a|k|mk|z|c|tc|fi|r)?sh|python[\d.]*|perl[\d.]*|ruby[\d.]*|php[\d.]*|node|nodejs|lua[\d.]*|tclsh[\d.]*"
 )
 _INLINE = re.compile(r"-[A-Za-z]*[ceErm]|--eval|--print|-p")
+_TAKING = frozenset({"-o", "+o", "-O", "+O", "--rcfile", "--init-file", "-W", "-X", "-I"})
+"""Options of interpreters that take a word of their own."""
+_CALLS_SHELL = frozenset({"su", "runuser", "sg", "script", "flock", "ssh", "screen", "tmux", "watch"})
+_SUBSTITUTED = re.compile(r"\$\(([^()]*)\)|`([^`]*)`")
 _UNKNOWN = re.compile(r"[$`*?\[]")
 
 
@@ -70,24 +73,36 @@ class Run:
     """As written: a path, or a name to be looked for on the PATH; None when it is only known to a running shell."""
     script: str = ""
     """What an interpreter is given to run."""
+    is_argument: bool = False
+    """Only named behind another program, which may run it (``xargs``, ``start-stop-daemon``) or not."""
 
 
 def shell_runs(command: str) -> list[Run]:
-    """The programs that a line of shell runs, each once, in their order."""
-    found: dict[Run, None] = {}
-    for words in _simple_commands(command[:MAX_COMMAND]):
-        for run in _runs(words, 0):
-            found.setdefault(run)
-            if len(found) >= MAX_PROGRAMS:
-                return list(found)
-    if len(command) > MAX_COMMAND:
-        found.setdefault(Run(None))
-    return list(found)
+    """The programs that a line of shell runs, each once, in their order; command substitutions come last."""
+    text = command[:MAX_COMMAND]
+    found = _runs_of_text(text, 0)
+    for inner in _SUBSTITUTED.finditer(re.sub(r"'[^']*'", "''", text)):
+        found += _runs_of_text(inner[1] or inner[2] or "", 0)
+    return _bounded(found, is_whole=len(command) <= MAX_COMMAND)
 
 
 def word_runs(words: list[str]) -> list[Run]:
     """The programs of a command that is in words already and passes no shell; wrappers and ``sh -c`` are opened."""
-    return list(dict.fromkeys(_runs(words, 0, literal=True)))[:MAX_PROGRAMS]
+    return _bounded(_runs(words, 0, literal=True))
+
+
+def _bounded(runs: list[Run], *, is_whole: bool = True) -> list[Run]:
+    """Each once; one that is not known stands for those that are too many."""
+    found = list(dict.fromkeys(runs))
+    named = {run.program for run in found if not run.is_argument} | {run.script for run in found}
+    found = [run for run in found if not (run.is_argument and run.program in named)]
+    if len(found) <= MAX_PROGRAMS and is_whole:
+        return found
+    return [*found[: MAX_PROGRAMS - 1], Run(None)]
+
+
+def _runs_of_text(text: str, depth: int) -> list[Run]:
+    return [run for words in _simple_commands(text) for run in _runs(words, depth)]
 
 
 def _simple_commands(command: str) -> list[list[str]]:
@@ -133,7 +148,23 @@ def _runs(words: list[str], depth: int, *, literal: bool = False) -> list[Run]:
             return _runs(inner, depth + 1, literal=literal)
     if _INTERPRETERS.fullmatch(base):
         return _interpreted(program, base, words[1:], depth, literal=literal)
-    return [Run(program)]
+    return [Run(program), *_arguments(base, words[1:], depth, literal=literal)]
+
+
+def _arguments(base: str, words: list[str], depth: int, *, literal: bool) -> list[Run]:
+    """What a program may run that is named behind it: absolute paths, and the shell's text behind ``-c`` of some."""
+    found = []
+    for place, word in enumerate(words):
+        text = word if literal else plain(word, keep=True)
+        if text is None:
+            continue
+        if base in _CALLS_SHELL and place and words[place - 1] in ("-c", "--command", "--session-command"):
+            found += _runs_of_text(text, depth + 1)
+        else:
+            path = text.partition("=")[2] if text.startswith("--") else text
+            if path.startswith("/") and not _UNKNOWN.search(path):
+                found.append(Run(path, is_argument=True))
+    return found[:MAX_PROGRAMS]
 
 
 def _after_options(words: list[str], base: str) -> list[str]:
@@ -157,9 +188,10 @@ def _interpreted(program: str, base: str, arguments: list[str], depth: int, *, l
             text = arguments[place + 1] if place + 1 < len(arguments) else ""
             text = text if literal else (plain(text, keep=True) or "")
             if _SHELLS.fullmatch(base) and word.endswith("c") and text:
-                inner = [run for words in _simple_commands(text) for run in _runs(words, depth + 1)]
-                return [Run(program), *inner]
+                return [Run(program), *_runs_of_text(text, depth + 1)]
             return [Run(program)]
+        if place and arguments[place - 1] in _TAKING:
+            continue
         if not word.startswith(("-", "+")):
             script = word if literal else plain(word)
             return [Run(program, script)] if script else [Run(program)]

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from mig_autorun import cron, live
 from mig_autorun.finding import find
+from mig_autorun.including import Including
 from mig_autorun.readers.desktop import values_of
 from mig_autorun.readers.reading import Look, entry_of, search_path, with_programs
 from mig_autorun.readers.table import READERS
@@ -63,7 +64,7 @@ class Survey:
         elif place.reader == "systemd-user":
             yield from self._user_units(place)
         else:
-            for found in find(self._system, place):
+            for found in Including(self._system, find(self._system, place)).all():
                 yield from self._read(found)
 
     def _read(self, found: Found) -> Iterator[Entry]:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from mig_autorun.commands import Run
     from mig_autorun.finding import Found
-    from mig_autorun.programs import Programs
+    from mig_autorun.programs import Program, Programs
     from mig_autorun.system import System
 
 MAX_LINE = 16_384
@@ -57,9 +57,16 @@ def with_programs(
     programs = shell_runs(entry.command) if runs is None else runs
     for run in programs:
         program = look.programs.of(run, search, folder)
+        if run.is_argument and not _may_run(program):
+            continue
         yield replace(entry, program=program.path if program is not None else None, notes=list(entry.notes))
     if not programs:
         yield entry
+
+
+def _may_run(program: Program | None) -> bool:
+    """Whether a path behind a program may be run by it: it is there, and executable."""
+    return program is not None and program.file is not None and program.file.is_file and program.file.may_run
 
 
 _PATH = re.compile(r"^[ \t]*(?:export[ \t]+)?PATH[ \t]*=[ \t]*[\"']?([^\"'\n;]*)", re.MULTILINE)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from mig_autorun.commands import Run, word_runs
 from mig_autorun.entry import Entry
+from mig_autorun.finding import expand
 from mig_autorun.systemd import names
 from mig_autorun.systemd.starting import Starting, triggered_by
 from mig_autorun.systemd.state import States
@@ -189,6 +190,8 @@ class Units:
         runs = word_runs(literal) if program is not None else [Run(None)]
         for run in runs:
             resolved = self._resolve(unit, run)
+            if run.is_argument and not (resolved and resolved.exists and resolved.file and resolved.file.may_run):
+                continue
             one = replace(
                 entry,
                 line=setting.line,
@@ -238,11 +241,15 @@ class Units:
                     yield self._variable(entry, setting.key, word, setting.path, setting.line)
         for setting in unit.settings.every(section, "EnvironmentFile"):
             path = names.expand(setting.value.lstrip("-"), unit.name, self._specifiers)
-            file = self._scope.system.at(path) if path and path.startswith("/") else None
-            if file is not None and file.is_file:
-                for number, line in enumerate(self._scope.system.text(file).split("\n"), 1):
-                    if line.strip().startswith(INJECTING):
-                        yield self._variable(entry, setting.key, line.strip(), file.path, number)
+            for one in expand(self._scope.system, path) if path and path.startswith("/") else ():
+                yield from self._environment_file(entry, setting.key, one)
+
+    def _environment_file(self, entry: Entry, key: str, path: str) -> Iterator[Entry]:
+        file = self._scope.system.at(path)
+        if file is not None and file.is_file:
+            for number, line in enumerate(self._scope.system.text(file).split("\n"), 1):
+                if line.strip().startswith(INJECTING):
+                    yield self._variable(entry, key, line.strip(), file.path, number)
 
     def _variable(self, entry: Entry, key: str, text: str, path: str, line: int) -> Entry:
         value = text.partition("=")[2].strip("\"'")
