@@ -14,6 +14,7 @@ import typer
 
 from mig_core.client.connection import connect
 from mig_core.errors import ConfigurationError, MigError
+from mig_core.plugin.manager import assistant_tools
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -69,7 +70,11 @@ def server_of(assistant: Assistant) -> Any:
             next_step="pip install 'mig-core[mcp]'",
         ) from error
     server = MCPServer("mig", instructions=INSTRUCTIONS, log_level="WARNING")
-    for tool_name, tool in inspect.getmembers(assistant, inspect.ismethod):
+    tools: dict[str, Callable[..., Any]] = {
+        **assistant_tools(),
+        **dict(inspect.getmembers(assistant, inspect.ismethod)),
+    }
+    for tool_name, tool in tools.items():
         if not tool_name.startswith("_"):
             hints = ToolAnnotations(read_only_hint=tool_name != "propose_action", destructive_hint=False)
             server.add_tool(

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 MODULES = "mig.modules"
 COMMANDS = "mig.cli"
+TOOLS = "mig.assistant"
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,6 +186,18 @@ def load_command(name: str) -> object:
     if problems:
         raise PluginError(name, f"cannot be imported: {problems[0]}")
     return loaded[name]
+
+
+def assistant_tools() -> dict[str, Callable[..., object]]:
+    """What plugins add to what an assistant can read: name -> function, whose docstring the assistant reads.
+
+    One that cannot be imported, or whose name two claim, is left out.
+    """
+    points = _entry_points(TOOLS)
+    counts = Counter(point.name for point in points)
+    chosen = [point for point in points if counts[point.name] == 1]
+    loaded = _import(TOOLS, chosen, lambda _point, _error: None)
+    return {name: tool for name, tool in loaded.items() if callable(tool)}
 
 
 def _entry_points(group: str) -> list[EntryPoint]:

@@ -57,11 +57,15 @@ def test_an_assistant_reads_agents_questions_and_answers(mig: Mig, use: Callable
         ("modules", {"name": "file"}),
         ("actions", {"name": "hostnames"}),
         ("results", {"action": asked.id}),
+        ("stack", {"action": asked.id, "columns": ["mode"]}),
+        ("packs", {"name": "preload"}),
     )
 
     assert (seen["agents"]["count"], [one["name"] for one in seen["agents"]["data"]]) == (1, [HOLDER])
     assert "searches" in json.dumps(seen["modules"]["parameters"])
     assert asked.id in {one["id"] for one in seen["actions"]["actions"]}
+    assert [one["endpoints"] for one in seen["stack"]["data"]] == [len(ENDPOINTS)]
+    assert seen["packs"]["operations"]
     results = seen["results"]
     assert results["action"]["counts"] == {"success": len(ENDPOINTS)}
     assert {one["agent"] for one in results["data"]} == set(ENDPOINTS)
