@@ -163,12 +163,13 @@ class Selection:
                 return None
             if holds is None:
                 unknown = unknown or name
-        is_long = self._put_rest(cells, row) or any(map(_is_long, row.values() if self._filters else ()))
-        if is_long:
-            row = {name: self._cut(value) for name, value in row.items()}
+        is_long = any(map(_is_long, row.values() if self._filters else ()))
+        is_long = self._put_rest(cells, row) or is_long
         if unknown:
             self._tally.skip(Reason(f"row whose {unknown} is not known"), self._example(row))
             return None
+        if is_long:
+            row = {name: self._cut(value) for name, value in row.items()}
         return {name: row[name] for name in self._order if name in row}
 
     def _put_rest(self, cells: Mapping[str, Cell], row: Row) -> bool:

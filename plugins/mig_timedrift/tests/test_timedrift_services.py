@@ -181,7 +181,15 @@ def test_an_ntpd_that_is_not_synchronized_says_so() -> None:
 
 
 @pytest.mark.parametrize(
-    "reply", [b"", b"\xd6", variables(b"", operation=0xC2), variables(b"stratum=x"), b"\x24" + bytes(47)]
+    "reply",
+    [
+        b"",
+        b"\xd6",
+        variables(b"", operation=0xC2),
+        variables(b"stratum=x"),
+        variables(b"stratum=2, offset=nan"),
+        b"\x24" + bytes(47),
+    ],
 )
 def test_whoever_holds_ntpds_port_and_is_none_is_not_understood(reply: bytes) -> None:
     with pytest.raises(ntpd.NotUnderstood):

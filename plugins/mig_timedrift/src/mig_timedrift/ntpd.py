@@ -6,6 +6,7 @@ answered.
 
 from __future__ import annotations
 
+import math
 import socket
 import struct
 from typing import TYPE_CHECKING
@@ -85,8 +86,15 @@ def _understand(leap: int, said: Mapping[str, str]) -> Reading:
         synchronized=synchronized,
         stratum=stratum,
         leap=LEAPS[leap],
-        offset=float(said["offset"]) / 1000 if synchronized else None,
-        error=(float(said["rootdelay"]) / 2 + float(said["rootdisp"])) / 1000 if synchronized else None,
+        offset=_number(said["offset"]) / 1000 if synchronized else None,
+        error=(_number(said["rootdelay"]) / 2 + _number(said["rootdisp"])) / 1000 if synchronized else None,
         usable=synchronized,
         problem="" if synchronized else "is not synchronized",
     )
+
+
+def _number(text: str) -> float:
+    number = float(text)
+    if not math.isfinite(number):
+        raise ValueError(f"{text:.20} is no number")
+    return number
