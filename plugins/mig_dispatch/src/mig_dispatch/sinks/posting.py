@@ -160,7 +160,8 @@ def _authorization(secret: Secret) -> str:
     """The header: the file's text behind the scheme's name, for ``Basic`` (``NAME:PASSWORD``) encoded."""
     with open(secret.path, "rb") as file:
         raw = file.read(_MAX_TOKEN + 1)
-    token = raw.decode("utf-8", "replace").strip()
+    text = raw.decode("utf-8", "replace")
+    token = text.rstrip("\r\n") if secret.scheme == "Basic" else text.strip()  # a password may end in a blank
     usable = 0 < len(raw) <= _MAX_TOKEN and token and token.isprintable()
     if secret.scheme == "Basic":
         if not usable or ":" not in token:
