@@ -73,6 +73,7 @@ def _checks(environment: Environment, *, quick: bool, audit: bool) -> None:
     questions.console(environment)
     if audit:
         trail.events_arrive(environment)
+        trail.changes_arrive(environment)
     if quick:
         return
     outages.each_part(environment)

@@ -1,4 +1,4 @@
-"""The kernel's audit trail: what happens on the machine arrives at the workstation's HTTP endpoint."""
+"""The audit trail and changed files: what happens on the machine arrives at the workstation's HTTP endpoint."""
 
 from __future__ import annotations
 
@@ -12,7 +12,9 @@ SECONDS = 60.0
 
 def events_arrive(environment: Environment) -> None:
     """An execve, a write to a watched file and what a Sigma rule says of a program are reported."""
-    eventually(lambda: _running(environment), "audit, sigma and dispatch run on migagenthost3", seconds=SECONDS)
+    eventually(
+        lambda: _running(environment), "audit, fswatch, sigma and dispatch run on migagenthost3", seconds=SECONDS
+    )
     counters = environment.shell(f"mig audit -t {PRIVILEGED}").stdout
     check("mode=unicast" in counters, f"the audit module does not own auditing (does auditd run?): {counters}")
 
@@ -28,6 +30,19 @@ def events_arrive(environment: Environment) -> None:
     _arrives(environment, f'"type":"sigma_match".*/tmp/seen-{token}', "the match of a Sigma rule", how="-q")
 
 
+def changes_arrive(environment: Environment) -> None:
+    """A unit file that somebody puts on the machine is reported, with its hash."""
+    name = f"mig-compose-test-{secrets.token_hex(8)}.service"
+    image = f"mig/agent:{environment.tag}"
+    unit = ["docker", "run", "--rm", "-v", "/etc/systemd/system:/units", image, "sh", "-c"]
+    try:
+        done = run([*unit, f"echo '# of the compose test' > /units/{name}"])
+        check(done.returncode == 0, f"writing a unit file: {done.stderr}")
+        _arrives(environment, f'"change":"new","path":"/host/etc/systemd/system/{name}"', "the new unit file")
+    finally:
+        run([*unit, f"rm -f /units/{name}"])
+
+
 def _arrives(environment: Environment, text: str, what: str, *, how: str = "-qF") -> None:
     look = ("sudo", "sh", "-c", f'grep {how} -- "$1" {LOG}', "sh", text)
     eventually(lambda: environment.inside(WORKSTATION, *look).returncode == 0, what, seconds=SECONDS)
@@ -37,4 +52,4 @@ def _arrives(environment: Environment, text: str, what: str, *, how: str = "-qF"
 def _running(environment: Environment) -> bool:
     """By the last heartbeat."""
     persistent = environment.document(f"mig agent show {PRIVILEGED} --json").get("persistent") or {}
-    return all(persistent.get(name, {}).get("state") == "running" for name in ("audit", "sigma", "dispatch"))
+    return all(persistent.get(name, {}).get("state") == "running" for name in ("audit", "fswatch", "sigma", "dispatch"))
