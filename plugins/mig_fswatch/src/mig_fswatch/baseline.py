@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 NAME = "baseline.db"
 VERSION = 1
+JOURNAL_BYTES = 4 << 20
+"""What the journal is cut to when it was larger."""
 _COLUMNS = ", ".join(Entry._fields)
 _MARKS = ", ".join("?" * (len(Entry._fields) + 1))
 _SCHEMA = f"""
@@ -71,6 +73,7 @@ class Baseline:
             if not read_only:
                 self._database.execute("PRAGMA journal_mode=WAL")
                 self._database.execute("PRAGMA synchronous=FULL")
+                self._database.execute(f"PRAGMA journal_size_limit={JOURNAL_BYTES}")
                 (version,) = self._database.execute("PRAGMA user_version").fetchone()
                 if version not in (0, VERSION):
                     raise BaselineUnusable(f"{self.path}: made by another version ({version})")

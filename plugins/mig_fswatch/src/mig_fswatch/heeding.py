@@ -24,7 +24,8 @@ ACCOUNTS = "/etc/passwd"
 class Heeding:
     """Heeds notices, in their order."""
 
-    def __init__(self, marks: Marks, pending: Pending, runs: Runs, excluded: Exclusions) -> None:
+    def __init__(self, marks: Marks, pending: Pending, runs: Runs, excluded: Exclusions, most: int) -> None:
+        """``most``: paths that may wait to be looked at; with more, everything is compared."""
         self.scope = Scope()
         """What is watched now."""
         self.lost = 0
@@ -35,6 +36,7 @@ class Heeding:
         self._pending = pending
         self._runs = runs
         self._excluded = excluded
+        self._most = most
         self._tally = LinksAside()
 
     def heed(self, source: Source, notice: Notice, now: float) -> None:
@@ -104,4 +106,9 @@ class Heeding:
             self.ways_changed |= (
                 not covered or path not in self.scope.files or bool(what & What.DIRECTORY) or (path in self.scope.links)
             )
-        return self._pending.add(path, what, actor, now) if covered else None
+        if not covered:
+            return None
+        if len(self._pending) >= self._most:
+            self._pending.clear()
+            self.lost += 1
+        return self._pending.add(path, what, actor, now)

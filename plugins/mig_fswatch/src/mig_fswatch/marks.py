@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from mig_core.plugin.coverage import Reason
 from mig_endpoint import coverage
 from mig_endpoint.files.naming import PathText
+from mig_fswatch import kernel
 from mig_fswatch.actors import Actors
 from mig_fswatch.fanotify import NEW, Fanotify
 from mig_fswatch.inotify import Inotify
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from mig_core.plugin.coverage import Tally
     from mig_fswatch.notice import Source
 
+MOST_GROUPS = 32
 UNWATCHED = Reason("directory that the kernel gave no watch: what changes there is seen by the next comparison only")
 _FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
 
@@ -51,12 +53,19 @@ class Marks:
         """
         self._by_key: dict[str, dict[Hashable, Watched]] = {"fanotify": {}, "inotify": {}}
         self._by_path: dict[str, Watched] = {}
-        self.fanotify: Fanotify | None = None
+        self.fanotify: list[Fanotify] = []
+        """One group, and one more for each file system id that the kernel does not let into the first."""
         self.inotify = Inotify()
+        self.on_new: Callable[[Source], None] = lambda _source: None
+        """Is told of each group that is opened later."""
         self._log = log
+        self._by_id: dict[bytes, Fanotify] = {}
+        self._refused: int | None = None
+        """Why the last interface that was tried could not be used (errno)."""
+        self._growing = False
         if method != "inotify":
             try:
-                self.fanotify = Fanotify(Actors(time.monotonic), self._matters, time.monotonic)
+                self.fanotify.append(Fanotify(Actors(time.monotonic), self._matters, time.monotonic))
             except OSError as error:
                 if method == "fanotify":
                     self.inotify.close()
@@ -68,19 +77,20 @@ class Marks:
 
     def sources(self) -> list[Source]:
         """Those to be read."""
-        return [one for one in (self.fanotify, self.inotify) if one is not None]
+        return [*self.fanotify, self.inotify]
 
     @contextlib.contextmanager
     def growing(self) -> Iterator[None]:
         """While more is being watched, and for a moment after that, events of everything are heeded."""
-        if self.fanotify is None:
-            yield
-            return
-        self.fanotify.all_until = math.inf
+        self._growing = True
+        for group in self.fanotify:
+            group.all_until = math.inf
         try:
             yield
         finally:
-            self.fanotify.all_until = time.monotonic() + NEW
+            self._growing = False
+            for group in self.fanotify:
+                group.all_until = time.monotonic() + NEW
 
     def close(self) -> None:
         """Ends all watches."""
@@ -131,7 +141,9 @@ class Marks:
                 coverage.failed(tally, PathText(path), failure)
             return False
         try:
-            return self._add(path, tally, lambda source: source.watch_directory(fd, names_only=names_only), names=names)
+            return self._add(
+                path, fd, tally, lambda source: source.watch_directory(fd, names_only=names_only), names=names
+            )
         finally:
             os.close(fd)
 
@@ -142,13 +154,14 @@ class Marks:
         except OSError:
             return False
         try:
-            return self._add(path, tally, lambda source: source.watch_file(fd), directory=False)
+            return self._add(path, fd, tally, lambda source: source.watch_file(fd), directory=False)
         finally:
             os.close(fd)
 
     def _add(
         self,
         path: str,
+        fd: int,
         tally: Tally,
         watch: Callable[[Source], Hashable],
         *,
@@ -156,11 +169,11 @@ class Marks:
         names: frozenset[str] | None = None,
     ) -> bool:
         problem: OSError | None = None
-        for source in self.sources():
+        for source in self._fitting(fd):
             try:
                 key = watch(source)
             except OSError as failure:
-                problem = failure
+                problem, self._refused = failure, failure.errno
                 continue
             before = self._by_path.get(path)
             if before is not None and before.key != key:
@@ -171,6 +184,29 @@ class Marks:
             return True
         tally.failed(UNWATCHED, PathText(path), coverage.problem_of(problem) if problem else "")
         return False
+
+    def _fitting(self, fd: int) -> Iterator[Source]:
+        """The interfaces to be tried for an open file or directory, in turn.
+
+        The kernel lets file system ids that are not their file system's own (subvolumes of btrfs) into a group only
+        where nothing else is in it (EXDEV): each gets one of its own.
+        """
+        if self.fanotify:
+            number = kernel.fsid_of(fd)
+            yield self._by_id.get(number, self.fanotify[0])
+            if self._refused == errno.EXDEV and number not in self._by_id and len(self.fanotify) < MOST_GROUPS:
+                try:
+                    group = Fanotify(Actors(time.monotonic), self._matters, time.monotonic)
+                except OSError:
+                    group = self.fanotify[0]
+                else:
+                    if not self._growing:
+                        group.all_until = time.monotonic() + NEW
+                    self.fanotify.append(group)
+                    self.on_new(group)
+                self._by_id[number] = group
+                yield group
+        yield self.inotify
 
     def moved(self, old: str, new: str) -> None:
         """A directory has another path, and with it all below it."""

@@ -73,6 +73,10 @@ class Pending:
         """Takes a path out because it is looked at now."""
         return self._waiting.pop(path, None)
 
+    def clear(self) -> None:
+        """Forgets all: whoever does has everything compared."""
+        self._waiting.clear()
+
     def due(self, now: float, *, all_: bool = False) -> list[str]:
         """Paths to be looked at now, those that came first first."""
         return [path for path, one in self._waiting.items() if all_ or self._when(path, one) <= now]

@@ -27,6 +27,7 @@ PAUSE = 0.02
 """... it waits so many seconds before it reads again: the kernel folds what is the same meanwhile."""
 FOREIGN = 0.003
 """Seconds that it waits after a read in which nothing was of ours: a busy file system must not wake it each time."""
+ADD, STOP = b"a", b"x"
 MOUNTINFO = "/proc/self/mountinfo"
 
 
@@ -54,8 +55,13 @@ class Reader:
 
     def stop(self) -> None:
         """Ends, when what it reads now is read."""
-        os.write(self._stop_write, b"x")
+        os.write(self._stop_write, STOP)
         self._thread.join(2.0)
+
+    def add(self, source: Source) -> None:
+        """Reads one more source from now on."""
+        self._sources[source.fileno()] = source
+        os.write(self._stop_write, ADD)
 
     def waiting(self) -> int:
         """Notices that nobody has taken yet."""
@@ -88,7 +94,11 @@ class Reader:
                 pause = 0.0
                 for fd, _event in poll.poll():
                     if fd == self._stop_read:
-                        return
+                        if STOP in os.read(fd, 100):
+                            return
+                        for one in list(self._sources):
+                            poll.register(one, select.POLLIN)
+                        continue
                     if fd == mounts:
                         self.mounts_changed = True
                         self._wake.set()

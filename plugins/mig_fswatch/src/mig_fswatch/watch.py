@@ -78,10 +78,11 @@ class Watch:
             raise MigError(f"the kernel gives nothing to watch files with: {error.strerror}") from error
         self._wake = threading.Event()
         self._reader = Reader(self._marks.sources(), self._wake, settings.queue_events)
+        self._marks.on_new = self._reader.add
         self._runs = Runs()
         self._pending = Pending()
         self._telling = Telling(service, self._baseline, self._runs, settings.keep_changes)
-        self._heeding = Heeding(self._marks, self._pending, self._runs, self._excluded)
+        self._heeding = Heeding(self._marks, self._pending, self._runs, self._excluded, settings.queue_events)
         self._looking = Looking(
             self._marks, self._looker, self._excluded, self._baseline, self._telling, self._pending, self._runs,
             service.stopping.is_set, settings.max_files,
@@ -124,7 +125,7 @@ class Watch:
             "entries": self._tally.count("entries"),
             "watched_fanotify": self._marks.count("fanotify"),
             "watched_inotify": self._marks.count("inotify"),
-            "whole_file_systems": fanotify.whole_file_systems() if fanotify else 0,
+            "whole_file_systems": sum(one.whole_file_systems() for one in fanotify),
             "events": self._reader.read,
             "changes": dict(self._telling.counts),
             "alerts": self._telling.alerts,
