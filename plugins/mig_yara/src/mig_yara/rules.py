@@ -6,6 +6,7 @@ compiles, and show their text in its errors.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -14,7 +15,7 @@ from mig_core.errors import ParameterError
 from mig_yara import piecewise, source
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from mig_yara.piecewise import Piecewise
     from mig_yara.source import RuleText, SourceText
@@ -55,14 +56,13 @@ class Rules:
 
     @cached_property
     def globals(self) -> tuple[str, ...]:
-        """Which external variables occur."""
-        words = set().union(*(one.words for one in self.texts))
-        return tuple(name for name in GLOBALS if name in words)
+        """Which external variables may occur."""
+        return tuple(name for name in GLOBALS if any(name in text for text in self.sources))
 
     @cached_property
     def count(self) -> int:
         """How many rules."""
-        return sum(len(one.rules) for one in self.texts)
+        return sum(1 for text in self.sources for found in _RULE.finditer(text) if found[1])
 
     @cached_property
     def piecewise(self) -> Piecewise:
@@ -93,18 +93,26 @@ def check(sources: Sequence[str]) -> Rules:
     if sum(len(one.encode()) for one in sources) > MAX_BYTES:
         raise ParameterError("rules", f"are larger than {MAX_BYTES} bytes", next_step="ask in several actions")
     rules = Rules(tuple(sources))
-    for number, text in enumerate(rules.texts):
-        for name in sorted(text.imports & set(MISSING)):
-            if any(name in (token.text for token in rule.condition) for rule in text.rules):
-                raise ParameterError(
-                    f"rules[{number}]",
-                    f"uses the module {name!r}, which needs {MISSING[name]}",
-                    next_step="leave out the rules that use it: no endpoint could judge them",
-                )
+    for number, name in _missing(rules):
+        raise ParameterError(
+            f"rules[{number}]",
+            f"uses the module {name!r}, which needs {MISSING[name]}",
+            next_step="leave out the rules that use it: no endpoint could judge them",
+        )
     rules.compiled  # noqa: B018  # raises what is wrong with them
     if not rules.count:
         raise ParameterError("rules", "has no rule")
     return rules
+
+
+def _missing(rules: Rules) -> Iterator[tuple[int, str]]:
+    """Sources that use a module of :data:`MISSING`. To read a text takes a while, so only one that may be."""
+    for number, text in enumerate(rules.sources):
+        for name in MISSING:
+            if f'"{name}"' not in text or name not in rules.texts[number].imports:
+                continue
+            if any(token.text == name for rule in rules.texts[number].rules for token in rule.condition):
+                yield number, name
 
 
 def namespace_of(sources: Sequence[str], number: int) -> str:
@@ -133,6 +141,8 @@ def _compile(sources: Sequence[tuple[str, str]], variables: Sequence[str]) -> An
     return compiler.build()
 
 
+_RULE = re.compile(r'//[^\n]*|/\*.*?\*/|"(?:\\.|[^"\\\n])*"|\brule\s+([A-Za-z_]\w*)', re.DOTALL)
+"""Comments and texts, which are passed over, and the heads of rules."""
 _HINTS = {
     "E024": "YARA 4 takes shorter texts under base64; YARA-X does not: they would match nearly anywhere",
     "E043": "include is not followed: put the text of the file itself in",

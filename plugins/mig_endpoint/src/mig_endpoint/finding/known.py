@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import functools
 import re
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -35,14 +36,22 @@ class Hash(NamedTuple):
     """Bytes of the file, if the list says so."""
 
 
+class _Packed(NamedTuple):
+    """The digests of an entry, one after the other."""
+
+    algorithm: str
+    data: bytes
+    step: int
+    """Bytes from one to the next."""
+
+
 def check(entry: str) -> None:
     """Checks an entry.
 
     Raises:
         ValueError: it is none.
     """
-    for _ in hashes_in(entry):
-        pass
+    _read(entry)
 
 
 def hashes_in(entry: str) -> Iterator[Hash]:
@@ -51,14 +60,24 @@ def hashes_in(entry: str) -> Iterator[Hash]:
     Raises:
         ValueError: it is none.
     """
+    found = _read(entry)
+    if isinstance(found, Hash):
+        yield found
+        return
+    length = LENGTHS[found.algorithm]
+    for place in range(0, len(found.data), found.step):
+        rest = found.data[place + length : place + found.step]
+        yield Hash(found.algorithm, found.data[place : place + length], int.from_bytes(rest, "big") if rest else None)
+
+
+def _read(entry: str) -> Hash | _Packed:
     single = _SINGLE.fullmatch(entry)
     if single is not None:
         digits, size = single.groups()
         if len(digits) not in _BY_DIGITS:
             known = ", ".join(f"{digits} ({name})" for digits, name in _BY_DIGITS.items())
             raise ValueError(f"has {len(digits)} hexadecimal digits; known are {known}")
-        yield Hash(_BY_DIGITS[len(digits)], bytes.fromhex(digits), int(size) if size is not None else None)
-        return
+        return Hash(_BY_DIGITS[len(digits)], bytes.fromhex(digits), int(size) if size is not None else None)
     many = _MANY.fullmatch(entry)
     if many is None or many[1] not in LENGTHS:
         raise ValueError(f"{entry!r:.60} is neither HASH, HASH:SIZE nor a packed list like sha256=BASE64")
@@ -66,13 +85,10 @@ def hashes_in(entry: str) -> Iterator[Hash]:
         data = base64.b64decode(many[3], validate=True)
     except binascii.Error as error:
         raise ValueError(f"is no base64: {error}") from None
-    length = LENGTHS[many[1]]
-    step = length + (SIZE_BYTES if many[2] else 0)
+    step = LENGTHS[many[1]] + (SIZE_BYTES if many[2] else 0)
     if len(data) % step:
         raise ValueError(f"has {len(data)} bytes, which {step} does not divide")
-    for place in range(0, len(data), step):
-        size = int.from_bytes(data[place + length : place + step], "big") if many[2] else None
-        yield Hash(many[1], data[place : place + length], size)
+    return _Packed(many[1], data, step)
 
 
 def packed(hashes: Iterable[Hash]) -> list[str]:
@@ -103,11 +119,22 @@ class Known(NamedTuple):
         return tuple(sorted({algorithm for algorithm, _ in self.digests}))
 
 
-def known_of(entries: Iterable[str]) -> Known:
+@functools.lru_cache(maxsize=4)
+def known_of(entries: tuple[str, ...]) -> Known:
     """The lists of checked entries."""
-    found = [one for entry in entries for one in hashes_in(entry)]
-    sizes = {one.size for one in found}
-    return Known(
-        frozenset((one.algorithm, one.digest.hex().upper()) for one in found),
-        None if None in sizes else frozenset(size for size in sizes if size is not None),
-    )
+    digests: set[tuple[str, str]] = set()
+    sizes: set[int | None] = set()
+    for found in map(_read, entries):
+        if isinstance(found, Hash):
+            digests.add((found.algorithm, found.digest.hex().upper()))
+            sizes.add(found.size)
+            continue
+        text, length = found.data.hex().upper(), LENGTHS[found.algorithm]
+        places = range(0, len(text), 2 * found.step)
+        digests.update((found.algorithm, text[place : place + 2 * length]) for place in places)
+        if found.step == length:
+            sizes.add(None)
+        else:
+            sizes.update(int(text[place + 2 * length : place + 2 * found.step], 16) for place in places)
+    all_sizes = frozenset(size for size in sizes if size is not None)
+    return Known(frozenset(digests), None if None in sizes else all_sizes)

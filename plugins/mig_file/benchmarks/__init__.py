@@ -1,0 +1,1 @@
+"""What file is measured by, beside the races of builds in the root's benchmarks."""

@@ -1,0 +1,1 @@
+"""What yara is measured by."""
