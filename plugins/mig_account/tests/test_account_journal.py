@@ -90,7 +90,7 @@ def test_passwords_that_sshd_refused_are_attempts_and_counted_by_source(system: 
     attempts = system.rows(ask=["attempts"])
     (source,) = system.rows(ask=["sources"])
 
-    assert [(one["name"], one["address"], one["pid"]) for one in attempts] == [
+    assert [(one["names"][0], one["address"], one["pid"]) for one in attempts] == [
         ("a from 203.0.113.1 port 22 ssh2", "192.0.2.1", 77),
         ("root", "192.0.2.1", 77),
     ]

@@ -168,12 +168,14 @@ def test_failed_logins_are_those_that_lastb_says_and_are_counted_by_source(syste
     ]
     content = b"".join(record(6, "ssh:notty", user, host, T + n, 7) for n, (user, host) in enumerate(attempts))
     place = system.write("/var/log/btmp", content)
+    system.write("/etc/passwd", "root:x:0:0::/root:/bin/sh\n")
 
     each = system.rows(ask=["attempts"])
     sources = system.rows(ask=["sources"])
 
     printed = subprocess.run(["lastb", "-w", "-f", str(place)], capture_output=True, text=True, check=True).stdout
     assert len(each) == len([line for line in printed.splitlines() if line and not line.startswith("btmp")])
+    assert [one.get("name") or one.get("names") for one in each] == [None, ["x\33[2J"], "root", ["admin"], "root"]
     assert [one.get("host") for one in each] == [host for _, host in reversed(attempts)]
     assert (sources[0]["host"], sources[0]["count"], sources[0]["names"]) == ("192.0.2.1", 3, ["root 2", "admin 1"])
     assert (sources[0]["start"], sources[0]["end"]) == ("2026-09-21T14:13:20Z", "2026-09-21T14:13:22Z")
@@ -183,6 +185,7 @@ def test_of_a_huge_file_the_newest_records_are_read_and_the_rest_is_booked(syste
     monkeypatch.setattr("mig_account.attempts.MAX_RECORDS", 10)
     content = b"".join(record(6, "ssh:notty", "root", "192.0.2.1", T + n) for n in range(25))
     system.write("/var/log/btmp", content)
+    system.write("/etc/passwd", "root:x:0:0::/root:/bin/sh\n")
 
     result = system.ask(ask=["attempts"])
 
@@ -199,7 +202,7 @@ def test_what_faillock_remembers_is_an_attempt(system: System) -> None:
 
     (row,) = system.rows(ask=["attempts"])
 
-    assert (row["name"], row["address"], row["kind"]) == ("ada", "192.0.2.9", "faillock")
+    assert (row["names"], row["address"], row["kind"]) == (["ada"], "192.0.2.9", "faillock")
 
 
 @ROOT

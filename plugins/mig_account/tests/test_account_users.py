@@ -350,6 +350,18 @@ def test_an_ordinary_user_is_told_that_the_passwords_were_not_read(system: Syste
     assert ("permission denied", ("/etc/shadow",)) in [(one.reason, one.examples) for one in result.coverage.skipped]
 
 
+def test_who_is_behind_the_end_of_what_was_read_of_shadow_has_an_unknown_password(
+    system: System, monkeypatch: Any
+) -> None:
+    monkeypatch.setattr("mig_account.directory.MAX_ENTRIES", 2)
+    system.write("/etc/passwd", "ada:x:1000:1000::/:/bin/sh\nbob:x:1001:1001::/:/bin/sh\n")
+    system.write("/etc/shadow", "x:*:1:0:99999:7:::\nada:*:1:0:99999:7:::\nbob:*:1:0:99999:7:::\n")
+
+    ada, bob = system.rows()
+
+    assert (ada["password"], bob["password"], bob["expired"]) == ("impossible", None, None)
+
+
 def test_a_root_without_accounts_is_no_complete_answer(system: System) -> None:
     assert not system.ask().coverage.complete
 

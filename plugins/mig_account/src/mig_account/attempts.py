@@ -17,7 +17,7 @@ from mig_account.login_files import records, rotated
 from mig_account.logins import address_in, who
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Container, Iterator
 
     from mig_account.ground import Ground
     from mig_core.plugin.cells import Cell
@@ -48,8 +48,22 @@ class _Source:
     paths: set[str] = field(default_factory=set)
 
 
-def attempt_rows(ground: Ground) -> Iterator[dict[str, Cell]]:
-    """A row for each attempt, of each file the newest first."""
+def attempt_rows(ground: Ground, known: Container[str]) -> Iterator[dict[str, Cell]]:
+    """A row for each attempt, of each file the newest first.
+
+    Args:
+        ground: where.
+        known: names of accounts. Any other name may be a password, and goes into a column that can be hidden.
+    """
+    for row in _attempts(ground):
+        name = row.get("name")
+        if isinstance(name, str) and name and name not in known:
+            del row["name"]
+            row["names"] = [name]
+        yield row
+
+
+def _attempts(ground: Ground) -> Iterator[dict[str, Cell]]:
     paths = rotated(ground, "btmp")
     if not paths and not has_journal(ground):
         ground.tally.skip(NO_RECORD, "btmp, journal")
@@ -66,7 +80,7 @@ def attempt_rows(ground: Ground) -> Iterator[dict[str, Cell]]:
 def source_rows(ground: Ground) -> Iterator[dict[str, Cell]]:
     """A row for each place that attempts came from, the one with most first."""
     sources: dict[tuple[str, str], _Source] = {}
-    for row in attempt_rows(ground):
+    for row in _attempts(ground):
         host = str(row.get("host") or row.get("address") or "")
         key = (str(row["kind"]), host or f"tty {row.get('tty', '')}")
         source = sources.get(key)

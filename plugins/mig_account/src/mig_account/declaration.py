@@ -57,7 +57,9 @@ COLUMNS = (
     Column("class", ColumnKind.TEXT, "logind's class of a session: user, greeter, background and so on"),
     Column("state", ColumnKind.TEXT, "state of a session; gone: its process has ended"),
     Column("count", ColumnKind.INTEGER, "attempts of a source"),
-    Column("names", ColumnKind.LIST, "names that a source tried, and how often", masked=True),
+    Column(
+        "names", ColumnKind.LIST, "names that a source tried, and how often; a name that is no account's", masked=True
+    ),
     Column("users", ColumnKind.LIST, "accounts that a rule means, all of them; ALL first where it means everybody"),
     Column("decides_for", ColumnKind.LIST, "those of them for whom no later rule decides about the same command"),
     Column("hosts", ColumnKind.LIST, "hosts of a rule as written"),

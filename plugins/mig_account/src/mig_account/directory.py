@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING
 
 from mig_account import colon
 from mig_account.colon import Library, NotTaken
-from mig_account.ground import TOO_MANY
+from mig_account.ground import ELSEWHERE, TOO_MANY
 from mig_account.nsswitch import SOURCES, SYSTEMD, Switch, read_switch
 from mig_account.password import MISSING, Password, judged
 from mig_account.records import AT_LOGIN, BY_NAME, BY_NUMBER, IN_LIST, Account, Ages, Group
 from mig_core.plugin.coverage import Reason
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from mig_account.colon import Line
     from mig_account.ground import Ground
@@ -38,6 +38,7 @@ class Directory:
         self.switch: Switch = read_switch(ground)
         self.accounts: list[Account] = []
         self.groups: list[Group] = []
+        self._has_passwords = self._has_administrators = False
         database = self._user_database()
         self._read(database)
         if not self.accounts:
@@ -61,13 +62,11 @@ class Directory:
                 self._accounts_of(source)
             elif database is not None:
                 self._add_accounts(database.accounts())
-        self._passwords()
         for source in self.switch.file_sources("group"):
             if source != SYSTEMD:
                 self._groups_of(source)
             elif database is not None:
                 self._add_groups(database.groups())
-        self._administrators()
 
     def groups_of(self, account: Account) -> list[str]:
         """The names of the groups an account is in, its own first."""
@@ -169,58 +168,59 @@ class Directory:
             one.found_by = _unless_taken(one.found_by, is_named=one.name in names, is_numbered=one.gid in numbers)
             self.groups.append(one)
 
-    def _passwords(self) -> None:
-        """Fills in what shadow files say of accounts whose password is there."""
-        lines: dict[str, tuple[str, Line]] = {}
-        known = True
-        for source in self.switch.file_sources("shadow"):
-            path = SOURCES[source].shadow if source in SOURCES else ""
-            if not path:
-                continue
-            before = self._ground.tally.failures
-            for number, raw in self._lines(path):
-                try:
-                    line = colon.read_shadow(raw)
-                except NotTaken as problem:
-                    self._ground.tally.skip(NOT_TAKEN, f"{path}:{number}: {problem}")
-                    continue
-                lines.setdefault(line.name, (path, line))
-            known = known and self._ground.tally.failures == before
+    def read_passwords(self) -> None:
+        """Fills in what shadow files say of accounts whose password is there: only for those who ask about that."""
+        if self._has_passwords:
+            return
+        self._has_passwords = True
+        lines, known = self._secrets("shadow", colon.read_shadow)
         for account in self.accounts:
-            found = lines.get(account.name)
-            if account.ages is None and found is not None and account.path in _COLON_FILES:
-                account.ages = Ages(*found[1].numbers)
-            if account.password is not None or account.path not in _COLON_FILES:
+            if account.path not in _COLON_FILES:
                 continue
+            found = lines.get(account.name)
             if found is not None:
+                account.ages = Ages(*found[1].numbers)
+            if account.password is None and found is not None:
                 account.password, account.password_path = judged(found[1].password), found[0]
-            elif known:
-                account.password = Password(MISSING)
-            account.ages_known = known or found is not None
+            elif account.password is None:
+                account.password = Password(MISSING) if known else None
+                account.ages_known = known
 
-    def _administrators(self) -> None:
+    def read_administrators(self) -> None:
         """Fills in what gshadow says: administrators, passwords, and members that group does not name."""
-        lines: dict[str, Line] = {}
-        known = True
-        for source in self.switch.file_sources("gshadow"):
-            path = SOURCES[source].gshadow if source in SOURCES else ""
-            before = self._ground.tally.failures
-            for number, raw in self._lines(path) if path else ():
-                try:
-                    line = colon.read_gshadow(raw)
-                except NotTaken as problem:
-                    self._ground.tally.skip(NOT_TAKEN, f"{path}:{number}: {problem}")
-                    continue
-                lines.setdefault(line.name, line)
-            known = known and self._ground.tally.failures == before
+        if self._has_administrators:
+            return
+        self._has_administrators = True
+        lines, known = self._secrets("gshadow", colon.read_gshadow)
         for group in self.groups:
-            if found := lines.get(group.name):
-                group.administrators = group.administrators or colon.members_of(found.rest[0])
-                only_there = sorted(set(colon.members_of(found.rest[1])) - set(group.members))
-                if only_there:
+            found = lines.get(group.name)
+            if found is not None:
+                administrators, members = found[1].rest
+                group.administrators = group.administrators or colon.members_of(administrators)
+                if only_there := sorted(set(colon.members_of(members)) - set(group.members)):
                     group.odd.append(f"members of gshadow alone, who are in no group: {', '.join(only_there)[:200]}")
             if group.password is None and group.path in _COLON_FILES:
-                group.password = judged(found.password) if found else Password(MISSING) if known else None
+                group.password = judged(found[1].password) if found else Password(MISSING) if known else None
+
+    def _secrets(self, database: str, read: Callable[[bytes], Line]) -> tuple[dict[str, tuple[str, Line]], bool]:
+        """The first line of each name with its file, and whether whoever has none there has none at all."""
+        lines: dict[str, tuple[str, Line]] = {}
+        before = self._missed()
+        for source in self.switch.file_sources(database):
+            path = getattr(SOURCES[source], database) if source in SOURCES else ""
+            for number, raw in self._lines(path) if path else ():
+                try:
+                    line = read(raw)
+                except NotTaken as problem:
+                    self._ground.tally.skip(NOT_TAKEN, f"{path}:{number}: {problem}")
+                else:
+                    lines.setdefault(line.name, (path, line))
+        return lines, self._missed() == before and not self._ground.expired()
+
+    def _missed(self) -> int:
+        """How much was booked as not read."""
+        tally = self._ground.tally
+        return tally.failures + tally.skipped(TOO_MANY) + tally.skipped(ELSEWHERE)
 
     def _join(self, memberships: list[tuple[str, str]]) -> None:
         """Puts accounts and groups together."""

@@ -65,9 +65,11 @@ class _Look:
 
         if users.USERS in wanted:
             self._directory.switch.book(self._ground, ("passwd", "shadow"))
+            self._directory.read_passwords()
             yield from users.user_rows(self._context, self._ground, self._directory)
         if groups.GROUPS in wanted:
             self._directory.switch.book(self._ground, ("group", "gshadow"))
+            self._directory.read_administrators()
             yield from groups.group_rows(self._ground, self._directory)
         if nsswitch.SERVICES in wanted:
             yield from self._directory.switch.rows()
@@ -89,7 +91,9 @@ class _Look:
             return
         from mig_account import key_rows, sshd_config, sshd_rows, sshd_running
 
-        self._directory.switch.book(self._ground, ("passwd",) if key_rows.KEYS in wanted else ())
+        if key_rows.KEYS in wanted:
+            self._directory.switch.book(self._ground, ("passwd",))
+            self._directory.read_passwords()
         for path in sshd_running.configurations(self._ground) or [""]:
             config = sshd_config.SshdConfig(self._ground, self._directory, path)
             if key_rows.KEYS in wanted:
@@ -112,6 +116,6 @@ class _Look:
             yield from lastlog.lastlog_rows(self._ground, self._directory.account_name)
             yield from login_databases.last_rows(self._ground)
         if attempts.ATTEMPTS in wanted:
-            yield from attempts.attempt_rows(self._ground)
+            yield from attempts.attempt_rows(self._ground, self._directory.by_name)
         if attempts.SOURCES in wanted:
             yield from attempts.source_rows(self._ground)
