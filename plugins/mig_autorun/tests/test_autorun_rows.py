@@ -158,6 +158,17 @@ def test_what_others_may_change_is_told_by_file_and_folders_above(
     assert row["writable"] is expected
 
 
+@pytest.mark.parametrize("path", ["/usr//bin/x", "/usr/bin/../bin/./x", "/bin/x"])
+def test_a_program_is_there_however_its_path_is_written(root: Root, path: str) -> None:
+    with_unit(root, path)
+    root.link("/bin", "usr/bin")
+    root.write(f"{INFO}/x.list", f"/usr/bin/x\n{UNIT}\n")
+
+    (row,) = root.rows("systemd")
+
+    assert (row["exists"], row["package"], row["unpackaged"]) == (True, "x", False)
+
+
 def test_a_program_that_is_not_there_is_writable_where_others_may_put_it(root: Root) -> None:
     with_unit(root, "/srv/drop/later")
     (root.path / "srv/drop").mkdir(parents=True)
@@ -232,6 +243,18 @@ def test_links_stay_below_the_root(root: Root) -> None:
             "state": "dangling",
         }
     ]
+
+
+def test_a_root_that_is_not_there_is_no_empty_system(root: Root) -> None:
+    (root.path / "file").write_text("")
+
+    for path in ("/nowhere", "/file"):
+        result = AutorunModule().run(
+            AutorunModule().parse_parameters({"root": f"{root.path}{path}"}), Context(deadline=time.monotonic() + 9)
+        )
+
+        assert not result.coverage.complete
+        assert result.errors
 
 
 def test_a_system_without_anything_is_looked_at_whole(root: Root) -> None:

@@ -210,8 +210,15 @@ def test_units_of_a_user_run_as_that_user_and_those_of_all_users_as_each(root: R
     root.link("/home/bob/.config/systemd/user/default.target.wants/evil.service", "../evil.service")
     root.write("/home/bob/.config/systemd/user/all.service.d/x.conf", "[Service]\nExecStartPost=/opt/mine\n")
 
+    root.write("/var/lib/systemd/linger/bob")
+
     rows = root.rows("systemd-user")
 
+    assert all(
+        ("from boot on: the user lingers" in row.get("notes", ())) == (row.get("user") == "bob")
+        for row in rows
+        if row["name"] == "evil.service"
+    )
     told = {(row["name"], row.get("runs"), row["user"], row["enabled"]) for row in rows if "runs" in row}
     assert told == {
         ("all.service", "/opt/all", "each user", False),

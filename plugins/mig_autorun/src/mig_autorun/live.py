@@ -39,7 +39,9 @@ def modules(system: System, listing: str = MODULES, loaded: str = LOADED) -> Ite
         with open(listing, encoding="utf-8", errors="surrogateescape") as file:
             listed = [line.split() for line in file.read(MAX_BYTES).split("\n") if line]
     except FileNotFoundError:
-        return  # a kernel without modules
+        if not os.path.isdir("/proc/self"):
+            system.tally.skip(NO_PROC, listing)
+        listed = []  # a kernel without modules, unless the other list knows better
     except OSError as error:
         coverage.failed(system.tally, listing, error)
         return
@@ -52,7 +54,7 @@ def modules(system: System, listing: str = MODULES, loaded: str = LOADED) -> Ite
     try:
         names = os.listdir(loaded)
     except OSError as error:
-        coverage.failed(system.tally, loaded, error)
+        coverage.failed(system.tally, loaded, error, NO_PROC)
         return
     for name in sorted(set(names) - seen):
         if os.path.exists(f"{loaded}/{name}/initstate"):  # built-in ones have none

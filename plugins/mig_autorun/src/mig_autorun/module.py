@@ -27,6 +27,7 @@ RESERVE = 0.25
 UNREADABLE = Reason("program that could not be hashed")
 MAX_HASHED = 1 << 30
 MAX_ENTRIES = 200_000
+NO_ROOT = Reason("root that is not there")
 TOO_MANY = Reason("entry that an answer has no room for")
 DECODED = 8000
 EACH = frozenset({"each user", "each program", "each Python program", "each Perl program", "dynamic"})
@@ -67,7 +68,7 @@ class AutorunModule(TableModule):
         Column("writable", ColumnKind.BOOLEAN, "somebody else than root and the user it runs as may change it"),
         Column("changed", ColumnKind.TIME, "last change of program or definition, by the file system's own clock"),
         Column("modified", ColumnKind.TIME, "when the content of the definition was written, as the file says"),
-        Column("notes", ColumnKind.LIST, "what else there is to know"),
+        Column("notes", ColumnKind.LIST, "what else there is to know", masked=True),
         Column(
             "altered",
             ColumnKind.BOOLEAN,
@@ -99,6 +100,9 @@ class AutorunModule(TableModule):
         reserve = context.remaining() * RESERVE
         tree = Tree(root.rstrip("/") or "/", elsewhere(mount_points()))
         system = System(tree, tally, lambda: context.remaining() - reserve, self._now())
+        if system.folder("/") is None:
+            tally.failed(NO_ROOT, root, "not a directory that can be listed")
+            return
         programs = Programs(system)
         rows: list[tuple[Entry, dict[str, Cell]]] = []
         for entry in Survey(system, programs).entries(lambda kind: not context.rules_out(kind=kind)):

@@ -30,6 +30,8 @@ NO_READER = Reason("place that nothing here reads")
 BROKEN = Reason("file that could not be understood")
 TABLES = frozenset({"crontab-system", "crontab-user", "anacrontab", "at"})
 LIVE = ("module", "mounted", "ebpf")
+LINGER = "/var/lib/systemd/linger"
+"""A file of a user's name there starts the user's manager at boot (loginctl(1), enable-linger)."""
 MORE_KINDS = {"systemd": ("environment",), "systemd-user": ("environment",)}
 
 
@@ -134,7 +136,10 @@ class Survey:
             if any(self._system.folder(path) is not None for path, is_own in own if is_own):
                 specifiers = {"h": home.path, "u": home.user}
                 mine = tuple(f"{path}/" for path, is_own in own if is_own)
+                lingers = self._system.at(f"{LINGER}/{home.user}") is not None
                 for entry in self._of_user(place, [path for path, _ in own], home.user, specifiers):
+                    if lingers:
+                        entry.notes.append("from boot on: the user lingers")
                     if entry.path.startswith(mine) or any(one.startswith(mine) for one in entry.sources):
                         yield entry
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import stat
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -30,6 +31,10 @@ MAX_PATH = 4096
 NULL = "/dev/null"
 NO_HOMES = frozenset({"/", "/bin", "/sbin", "/usr/bin", "/usr/sbin", "/usr/games", "/dev", "/etc"})
 """What accounts name for want of a home of their own."""
+
+
+_ODD = re.compile(r"/\.{0,2}(?:/|$)")
+"""A path with parts that no listing has: ``..``, ``.``, an empty one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,9 +165,13 @@ class System:
         """What lies at a path; None when nothing does. A link that leads nowhere is something."""
         if path in self._files:
             return self._files[path]
-        if "\0" in path or len(path) >= MAX_PATH or self._is_absent(path):
+        if "\0" in path or len(path) >= MAX_PATH:
             return None
-        found: File | None
+        if _ODD.search(path):
+            found = self._files[path] = self._at(path)
+            return found
+        if self._is_absent(path):
+            return None
         above, _, name = path.rpartition("/")
         folder = self._folders.get(above or "/")
         if folder is None:
@@ -177,7 +186,7 @@ class System:
     def _is_absent(self, path: str) -> bool:
         """Whether the nearest folder above that was listed already lacks the next part of the path."""
         above = path
-        while above and "/../" not in path:
+        while above:
             above, _, name = above.rpartition("/")
             folder = self._folders.get(above or "/")
             if folder is not None:
