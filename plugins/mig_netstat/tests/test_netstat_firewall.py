@@ -9,11 +9,14 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from mig_core.testing.services import service_missing
-from mig_netstat import namespaces
+from mig_netstat import NetstatModule, namespaces
+from mig_netstat.firewall import MORE_ELEMENTS
 from mig_netstat.rule_text import rule_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from mig_core.domain.result import ModuleResult
 
     Rows = Callable[..., list[dict[str, Any]]]
 
@@ -68,7 +71,7 @@ def made(netns: str, *command: str, text: str | None = None) -> None:
         ["ip", "netns", "exec", netns, *command], input=text, capture_output=True, text=True, check=False, timeout=30
     )
     if done.returncode != 0:
-        service_missing(f"{command[0]}: {done.stderr}")
+        service_missing(f"{command[0]}: {done.stderr[:300]}")
 
 
 @pytest.fixture
@@ -93,6 +96,36 @@ def test_what_nft_made_is_told_rule_by_rule(told: Callable[[str], list[dict[str,
         "inet f bad": ["1.2.3.0-1.2.3.255", "9.9.9.9"],
         "inet f ports": ["22", "80"],
     }
+
+
+def test_a_set_that_the_kernel_tells_in_several_messages_is_told_whole_and_a_larger_one_is_booked(
+    run: Callable[..., ModuleResult], netns: str
+) -> None:
+    number = str(namespaces.number_of(f"/run/netns/{netns}"))
+    many = ", ".join(f"10.{one // 62500}.{one // 250 % 250}.{one % 250}" for one in range(2000))
+    made(
+        netns,
+        "nft",
+        "-f",
+        "-",
+        text=f"add table ip t\nadd set ip t a {{ type ipv4_addr; }}\nadd element ip t a {{ {many} }}\n",
+    )
+    more = ", ".join(f"11.{one // 62500}.{one // 250 % 250}.{one % 250}" for one in range(9000))
+
+    whole = run(ask=["firewall"], namespace=[number], type=["set"])
+    made(
+        netns,
+        "nft",
+        "-f",
+        "-",
+        text=f"add table ip u\nadd set ip u b {{ type ipv4_addr; }}\nadd element ip u b {{ {more} }}\n",
+    )
+    cut = run(ask=["firewall"], namespace=[number], type=["set"])
+
+    rows: list[Any] = list(NetstatModule().rows(whole))
+    assert [len(row["names"]) for row in rows] == [2000]
+    assert MORE_ELEMENTS.text not in [one.reason for one in whole.coverage.skipped]
+    assert MORE_ELEMENTS.text in [one.reason for one in cut.coverage.skipped]
 
 
 def test_what_iptables_made_is_told_too(told: Callable[[str], list[dict[str, Any]]], netns: str) -> None:
