@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from typing import TYPE_CHECKING
 
@@ -17,8 +18,9 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from mig_core.domain.document import JSON
+    from mig_core.domain.reading.reading import RowsWish
     from mig_core.store.base import AnswerRows
-    from mig_core.store.found_rows import Account
+    from mig_core.store.found_rows import Account, RowPage
 
 MAX_WISH = 256 << 10
 """Bytes of a wish: the columns of many modules."""
@@ -55,18 +57,8 @@ class AnswerRowResources:
         """POST /actions/{action}/rows"""
         wish = read_rows_wish(call.document())
         page = await self._answer_rows.rows(action_id(call), wish, now=self._clock())
-        modules = ["" if one is None else json.dumps(one.module) for one in wish.choice.shapes]
-        # The cells are JSON texts already; they are put together, not read.
-        names = [json.dumps(one) for one in page.columns]
-        items = (
-            f'{{"agent":"{agent}","agentname":{json.dumps(name)},"module":{modules[operation]},"row":{{'
-            + ",".join(f"{column}:{cell}" for column, cell in zip(names, cells, strict=True) if cell)
-            + "}}"
-            for agent, name, operation, cells in page.rows
-        )
-        account: JSON = None if page.account is None else account_document(page.account)
-        head = dump({"columns": list(page.columns), "cursor": page.cursor, "account": account})
-        return Reply(data=head[:-1] + b',"items":[' + ",".join(items).encode() + b"]}")
+        # A page may have many rows: other callers do not wait until they are put together.
+        return Reply(data=await asyncio.to_thread(_row_page, wish, page))
 
     async def diff(self, call: Call) -> Reply:
         """POST /actions/{action}/diff"""
@@ -139,6 +131,21 @@ class AnswerRowResources:
                 "account": account_document(found.account),
             }
         )
+
+
+def _row_page(wish: RowsWish, page: RowPage) -> bytes:
+    """The document; the cells are JSON texts already, and are put together and not read."""
+    modules = ["" if one is None else json.dumps(one.module) for one in wish.choice.shapes]
+    names = [json.dumps(one) for one in page.columns]
+    items = (
+        f'{{"agent":"{agent}","agentname":{json.dumps(name)},"module":{modules[operation]},"row":{{'
+        + ",".join(f"{column}:{cell}" for column, cell in zip(names, cells, strict=True) if cell)
+        + "}}"
+        for agent, name, operation, cells in page.rows
+    )
+    account: JSON = None if page.account is None else account_document(page.account)
+    head = dump({"columns": list(page.columns), "cursor": page.cursor, "account": account})
+    return head[:-1] + b',"items":[' + ",".join(items).encode() + b"]}"
 
 
 def account_document(account: Account) -> dict[str, JSON]:

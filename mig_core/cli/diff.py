@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv as csv_files
 import json as jsons
 import sys
-from itertools import chain, islice
+from collections import Counter
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
 Document = dict[str, Any]
+COUNTS = ("gone", "new", "changed", "differing")
 SIGNS = {"gone": "-", "new": "+", "changed": "~"}
 
 
@@ -72,7 +73,7 @@ def diff(
 def _between_times(
     client: MigClient, first: Document, second: Document, options: RowOptions, given: tuple[str, ...]
 ) -> int:
-    from mig_core.domain.reading.reading import MAX_PAGE, DiffWish
+    from mig_core.domain.reading.reading import DiffWish
 
     chosen = chosen_rows(client, second, options)
     known = [one.name for one in chosen.fields()]
@@ -80,14 +81,12 @@ def _between_times(
         if name not in known:
             raise typer.BadParameter(f"--key: there is no column {name!r:.60}; there are: {', '.join(known)}")
     keys = given or tuple(one.name for one in chosen.fields() if one.always)
-    wish = DiffWish(chosen, options.columns, keys, min(options.limit or MAX_PAGE, MAX_PAGE))
-    pages = client.diff(str(first["id"]), str(second["id"]), wish)
-    head = next(pages)
-    items = islice(chain(head["items"], chain.from_iterable(page["items"] for page in pages)), options.limit or None)
-    _print(items, head, options, keys)
-    total = head["gone"] + head["new"] + head["changed"]
+    pages = client.diff(str(first["id"]), str(second["id"]), DiffWish(chosen, options.columns, keys))
+    sums: Counter[str] = Counter()
+    head = _print(pages, options, keys, sums)
+    total = sums["gone"] + sums["new"] + sums["changed"]
     note(
-        f"{head['gone']} gone, {head['new']} new, {head['changed']} changed, on {head['differing']} of {head['both']}"
+        f"{sums['gone']} gone, {sums['new']} new, {sums['changed']} changed, on {sums['differing']} of {head['both']}"
         " endpoints that answered both",
         "" if total else DIM,
     )
@@ -111,27 +110,41 @@ def _kind(item: Document) -> str:
     return "gone" if item["after"] is None else "new" if item["before"] is None else "changed"
 
 
-def _print(items: Iterable[Document], head: Document, options: RowOptions, keys: tuple[str, ...]) -> None:
-    columns: list[str] = head["columns"]
+def _print(pages: Iterable[Document], options: RowOptions, keys: tuple[str, ...], sums: Counter[str]) -> Document:
+    """Prints as many entries as were asked for, and sums up all; returns the last page."""
+    kept: list[Document] = []
+    writer = csv_files.writer(sys.stdout) if options.format is Format.CSV else None
+    shown, page = 0, {}
+    for page in pages:
+        if writer is not None and not sums:
+            writer.writerow(
+                ["agent", "change", "certain", *page["columns"], *(f"before_{one}" for one in page["columns"])]
+            )
+        sums.update({name: page[name] for name in COUNTS})
+        for one in page["items"]:
+            shown += 1
+            if options.limit and shown > options.limit:
+                break
+            if options.format is Format.JSON:
+                kept.append({"change": _kind(one), **one})
+            elif options.format is Format.JSONL:
+                data(jsons.dumps({"change": _kind(one), **one}, ensure_ascii=True))
+            elif writer is not None:
+                writer.writerow(_csv_line(one, page["columns"]))
+            else:
+                data(visible(_line(one, page["columns"], keys)))
     if options.format is Format.JSON:
-        counts = {name: value for name, value in head.items() if name not in ("items", "cursor")}
-        tables.document({**counts, "items": [{"change": _kind(one), **one} for one in items]})
-    elif options.format is Format.JSONL:
-        for one in items:
-            data(jsons.dumps({"change": _kind(one), **one}, ensure_ascii=True))
-    elif options.format is Format.CSV:
-        writer = csv_files.writer(sys.stdout)
-        writer.writerow(["agent", "change", "certain", *columns, *(f"before_{one}" for one in columns)])
-        for one in items:
-            row = one["before"] if one["after"] is None else one["after"]
-            before = one["before"] if _kind(one) == "changed" else {}
-            certain = "true" if one["certain"] else "false"
-            cells = [*_cells(row, columns), *_cells(before, columns)]
-            writer.writerow([csv_cell(one["agentname"]), _kind(one), certain, *cells])
-    else:
-        for one in items:
-            data(visible(_line(one, columns, keys)))
+        rest = {name: value for name, value in page.items() if name not in ("items", "cursor")}
+        tables.document({**rest, **sums, "items": kept})
     flush()
+    return page
+
+
+def _csv_line(item: Document, columns: list[str]) -> list[str]:
+    row = item["before"] if item["after"] is None else item["after"]
+    before = item["before"] if _kind(item) == "changed" else {}
+    certain = "true" if item["certain"] else "false"
+    return [csv_cell(item["agentname"]), _kind(item), certain, *_cells(row, columns), *_cells(before, columns)]
 
 
 def _cells(row: Mapping[str, JSON], columns: list[str]) -> list[str]:

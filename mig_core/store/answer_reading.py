@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 MAX_PAGE_BYTES = 16 << 20
 """A page ends before it is larger than this; one entry is always given."""
-MAX_READ_BYTES = 24 << 20
+MAX_READ_BYTES = 8 << 20
 """Answers that one page of unsorted rows looks through, at most; one is always looked through."""
 SECONDS = 60
 
@@ -89,7 +89,7 @@ async def begin_reading(cursor: Cursor, action: ActionId, until: int | None, *, 
     return Reading(identifier, until, await cursor.fetchall())
 
 
-async def execute(cursor: Cursor, statement: sql.Composed, parameters: dict[str, object]) -> None:
+async def execute(cursor: Cursor, statement: sql.SQL | sql.Composed, parameters: dict[str, object]) -> None:
     """Runs a statement.
 
     Raises:

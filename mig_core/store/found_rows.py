@@ -58,15 +58,16 @@ class Difference:
 
 @dataclass(frozen=True, slots=True)
 class Diff:
-    """Rows gone, new and changed, by agent."""
+    """Rows gone, new and changed, of one page of agents."""
 
     columns: tuple[str, ...]
     items: tuple[Difference, ...]
     gone: int
+    """Of this page, as ``new`` and ``changed`` are."""
     new: int
     changed: int
     differing: int
-    """Endpoints that have any of these."""
+    """Endpoints of this page that have any of these."""
     both: int
     """Endpoints that answered both actions; only they are compared."""
     partial: int

@@ -136,6 +136,7 @@ class DiffWish:
     key: tuple[str, ...] = ()
     """By what a row is the same row; empty: a row has no name but itself, and nothing is *changed*."""
     limit: int = 1000
+    """Agents of one page."""
     cursor: str = ""
 
     def to_json(self, other: str) -> dict[str, JSON]:

@@ -33,6 +33,8 @@ class AnswerRows(Protocol):
     async def diff(self, earlier: ActionId, later: ActionId, wish: DiffWish, *, now: datetime) -> Diff:
         """What differs between the answers of two actions with the same operations, by agent.
 
+        A page is of so many agents at most as the wish's limit says; the last one has none.
+
         Raises:
             NotFound
             InvalidDocument: the cursor was not given out here, or the statement took too long.

@@ -376,13 +376,13 @@ class AnswerRowsContract:
                     ],
                     later(1),
                 )
-            wish = DiffWish(choice((FILES,)), ("path", "size"), ("path",), limit=2)
+            wish = DiffWish(choice((FILES,)), ("path", "size"), ("path",), limit=1)
 
             first = await store.answer_rows.diff(then[0].action, now[0].action, wish, now=NOW)
             rest = await store.answer_rows.diff(
                 then[0].action, now[0].action, replace(wish, cursor=first.cursor), now=NOW
             )
-            bare = await store.answer_rows.diff(then[0].action, now[0].action, replace(wish, key=()), now=NOW)
+            bare = await store.answer_rows.diff(then[0].action, now[0].action, replace(wish, key=(), limit=9), now=NOW)
 
             assert [(one.agent_name, one.before, one.after, one.certain) for one in (*first.items, *rest.items)] == [
                 ("a", ('"/gone"', ""), None, True),
@@ -390,9 +390,13 @@ class AnswerRowsContract:
                 ("a", None, ('"/new"', ""), True),
                 ("b", ('"/missing"', ""), None, False),
             ]
-            assert (first.gone, first.new, first.changed, first.differing) == (2, 1, 1, 2)
+            assert (first.gone, first.new, first.changed, first.differing) == (1, 1, 1, 1)
+            assert (rest.gone, rest.new, rest.changed, rest.differing) == (1, 0, 0, 1)
             assert (first.both, first.partial, first.only_first, first.only_second, first.silent) == (2, 1, 1, 1, 0)
-            assert rest.cursor == ""
+            last = await store.answer_rows.diff(
+                then[0].action, now[0].action, replace(wish, cursor=rest.cursor), now=NOW
+            )
+            assert (last.items, last.cursor) == ((), "")
             assert (bare.gone, bare.new, bare.changed) == (3, 2, 0)
             with pytest.raises(NotFound):
                 await store.answer_rows.diff(then[0].action, action("other").id, wish, now=NOW)
