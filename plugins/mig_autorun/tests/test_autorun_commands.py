@@ -28,6 +28,7 @@ if TYPE_CHECKING:
         ("/opt/x # /opt/no", ["/opt/x"]),
         ("$X/y", [None]),
         ("test $(/opt/x) = `/opt/y` && /opt/z", ["/opt/z", "/opt/x", "/opt/y"]),
+        ("if [ -d /x ]; then \\\n /opt/x a; \\\nfi \\", ["/opt/x"]),
         ("echo hello", []),
     ],
 )

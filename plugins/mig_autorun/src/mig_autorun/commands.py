@@ -110,7 +110,7 @@ def _simple_commands(command: str) -> list[list[str]]:
     commands: list[list[str]] = [[]]
     is_target = False
     at_start = True
-    for found in _WORDS.finditer(command):
+    for found in _WORDS.finditer(command.replace("\\\n", " ")):
         kind = found.lastgroup
         if kind == "end":
             commands.append([])
@@ -119,7 +119,7 @@ def _simple_commands(command: str) -> list[list[str]]:
             is_target = not found[0].endswith("&")
         elif kind == "comment" and not at_start:
             commands[-1].append(found[0].split(None, 1)[0])
-        elif kind in ("word", "odd"):
+        elif kind == "word" or (kind == "odd" and found[0] != "\\"):
             if is_target:
                 is_target = False
             else:
