@@ -362,6 +362,19 @@ def test_a_running_sshd_s_configuration_is_found(tmp_path: Path) -> None:
     assert str(config) in paths
 
 
+@ROOT
+def test_an_ordinary_user_does_not_know_what_opens_an_account(system: System, ordinary: Any) -> None:
+    system.write("/etc/ssh/sshd_config.d/secret.conf", "PubkeyAuthentication no\n", 0o600)
+    system.write("/etc/ssh/sshd_config", "Include /etc/ssh/sshd_config.d/*.conf\nAuthorizedKeysFile /etc/keys/%u\n")
+    system.write("/etc/keys/bob", f"{KEY}\n")
+
+    with ordinary():
+        result = system.ask(ask=["keys"])
+
+    (row,) = system.module.rows(result)
+    assert (row["opens"], result.coverage.complete) == (None, False)
+
+
 def test_files_that_include_themselves_end(system: System) -> None:
     system.write("/etc/ssh/sshd_config", "Include sshd_config\nInclude /etc/ssh/*\nPort 22\n")
 

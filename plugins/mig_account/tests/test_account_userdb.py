@@ -87,7 +87,7 @@ def test_what_is_said_for_this_machine_counts(system: System) -> None:
 
     (row,) = system.rows(path=["userdb"])
 
-    assert (row["uid"], "shell" in row) == (0, False)
+    assert (row["uid"], row["shell"]) == (0, "/bin/bash")
 
 
 def test_users_of_running_services_are_read_from_their_links(system: System) -> None:
@@ -117,7 +117,7 @@ def test_cells_of_the_wrong_kind_are_not_believed(system: System) -> None:
 
     (row,) = system.rows(path=["userdb"])
 
-    assert ("uid" in row, "gid" in row, "shell" in row) == (False, False, False)
+    assert ("uid" in row, "gid" in row, row["shell"]) == (False, False, "/bin/bash")
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
@@ -129,14 +129,23 @@ def test_nss_systemd_says_the_same_of_a_name_and_a_number(system: System) -> Non
         who = "eve" if name == "eve.user" else "mallory"
         number = 61999 if who == "eve" else 61998
         system.write(f"/etc/userdb/{name}", record(userName=who, uid=number, gid=number))
+    for who, number in (("plain", 1500), ("service", 61500), ("zero", 0)):
+        system.write(f"/etc/userdb/{who}.user", f'{{"userName": "{who}", "uid": {number}}}')
 
-    found = {one["name"]: one["found_by"] for one in system.rows(path=["userdb"])}
+    rows = {one["name"]: one for one in system.rows(path=["userdb"])}
+    found = {name: row["found_by"] for name, row in rows.items()}
+
+    def said(key: str) -> str:
+        copied = f"mkdir /run/userdb && cp {system.root}/etc/userdb/* /run/userdb/"
+        return system.within("sh", "-c", f"mount -t tmpfs none /run && {copied} && getent passwd {key}", status=None)
+
+    for name in ("plain", "service", "zero"):
+        cells = [str(rows[name][one]) for one in ("name", "uid", "gid", "comment", "home", "shell")]
+        fields = said(name).strip().split(":")
+        assert cells == [*fields[:1], *fields[2:]]
 
     def asked(key: str) -> bool:
-        copied = f"mkdir /run/userdb && cp {system.root}/etc/userdb/* /run/userdb/"
-        return bool(
-            system.within("sh", "-c", f"mount -t tmpfs none /run && {copied} && getent passwd {key}", status=None)
-        )
+        return bool(said(key))
 
     assert (asked("eve"), asked("61999")) == ("name" in found["eve"], "number" in found["eve"])
     assert (asked("mallory"), asked("61998")) == ("name" in found["mallory"], "number" in found["mallory"])

@@ -62,6 +62,7 @@ class Keys:
         closed: str | None = closed_by_configuration(case, account, groups)
         if not closed:
             closed = closed_by_account(self._ground, self._directory, case, account)
+            closed = closed or (closed if self._config.is_known else None)
         start: dict[str, Cell] = {"what": KEYS, "name": account.name, "condition": case.condition}
         start["configuration"] = self._config.path
         if account.uid is not None:

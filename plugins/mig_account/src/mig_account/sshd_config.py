@@ -70,7 +70,10 @@ class SshdConfig:
         """``path``: of its file; empty where there is none, which leaves sshd's own defaults."""
         self._directory = directory
         self.path = path
+        before = ground.tally.failures
         self.settings: list[Setting] = list(SshdLines(ground).read(self.path)) if self.path else []
+        self.is_known = ground.tally.failures == before
+        """Whether all of it could be read; else nobody knows what lets somebody in."""
         self._global = _collected([one for one in self.settings if _is_global(one)])
         self._blocks = [one for one in self.settings if not _is_global(one)]
 

@@ -156,7 +156,7 @@ class Sudo:
         self._compared += len(rules) - begin
         found = []
         for other in itertools.islice(rules, begin, None) if self._compared <= MAX_COMPARED else ():
-            counts = not other.why_not and other.here is not False
+            counts = not other.why_not and other.here is True
             same = other.rule.command.text in ("ALL", one.rule.command.text)
             if counts and same and ("ALL" in other.run_as or {*one.run_as} <= {*other.run_as}):
                 found.append(other.people)

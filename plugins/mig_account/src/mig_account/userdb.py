@@ -36,6 +36,9 @@ _READ_HERE = frozenset(
     }
 )
 """Services whose answers are in files that are read here, or that only pass on what others say."""
+REGULAR, NOLOGIN = "regular", "/usr/sbin/nologin"
+_OTHERS = ((0, 999), (61_184, 65_519), (65_534, 65_535), (524_288, 1_879_048_191), (1 << 31, 1 << 32))
+"""User ids of the system, of services, of nobody, of containers, and reserved ones: not regular users'."""
 MAX_RECORD = 1 << 20
 MAX_RECORDS = 50_000
 MAX_BYTES = 32 << 20
@@ -122,9 +125,12 @@ class UserDatabase:
         uid, name = _number(merged.get("uid")), _text(merged.get("userName"))
         gid = _number(merged.get("gid"))
         account = Account(name, uid, uid if gid is None else gid, path, found_by=found_by)
-        account.comment = _text(merged.get("realName"))
-        account.home = _text(merged.get("homeDirectory")) or ("/root" if name == "root" else f"/home/{name}")
-        account.shell = _text(merged.get("shell"))
+        account.comment = _text(merged.get("realName")) or name
+        is_regular = (_text(merged.get("disposition")) or _disposition(uid)) == REGULAR
+        home = "/root" if name == "root" else f"/home/{name}" if is_regular else "/"
+        account.home = _text(merged.get("homeDirectory")) or home
+        shell = "/bin/sh" if name == "root" else "/bin/bash" if is_regular else NOLOGIN
+        account.shell = _text(merged.get("shell")) or shell
         account.locked = merged.get("locked") is True
         account.member_of = _texts(merged.get("memberOf"))
         if privileged is not None:
@@ -184,7 +190,7 @@ class UserDatabase:
                 self._ground.failed(path, error)
                 continue
             account = Account(user, int(number), int(number), path, comment="Dynamic User", home="/")
-            account.shell = "/usr/sbin/nologin"
+            account.shell = NOLOGIN
             account.password, account.password_path = Password(IMPOSSIBLE), path
             account.found_by = [BY_NAME, BY_NUMBER, IN_LIST]
             yield account
@@ -212,6 +218,11 @@ class UserDatabase:
             self._ground.tally.failed(NOT_UNDERSTOOD, path, "not a JSON object")
             return None
         return value
+
+
+def _disposition(uid: int | None) -> str:
+    """What kind of user somebody is of whom the record does not say it (``user_record_disposition``)."""
+    return "" if uid is None or any(first <= uid <= last for first, last in _OTHERS) else REGULAR
 
 
 def _password(privileged: dict[str, Any] | None, *, is_locked: bool) -> Password | None:

@@ -92,8 +92,10 @@ def _password(account: Account, ground: Ground) -> dict[str, Cell]:
         else:
             row |= {"expired": False, "must_change": False}
         return row
-    days = {"changed": ages.changed, "expires": ages.expires}
-    row |= {name: day * DAY for name, day in days.items() if day}
+    if ages.changed:
+        row["changed"] = ages.changed * DAY
+    if ages.expires is not None:
+        row["expires"] = ages.expires * DAY
     numbers = {
         "min_days": ages.minimum,
         "max_days": ages.maximum,
