@@ -36,19 +36,15 @@ class BrokenStore(SimpleNamespace):
 
     def __init__(self, error: Exception) -> None:
         self.error = error
-        noun = SimpleNamespace(
+        self._noun = SimpleNamespace(
             backlog=self.fail, dashboard=self.fail, session=self.fail, token_matches=self.fail, put_nonce=self.fail
         )
-        super().__init__(
-            investigators=noun,
-            agents=noun,
-            actions=noun,
-            commands=noun,
-            numbers=noun,
-            relay_queue=noun,
-            wakeups=noun,
-            trouble=self.say,
-        )
+        super().__init__(trouble=self.say)
+
+    def __getattr__(self, name: str) -> SimpleNamespace:
+        """Whatever nouns a store has."""
+        noun: SimpleNamespace = self.__dict__["_noun"]
+        return noun
 
     async def fail(self, *_: object) -> None:
         raise self.error
