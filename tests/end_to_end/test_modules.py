@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import csv
+import hashlib
+import importlib.util
+import io
 import os
 import shutil
 import subprocess
@@ -15,6 +19,7 @@ from mig_core.testing.services import service_missing
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from mig_core.testing.fleet import Fleet
 
@@ -61,6 +66,35 @@ def test_a_text_in_a_process_is_found_and_the_agents_do_not_find_themselves(
     for one in answers.values():
         pids = {row["process"]["pid"] for row in one["results"][0]["elements"]["s1"]}
         assert holder.pid in pids
+
+
+def test_yara_rules_travel_in_the_question(fleet: Fleet, tmp_path: Path) -> None:
+    if importlib.util.find_spec("mig_yara") is None:
+        pytest.skip("mig-plugin-yara is not installed")
+    (tmp_path / "rules.yar").write_text('rule planted { strings: $a = "planted sign" condition: $a }')
+    (tmp_path / "file").write_text("a planted sign")
+
+    answers = fleet.ask("yara", "-t", "all", "-rules", str(tmp_path / "rules.yar"), "-path", str(tmp_path / "file"))
+
+    assert set(answers) == set(ENDPOINTS)
+    for one in answers.values():
+        assert [row["rule"] for row in one["results"][0]["elements"]["rows"]] == ["planted"]
+        assert one["complete"]
+
+
+def test_a_sweep_is_one_action_and_its_rows_say_their_indicator(fleet: Fleet, tmp_path: Path) -> None:
+    if importlib.util.find_spec("mig_sweep") is None:
+        pytest.skip("mig-plugin-sweep is not installed")
+    (tmp_path / "file").write_text("known")
+    digest = hashlib.sha256(b"known").hexdigest()
+    (tmp_path / "list.txt").write_text(f"{digest}\n203.0.113.77\n")
+
+    asked = fleet.mig("sweep", str(tmp_path / "list.txt"), "-t", "all", "--path", str(tmp_path), "--csv")
+
+    assert asked.returncode == 0, asked.stderr
+    found = list(csv.DictReader(io.StringIO(asked.stdout)))
+    assert {row["agent"] for row in found} == set(ENDPOINTS)
+    assert {(row["type"], row["value"], row["source"]) for row in found} == {("hash", digest, "list.txt")}
 
 
 def test_an_unknown_parameter_never_leaves_the_investigators_machine(fleet: Fleet) -> None:

@@ -174,7 +174,7 @@ def test_a_member_packed_in_another_way_is_booked(method: int) -> None:
 def test_a_file_too_large_to_be_held_is_looked_at_in_pieces_and_says_which_rules_were_not(
     ask: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(files.Files.__init__, "__kwdefaults__", {"held": 100_000})
+    monkeypatch.setattr(files.Files.__init__, "__kwdefaults__", {"held": 200_000})
     with open(tmp_path / "large", "wb") as file:
         file.write(b"evil")
         file.seek(40 << 20)  # a hole
@@ -184,7 +184,9 @@ def test_a_file_too_large_to_be_held_is_looked_at_in_pieces_and_says_which_rules
 
     (row,) = rows(result)
     assert row["matches"] == ["$a@0x0:4", f"$b@{(40 << 20) + 200_000:#x}:4"]
-    assert skipped(result) == {reasons.TOO_LARGE.text}
+    assert [one.examples for one in result.coverage.skipped] == [
+        (f"{tmp_path}/large: large: its condition has 'filesize'",)
+    ]
 
 
 def test_external_variables_are_those_of_the_file(ask: Any, tmp_path: Path) -> None:

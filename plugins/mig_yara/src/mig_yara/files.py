@@ -7,6 +7,7 @@ at in pieces, and the rules that cannot be asked so are booked.
 from __future__ import annotations
 
 import json
+import resource
 import stat
 from typing import TYPE_CHECKING
 
@@ -33,8 +34,10 @@ if TYPE_CHECKING:
     from mig_yara.engine import Engine, Matched
     from mig_yara.pieces import Pieces
 
-HELD = 96 << 20
-"""Bytes of a file that are held at once."""
+HELD = 192 << 20
+"""Bytes of a file that are held at once, at most,"""
+SHARE = 3
+"""and at most this part of the memory that the process may have. Of what is unpacked, half as many."""
 _READ = 4 << 20
 _PSEUDO = 1 << 20
 """Bytes asked for at once of a file that says it is empty."""
@@ -48,7 +51,7 @@ class Files:
         pieces: makes what scans in pieces; only called if something is too large.
         tally: where what is left out is booked.
         expired: whether time is over.
-        held: bytes of a file that are held at once; for tests.
+        held: bytes of a file that are held at once; 0 for what there is room for. For tests.
     """
 
     def __init__(
@@ -58,14 +61,14 @@ class Files:
         tally: Tally,
         expired: Callable[[], bool],
         *,
-        held: int = HELD,
+        held: int = 0,
     ) -> None:
         self._engine = engine
         self._make_pieces = pieces
         self._pieces: Pieces | None = None
         self._tally = tally
         self._expired = expired
-        self._held = held
+        self._held = held or _room()
         self._told: set[tuple[str, str]] = set()
         self.rows: list[dict[str, JSON]] = []
 
@@ -145,13 +148,13 @@ class Files:
 
     def _streamed(self, source: Source, where: PathText) -> list[Matched]:
         """Of a content whose length is not known, or too large: as a whole if it can be held after all."""
-        view = memoryview(bytearray(min(_READ, self._held)))
+        view, held = memoryview(bytearray(min(_READ, self._held))), self._held // 2
         begun: list[bytes] = []
         length = 0
         pieces: Pieces | None = None
         while count := source.fill(view):
             self._tally.examined("bytes", count)
-            if pieces is None and length + count > self._held:
+            if pieces is None and length + count > held:
                 pieces = self._begin_pieces(where)
                 at = 0
                 for one in begun:
@@ -174,8 +177,14 @@ class Files:
         if self._pieces is None:
             self._pieces = self._make_pieces()
         self._pieces.begin(where)
-        self._pieces.book(reasons.TOO_LARGE)
+        self._pieces.book(reasons.TOO_LARGE, where)
         return self._pieces
+
+
+def _room() -> int:
+    """How many bytes of a file there is room for."""
+    limit, _ = resource.getrlimit(resource.RLIMIT_DATA)
+    return HELD if limit == resource.RLIM_INFINITY else min(HELD, limit // SHARE)
 
 
 def _whole(fd: int, size: int, calls: Calls) -> bytes:

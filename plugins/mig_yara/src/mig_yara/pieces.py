@@ -7,8 +7,10 @@ its neighbours, where it lay; at the end that is put together, with gaps of zero
 from __future__ import annotations
 
 import bisect
+from itertools import islice
 from typing import TYPE_CHECKING
 
+from mig_core.plugin.coverage import MAX_EXAMPLES
 from mig_yara import reasons
 from mig_yara.engine import Found, Matched
 from mig_yara.piecewise import MOST_COUNTED
@@ -70,12 +72,17 @@ class Pieces:
         self.failed = False
         """Whether a piece could not be judged."""
 
-    def book(self, why: Reason) -> None:
-        """Books the rules that are not asked of this."""
-        for name, problem in self._rules.piecewise.refused.items():
-            self._tally.skip(why, f"{name[1]}: {problem}")
+    def book(self, why: Reason, subject: object = "") -> None:
+        """Books the rules that are not asked of this. ``subject``: which file, if it is one of several."""
+        before = f"{subject}: " if subject else ""
+        refused = self._rules.piecewise.refused
+        for (_, name), problem in islice(refused.items(), 1 if subject else MAX_EXAMPLES):
+            more = f" (and {len(refused) - 1} rules more)" if subject and len(refused) > 1 else ""
+            self._tally.skip(why, f"{before}{name}: {problem}{more}")
+        if (rest := len(refused) - (1 if subject else MAX_EXAMPLES)) > 0:
+            self._tally.skip(why, count=rest)
         for rule in self._rules.piecewise.without_end:
-            self._tally.skip(reasons.NO_UPPER_LENGTH, rule)
+            self._tally.skip(reasons.NO_UPPER_LENGTH, f"{before}{rule}")
 
     def feed(self, address: int, data: bytes | bytearray | memoryview) -> None:
         """Takes bytes that lie at an address; if others lie between, :meth:`gap` was called.
