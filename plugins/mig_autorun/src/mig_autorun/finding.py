@@ -108,8 +108,12 @@ def _files(system: System, place: Place) -> Iterator[tuple[File, Home | None]]:
 
 def _patterns(system: System, spot: Spot) -> Iterator[tuple[str, Home | None]]:
     if spot.pattern.startswith("~"):
+        first = spot.pattern.split("/", 2)[1]
+        is_wild = bool(set(first) & WILD)
         for home in system.homes:
-            yield f"{home.path}{spot.pattern[1:]}", home
+            folder = system.folder(home.path)
+            if is_wild or folder is None or first in folder.names:
+                yield f"{home.path}{spot.pattern[1:]}", home
     elif spot.pattern.startswith(RUNTIME):
         for uid in system.names(RUNTIME.rstrip("/*")):
             name = system.user_name(int(uid)) if uid.isdecimal() and len(uid) < MAX_DIGITS else uid

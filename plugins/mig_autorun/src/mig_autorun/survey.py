@@ -132,6 +132,9 @@ class Survey:
         shared = [spot.pattern for spot in place.spots if not spot.pattern.startswith(("~", "/run/user/"))]
         yield from self._of_user(place, shared, "each user", {})
         for home in self._system.homes:
+            if self._system.expired():
+                self._system.tally.skip(coverage.TIME, place.name)
+                return
             own = self._folders_of(place, home)
             if any(self._system.folder(path) is not None for path, is_own in own if is_own):
                 specifiers = {"h": home.path, "u": home.user}

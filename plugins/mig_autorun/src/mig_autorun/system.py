@@ -123,6 +123,8 @@ class System:
     def folder(self, path: str) -> Folder | None:
         """A directory, listed; None when it is not there or cannot be listed, which is booked once."""
         if path not in self._folders:
+            if not _ODD.search(path) and self._is_absent(path):
+                return None
             self._folders[path] = self._list(path)
         return self._folders[path]
 
@@ -280,5 +282,6 @@ class System:
                 continue
             owner = self.user_name(file.status.st_uid) if file.status is not None else ""
             found[file.real] = Home(home, of.get(home, owner))
-            self.folder(home)  # what is not in it need not be looked for
+            for path in (home, f"{home}/.config"):
+                self.folder(path)  # what is not in them need not be looked for
         return tuple(found.values())
