@@ -90,7 +90,7 @@ def _between_times(
         " endpoints that answered both",
         "" if total else DIM,
     )
-    if 0 < options.limit < total:
+    if options.limit and options.limit < total:
         note(f"{options.limit} of {total} are shown; --limit 0 shows all", YELLOW)
     if head["partial"]:
         note(

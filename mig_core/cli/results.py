@@ -75,7 +75,7 @@ def results(
     where: WhereOption = "",
     columns: ColumnsOption = "",
     sort: SortOption = "",
-    limit: LimitOption = 0,
+    limit: LimitOption = None,
     stack: StackOption = "",
     rare: RareOption = 0,
     group_by: GroupOption = "",

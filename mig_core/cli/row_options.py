@@ -21,7 +21,7 @@ WhereOption = Annotated[
 ]
 ColumnsOption = Annotated[str, typer.Option("--columns", help="Only these columns, like path,size")]
 SortOption = Annotated[str, typer.Option("--sort", help="By these columns; a - in front: the largest first")]
-LimitOption = Annotated[int, typer.Option("--limit", min=0, help="At most so many rows or values; 0: all")]
+LimitOption = Annotated[int | None, typer.Option("--limit", min=0, help="At most so many rows or values; 0: all")]
 StackOption = Annotated[
     str, typer.Option("--stack", help="Values of these columns, each with how many endpoints have it")
 ]
@@ -42,7 +42,8 @@ class RowOptions:
     where: str = ""
     columns: tuple[str, ...] = ()
     sort: tuple[str, ...] = ()
-    limit: int = 0
+    limit: int | None = None
+    """0: all; None: what suits the format."""
     stack: tuple[str, ...] = ()
     rare: int = 0
     group_by: tuple[Fact, ...] = ()
@@ -79,7 +80,7 @@ def row_options(
     where: str = "",
     columns: str = "",
     sort: str = "",
-    limit: int = 0,
+    limit: int | None = None,
     stack: str = "",
     rare: int = 0,
     group_by: str = "",
@@ -91,7 +92,7 @@ def row_options(
     Raises:
         typer.BadParameter: options that do not go together.
     """
-    if not any((where, columns, sort, limit, stack, rare, group_by, parquet)):
+    if limit is None and not any((where, columns, sort, stack, rare, group_by, parquet)):
         return None
     if rare and not (stack or group_by):
         raise typer.BadParameter("--rare counts values: it goes with --stack")

@@ -67,7 +67,9 @@ def stack_wish(chosen: Choice, options: RowOptions) -> StackWish:
 
 def _most(options: RowOptions) -> int:
     """How many values are shown at most."""
-    return options.rare or options.limit or (SHOWN_VALUES if options.format is Format.TEXT else ENDLESS)
+    if options.rare or options.limit:
+        return options.rare or options.limit or 0
+    return SHOWN_VALUES if options.format is Format.TEXT and options.limit is None else ENDLESS
 
 
 def _print_stack(client: MigClient, action: Document, chosen: Choice, options: RowOptions) -> Document:
@@ -79,7 +81,7 @@ def _print_stack(client: MigClient, action: Document, chosen: Choice, options: R
     head = [*groups, *options.stack, "endpoints", "share", "rows", "first", "last"]
     shown = _write_entries(head, groups, entries, options, first)
     if shown < first["values"]:
-        note(f"{shown} of {first['values']} values are shown; --limit shows others, --limit 0 --csv all", YELLOW)
+        note(f"{shown} of {first['values']} values are shown; --limit shows more, --limit 0 all", YELLOW)
     account: Document = first["account"]
     return account
 
