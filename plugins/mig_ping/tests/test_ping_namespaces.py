@@ -117,17 +117,17 @@ def states(answer: Answer) -> dict[str, str]:
 
 def test_what_answers_is_reached_by_every_protocol_and_in_both_families(ask: Ask) -> None:
     answers = ask(
-        question("10.91.0.2", count=3),
-        question("fd91::2"),
-        question("10.91.0.2", "tcp", 7),
-        question("fd91::2", "tcp", 7),
-        question("10.91.0.2", "udp", 7),
+        question("10.91.0.2", count=3, timeout=5),
+        question("fd91::2", timeout=5),
+        question("10.91.0.2", "tcp", 7, timeout=5),
+        question("fd91::2", "tcp", 7, timeout=5),
+        question("10.91.0.2", "udp", 7, timeout=5),
     )
 
     assert [list(states(one).values()) for one in answers] == [["reached"]] * 5
     assert all(one["foundanything"] and one["coverage"]["complete"] for one in answers)
     assert len(answers[0]["elements"]["latencies"]) == 3
-    assert all(0 < latency < 1000 for one in answers for latency in one["elements"]["latencies"])
+    assert all(0 < latency < 5000 for one in answers for latency in one["elements"]["latencies"])
     assert [one["elements"]["resolvedhost"] for one in answers[1:4]] == [
         "fd91::2 (fd91::2)",
         "10.91.0.2:7 (10.91.0.2)",

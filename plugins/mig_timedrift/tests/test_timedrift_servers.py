@@ -74,18 +74,18 @@ def test_a_clock_that_is_wrong_is_found_with_its_direction(
 
 def test_the_way_there_and_back_is_not_drift(serving: Serving, answer: Answer) -> None:
     def slow(question: bytes, number: int) -> list[bytes]:
-        time.sleep(0.3)
+        time.sleep(0.5)
         packet: list[bytes] = answer()(question, number)
-        time.sleep(0.3)
+        time.sleep(0.5)
         return packet
 
     with serving(slow) as (server,):
         result = asked(drift="5s", servers=[server.name])
 
     (row,) = servers_in(result)
-    assert row["round_trip"] >= 0.6
-    assert abs(row["offset"]) < 0.25
-    assert row["error"] >= 0.3
+    assert row["round_trip"] >= 1
+    assert abs(row["offset"]) < 0.4
+    assert row["error"] >= 0.5
 
 
 def test_a_datagram_that_was_lost_is_asked_again(serving: Serving, answer: Answer) -> None:
