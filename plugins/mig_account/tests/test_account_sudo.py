@@ -189,6 +189,16 @@ def test_another_file_of_rules_that_sudo_conf_names_is_read(system: System) -> N
     assert "policy plugin of sudo that is not read" in [one.reason for one in result.coverage.skipped]
 
 
+def test_rules_that_nsswitch_does_not_name_are_not_in_force(system: System) -> None:
+    system.write("/etc/nsswitch.conf", "passwd: files\ngroup: files\nsudoers: sss\n")
+    system.write("/etc/sudoers", "bob ALL=ALL\n", 0o440)
+
+    result = system.ask(ask=["sudo"])
+
+    assert [one["in_force"] for one in system.module.rows(result)] == [False]
+    assert not result.coverage.complete
+
+
 def test_sudo_rs_reads_its_own_file_and_drops_what_it_refuses(system: System) -> None:
     system.write("/usr/bin/sudo-rs", "", 0o4755)
     system.write("/etc/sudoers", "bob ALL=ALL\n", 0o440)

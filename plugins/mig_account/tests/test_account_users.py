@@ -380,6 +380,15 @@ def test_other_name_services_are_said_and_booked(system: System) -> None:
     assert not result.coverage.complete
 
 
+@pytest.mark.parametrize(("more", "complete"), [("", True), ("+eve::::::\n", False)])
+def test_compat_is_files_unless_they_have_entries_for_it(more: str, system: System, *, complete: bool) -> None:
+    system.write("/etc/passwd", f"ada:x:1000:1000::/:/bin/sh\n{more}")
+    system.write("/etc/shadow", "ada:*:1:0:99999:7:::\n")
+    system.write("/etc/nsswitch.conf", "passwd: compat\nshadow: compat\ngroup: compat\n")
+
+    assert system.ask().coverage.complete is complete
+
+
 def test_other_files_of_accounts_are_read_where_nsswitch_names_them(system: System) -> None:
     system.write("/etc/nsswitch.conf", "passwd: files altfiles extrausers\n")
     system.write("/etc/passwd", "ada:x:1000:1000::/:/bin/sh\n")

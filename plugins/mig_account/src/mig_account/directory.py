@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from mig_account import colon
 from mig_account.colon import Library, NotTaken
 from mig_account.ground import ELSEWHERE, TOO_MANY
-from mig_account.nsswitch import SOURCES, SYSTEMD, Switch, read_switch
+from mig_account.nsswitch import NOT_ASKED, SOURCES, SYSTEMD, Switch, read_switch
 from mig_account.password import MISSING, Password, judged
 from mig_account.records import AT_LOGIN, BY_NAME, BY_NUMBER, IN_LIST, Account, Ages, Group
 from mig_core.plugin.coverage import Reason
@@ -67,6 +67,14 @@ class Directory:
                 self._groups_of(source)
             elif database is not None:
                 self._add_groups(database.groups())
+
+    def book(self, *databases: str) -> None:
+        """Books the name services of some databases that are not looked at."""
+        self.switch.book(self._ground, databases)
+        names = [*(one.name for one in self.accounts), *(one.name for one in self.groups)]
+        entries = [name for name in names if name.startswith(("+", "-"))]
+        if entries and any("compat" in self.switch.services(one) for one in databases):
+            self._ground.tally.skip(NOT_ASKED, f"compat: {entries[0]}", count=len(entries))
 
     def groups_of(self, account: Account) -> list[str]:
         """The names of the groups an account is in, its own first."""

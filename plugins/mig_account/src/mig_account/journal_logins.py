@@ -38,7 +38,7 @@ def session_rows(ground: Ground) -> Iterator[dict[str, Cell]]:
         if entry.fields.get("MESSAGE_ID") == ENDED:
             ends[key] = entry.time
             continue
-        yield _session(entry, ends.get(key))
+        yield _session(entry, ends.pop(key, None))
 
 
 def refused_rows(ground: Ground, what: str) -> Iterator[dict[str, Cell]]:

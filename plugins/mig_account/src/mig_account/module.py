@@ -64,11 +64,11 @@ class _Look:
         from mig_account import groups, nsswitch, users
 
         if users.USERS in wanted:
-            self._directory.switch.book(self._ground, ("passwd", "shadow"))
+            self._directory.book("passwd", "shadow", "group", "initgroups")
             self._directory.read_passwords()
             yield from users.user_rows(self._context, self._ground, self._directory)
         if groups.GROUPS in wanted:
-            self._directory.switch.book(self._ground, ("group", "gshadow"))
+            self._directory.book("group", "gshadow", "passwd")
             self._directory.read_administrators()
             yield from groups.group_rows(self._ground, self._directory)
         if nsswitch.SERVICES in wanted:
@@ -80,7 +80,7 @@ class _Look:
         if "sudo" in wanted:
             from mig_account import doas, polkit, sudo_rules
 
-            self._directory.switch.book(self._ground, ("sudoers", "passwd", "group"))
+            self._directory.book("sudoers", "passwd", "group", "initgroups")
             yield from sudo_rules.sudo_rows(self._ground, self._directory)
             yield from doas.doas_rows(self._ground, self._directory)
             yield from polkit.polkit_rows(self._ground, self._directory)
@@ -92,7 +92,7 @@ class _Look:
         from mig_account import key_rows, sshd_config, sshd_rows, sshd_running
 
         if key_rows.KEYS in wanted:
-            self._directory.switch.book(self._ground, ("passwd",))
+            self._directory.book("passwd", "shadow", "group", "initgroups")
             self._directory.read_passwords()
         for path in sshd_running.configurations(self._ground) or [""]:
             config = sshd_config.SshdConfig(self._ground, self._directory, path)

@@ -70,10 +70,10 @@ class Switch:
         return [one for one in dict.fromkeys(self.services(database)) if one in SOURCES or one == SYSTEMD]
 
     def book(self, ground: Ground, databases: Iterable[str]) -> None:
-        """Books the services that are not looked at."""
+        """Books the services that are not looked at; ``compat`` is files, unless these have entries for it."""
         for database in databases:
             for service in self.services(database):
-                if service == "compat" or (service not in SOURCES and service != SYSTEMD):
+                if service not in SOURCES and service != SYSTEMD:
                     ground.tally.skip(NOT_ASKED, f"{database}: {service}")
 
     def rows(self) -> Iterator[dict[str, Cell]]:

@@ -35,6 +35,7 @@ SUDO_CONF = "/etc/sudo.conf"
 PLUGIN = Reason("policy plugin of sudo that is not read")
 ONESELF = "oneself"
 """Whom a command runs as where the list of users in brackets is empty."""
+NOT_NAMED = "nsswitch.conf has no files for sudoers"
 MAX_COMPARED = 2_000_000
 """Comparisons of rules with those behind them."""
 MAX_EXEMPTIONS = 500
@@ -95,7 +96,8 @@ class Sudo:
         self._policy = Policy()
         self._compared = 0
         hostname = host_name(ground)
-        for line in SudoLines(ground, hostname).read(path):
+        is_asked = program != "sudo" or "files" in directory.switch.services("sudoers")
+        for line in SudoLines(ground, hostname).read(path, why_not="" if is_asked else NOT_NAMED):
             try:
                 self._policy.add(line)
             except NotASudoLine as problem:
