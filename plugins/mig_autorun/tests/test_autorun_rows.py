@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import os
+import tempfile
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -12,6 +14,7 @@ import pytest
 from mig_autorun import AutorunModule
 from mig_core.plugin.module import Context
 from mig_core.testing.services import service_missing
+from mig_endpoint.testing.privileges import NOBODY
 
 if TYPE_CHECKING:
     from .conftest import Root
@@ -243,6 +246,27 @@ def test_links_stay_below_the_root(root: Root) -> None:
             "state": "dangling",
         }
     ]
+
+
+def test_a_home_that_may_not_be_looked_into_is_booked_once() -> None:
+    if os.geteuid() != 0:
+        service_missing("taking privileges away needs root")
+    module = AutorunModule()
+    with tempfile.TemporaryDirectory() as folder:
+        os.chmod(folder, 0o755)
+        home = Path(folder) / "home/bob"
+        home.mkdir(parents=True, mode=0o700)
+        (home / ".bashrc").write_text("")
+        asked = module.parse_parameters({"root": folder, "kind": ["^shell$"]})
+        os.seteuid(NOBODY)
+        try:
+            result = module.run(asked, Context(deadline=time.monotonic() + 30))
+        finally:
+            os.seteuid(0)
+
+    denied = [one for one in result.coverage.skipped if one.reason == "permission denied"]
+    assert [(one.count, one.examples) for one in denied] == [(1, ("/home/bob",))]
+    assert not result.coverage.complete
 
 
 def test_a_root_that_is_not_there_is_no_empty_system(root: Root) -> None:

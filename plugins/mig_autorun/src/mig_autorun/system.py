@@ -281,7 +281,17 @@ class System:
             if home in NO_HOMES or file is None or not file.is_directory or file.real in found:
                 continue
             owner = self.user_name(file.status.st_uid) if file.status is not None else ""
+            if self.folder(home) is None and not _may_be_searched(file.real):
+                continue  # booked once; each file in it would be denied too
+            self.folder(f"{home}/.config")  # what is not in a listed folder need not be looked for
             found[file.real] = Home(home, of.get(home, owner))
-            for path in (home, f"{home}/.config"):
-                self.folder(path)  # what is not in them need not be looked for
         return tuple(found.values())
+
+
+def _may_be_searched(real: str) -> bool:
+    """Whether names in a directory may be looked at, though it may not be listed."""
+    try:
+        os.stat(f"{real}/.")
+    except OSError:
+        return False
+    return True
