@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections import Counter
 from typing import TYPE_CHECKING
@@ -23,8 +24,10 @@ UNKNOWN = "unknown"
 MOST_OTHERS = 5
 FOLDED_MOST = 1000
 """Changes that one folded alert names ..."""
-FOLDED_BYTES = 400_000
-"""... and about how many bytes their names may have."""
+FOLDED_BYTES = 600_000
+"""... and about how many bytes it may have."""
+REST_BYTES = 400
+"""What a change has besides its paths, at most."""
 
 
 def time_text(seconds: float) -> str:
@@ -135,13 +138,17 @@ def _short(change: Change) -> dict[str, JSON]:
         told["mode"] = f"{change.new.mode:04o}"
         if change.new.sha256 is not None:
             told["sha256"] = change.new.sha256.hex()
+    actor = last_actor(change)
+    if actor is not None:
+        who = by(actor)
+        told["by"] = {name: who[name] for name in ("pid", "executable", "user")}
     return told
 
 
 def _pieces(changes: Sequence[Change]) -> Iterator[Sequence[Change]]:
     begin, room = 0, FOLDED_BYTES
     for at, one in enumerate(changes):
-        room -= 6 * (len(one.path) + len(one.moved_from)) + 150  # a control character takes six bytes in JSON
+        room -= len(json.dumps((shown(one.path), shown(one.moved_from)))) + REST_BYTES
         if at - begin >= FOLDED_MOST or (room < 0 and at > begin):
             yield changes[begin:at]
             begin, room = at, FOLDED_BYTES

@@ -112,7 +112,7 @@ class Fanotify:
             self._names = kernel.CREATE | kernel.DELETE | kernel.MOVED_FROM | kernel.MOVED_TO  # before Linux 5.17
             self._mark(kernel.MARK_ADD, self._names | more, fd)
         device = os.fstat(fd).st_dev
-        if device not in self._file_systems:
+        if not names_only and device not in self._file_systems:
             try:
                 self._mark(kernel.MARK_ADD | kernel.MARK_FILESYSTEM, self._names, fd)
                 self._file_systems[device] = True
