@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import random
-from typing import Any, NamedTuple
+import time
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
 from hypothesis import given, settings
@@ -13,12 +14,16 @@ from hypothesis import strategies as st
 from mig_core.domain.action import Operation
 from mig_core.domain.envelope import MAX_ACTION_BYTES
 from mig_core.plugin.manager import load_module
+from mig_core.plugin.module import Context
 from mig_endpoint.finding.known import hashes_in
 from mig_sweep.indicator import Indicator, Kind, Term
 from mig_sweep.matching import Matching
 from mig_sweep.plan import Plan, Settings, plan_of
 from mig_sweep.recognise import recognise
 from mig_sweep.versions import is_affected
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 def one(*terms: tuple[Kind, str], source: str = "r") -> Indicator:
@@ -190,6 +195,42 @@ def test_rows_lead_back_to_their_indicators() -> None:
     assert matches(plan, "sshkey", {"fingerprint_md5": "aa:" * 15 + "aa"}) == ["aa:" * 15 + "aa"]
     assert matches(plan, "yara", {"namespace": "rules2"}) == [rules[1]]
     assert matches(plan, "yara", {"namespace": "rules99"}) == []
+
+
+@pytest.mark.parametrize(
+    ("indicator", "planted", "others"),
+    [
+        ("{}/sub/.x", "sub/.x", ["sub/y", ".x"]),
+        ("{}/sub/*.sh", "sub/evil.sh", ["sub/evil.py", "sub/deep/evil.sh"]),
+        ("{}/a?c", "abc", ["abbc"]),
+        ("{}/a[1]", "a[1]", ["a1"]),
+        ("{}/sub", "sub/", []),
+    ],
+)
+def test_a_path_of_a_report_is_asked_and_found_again(
+    tmp_path: Path, indicator: str, planted: str, others: list[str]
+) -> None:
+    for name in (planted, *others):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        if name.endswith("/"):
+            (tmp_path / name).mkdir()
+        else:
+            (tmp_path / name).write_text("x")
+    plan = planned(one((Kind.PATH, indicator.format(tmp_path))))
+    (asked,) = plan.actions[0]
+    module = load_module(asked.module)
+
+    result = module.run(module.parse_parameters(asked.parameters), Context(deadline=time.monotonic() + 30))
+
+    found = [row["file"] for row in module.rows(result) if Matching(plan).of_row(asked, row)]
+    assert found == [f"{tmp_path}/{planted}".rstrip("/")]
+
+
+def test_a_path_in_every_home_is_found_in_any() -> None:
+    plan = planned(one((Kind.PATH, "~/.config/evil")))
+
+    assert matches(plan, "file", {"file": "/root/.config/evil"}) == ["~/.config/evil"]
+    assert matches(plan, "file", {"file": "/root/.config/evil2"}) == []
 
 
 @settings(max_examples=200, deadline=None)

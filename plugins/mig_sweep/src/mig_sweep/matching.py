@@ -12,7 +12,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from mig_sweep.indicator import Indicator, Kind
-from mig_sweep.plan import NAME_LENGTH
+from mig_sweep.plan import NAME_LENGTH, is_wild
 from mig_sweep.versions import is_affected
 
 if TYPE_CHECKING:
@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from mig_sweep.plan import Plan
 
 
+LONGEST_PATH = 4096
+
+
 class Matching:
     """The indicators of a plan, ready to be looked up."""
 
@@ -29,12 +32,15 @@ class Matching:
         self._by_value: dict[tuple[Kind, str], list[Indicator]] = {}
         self._networks: list[tuple[Any, Indicator]] = []
         self._patterns: list[tuple[re.Pattern[str], Indicator]] = []
+        self._wild: list[tuple[re.Pattern[str], Indicator]] = []
         for one in plan.indicators:
             self._by_value.setdefault((one.kind, _normal(one.kind, one.value)), []).append(one)
             if one.kind is Kind.PROCESS and len(short := _normal(one.kind, one.value)) > NAME_LENGTH:
                 self._by_value.setdefault((one.kind, short[:NAME_LENGTH]), []).append(one)
             if one.kind is Kind.ADDRESS and "/" in one.value:
                 self._networks.append((ipaddress.ip_network(one.value), one))
+            if one.kind is Kind.PATH and is_wild(one.value):
+                self._wild.append((_wild(one.value), one))
             if one.kind is Kind.FILE_PATTERN:
                 self._patterns.append((re.compile(one.value), one))
 
@@ -55,7 +61,9 @@ class Matching:
             for kind, value in look(row):
                 yield from self._by_value.get((kind, _normal(kind, value)), ())
         if module == "file":
-            name = _text(row.get("file")).rpartition("/")[2]
+            path = _text(row.get("file"))
+            name = path.rpartition("/")[2]
+            yield from (one for pattern, one in self._wild if len(path) < LONGEST_PATH and pattern.fullmatch(path))
             yield from (one for pattern, one in self._patterns if len(name) < 300 and pattern.search(name))
         if module == "netstat":
             yield from self._in_networks(_text(row.get("remote_address")))
@@ -148,6 +156,14 @@ def _normal(kind: Kind, value: str) -> str:
     if kind in (Kind.HASH, Kind.DOMAIN):
         return value.lower()
     return value.rstrip("=") if kind is Kind.SSH_KEY else value.rstrip("/") if kind is Kind.PATH else value
+
+
+def _wild(path: str) -> re.Pattern[str]:
+    """A path with wildcards; ``~`` is any home."""
+    path = path.rstrip("/")
+    before, rest = ("(?:/.*)?", path[1:]) if path.startswith("~") else ("", path)
+    parts = ({"*": "[^/]*", "?": "[^/]"}.get(one, re.escape(one)) for one in re.sub(r"[*]+", "*", rest))
+    return re.compile(before + "".join(parts), re.DOTALL)
 
 
 def _plain(expression: str) -> str:

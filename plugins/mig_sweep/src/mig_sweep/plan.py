@@ -178,16 +178,20 @@ def _hashes(found: Sequence[Indicator], settings: Settings) -> Iterator[Piece]:
 def _paths(found: Sequence[Indicator], settings: Settings) -> Iterator[Piece]:
     del settings
     values = sorted({one.value.rstrip("/") for one in found})
-    for number, some in enumerate(_slices(values, MOST_VALUES)):
+    kinds = ["f", "d", "l", "s", "p", "b", "c"]
+    for number, some in enumerate(_slices([one for one in values if not is_wild(one)], MOST_VALUES)):
         names = [f"^(?:{'|'.join(part)})$" for part in _packed_texts([_exact(one.rpartition("/")[2]) for one in some])]
+        paths = [one.replace("[", "[[]") for one in some]
         for part, name in enumerate(names):
-            yield _file(
-                f"paths{number + 1}_{part + 1}",
-                {"maxdepth": 1},
-                paths=list(some),
-                names=[name],
-                types=["f", "d", "l", "s", "p", "b", "c"],
-            )
+            yield _file(f"paths{number + 1}_{part + 1}", {"maxdepth": 1}, paths=paths, names=[name], types=kinds)
+    for number, some in enumerate(_slices([one for one in values if is_wild(one)], MOST_VALUES)):
+        paths = [one.replace("[", "[[]") for one in some]
+        yield _file(f"wild{number + 1}", {"maxdepth": 1}, paths=paths, names=["."], types=kinds)
+
+
+def is_wild(path: str) -> bool:
+    """Whether a path stands for several: it has a wildcard, or is in every home. Brackets are taken as they are."""
+    return "*" in path or "?" in path or path.startswith("~")
 
 
 def _names(found: Sequence[Indicator], settings: Settings) -> Iterator[Piece]:
