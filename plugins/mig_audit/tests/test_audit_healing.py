@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import subprocess
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from mig_audit import places, rule, rule_fields, rule_line
+from mig_audit.kernel import KernelRefused
 from mig_audit.loading import BY_CHANGE, BY_KERNEL, BY_OTHERS, Loading
 from mig_audit.netlink import Status
 from mig_audit.note import Note, Notebook
@@ -220,6 +222,39 @@ def test_rules_keep_their_order_when_one_of_them_is_loaded_again(
 
     assert [gap.until for gap in told] == ["now"]
     assert [rule.normal(one) for one in audit_kernel.rules()] == [rule.normal(one) for one in before]
+
+
+class Late:
+    """A kernel for which a path was not there yet at the first time of asking."""
+
+    def __init__(self) -> None:
+        self.loaded: list[bytes] = []
+        self.refusals = 1
+
+    def rules(self) -> list[bytes]:
+        return self.loaded
+
+    def add(self, packed: bytes, what: str) -> None:
+        if self.refusals:
+            self.refusals -= 1
+            raise KernelRefused(what, errno.ENOENT)
+        self.loaded.append(packed)
+
+    def delete(self, packed: bytes, what: str) -> None:
+        self.loaded.remove(packed)
+
+
+def test_a_rule_that_came_a_moment_too_early_is_not_called_loaded_and_is_loaded_later(tmp_path: Path) -> None:
+    late = Late()
+    kept = Loading([read(f"-w {tmp_path}/f -p wa")], late, Notebook(tmp_path), lambda _level, _text: None, 1)  # type: ignore[arg-type]  # has what it uses
+
+    kept.load([], Note(Status()), "then")
+    before = (kept.count.loaded, kept.count.waiting, kept.count.refused)
+    told = kept.look("now", set(), listing=True)
+
+    assert before == (0, 1, 0)
+    assert [(gap.since, gap.until) for gap in told] == [("then", "now")]
+    assert (kept.count.loaded, kept.count.waiting) == (1, 0)
 
 
 def test_a_link_becomes_a_rule_for_itself_and_one_for_what_is_behind(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import sys
 import threading
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -219,6 +220,17 @@ def test_files_and_folders_of_the_settings_are_loaded_and_what_cannot_be_is_said
     assert not answer.coverage.complete
     assert len(answer.errors) == 2
     assert len(find([str(folder / "ours.json"), str(folder / "ours.json")], builtin=False).problems) == 1
+
+
+def test_without_pysigma_a_file_of_sigmas_own_form_is_named_with_what_helps(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "sigma.collection", None)
+    (tmp_path / "rule.yml").write_text("title: x", encoding="utf-8")
+
+    problems = find([str(tmp_path / "rule.yml")], builtin=True).problems
+
+    assert "mig-plugin-sigma[rules]" in "".join(problems.values())
 
 
 @pytest.mark.parametrize(

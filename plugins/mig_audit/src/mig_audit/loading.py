@@ -81,10 +81,13 @@ class _Held:
     """Who ended it; empty while it is in force."""
     missed: int = 0
     excludes_agent: bool = False
+    late: bool = False
+    """Whether the kernel said that a path is not there which had just been seen: it was replaced that moment."""
 
     @property
     def waits(self) -> bool:
-        return not self.removed and not self.refused and not all(one.possible for one in self.forms)
+        there = all(one.possible for one in self.forms) and not self.late
+        return not self.removed and not self.refused and not there
 
 
 class Loading:
@@ -138,6 +141,8 @@ class Loading:
             self._add(held, kept & wanted.keys(), present)
         self._write_note()
         for held in self._held:
+            if len(held.forms) == places.MAX_FORMS:
+                self._log(logging.WARNING, f"rule {held.rule.text}: of its links only the first are watched")
             if held.waits:
                 held.gap = BY_CHANGE
                 self._log(logging.WARNING, f"rule {held.rule.text}: its path is not there; loaded as soon as it is")
@@ -203,7 +208,7 @@ class Loading:
             held.removed = True
             return _gap(held, None)
         # 3. Loaded again, as soon as its paths are there.
-        if begins or fresh != held.forms:
+        if begins or fresh != held.forms or (held.late and present is not None):
             self._again(held, fresh)
         if held.waits:
             return _gap(held, None) if begins else None
@@ -279,6 +284,7 @@ class Loading:
             and held.rule.action == never
             and all(one.rule.action == never for one in earlier if one.rule.filter == held.rule.filter)
         )
+        held.late = False
         for form in held.forms:
             key = normal(form.packed)
             if key in ours:
@@ -292,6 +298,7 @@ class Loading:
             try:
                 self._kernel.add(rule.prepended(form.packed) if first else form.packed, f"rule {held.rule.text}")
             except KernelRefused as error:
+                held.late = held.late or error.number in _NOT_THERE
                 if error.number not in (errno.EEXIST, *_NOT_THERE):
                     held.refused = True
                     self.count.refused += 1
