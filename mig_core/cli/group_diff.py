@@ -16,6 +16,7 @@ from mig_core.cli.formats import Format
 from mig_core.cli.row_output import chosen_rows, print_account
 from mig_core.cli.terminal import DIM, data, flush, note
 from mig_core.client.csv_answers import cell_text, csv_cell
+from mig_core.text import visible
 
 if TYPE_CHECKING:
     from mig_core.cli.row_options import RowOptions
@@ -76,4 +77,5 @@ def _table(options: RowOptions, shown: list[tuple[str, dict[str, int]]], answere
 
 
 def _group(entry: Document) -> str:
-    return ", ".join("" if one is None else str(one) for one in entry["group"])
+    """A group's values in one line; tags are what endpoints call themselves."""
+    return visible(", ".join("" if one is None else str(one) for one in entry["group"]))

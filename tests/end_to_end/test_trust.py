@@ -19,6 +19,7 @@ from mig_core.testing.fleet import Fleet
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from mig_core.domain.ids import Fingerprint
 
@@ -99,6 +100,7 @@ def pending(fleet: Fleet) -> str:
     """An action that one investigator has signed."""
     asked = fleet.mig(*SMALL, "-e", "300s")
     assert "needs weight 2, has 1" in asked.stderr
+    assert asked.returncode == exit_codes.INCOMPLETE
     (action,) = json.loads(fleet.mig("actions", "--state", "pending", "--json").stdout)
     return str(action["id"])
 
@@ -129,6 +131,18 @@ def test_with_the_second_signature_it_runs_and_an_endpoint_with_a_stricter_acl_r
     why = fleet.mig("why", pending, STRICT).stdout
     assert why.startswith(f"{STRICT}: refused")
     assert "needs weight 3, has 2" in why
+
+
+def test_two_people_sign_a_file_and_one_of_them_sends_it(fleet: Fleet, second: Second, tmp_path: Path) -> None:
+    file = tmp_path / "question.json"
+    file.write_text(fleet.mig(*SMALL, "-s", "-e", "300s").stdout)
+
+    signed = second.mig("sign", str(file), "--yes")
+    sent = fleet.mig("send", str(file), "--jsonl", "--show", "all")
+
+    assert signed.returncode == exit_codes.ALL_ANSWERED, signed.stderr
+    assert sorted(json.loads(line)["state"] for line in sent.stdout.splitlines()) == ["refused", *["success"] * 3]
+    assert sent.returncode == exit_codes.INCOMPLETE  # the stricter endpoint asks for more
 
 
 def test_the_ledger_of_an_endpoint_tells_its_owner_what_was_asked_and_by_whom(
