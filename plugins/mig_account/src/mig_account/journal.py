@@ -27,11 +27,17 @@ MAX_PLACES = 1_000_000
 """Places of entries in one file that are noted."""
 MAX_CHAIN = 200_000
 """Objects of a chain that are gone over."""
+MAX_BUCKET = 10_000
+"""Fields whose hashes fall together."""
+MAX_READ = 1 << 26
+"""Bytes that are read at once."""
 MAX_VALUE = 768
 """Bytes of a value that are read."""
 _MAGIC = b"LPKSHHRH"
 _COMPACT = 16
 _DATA, _FIELD, _ENTRY, _ARRAY = 1, 2, 3, 6
+_HEADS = {_DATA: 64, _FIELD: 40, _ENTRY: 64, _ARRAY: 24}
+"""Bytes of an object of each kind before what it holds."""
 _COMPRESSED = 7
 _REMEMBERED = 20_000
 
@@ -124,7 +130,7 @@ class _Journal:
         if not 0 < place < 1 << 48:
             raise NotAJournal("a place outside of the file")
         raw = os.pread(self._fd, length, place)
-        if len(raw) < 16 or raw[0] != kind:
+        if len(raw) < _HEADS[kind] or raw[0] != kind:
             raise NotAJournal("an object of another kind than is expected")
         (size,) = struct.unpack_from("<Q", raw, 8)
         return raw, size
@@ -139,20 +145,34 @@ class _Journal:
                 yield place
             raw, _ = self._object(place, _DATA, 64)
             (place,) = struct.unpack_from("<Q", raw, 32)
+        raise NotAJournal(f"more than {MAX_CHAIN} values of a field")
 
     def _first_value(self, field: bytes) -> int:
         """The head of the chain of a field's values; 0 where the file has none."""
-        table = os.pread(self._fd, min(self._fields_size, 1 << 20), self._fields_at)
+        table = self._read(self._fields_at, self._fields_size)
         for at in range(0, len(table) - 15, 16):
             (place,) = struct.unpack_from("<Q", table, at)
-            for _ in range(1000):
+            for _ in range(MAX_BUCKET):
                 if not place:
                     break
                 raw, size = self._object(place, _FIELD, 40 + len(field) + 1)
                 if size == 40 + len(field) and raw[40 : 40 + len(field)] == field:
                     return int(struct.unpack_from("<Q", raw, 32)[0])
                 (place,) = struct.unpack_from("<Q", raw, 24)
+            else:
+                raise NotAJournal("a chain of fields without end")
         return 0
+
+    def _read(self, place: int, length: int) -> bytes:
+        """So many bytes.
+
+        Raises:
+            NotAJournal: the file ends before, or nobody would read so many.
+        """
+        found = os.pread(self._fd, length, place) if 0 < length <= MAX_READ and place < 1 << 48 else b""
+        if not found or len(found) < length:
+            raise NotAJournal("it is cut off")
+        return found
 
     def _value(self, place: int) -> bytes:
         """``FIELD=value``; empty where it is compressed or long."""
@@ -179,21 +199,21 @@ class _Journal:
                 return
             head, size = self._object(array, _ARRAY, 24)
             (following,) = struct.unpack_from("<Q", head, 16)
-            body = os.pread(self._fd, min(size - 24, left * step, 1 << 26) if size > 24 else 0, array + 24)
-            for (place,) in struct.iter_unpack(form, body[: len(body) // step * step]):
+            body = self._read(array + 24, min(size - 24, left * step) // step * step)
+            for (place,) in struct.iter_unpack(form, body):
                 left -= 1
                 if place:
                     yield place
             array = following
+        raise NotAJournal("a chain of entries without end")
 
     def _entry(self, place: int) -> tuple[float, dict[str, str]]:
         raw, size = self._object(place, _ENTRY, 64)
         (realtime,) = struct.unpack_from("<Q", raw, 24)
-        body = os.pread(self._fd, min(max(size - 64, 0), 1 << 16), place + 64)
         form = "<I" if self._compact else "<QQ"
         step = struct.calcsize(form)
         fields: dict[str, str] = {}
-        for item in struct.iter_unpack(form, body[: len(body) // step * step]):
+        for item in struct.iter_unpack(form, self._read(place + 64, (size - 64) // step * step)):
             name, equals, value = self._value(item[0]).partition(b"=") if item[0] else (b"", b"", b"")
             if equals:
                 fields.setdefault(text_of(name), text_of(value))
