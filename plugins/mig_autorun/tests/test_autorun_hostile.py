@@ -7,7 +7,7 @@ import time
 from typing import TYPE_CHECKING
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from mig_autorun.commands import shell_runs, word_runs
@@ -35,7 +35,9 @@ TEXTS = st.one_of(
 SOON = 10.0
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck))
+@example(content=b"\\", name="x")
+@example(content=b" \\\n \\\n", name="x.conf")
 @given(content=TEXTS, name=st.sampled_from(["x", "x.conf", "a.b.c", "a0000a01c5d2f8", ".pth"]))
 def test_every_reader_takes_any_content(tmp_path: Path, content: bytes, name: str) -> None:
     folder = tmp_path / "a/b/c"

@@ -8,8 +8,6 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import os
 
-ROOT = "root"
-
 
 @dataclass(slots=True)
 class Entry:

@@ -30,7 +30,6 @@ MAX_ENTRIES = 200_000
 NO_ROOT = Reason("root that is not there")
 TOO_MANY = Reason("entry that an answer has no room for")
 DECODED = 8000
-EACH = frozenset({"each user", "each program", "each Python program", "each Perl program", "dynamic"})
 
 
 class AutorunModule(TableModule):

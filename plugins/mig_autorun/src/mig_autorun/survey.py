@@ -30,6 +30,8 @@ NO_READER = Reason("place that nothing here reads")
 BROKEN = Reason("file that could not be understood")
 TABLES = frozenset({"crontab-system", "crontab-user", "anacrontab", "at"})
 LIVE = ("module", "mounted", "ebpf")
+THEMSELVES = frozenset({"script", "shell", "shell-commands", "desktop"})
+"""Readers to whom a file that is empty, or leads nowhere, says something."""
 LINGER = "/var/lib/systemd/linger"
 """A file of a user's name there starts the user's manager at boot (loginctl(1), enable-linger)."""
 MORE_KINDS = {"systemd": ("environment",), "systemd-user": ("environment",)}
@@ -52,11 +54,18 @@ class Survey:
                 continue
             kinds = (place.kind, *MORE_KINDS.get(place.kind, ()))
             if any(wants(kind) for kind in kinds):
-                yield from self._place(place)
+                yield from self._guarded(place.name, self._place(place))
         if self._system.is_own:
             for kind, reader in zip(LIVE, (live.modules, live.mounts, live.programs), strict=True):
                 if wants(kind):
-                    yield from reader(self._system)
+                    yield from self._guarded(kind, reader(self._system))
+
+    def _guarded(self, name: str, entries: Iterator[Entry]) -> Iterator[Entry]:
+        """The entries of one place or file; what breaks it breaks no other, and is booked."""
+        try:
+            yield from entries
+        except (ValueError, IndexError, RecursionError, OverflowError) as error:
+            self._system.tally.failed(BROKEN, name, f"{type(error).__name__}: {error}")
 
     def _place(self, place: Place) -> Iterator[Entry]:
         if place.reader == "systemd":
@@ -67,28 +76,19 @@ class Survey:
             yield from self._user_units(place)
         else:
             for found in Including(self._system, find(self._system, place)).all():
-                yield from self._read(found)
+                yield from self._guarded(found.file.path, self._read(found))
 
     def _read(self, found: Found) -> Iterator[Entry]:
         reader = found.place.reader
         self._system.tally.examined("places")
-        try:
-            if reader in TABLES:
-                yield from self._jobs(found)
-            elif reader in READERS:
-                if found.state in ("mask", "dangling") and reader not in (
-                    "script",
-                    "shell",
-                    "shell-commands",
-                    "desktop",
-                ):
-                    yield entry_of(found)
-                else:
-                    yield from READERS[reader](found, self._look)
-            else:
-                self._system.tally.skip(NO_READER, found.file.path)
-        except (ValueError, IndexError, RecursionError, OverflowError) as error:
-            self._system.tally.failed(BROKEN, found.file.path, f"{type(error).__name__}: {error}")
+        if reader in TABLES:
+            yield from self._jobs(found)
+        elif reader not in READERS:
+            self._system.tally.skip(NO_READER, found.file.path)
+        elif found.state in ("mask", "dangling") and reader not in THEMSELVES:
+            yield entry_of(found)
+        else:
+            yield from READERS[reader](found, self._look)
 
     def _jobs(self, found: Found) -> Iterator[Entry]:
         """The jobs of a cron table or of at's queue, once for each program."""

@@ -92,10 +92,11 @@ def lines(look: Look, found: Found, comments: str = "#") -> Iterator[tuple[int, 
             pending.append(bare[:-1] + " ")
             continue
         pending.append(bare)
-        yield began, _bounded(look, found, "".join(pending))
+        if whole := "".join(pending).strip():
+            yield began, _bounded(look, found, whole)
         pending.clear()
-    if pending:
-        yield began, _bounded(look, found, "".join(pending).rstrip())
+    if whole := "".join(pending).strip():
+        yield began, _bounded(look, found, whole)
 
 
 def _bounded(look: Look, found: Found, line: str) -> str:

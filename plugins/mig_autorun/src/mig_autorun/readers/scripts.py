@@ -25,7 +25,7 @@ def script(found: Found, look: Look) -> Iterator[Entry]:
     if found.file.is_directory:
         return
     named = look.system.tree.named(found.file.real) if found.file.real else found.file.path
-    yield entry_of(found, program=named, state="" if found.state == "mask" and not found.place.layered else found.state)
+    yield entry_of(found, program=named)
 
 
 def config(found: Found, look: Look) -> Iterator[Entry]:

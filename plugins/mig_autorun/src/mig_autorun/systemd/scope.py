@@ -144,10 +144,6 @@ class Scope:
                 return target
         return None
 
-    def is_place(self, directory: str) -> bool:
-        """Whether a directory is one of the search path."""
-        return directory in self._places
-
     def known(self) -> list[str]:
         """Every name that there is a file or link for."""
         return sorted(self._targets)

@@ -52,9 +52,7 @@ class Settings:
 
     def __init__(self, found: Iterable[Setting]) -> None:
         self._all: dict[tuple[str, str], list[Setting]] = {}
-        self.sections: set[str] = set()
         for one in found:
-            self.sections.add(one.section)
             self._all.setdefault((one.section, one.key), []).append(one)
 
     def last(self, section: str, key: str) -> str:
@@ -78,10 +76,6 @@ class Settings:
     def words(self, section: str, *keys: str) -> list[str]:
         """The words of such settings."""
         return [word for one in self.every(section, *keys) for word in words(one.value)]
-
-    def keys(self, section: str) -> list[str]:
-        """The settings that a section has."""
-        return [key for where, key in self._all if where == section]
 
 
 _WORD = re.compile(r"""\s*((?:'(?:\\.|[^'\\])*'|"(?:\\.|[^"\\])*"|\\.|[^\s'"\\])+|['"\\])""", re.DOTALL)
