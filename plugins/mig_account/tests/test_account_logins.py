@@ -150,6 +150,15 @@ def test_a_file_that_has_no_known_layout_is_booked(content: bytes, system: Syste
     assert (result.found, result.coverage.complete) == (False, False)
 
 
+def test_records_that_somebody_emptied_are_counted(system: System) -> None:
+    system.write("/var/log/wtmp", wtmp(part=slice(0, 3)) + b"\0" * 768 + wtmp(part=slice(4, None)))
+
+    result = system.ask(ask=["logins"])
+
+    (skipped,) = result.coverage.skipped
+    assert (skipped.count, skipped.examples[0], result.coverage.complete) == (2, "/var/log/wtmp", True)
+
+
 def test_where_nothing_is_recorded_the_answer_is_not_complete(system: System) -> None:
     for kind in ("logins", "last", "attempts", "sources", "sessions"):
         result = system.ask(ask=[kind])

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from mig_account import utmp
 from mig_account.ground import NOT_UNDERSTOOD, TOO_LARGE, TOO_MANY
+from mig_core.plugin.coverage import Reason
 from mig_endpoint import coverage
 from mig_endpoint.files.calls import DIRECT
 from mig_endpoint.files.compressed import Expanded, decompressor_for
@@ -25,6 +26,7 @@ LOG = "/var/log"
 _ROTATED = re.compile(r"[.-](\d{1,14})(?:[.-]\d{1,10})?(?:\.(?:gz|xz|bz2|zst|zstd))?\Z")
 MAX_EXPANDED = 64 << 20
 """Bytes of a compressed file that are read."""
+WIPED = Reason("record of a login that is empty, as whoever hides one leaves it", as_asked=True)
 _PIECE = 1 << 18
 _SAMPLE = 64 * 400
 
@@ -86,7 +88,10 @@ def records(ground: Ground, path: str, most: int) -> Iterator[utmp.Record]:
         if file.size % layout.size:
             ground.tally.skip(NOT_UNDERSTOOD, f"{path}: a part of a record at its end")
         try:
-            yield from utmp.backwards(file.pread, file.size, layout, most)
+            for record in utmp.backwards(file.pread, file.size, layout, most):
+                if path.startswith(LOG) and not (record.type or record.time or record.user or record.line):
+                    ground.tally.skip(WIPED, path)
+                yield record
         except OSError as error:
             ground.failed(path, error)
 
