@@ -197,6 +197,19 @@ def test_external_variables_are_those_of_the_file(ask: Any, tmp_path: Path) -> N
     assert [row["file"][-5:] for row in rows(ask(rule, paths=[str(tmp_path)]))] == ["y.jpg"]
 
 
+def test_a_name_that_is_no_text_is_looked_at_like_any_other(ask: Any, tmp_path: Path) -> None:
+    (tmp_path / os.fsdecode(b"odd\xff.php")).write_text("evil code")
+
+    result = ask(EVIL + 'rule named { condition: filename contains "odd" }', paths=[str(tmp_path)])
+
+    assert [(row["rule"], row["file"][-8:]) for row in rows(result)] == [
+        ("evil", "odd\ufffd.php"),
+        ("named", "odd\ufffd.php"),
+    ]
+    assert rows(result)[0]["uri"].endswith("odd%FF.php")
+    assert result.coverage.complete
+
+
 def test_a_rule_that_takes_too_long_is_booked_and_does_not_hold_the_next_file_up(ask: Any, tmp_path: Path) -> None:
     for name in "ab":
         (tmp_path / name).write_text("evil code")

@@ -10,6 +10,7 @@ import math
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from mig_endpoint.files.interruptions import DeadlinePassed
+from mig_endpoint.files.naming import shown
 from mig_yara import reasons
 from mig_yara.differences import MOST_MATCHES
 from mig_yara.rules import GLOBALS
@@ -139,6 +140,7 @@ class Engine:
 
 def names_of(path: str) -> dict[str, str]:
     """The external variables for a path, as LOKI and THOR set them: the extension has its dot."""
+    path = shown(path)
     name = path.rpartition("/")[2]
     dot = name.rfind(".")
     values = (name, path, name[dot:] if dot > 0 else "")
