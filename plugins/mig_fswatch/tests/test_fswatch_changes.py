@@ -239,6 +239,20 @@ def test_names_of_any_bytes_are_told_and_found_again(watched: Path, start_watch:
     assert alert["uri"].endswith("a%FF%0A%1B%5B31m%25s%C3%A4")
 
 
+def test_directories_deeper_than_any_path_may_be_are_told(watched: Path, start_watch: StartWatch) -> None:
+    with start_watch(watched) as service:
+        folder = os.open(watched, os.O_RDONLY)
+        for _ in range(30):
+            os.mkdir("n" * 200, dir_fd=folder)
+            inner = os.open("n" * 200, os.O_RDONLY, dir_fd=folder)
+            os.close(folder)
+            folder = inner
+        os.close(os.open("deep", os.O_CREAT | os.O_WRONLY, dir_fd=folder))
+        os.close(folder)
+        service.wait_for(lambda: service.last_status["changes"].get("new", 0) == 31)
+    shutil.rmtree(watched)
+
+
 def test_no_kind_of_entry_is_waited_for(watched: Path, start_watch: StartWatch) -> None:
     with start_watch(watched) as service, socket.socket(socket.AF_UNIX) as listening:
         os.mkfifo(watched / "fifo")

@@ -60,7 +60,7 @@ class Answers:
     def report(self, status: Mapping[str, JSON], coverage: Coverage) -> None:
         """The state as it is now."""
         with self._lock:
-            if status == self._status:
+            if status == self._status and coverage == self._coverage:
                 return
             self._status, self._coverage = status, coverage
         self._service.status(status)

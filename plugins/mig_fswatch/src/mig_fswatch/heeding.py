@@ -37,7 +37,8 @@ class Heeding:
         self._runs = runs
         self._excluded = excluded
         self._most = most
-        self._tally = LinksAside()
+        self.tally = LinksAside()
+        """What could not be watched since everything was compared; whoever has that done puts a new one here."""
 
     def heed(self, source: Source, notice: Notice, now: float) -> None:
         """One notice; ``now`` in seconds of the pending paths' clock."""
@@ -70,7 +71,7 @@ class Heeding:
             self._marks.forget(path, below=bool(what & What.MOVED))
         self._touch(path, what, actor, now)
         if what & What.DIRECTORY and what & What.CREATED and self.scope.in_tree(path) and not self._excluded(path):
-            self._marks.add(path, self._tally)
+            self._marks.add(path, self.tally)
 
     def _heed_rename(self, source: Source, notice: Notice, old: str, now: float) -> None:
         """Both ends of a rename, as far as they are known here."""
@@ -89,7 +90,7 @@ class Heeding:
         if new:
             self._touch(new, What.CREATED | What.MOVED | directory, notice.actor, now)
             if directory and self.scope.in_tree(new) and not self._excluded(new):
-                self._marks.add(new, self._tally)
+                self._marks.add(new, self.tally)
 
     def _touch(self, path: str, what: What, actor: Actor | None, now: float) -> Waiting | None:
         folder, _, name = path.rpartition("/")

@@ -50,7 +50,7 @@ class Looking:
         """``most``: entries of a directory that has come."""
         self.scope = Scope()
         self.tally = LinksAside()
-        """Of the last round."""
+        """What could not be looked at since everything was compared; whoever has that done puts a new one here."""
         self._marks = marks
         self._looker = looker
         self._excluded = excluded
@@ -113,7 +113,6 @@ class Looking:
         self._pending.looked(paths, done, (done - began) / len(paths))
 
     def _scan(self, crossings: Crossings) -> Scan:
-        self.tally = LinksAside()
         return Scan(
             self._marks, self._looker, self._excluded, crossings, self.tally, known=self._baseline.get,
             found=self._found, stopped=self._stopped, most=self._most,

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from mig_core.plugin.coverage import Reason, Tally
 from mig_endpoint import coverage
+from mig_endpoint.files.crossings import real_path
 from mig_endpoint.files.filesystems import FileSystems
 from mig_endpoint.files.naming import PathText, join
 from mig_endpoint.files.walk import Walk
@@ -65,7 +66,7 @@ class _Watchable(FileSystems):
 
     def why_not(self, fd: int, device: int, root_device: int = -1) -> Reason_ | None:
         """The same for an open directory, that may also be excluded."""
-        if self._excluded.any and self._excluded(os.readlink(f"/proc/self/fd/{fd}")):
+        if self._excluded.any and self._excluded(real_path(fd, "/")):
             return EXCLUDED
         return super().why_not(fd, device, root_device)
 

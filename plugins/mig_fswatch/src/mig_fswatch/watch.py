@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from mig_core.domain.document import JSON
     from mig_core.plugin.coverage import Tally
     from mig_core.plugin.persistent import Service
+    from mig_endpoint.files.mounts import Mounts
 
 TICK = 0.25
 """Seconds between looks at whether the module is to stop."""
@@ -133,7 +134,6 @@ class Watch:
             "package_runs": self._runs.ended,
             "comparisons": self._comparisons,
             "overflows": self._overflows,
-            "complete": self._tally.complete,
             **self._compared,
             **({"problem": self._telling.problem} if self._telling.problem else {}),
         }
@@ -185,7 +185,7 @@ class Watch:
             self._wanted = "overflow"
         if self._reader.mounts_changed:
             self._reader.mounts_changed = False
-            if self._signature() != self._mounts:
+            if self._signature(read_mounts()) != self._mounts:
                 self._wanted = self._wanted or "mounts"
         if self._heeding.ways_changed and time.monotonic() >= self._follow_not_before:
             self._heeding.ways_changed = False
@@ -200,7 +200,7 @@ class Watch:
     def _compare(self, reason: str) -> None:
         self._wanted = ""
         crossings = Crossings(lambda: FOREVER)
-        self._mounts = self._signature()
+        mounts = crossings.mounts
         comparison = Comparison(
             reason, self._baseline, self._telling, self._marks, self._looker, self._excluded, self._patterns,
             self._settings.max_files, self._service.stopping.is_set,
@@ -217,7 +217,8 @@ class Watch:
             return
         self._comparisons += 1
         self._use(comparison.scope)
-        self._tally = comparison.tally
+        self._mounts = self._signature(mounts)
+        self._tally, self._heeding.tally, self._looking.tally = comparison.tally, LinksAside(), LinksAside()
         self._compared = {"compared": events.time_text(time.time()), "compared_because": reason}
         self._service.log(
             logging.INFO,
@@ -244,9 +245,8 @@ class Watch:
         self._heeding.scope = self._looking.scope = scope
         self._answers.use(scope)
 
-    def _signature(self) -> tuple[tuple[str, int], ...]:
+    def _signature(self, mounts: Mounts) -> tuple[tuple[str, int], ...]:
         """The mounts that matter: those on the way to something watched, and those in it."""
-        mounts = read_mounts()
         scope = self._heeding.scope
         ways = {*scope.anchors, *scope.trees, *scope.flats}
         return tuple(
@@ -258,7 +258,15 @@ class Watch:
             self._telling.run(run, over=over)
 
     def _report(self) -> None:
-        self._answers.report(self.status(), self._tally.coverage())
+        tally = self._left_out()
+        self._answers.report(self.status() | {"complete": tally.complete}, tally.coverage())
+
+    def _left_out(self) -> Tally:
+        """What is not watched, or could not be looked at: when everything was compared, and since."""
+        tally = LinksAside()
+        for one in (self._tally, self._heeding.tally, self._looking.tally):
+            tally.add(one)
+        return tally
 
     def _end(self) -> None:
         """What is pending is looked at once more; what there is no room for is found at the next start."""
