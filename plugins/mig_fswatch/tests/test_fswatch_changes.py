@@ -284,7 +284,7 @@ def test_times_of_the_far_past_and_future_are_told(watched: Path, start_watch: S
 
 @both
 def test_a_burst_is_folded_and_no_file_is_missing(watched: Path, start_watch: StartWatch) -> None:
-    names = {str(watched / f"d{number % 7}" / f"{number}") for number in range(3000)}
+    names = {str(watched / f"d{number % 7}" / f"{number}") for number in range(1500)}
     for number in range(7):
         (watched / f"d{number}").mkdir()
 

@@ -115,7 +115,7 @@ def test_killed_again_and_again_it_loses_no_change(watched: Path, state: Path, t
         return child
 
     # When: it is killed at other moments each time, while files are made
-    for round_ in range(4):
+    for round_ in range(3):
         child = start()
         for number in range(200):
             path = watched / f"{round_}-{number}"
@@ -182,7 +182,7 @@ def test_events_that_were_lost_mean_a_comparison_and_it_is_said(watched: Path, s
         service.full.set()
         (watched / "first").write_text("x")
         time.sleep(0.6)
-        names = {str(watched / f"{number}") for number in range(3000)}
+        names = {str(watched / f"{number}") for number in range(1500)}
         for name in names:
             Path(name).write_text("x")
 
