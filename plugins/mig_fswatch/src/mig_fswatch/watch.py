@@ -195,7 +195,7 @@ class Watch:
 
     def _until_due(self) -> float:
         when = self._pending.next_due()
-        return TICK if when is None else max(0.01, min(TICK, when - time.monotonic()))
+        return TICK if when is None else max(0.05, min(TICK, when - time.monotonic()))
 
     def _compare(self, reason: str) -> None:
         self._wanted = ""
