@@ -22,6 +22,8 @@ _AUTHORIZED = re.compile(r"(?:ssh\.)?authorized_keys2?(?:[._-].*)?")
 _KNOWN = re.compile(r"(?:ssh_)?known_hosts2?(?:[._-].*)?")
 _HINTS = (b"PRIVATE KEY-----", b"BEGIN SSH2", putty.MAGIC, b"PUBLIC KEY-----")
 _LINE = re.compile(rb"(?:^|[ \t])" + KIND.pattern + rb"[ \t]+AAAA", re.MULTILINE)
+_BLOBS = (b" AAAA", b"\tAAAA")
+"""What every line of a key has, and few other files: texts are found twenty times as fast as expressions."""
 
 
 def has_entries(name: str) -> bool:
@@ -31,7 +33,9 @@ def has_entries(name: str) -> bool:
 
 def is_candidate(content: bytes) -> bool:
     """Whether there may be a key in it."""
-    return any(hint in content for hint in _HINTS) or _LINE.search(content) is not None
+    if any(hint in content for hint in _HINTS):
+        return True
+    return any(blob in content for blob in _BLOBS) and _LINE.search(content) is not None
 
 
 def keys_in(name: str, content: bytes) -> Iterator[Found | NotAKey]:
