@@ -281,6 +281,15 @@ def test_a_root_that_is_not_there_is_no_empty_system(root: Root) -> None:
         assert result.errors
 
 
+def test_a_root_that_nothing_is_mounted_at_is_no_system_without_anything(tmp_path: Path) -> None:
+    module = AutorunModule()
+
+    result = module.run(module.parse_parameters({"root": str(tmp_path)}), Context(deadline=time.monotonic() + 9))
+
+    assert not result.coverage.complete
+    assert [skip.reason for skip in result.coverage.skipped] == ["root without a system: neither /etc nor /usr"]
+
+
 def test_a_system_without_anything_is_looked_at_whole(root: Root) -> None:
     result = root.ask()
 

@@ -308,3 +308,71 @@ def test_the_original_s_elements_and_keys_are_kept(tmp_path: pathlib.Path) -> No
 def test_any_bytes_give_keys_or_say_what_is_wrong(content: bytes, name: str) -> None:
     for found in keyfile.keys_in(name, content):
         assert isinstance(found, NotAKey) or found.type
+
+
+def system(place: pathlib.Path) -> pathlib.Path:
+    """A system with one account, ada, that has a home."""
+    (place / "etc").mkdir(parents=True)
+    (place / "etc/passwd").write_text("ada:x:1000:1000::/home/ada:/bin/sh\n")
+    (place / "home/ada").mkdir(parents=True)
+    return place
+
+
+def test_a_home_whose_ssh_directory_is_a_link_is_looked_into_as_sshd_does(tmp_path: pathlib.Path) -> None:
+    root = system(tmp_path / "root")
+    (root / "srv/keys").mkdir(parents=True)
+    keygen(root / "srv/keys/id", "ed25519")
+    (root / "home/ada/.ssh").symlink_to("/srv/keys")
+
+    found = rows_in(MODULE.run(MODULE.parse_parameters({"root": str(root)}), Context(deadline=time.monotonic() + 30)))
+
+    assert sorted(row["type"] for row in found) == ["private", "public"]
+
+
+def test_links_below_a_root_lead_to_what_they_mean_there_and_never_out_of_it(tmp_path: pathlib.Path) -> None:
+    root = system(tmp_path / "root")
+    keygen(tmp_path / "outside", "ed25519")
+    (root / "etc/keys").mkdir()
+    keygen(root / "etc/keys/id", "ed25519")
+    (root / "home/ada/.ssh").mkdir()
+    (root / "home/ada/.ssh/authorized_keys").symlink_to("/etc/keys/id.pub")
+    (root / "home/ada/.ssh/id_ed25519").symlink_to(tmp_path / "outside")
+    (root / "home/ada/.ssh/id_rsa").symlink_to("../../../../outside")
+
+    result = MODULE.run(MODULE.parse_parameters({"root": str(root)}), Context(deadline=time.monotonic() + 30))
+
+    assert [(row["type"], row["path"]) for row in rows_in(result)] == [
+        ("authorizedkeys", str(root / "home/ada/.ssh/authorized_keys"))
+    ]
+    assert {skip.reason: skip.count for skip in result.coverage.skipped} == {"link that leads nowhere": 2}
+
+
+def test_a_root_that_is_not_there_is_no_complete_answer(tmp_path: pathlib.Path) -> None:
+    parameters = MODULE.parse_parameters({"root": str(tmp_path / "nowhere")})
+
+    result = MODULE.run(parameters, Context(deadline=time.monotonic() + 30))
+
+    assert not result.coverage.complete
+    assert [skip.reason for skip in result.coverage.skipped] == ["root that is not there"]
+
+
+def test_a_root_without_accounts_is_no_complete_answer(tmp_path: pathlib.Path) -> None:
+    parameters = MODULE.parse_parameters({"root": str(tmp_path)})
+
+    result = MODULE.run(parameters, Context(deadline=time.monotonic() + 30))
+
+    assert not result.coverage.complete
+    assert [skip.reason for skip in result.coverage.skipped] == ["no source of accounts was there"]
+
+
+@pytest.mark.parametrize("blank", [" ", "\t", "  \t "])
+def test_a_key_in_a_line_is_told_whatever_blanks_are_before_it(blank: str, tmp_path: pathlib.Path) -> None:
+    public = keygen(tmp_path / "key", "ed25519").with_suffix(".pub")
+    kind, blob, _ = public.read_text().split(None, 2)
+    (tmp_path / "key").unlink()
+    public.unlink()
+    (tmp_path / "notes").write_text(f"of last year\n{kind}{blank}{blob} ada\n")
+
+    found = rows(tmp_path)
+
+    assert [(row["type"], row["line"]) for row in found] == [("public", 2)]

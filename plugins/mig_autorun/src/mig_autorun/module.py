@@ -28,6 +28,7 @@ UNREADABLE = Reason("program that could not be hashed")
 MAX_HASHED = 1 << 30
 MAX_ENTRIES = 200_000
 NO_ROOT = Reason("root that is not there")
+NO_SYSTEM = Reason("root without a system: neither /etc nor /usr")
 TOO_MANY = Reason("entry that an answer has no room for")
 DECODED = 8000
 
@@ -99,9 +100,12 @@ class AutorunModule(TableModule):
         reserve = context.remaining() * RESERVE
         tree = Tree(root.rstrip("/") or "/", elsewhere(mount_points()))
         system = System(tree, tally, lambda: context.remaining() - reserve, self._now())
-        if system.folder("/") is None:
+        top = system.folder("/")
+        if top is None:
             tally.failed(NO_ROOT, root, "not a directory that can be listed")
             return
+        if not {"etc", "usr"} & set(top.names):
+            tally.skip(NO_SYSTEM, root)
         programs = Programs(system)
         rows: list[tuple[Entry, dict[str, Cell]]] = []
         for entry in Survey(system, programs).entries(lambda kind: not context.rules_out(kind=kind)):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import stat
 from typing import TYPE_CHECKING
 
 from mig_core.plugin.checks import absolute_path, absolute_path_or_none
@@ -12,17 +14,21 @@ from mig_core.plugin.parameters import Kind, Parameter
 from mig_core.plugin.table import TableContext, TableModule
 
 if TYPE_CHECKING:
-    import os
     from collections.abc import Iterator
 
     from mig_core.plugin.cells import Cell
     from mig_core.plugin.columns import Row
     from mig_core.plugin.coverage import Tally
     from mig_endpoint.files.batch import Batch
+    from mig_endpoint.files.calls import Calls
+    from mig_endpoint.files.naming import PathText
+    from mig_endpoint.packages.tree import Tree
     from mig_endpoint.ssh.blob import Found
 
 DEPTH = 8
 """The original's default."""
+NO_ROOT = Reason("root that is not there")
+NO_PASSWD = Reason("no source of accounts was there")
 TOO_LARGE = Reason("file of keys that is larger than 16 MiB")
 TOO_MANY = Reason("key that an answer has no room for")
 LARGE = Reason("file of more than 1 MiB that is not called like one of keys", as_asked=True)
@@ -103,43 +109,52 @@ class SshkeyModule(TableModule):
         """A row for each key, file by file."""
         from mig_endpoint.files.crossings import Crossings
         from mig_endpoint.files.roots import explore
+        from mig_endpoint.packages.tree import Tree
 
         depth = context.values.integer("maxdepth")
-        visitor = _Visitor(context, tally, depth or DEPTH, BELOW_DEPTH if depth else BELOW_DEFAULT)
+        tree = Tree(os.path.realpath(context.values.text("root") or "/"))
+        if not os.path.isdir(tree.root):
+            tally.failed(NO_ROOT, tree.root, "not a directory on this endpoint")
+            return
+        visitor = _Visitor(context, tally, tree, depth or DEPTH, BELOW_DEPTH if depth else BELOW_DEFAULT)
         crossings = Crossings(context.remaining)
         try:
-            for path in self._places(context, tally):
+            for path in self._places(context, tree, tally):
                 if context.expired():
                     return
-                explore(path, visitor, tally, crossings)
+                explore(path, visitor, tally, crossings, follow=tree.is_own)
                 yield from visitor.taken()
         finally:
             crossings.close()
 
     @staticmethod
-    def _places(context: TableContext, tally: Tally) -> Iterator[str]:
+    def _places(context: TableContext, tree: Tree, tally: Tally) -> Iterator[str]:
         from mig_endpoint import coverage
-        from mig_endpoint.packages.accounts import home_directories
-        from mig_endpoint.packages.tree import Tree
+        from mig_endpoint.packages.accounts import PASSWD, home_directories
 
-        tree = Tree(context.values.text("root") or "/")
         named = context.values.texts("path")
-        places: list[str | OSError] = [*named] if named else [*home_directories(tree), *SERVER]
+        places: list[str | OSError] = [*named]
+        optional = {*SERVER}
+        if not named:
+            if not tree.exists(PASSWD):
+                tally.skip(NO_PASSWD, PASSWD)
+            homes = [*home_directories(tree)]
+            own = [f"{home}/.ssh" for home in homes if isinstance(home, str)]  # it may be a link: sshd follows it
+            optional |= {*own}
+            places = [*(home for home in homes if home not in NO_HOMES), *own, *SERVER]
         seen: set[str] = set()
         for place in places:
             if isinstance(place, OSError):
                 coverage.failed(tally, place.filename, place)
                 continue
-            is_optional = not named and (place in SERVER or place in NO_HOMES)
-            if not named and place in NO_HOMES:
-                place = f"{place}/.ssh"  # sshd looks there all the same
             try:
                 real = tree.real(place)
             except OSError as error:
-                if not (is_optional and isinstance(error, FileNotFoundError)):
+                is_absent = isinstance(error, (FileNotFoundError, NotADirectoryError))
+                if named or place not in optional or not is_absent:
                     coverage.failed(tally, place, error)
                 continue
-            if not any(real == one or real.startswith(f"{one}/") for one in seen):
+            if not _is_below(real, seen):
                 seen.add(real)
                 yield real
 
@@ -157,11 +172,12 @@ class SshkeyModule(TableModule):
 class _Visitor:
     """Reads what may be keys, and keeps their rows until they are taken."""
 
-    wants_others = False
-
-    def __init__(self, context: TableContext, tally: Tally, depth: int, below: Reason) -> None:
+    def __init__(self, context: TableContext, tally: Tally, tree: Tree, depth: int, below: Reason) -> None:
         self._context = context
         self._tally = tally
+        self._tree = tree
+        self.wants_others = not tree.is_own
+        """Links of a system that is mounted somewhere are followed here, below its root."""
         self._depth = depth
         self._below = below
         self._rows: list[dict[str, Cell]] = []
@@ -181,19 +197,49 @@ class _Visitor:
 
     def visit(self, batch: Batch) -> None:
         """Looks at files."""
+        from mig_endpoint import coverage
+
         for name in batch.names:
             if self._context.expired():
                 return
             self._file(batch, name)
 
+        if self.wants_others:
+            for name, kind in batch.others.items():
+                if kind == stat.S_IFLNK:
+                    self._link(batch, name)
+                elif kind != stat.S_IFDIR:
+                    self._tally.skip(coverage.SPECIAL, batch.path_of(name))
+
+    def _link(self, batch: Batch, name: str) -> None:
+        """What a link leads to below the root."""
+        from mig_endpoint import coverage
+        from mig_endpoint.packages.folder import GONE
+
+        path = str(batch.path_of(name))
+        try:
+            real = self._tree.real(self._tree.named(os.path.join(batch.path, name)))
+            mode = os.lstat(real).st_mode
+        except OSError as error:
+            coverage.failed(self._tally, path, error, coverage.DANGLING if error.errno in GONE else None)
+            return
+        if stat.S_ISREG(mode):
+            self._read(batch.path_of(name), name, real, None, batch.calls)
+        else:
+            self._tally.skip(coverage.DIRECTORY_LINK if stat.S_ISDIR(mode) else coverage.SPECIAL, path)
+
     def _file(self, batch: Batch, name: str) -> None:
+        self._read(batch.path_of(name), name, name, batch.fd, batch.calls_for(name), follow=name in batch.links)
+
+    def _read(
+        self, path: PathText, name: str, place: str, folder: int | None, calls: Calls, *, follow: bool = False
+    ) -> None:
         from mig_endpoint import coverage
         from mig_endpoint.files.opening import is_file, open_file
         from mig_sshkey import keyfile
 
-        path, calls = batch.path_of(name), batch.calls_for(name)
         try:
-            descriptor = open_file(name, batch.fd, follow=name in batch.links, calls=calls)
+            descriptor = open_file(place, folder, follow=follow, calls=calls)
         except OSError as error:
             coverage.failed(self._tally, path, error)
             return
@@ -210,6 +256,8 @@ class _Visitor:
                 self._tally.skip(TOO_LARGE, str(path))
                 return
             content = calls.read(descriptor, keyfile.MAX_ENTRIES_FILE)
+            while 0 < len(content) < status.st_size and (more := calls.read(descriptor, keyfile.MAX_ENTRIES_FILE)):
+                content += more  # a network's file system may give less than was asked for
         except OSError as error:
             coverage.failed(self._tally, path, error)
             return
@@ -240,6 +288,16 @@ class _Visitor:
                 self._tally.skip(TOO_MANY, path)
                 continue
             self._rows.append(row)
+
+
+def _is_below(path: str, places: set[str]) -> bool:
+    """Whether a path is one of the places, or below one."""
+    above = path
+    while above:
+        if above in places:
+            return True
+        above = above.rpartition("/")[0]
+    return "/" in places
 
 
 def _row(path: str, found: Found, status: os.stat_result) -> dict[str, Cell]:

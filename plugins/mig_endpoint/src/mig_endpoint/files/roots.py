@@ -27,7 +27,13 @@ _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC | os.O_NONBLOCK
 
 
 def explore(
-    path: str, visitor: Visitor, tally: Tally, crossings: Crossings, file_systems: FileSystems | None = None
+    path: str,
+    visitor: Visitor,
+    tally: Tally,
+    crossings: Crossings,
+    file_systems: FileSystems | None = None,
+    *,
+    follow: bool = True,
 ) -> None:
     """Shows the visitor what is at ``path`` and below.
 
@@ -37,6 +43,7 @@ def explore(
         tally: where what is left out is booked.
         crossings: of the run.
         file_systems: which mounts to leave out; None: none.
+        follow: whether to find out what links lead to; see :class:`mig_endpoint.files.walk.Walk`.
     """
     mount = crossings.mounts.covering(os.path.abspath(path))
     if mount is not None and file_systems is not None and may_hang(mount):
@@ -44,7 +51,7 @@ def explore(
         if why is not None:
             tally.skip(why, PathText(path))
             return
-    _Root(path, visitor, tally, crossings, file_systems).explore()
+    _Root(path, visitor, tally, crossings, file_systems, follow=follow).explore()
 
 
 class _Root:
@@ -57,8 +64,11 @@ class _Root:
         tally: Tally,
         crossings: Crossings,
         file_systems: FileSystems | None,
+        *,
+        follow: bool,
     ) -> None:
         self._path = path
+        self._follow = follow
         self._visitor = visitor
         self._tally = tally
         self._crossings = crossings
@@ -101,7 +111,8 @@ class _Root:
         except OSError as failure:
             coverage.failed(self._tally, PathText(path), failure)
             return
-        Walk(self._visitor, self._tally, self._crossings, self._file_systems).walk_from(path, fd)
+        walk = Walk(self._visitor, self._tally, self._crossings, self._file_systems, follow=self._follow)
+        walk.walk_from(path, fd)
 
     def _show(self, path: str, mode: int) -> None:
         """Shows the visitor the one entry that a path names."""

@@ -60,9 +60,25 @@ class Walk:
     """One walk at a time. Not to be shared between threads."""
 
     def __init__(
-        self, visitor: Visitor, tally: Tally, crossings: Crossings, file_systems: FileSystems | None = None
+        self,
+        visitor: Visitor,
+        tally: Tally,
+        crossings: Crossings,
+        file_systems: FileSystems | None = None,
+        *,
+        follow: bool = True,
     ) -> None:
-        """``file_systems`` says which mounts to leave out; None: none."""
+        """Nothing is gone through yet.
+
+        Args:
+            visitor: looks at the entries.
+            tally: where what is left out is booked.
+            crossings: of the run.
+            file_systems: says which mounts to leave out; None: none.
+            follow: False: no link is asked what it leads to, all come among the others. For systems mounted somewhere,
+                whose links mean other files than those that the endpoint would find.
+        """
+        self._follow = follow
         self._visitor = visitor
         self._tally = tally
         self._crossings = crossings
@@ -248,7 +264,7 @@ class Walk:
         """Finds out what the entries are that are neither files nor directories."""
         names, guarded = [], {}
         others, specials = dict(batch.others), []
-        found = [entry.name for entry in entries if entry.is_symlink()]
+        found = [entry.name for entry in entries if entry.is_symlink()] if self._follow else []
         follow = self._crossings.follow(frame.fd, found, frame.place)
         files = {name: calls for name, to in zip(found, follow, strict=True) if (calls := self._file(frame, name, to))}
         for entry in entries:
