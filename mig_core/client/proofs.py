@@ -14,10 +14,12 @@ from typing import TYPE_CHECKING, Any
 
 from mig_core.domain import envelope as envelopes
 from mig_core.domain.action import read_action
+from mig_core.domain.command import CommandState
 from mig_core.domain.envelope import MAX_ACTION_BYTES, MAX_RESULT_BYTES, envelope_from_json
 from mig_core.domain.ids import agent_id
 from mig_core.domain.result import read_answer
 from mig_core.domain.storable import clean_json, clean_text, same
+from mig_core.domain.times import format_time
 from mig_core.errors import InvalidDocument, SignatureInvalid
 from mig_core.identity import verify_agent
 
@@ -42,9 +44,9 @@ def check_answer(command: Document) -> Answer | None:
     agent = command["agent"]
     proof = command.get("proof")
     if proof is None:
-        if not command["results"]:
-            return None
-        raise SignatureInvalid(agent, "no signed document was kept with this answer")
+        if command["results"] or command["found"] or command["state"] == CommandState.SUCCESS.value:
+            raise SignatureInvalid(agent, "no signed document was kept with this answer")
+        return None
     try:
         key = base64.b64decode(proof["publickey"], validate=True)
     except (binascii.Error, ValueError) as error:
@@ -99,6 +101,8 @@ def check_question(action: Document, keyring: Keyring) -> CheckedQuestion:
         ("name", action["name"], clean_text(content.name)),
         ("target", action["target"], clean_text(content.target)),
         ("question", action["operations"], operations),
+        ("beginning", action["validfrom"], format_time(content.valid_from)),
+        ("end", action["expireafter"], format_time(content.expire_after)),
     ]
     for name, shown, signed in compared:
         if not same(shown, signed):
@@ -110,4 +114,6 @@ def check_question(action: Document, keyring: Keyring) -> CheckedQuestion:
             checked.append(str(keyring.verify(envelope.signed_bytes(), signature)))
         else:
             unknown.append(signature.keyid)
+    if len(set(action["signers"]) - set(checked)) > len(unknown):
+        raise SignatureInvalid(action["creator"], "the platform shows more signers than have signed")
     return CheckedQuestion(tuple(checked), tuple(unknown))

@@ -180,6 +180,16 @@ def test_an_answer_of_a_retired_agent_can_still_be_checked(asked: Asked) -> None
     assert check_answer(asked.command(agent)) is not None
 
 
+def test_an_answer_cannot_be_made_a_success_that_found_nothing(asked: Asked) -> None:
+    asked.tamper(
+        "UPDATE commands SET results = NULL, found = false, signed_answer = NULL, signature = NULL"
+        " WHERE results IS NOT NULL"
+    )
+
+    with pytest.raises(SignatureInvalid, match="no signed document was kept"):
+        check_answer(asked.command(asked.agents[0]))
+
+
 def test_the_question_is_checked_by_the_keys_at_hand(asked: Asked, tmp_path: Path) -> None:
     document = asked.client.action(asked.action.id)
     empty, full = GnupgKeyring(tmp_path / "empty"), GnupgKeyring(tmp_path / "full")
@@ -192,6 +202,8 @@ def test_the_question_is_checked_by_the_keys_at_hand(asked: Asked, tmp_path: Pat
         {"target": "name = 'web0'"},
         {"name": "another"},
         {"operations": [{"module": "file", "parameters": {"path": "/elsewhere"}}]},
+        {"validfrom": "2020-01-01T00:00:00Z"},
+        {"expireafter": "2099-01-01T00:00:00Z"},
     ):
         with pytest.raises(SignatureInvalid, match="shows another"):
             check_question({**document, **change}, full)

@@ -10,18 +10,20 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import json
+import struct
 import tempfile
 import zipfile
+import zlib
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, Any
 
 from mig_core.client.cases import layout
 from mig_core.client.cases.folder import MAX_CASE_BYTES, read_case
 from mig_core.client.proofs import check_answer, check_question
 from mig_core.domain import envelope as envelopes
-from mig_core.domain.document import load, members
+from mig_core.domain.document import MAX_DEPTH, load, members
 from mig_core.domain.envelope import MAX_ACTION_BYTES, MAX_RESULT_BYTES, read_envelope
 from mig_core.errors import InvalidDocument, MigError, SignatureInvalid
 from mig_core.pgp.keyring import GnupgKeyring
@@ -31,12 +33,26 @@ if TYPE_CHECKING:
     from typing import Self
 
 MAX_MEMBERS = 100_000
-MAX_MEMBER_BYTES = 64 << 30
+MAX_BYTES = 64 << 30
+"""Of all members together, once they are unpacked."""
+MAX_KEYS = 1000
 MAX_KEY_BYTES = 1 << 20
 MAX_QUESTION_BYTES = 4 * MAX_ACTION_BYTES
 MAX_LINE_BYTES = 4 * MAX_RESULT_BYTES
 """An answer is there twice: as the platform shows it, and as it was signed."""
 _CHUNK = 1 << 20
+_DAMAGED = (
+    OSError,
+    zipfile.BadZipFile,
+    zlib.error,
+    struct.error,
+    NotImplementedError,
+    RuntimeError,
+    EOFError,
+    ValueError,
+    OverflowError,
+)
+"""What zipfile raises, depending on where in an archive the damage is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,14 +68,18 @@ class Finding:
 class CaseFile:
     """A case file that is being checked. A context manager.
 
+    Args:
+        most_bytes: of all members together, once they are unpacked; a larger file is refused unread.
+
     Raises:
         MigError: it is no ZIP archive.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, most_bytes: int = MAX_BYTES) -> None:
+        self._most_bytes = most_bytes
         try:
             self._zip = zipfile.ZipFile(path)
-        except (OSError, zipfile.BadZipFile) as error:
+        except _DAMAGED as error:
             raise MigError(f"{path} is no case file: {error}", next_step="mig case export makes one") from error
         self._folder = tempfile.TemporaryDirectory(prefix="mig-case-")
         self._keyring = GnupgKeyring(Path(self._folder.name) / "keyring")
@@ -75,6 +95,9 @@ class CaseFile:
         """Everything, line by line. Damage to one part hides nothing of the others."""
         # 1. The archive's own list: no name twice, none that has no business here.
         yield from self._names()
+        if self._too_large():
+            yield Finding("WRONG", "file", "it is larger than a case file may be: nothing in it was looked at")
+            return
         # 2. The keys that came along; what they signed is said with their fingerprints.
         yield from self._keys()
         # 3. The manifest, and every member against it.
@@ -85,24 +108,37 @@ class CaseFile:
         except (InvalidDocument, MigError, KeyError) as error:
             yield Finding("WRONG", layout.CASE, str(error))
             return
-        for action in case.actions:
+        yield from self._strays(case.actions)
+        for action in dict.fromkeys(case.actions):
             yield from self._question(action)
 
     def _names(self) -> Iterator[Finding]:
-        entries = self._zip.infolist()
-        names = [one.filename for one in entries]
-        if len(names) > MAX_MEMBERS:
-            yield Finding("WRONG", "file", f"it has {len(names)} members, at most {MAX_MEMBERS} are looked at")
-        for name in sorted({one for one in names if names.count(one) > 1} if len(names) < 10_000 else set()):
-            yield Finding("WRONG", name, "is in the file more than once")
-        for name in names:
+        for name, count in sorted(Counter(one.filename for one in self._zip.infolist()).items()):
+            if count > 1:
+                yield Finding("WRONG", name, "is in the file more than once")
             if not layout.MEMBER.fullmatch(name):
                 yield Finding("WRONG", name, "does not belong into a case file")
 
-    def _keys(self) -> Iterator[Finding]:
+    def _too_large(self) -> bool:
+        entries = self._zip.infolist()
+        return len(entries) > MAX_MEMBERS or sum(one.file_size for one in entries) > self._most_bytes
+
+    def _strays(self, actions: tuple[str, ...]) -> Iterator[Finding]:
+        """What would look like a part of the case, and is of a question that is not checked."""
         for name in self._zip.namelist():
-            if not name.startswith(f"{layout.KEYS}/") or not layout.MEMBER.fullmatch(name):
-                continue
+            folder, _, rest = name.partition("/")
+            if folder in ("questions", "answers", "rows") and rest[:36] not in actions:
+                yield Finding("WRONG", name, "is of a question that is not in the case: it was not checked")
+
+    def _keys(self) -> Iterator[Finding]:
+        names = [
+            one
+            for one in dict.fromkeys(self._zip.namelist())
+            if one.startswith(f"{layout.KEYS}/") and layout.MEMBER.fullmatch(one)
+        ]
+        if len(names) > MAX_KEYS:
+            yield Finding("WRONG", layout.KEYS, f"there are {len(names)} keys; the first {MAX_KEYS} are looked at")
+        for name in names[:MAX_KEYS]:
             try:
                 self._keyring.add(self._read(name, MAX_KEY_BYTES))
             except (InvalidDocument, MigError) as error:
@@ -115,8 +151,11 @@ class CaseFile:
             )
             for signature in envelope.signatures:
                 fingerprint = self._keyring.verify(envelope.signed_bytes(), signature)
-                yield Finding("good", layout.MANIFEST, f"exported and signed by {fingerprint}")
+                yield Finding("good", layout.MANIFEST, f"exported and signed by {fingerprint}, with a key in the file")
             fields = members(load(envelope.payload, subject="manifest", max_bytes=MAX_CASE_BYTES), subject="manifest")
+            kind = fields.text("format", max_length=100)
+            if kind != layout.FORMAT:
+                fields.refuse("format", f"must be {layout.FORMAT}, got {kind!r}")
             listed = fields.mapping("sha256")
         except (InvalidDocument, MigError, KeyError) as error:
             yield Finding("WRONG", layout.MANIFEST, str(error))
@@ -133,23 +172,27 @@ class CaseFile:
     def _question(self, action: str) -> Iterator[Finding]:
         subject = f"question {action}"
         try:
-            document = json.loads(self._read(layout.question(action), MAX_QUESTION_BYTES))
+            document = _object(self._read(layout.question(action), MAX_QUESTION_BYTES), "question", MAX_QUESTION_BYTES)
             checked = check_question(document, self._keyring)
             if document["id"] != action:
                 raise InvalidDocument("question", f"is another: {document['id']!r:.60}")
-        except (MigError, ValueError, KeyError, TypeError, RecursionError) as error:
+        except (MigError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             yield Finding("WRONG", subject, _why(error))
             return
         for fingerprint in checked.signed_by:
             yield Finding("good", subject, f"{document['name']!r:.200} is signed by {fingerprint}")
         for fingerprint in checked.unknown:
-            yield Finding("unknown", subject, f"is signed by {fingerprint}, whose key is not in the file")
+            yield Finding(
+                "unknown", subject, f"nobody checked that {fingerprint} signed it: the key is not in the file"
+            )
         if not checked.signed_by and not checked.unknown:
             yield Finding("WRONG", subject, "nobody signed it")
         seen: set[str] = set()
         yield from self._answers(action, seen)
         asked = document.get("targeted")
-        if isinstance(asked, int) and asked > len(seen):
+        if not isinstance(asked, int) or isinstance(asked, bool):
+            yield Finding("WRONG", subject, "it is not said how many agents were asked")
+        elif asked > len(seen):
             yield Finding(
                 "missing", subject, f"{asked - len(seen)} of {asked} agents that were asked are not in the file"
             )
@@ -159,15 +202,15 @@ class CaseFile:
             lines = self._lines(layout.answers(action))
             for number, line in enumerate(lines, 1):
                 yield self._answer(action, line, f"answers to {action}, line {number}", seen)
-        except (MigError, KeyError, OSError, zipfile.BadZipFile) as error:
+        except MigError as error:
             yield Finding("WRONG", f"answers to {action}", _why(error))
 
     @staticmethod
     def _answer(action: str, line: bytes, place: str, seen: set[str]) -> Finding:
         try:
-            command = json.loads(line)
-            subject = f"answer of {command['agentname']} ({command['agent']}) to {action}"
-        except (ValueError, KeyError, TypeError, RecursionError) as error:
+            command = _object(line, "answer", MAX_LINE_BYTES)
+            subject = f"answer of {command['agentname']!s:.200} ({command['agent']!s:.60}) to {action}"
+        except (MigError, ValueError, KeyError, TypeError, RecursionError) as error:
             return Finding("WRONG", place, f"cannot be read: {_why(error)}")
         try:
             if command["agent"] in seen:
@@ -179,8 +222,8 @@ class CaseFile:
         except (MigError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             return Finding("WRONG", subject, _why(error))
         if signed is None:
-            reason = f": {command.get('reason')}" if command.get("reason") else ""
-            return Finding("missing", subject, f"no answer, the platform says {command.get('state')}{reason}")
+            reason = f": {command['reason']!s:.500}" if command.get("reason") else ""
+            return Finding("missing", subject, f"no answer, the platform says {command.get('state')!s:.60}{reason}")
         return Finding("good", subject, f"signed by this agent: {command['state']}")
 
     def _read(self, name: str, most: int) -> bytes:
@@ -189,38 +232,55 @@ class CaseFile:
         Raises:
             MigError: it is not there, larger than it may be, or damaged.
         """
-        try:
-            with self._zip.open(name) as member:
-                content = member.read(most + 1)
-        except KeyError:
-            raise MigError("is not in the file") from None
-        except (OSError, zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError) as error:
-            raise MigError(f"cannot be read: {error}") from error
+        with self._open(name, "is not in the file") as member:
+            content = member.read(most + 1)
         if len(content) > most:
             raise MigError(f"is larger than {most} bytes")
         return content
 
     def _lines(self, name: str) -> Iterator[bytes]:
-        try:
-            with self._zip.open(name) as member:
-                while line := member.readline(MAX_LINE_BYTES + 1):
-                    if len(line) > MAX_LINE_BYTES:
-                        raise MigError(f"has a line of more than {MAX_LINE_BYTES} bytes")
-                    yield line
-        except KeyError:
-            raise MigError("are not in the file") from None
-        except (NotImplementedError, RuntimeError, EOFError) as error:
-            raise MigError(f"cannot be read: {error}") from error
+        with self._open(name, "are not in the file") as member:
+            while line := member.readline(MAX_LINE_BYTES + 1):
+                if len(line) > MAX_LINE_BYTES:
+                    raise MigError(f"has a line of more than {MAX_LINE_BYTES} bytes")
+                yield line
 
     def _digest(self, name: str) -> str:
         digest = hashlib.sha256()
-        with contextlib.suppress(OSError, zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError):
-            with self._zip.open(name) as member:
-                read = 0
-                while (piece := member.read(_CHUNK)) and (read := read + len(piece)) <= MAX_MEMBER_BYTES:
+        try:
+            with self._open(name, "") as member:
+                while piece := member.read(_CHUNK):
                     digest.update(piece)
-            return digest.hexdigest()
-        return ""
+        except MigError:
+            return ""
+        return digest.hexdigest()
+
+    @contextlib.contextmanager
+    def _open(self, name: str, absent: str) -> Iterator[IO[bytes]]:
+        """A member, to be read.
+
+        Raises:
+            MigError: it is not there (``absent`` says so), damaged, or compressed as no case file is.
+        """
+        try:
+            entry = self._zip.getinfo(name)
+        except KeyError:
+            raise MigError(absent) from None
+        if entry.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+            raise MigError("is compressed as no case file is")
+        try:
+            with self._zip.open(entry) as member:
+                yield member
+        except _DAMAGED as error:
+            raise MigError(f"cannot be read: {_why(error)}") from error
+
+
+def _object(raw: bytes, subject: str, most: int) -> dict[str, Any]:
+    """A document that is an object: no key twice, not too deep, not too many values."""
+    document = load(raw, subject=subject, max_bytes=most, max_depth=MAX_DEPTH + 4)
+    if not isinstance(document, dict):
+        raise InvalidDocument(subject, "is no object")
+    return document
 
 
 def _why(error: BaseException) -> str:
