@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -45,6 +46,24 @@ def test_what_changed_while_it_was_down_is_told_at_the_start(watched: Path, star
     assert comparison["reason"] == "start"
     assert comparison["total"] == 5
     assert comparison["since"]
+
+
+@pytest.mark.parametrize("pattern", ["folder/**", "folder/", "folder/*.sh", "*/file.sh"])
+def test_what_was_watched_is_told_as_removed_though_its_directory_is_gone_too(
+    watched: Path, start_watch: StartWatch, pattern: str
+) -> None:
+    (watched / "folder").mkdir()
+    (watched / "folder" / "file.sh").write_text("x")
+    with start_watch(f"{watched}/{pattern}"):
+        pass
+
+    shutil.rmtree(watched / "folder")
+    with start_watch(f"{watched}/{pattern}") as service:
+        alert = service.told(watched / "folder" / "file.sh", "removed")
+        (comparison,) = service.of_type("comparison")
+
+    assert alert["before"]["sha256"]
+    assert "dropped_from_baseline" not in comparison
 
 
 def test_content_that_was_exchanged_under_the_same_size_and_times_is_found(

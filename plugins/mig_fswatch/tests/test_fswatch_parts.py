@@ -8,10 +8,12 @@ import threading
 import time
 from typing import TYPE_CHECKING
 
+from mig_core.plugin.coverage import Tally
+from mig_endpoint.files.naming import PathText
 from mig_fswatch.actors import Actor, Actors
 from mig_fswatch.baseline import Baseline
-from mig_fswatch.changes import Change, with_moves
-from mig_fswatch.entry import Entry
+from mig_fswatch.changes import Change, differences, with_moves
+from mig_fswatch.entry import Entry, Looker
 from mig_fswatch.events import FOLDED_BYTES, folded
 from mig_fswatch.notice import Notice, What
 from mig_fswatch.pending import LATEST, QUIET, SELDOM, Pending
@@ -20,6 +22,8 @@ from mig_fswatch.reader import Reader
 if TYPE_CHECKING:
     from collections.abc import Hashable
     from pathlib import Path
+
+    import pytest
 
 ENTRY = Entry("file", 0o644, 0, 0, 1, 5, 5, 1, 77, 1, b"x" * 32, None, "", 0)
 
@@ -161,3 +165,29 @@ def test_a_baseline_keeps_names_and_numbers_of_any_kind(tmp_path: Path) -> None:
     assert [one for one, _entry in again.below(path)] == [f"{path}/below"]
     assert list(again.differing()) == [(path, None, entry)]
     again.close()
+
+
+def test_a_file_that_cannot_be_read_for_a_while_is_compared_with_what_it_was_before(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "file"
+    file.write_text("aaaa")
+    times = file.stat()
+    looker, tally = Looker(1 << 20), Tally()
+
+    def look(known: Entry | None) -> Entry:
+        seen = looker.look(None, str(file), PathText(str(file)), tally, known)
+        assert seen is not None
+        return seen
+
+    before = look(None)
+    file.write_text("bbbb")
+    os.utime(file, ns=(times.st_atime_ns, times.st_mtime_ns))
+    with monkeypatch.context() as patch:
+        patch.setattr("mig_fswatch.entry.open_file", lambda *_, **__: os.open("/dev/null/file", os.O_RDONLY))
+        unread = look(before)
+    after = look(unread)
+
+    assert differences(before, unread) == []
+    assert differences(unread, after) == ["sha256"]
+    assert not tally.complete

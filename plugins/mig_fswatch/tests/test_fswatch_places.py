@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     StartWatch = Callable[..., AbstractContextManager[Any]]
 
+BIND = 4096
 both = pytest.mark.parametrize("method", ["fanotify", "inotify"], indirect=True)
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="fanotify and inotify are Linux's")
 
@@ -34,8 +35,8 @@ def mount() -> Iterator[Callable[..., None]]:
     libc = ctypes.CDLL(None, use_errno=True)
     points: list[Path] = []
 
-    def do(kind: str, point: Path, options: str = "") -> None:
-        if libc.mount(b"mig", os.fsencode(point), kind.encode(), 0, options.encode()):
+    def do(kind: str, point: Path, options: str = "", source: object = "mig", flags: int = 0) -> None:
+        if libc.mount(str(source).encode(), os.fsencode(point), kind.encode(), flags, options.encode()):
             service_missing(f"{kind} cannot be mounted here: {os.strerror(ctypes.get_errno())}")
         points.append(point)
 
@@ -92,6 +93,19 @@ def test_what_is_mounted_over_a_watched_path_is_compared_and_watched(
         alert = service.told(watched / "sub" / "on-top", "new")
 
     assert alert["seen"] == "live"
+
+
+def test_a_file_that_is_mounted_over_a_single_watched_file_is_compared(
+    watched: Path, tmp_path: Path, start_watch: StartWatch, mount: Callable[..., None]
+) -> None:
+    (watched / "file").write_text("x")
+    (tmp_path / "other").write_text("another")
+
+    with start_watch(f"{watched}/file") as service:
+        mount("none", watched / "file", source=tmp_path / "other", flags=BIND)
+        alert = service.told(watched / "file", "changed")
+
+    assert alert["seen"] == "mounts"
 
 
 @both

@@ -104,6 +104,17 @@ def test_changes_that_fswatch_tells_are_events_of_files() -> None:
     assert matched(builtin_rules(), change("/etc/ld.so.preload", "removed"), "fswatch") == set()
 
 
+def test_a_file_that_was_there_for_a_moment_only_was_made_and_removed(rule: Callable[..., Rule]) -> None:
+    text = "    a:\n        TargetFilename|startswith: /etc/cron.d/\n    condition: a\n"
+    made = rule(text, source="category: file_event")
+    removed = rule(text, source="category: file_delete")
+    changed = rule(text, source="category: file_change")
+
+    found = [matched([one], change("/etc/cron.d/x", "passing"), "fswatch") for one in (made, removed, changed)]
+
+    assert [bool(one) for one in found] == [True, True, False]
+
+
 def opened(flags: str, name: str = "authorized_keys", kind: str = "NORMAL") -> bytes:
     event = {
         "schema": 1, "type": "SYSCALL", "time": "2026-01-01T00:00:00Z", "complete": True, "record_types": ["SYSCALL"],

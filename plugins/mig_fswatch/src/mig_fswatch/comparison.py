@@ -145,10 +145,13 @@ class Comparison:
                 entry = self.baseline.get(path)
                 if entry is None:
                     continue
-                if not self.scope.covers(path) or self.excluded(path):
+                # Of a directory that is gone no way leads any more to what was in it: that it was watched is known.
+                if self.excluded(path):
                     dropped.append(path)
                 elif folders.is_there(path) is False:
                     gone.append(Change(path, entry, None, self.reason, first=now, last=now))
+                elif not self.scope.covers(path):
+                    dropped.append(path)
         self._dropped = len(dropped)
         if dropped:
             self.telling.write(lambda: self.baseline.forget(dropped))

@@ -55,13 +55,13 @@ class Entry(NamedTuple):
     inode: int
     links: int
     sha256: bytes | None
-    """None of what is no regular file, is too large or cannot be read."""
+    """None of what is no regular file, is too large or could not be read yet."""
     target: bytes | None
     """Of a link."""
     attributes: str
     """Extended attributes as JSON: name -> value in hexadecimal, of long ones ``sha256:…``; empty if none."""
     young: int
-    """1: see :data:`YOUNG_NS`."""
+    """1: see :data:`YOUNG_NS`; also where the content could not be read. It is read when it is looked at again."""
 
     def to_json(self) -> dict[str, JSON]:
         """As events show it."""
@@ -133,6 +133,9 @@ class Looker:
             with contextlib.suppress(OSError):
                 target = os.fsencode(os.readlink(name, dir_fd=directory))
         device = status.st_rdev if kind.endswith("device") else status.st_dev
+        unread = kind == "file" and digest is None and status.st_size <= self._hash_up_to
+        if unread and known is not None and (known.size, known.mtime) == (status.st_size, _sane(status.st_mtime_ns)):
+            digest = known.sha256  # what it was is compared with what can be read later
         return Entry(
             kind,
             stat.S_IMODE(status.st_mode),
@@ -147,7 +150,7 @@ class Looker:
             digest,
             target,
             _attributes(directory, name, path, tally) if attributes is None else attributes,
-            int(status.st_ctime_ns > time.time_ns() - YOUNG_NS),
+            int(unread or status.st_ctime_ns > time.time_ns() - YOUNG_NS),
         )
 
     def _content(

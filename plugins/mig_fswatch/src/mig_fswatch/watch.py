@@ -246,11 +246,11 @@ class Watch:
         self._answers.use(scope)
 
     def _signature(self, mounts: Mounts) -> tuple[tuple[str, int], ...]:
-        """The mounts that matter: those on the way to something watched, and those in it."""
+        """The mounts that matter: those on the way to something watched, and those over it, or in it."""
         scope = self._heeding.scope
-        ways = {*scope.anchors, *scope.trees, *scope.flats}
+        ways = {*scope.anchors, *scope.flats}
         return tuple(
-            sorted((one.point, one.number) for one in mounts.all if one.point in ways or scope.in_tree(one.point))
+            sorted((one.point, one.number) for one in mounts.all if one.point in ways or scope.covers(one.point))
         )
 
     def _tell_runs(self, *, all_: bool) -> None:

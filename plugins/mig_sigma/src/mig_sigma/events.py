@@ -187,7 +187,7 @@ _CHANGES = {
     "new": (catalogue.FILE,), "changed": (catalogue.FILE, catalogue.FILE_CHANGE),
     "removed": (catalogue.FILE_DELETE,), "moved": (catalogue.FILE, catalogue.FILE_RENAME),
     "mode": (catalogue.FILE_CHANGE,), "owner": (catalogue.FILE_CHANGE,), "times": (catalogue.FILE_CHANGE,),
-    "attributes": (catalogue.FILE_CHANGE,),
+    "attributes": (catalogue.FILE_CHANGE,), "passing": (catalogue.FILE, catalogue.FILE_DELETE),
 }  # fmt: skip
 """Kinds of changes that ``fswatch`` tells -> kinds of events."""
 
