@@ -1,4 +1,4 @@
-"""From a file that changes to what leaves the endpoint: ``fswatch``, ``sigma`` and ``dispatch`` in one running agent."""
+"""From a file that changes to what leaves the endpoint: ``fswatch``, ``sigma`` and ``dispatch`` in one agent."""
 
 from __future__ import annotations
 
