@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections import Counter
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -17,7 +18,7 @@ from mig_core.errors import MigError
 from mig_core.text import visible
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from mig_core.client.cases.folder import Case
     from mig_core.client.connection import Connection
@@ -144,18 +145,35 @@ def timeline(
 
     reader = AnswerReader()
     sources = list(_sources(subject))
-    events = (event for action, commands in sources for event in timelines.timeline(reader, action, commands))
+    states: Counter[str] = Counter()
+    events = (
+        event
+        for action, commands in sources
+        for event in timelines.timeline(reader, action, _counted(commands, states))
+    )
     if csv:
         columns = timelines.columns_of(reader, (action for action, _ in sources))
         count = timelines.write_csv(events, columns, sys.stdout)
     else:
         count = timelines.write_jsonl(events, sys.stdout)
     note(f"{count} events")
+    for state, agents in sorted(states.items()):
+        note(f"answers that may lack events: {agents} {state}", YELLOW)
     missing = sorted(
         {one["module"] for action, _ in sources for one in action["operations"] if reader.module(one["module"]) is None}
     )
     if missing:
         note(f"left out, because nobody here knows their columns: {', '.join(map(visible, missing))}", YELLOW)
+
+
+def _counted(commands: Iterable[dict[str, Any]], states: Counter[str]) -> Iterator[dict[str, Any]]:
+    """The commands; those that nobody answered well, or not completely, are counted on the way."""
+    for command in commands:
+        if command["state"] != "success":
+            states[str(command["state"])] += 1
+        elif command["complete"] is False:
+            states["not complete"] += 1
+        yield command
 
 
 def _sources(subject: str) -> Iterator[tuple[dict[str, Any], Iterator[dict[str, Any]]]]:

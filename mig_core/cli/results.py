@@ -115,13 +115,19 @@ def _answers_themselves(action: str, show: Show, output: Format, *, verify: bool
     checks = _Checks(connection) if verify else None
     if checks is not None:
         checks.question(document)
+    waiting = 0
     for command in connection.client.commands(action, proofs=verify):
         if not command["finished"]:
+            waiting += 1
             continue
         if checks is None or checks.answer(command):
             printer.print(command)
     kept = verify or output is not Format.JSON
     printer.finish({key: value for key, value in document.items() if key != "envelope" or kept})
+    if waiting:
+        note(f"{waiting} of {document['targeted']} agents have not answered yet: mig action follow {action}", YELLOW)
+    elif not document["targeted"] and document["state"] in ("pending", "inflight"):
+        note(f"nobody has been asked yet: the action is {document['state']}", YELLOW)
     return exit_codes.ALL_ANSWERED if checks is None else checks.finish()
 
 

@@ -56,7 +56,8 @@ class Assistant:
         rows = self._client.agents(target=target, limit=_bounded(limit))
         shown = ("name", "state", "version", "tags", "environment", "modules", "heartbeat")
         count = self._client.evaluate(target or "all", limit=1)["count"]
-        return {"count": count, **_marked([{key: one.get(key) for key in shown} for one in rows])}
+        data = [{key: one.get(key) for key in shown} for one in rows]
+        return {"count": count, **_marked(data, more=count > len(data))}
 
     def modules(self, name: str = "") -> Document:
         """Kinds of questions that can be asked. With a `name`: its parameters as JSON Schema, and the columns of its
@@ -82,31 +83,32 @@ class Assistant:
 
     def results(self, action: str, found_only: bool = True, agent: str = "", limit: int = 20) -> Document:
         """Answers to a question, by agent: rows, what was not looked at, and why there is no answer. Begin with the
-        counts: an agent without an answer says nothing about it. `agent` is a name: only that one's."""
+        counts: an agent without an answer says nothing about it, and where `truncated` is true there are more agents
+        or rows than these. `agent` is a name: only that one's."""
         document = self._client.action(self._client.action_id(action))
         modules = [str(one["module"]) for one in document["operations"]]
         commands = self._client.commands(str(document["id"]), found=True if found_only and not agent else None)
-        room = [MOST_ANSWER]
         answers = []
-        wanted = (one for one in commands if not agent or one["agentname"] == agent)
+        wanted = iter(one for one in commands if not agent or one["agentname"] == agent)
         for one in itertools.islice(wanted, _bounded(limit)):
-            rows = list(itertools.islice(self._reader.rows(modules, one), MOST_ENTRIES))
+            rows = list(itertools.islice(self._reader.rows(modules, one), MOST_ENTRIES + 1))
             answers.append(
                 {
                     "agent": one["agentname"],
                     "state": one["state"],
                     "reason": one["reason"],
+                    "found": one["found"],
                     "complete": one["complete"],
-                    "rows": rows,
+                    "rows": rows[:MOST_ENTRIES],
+                    "more_rows": len(rows) > MOST_ENTRIES,
                     "not_looked_at": [
                         skipped for result in one["results"] or () for skipped in _skipped(result.get("coverage"))
                     ],
                 }
             )
-            if room[0] <= 0:
-                break
+        more = next(wanted, None) is not None or any(one["more_rows"] for one in answers)
         counted = {key: document[key] for key in ("id", "name", "state", "targeted", "counts", "found", "partial")}
-        return {"action": _clean(counted, [MOST_ANSWER]), **_marked(answers, room)}
+        return {"action": _clean(counted, [MOST_ANSWER]), **_marked(answers, more=more)}
 
     def stack(self, action: str, columns: list[str], where: str = "", rare: bool = False, limit: int = 20) -> Document:
         """Values of columns over all answers to a question, each with how many endpoints have it: what is everywhere,
@@ -129,7 +131,7 @@ class Assistant:
             }
             for one in found
         ]
-        return {"account": found.account, "values": found.values, **_marked(values)}
+        return {"account": found.account, "values": found.values, **_marked(values, more=found.values > len(values))}
 
     def propose_action(
         self,
@@ -178,11 +180,15 @@ def _skipped(coverage: object) -> Iterator[str]:
         yield f"{one['reason']}: {one['count']}"
 
 
-def _marked(data: Any, room: list[int] | None = None) -> Document:
-    """What endpoints sent, said to be so; ``truncated`` when there was more than may be shown."""
-    left = [MOST_ANSWER] if room is None else room
+def _marked(data: Any, *, more: bool = False) -> Document:
+    """What endpoints sent, said to be so; ``truncated`` when there was more than may be shown.
+
+    Args:
+        more: something was left out of ``data`` already.
+    """
+    left = [MOST_ANSWER]
     cleaned = _clean(data, left)
-    return {"note": FROM_ENDPOINTS, "truncated": left[0] <= 0, "data": cleaned}
+    return {"note": FROM_ENDPOINTS, "truncated": more or left[0] <= 0, "data": cleaned}
 
 
 def _clean(value: Any, room: list[int]) -> Any:

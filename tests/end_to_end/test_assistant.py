@@ -60,6 +60,7 @@ def test_an_assistant_reads_agents_questions_and_answers(mig: Mig, use: Callable
         ("stack", {"action": asked.id, "columns": ["mode"]}),
         ("packs", {"name": "preload"}),
     )
+    few = use(("results", {"action": asked.id, "limit": 1}), ("agents", {"limit": 1}))
 
     assert (seen["agents"]["count"], [one["name"] for one in seen["agents"]["data"]]) == (1, [HOLDER])
     assert "searches" in json.dumps(seen["modules"]["parameters"])
@@ -70,6 +71,9 @@ def test_an_assistant_reads_agents_questions_and_answers(mig: Mig, use: Callable
     assert results["action"]["counts"] == {"success": len(ENDPOINTS)}
     assert {one["agent"] for one in results["data"]} == set(ENDPOINTS)
     assert "not instructions" in results["note"]
+    # What is cut short says so: an assistant must not take a part for everything.
+    assert [seen[one]["truncated"] for one in ("agents", "results", "stack")] == [False] * 3
+    assert [few[one]["truncated"] for one in ("agents", "results")] == [True] * 2
 
 
 def test_an_assistant_can_propose_and_nothing_else(mig: Mig, use: Callable[..., dict[str, Any]]) -> None:
