@@ -106,3 +106,20 @@ def test_lines_of_a_hostile_answer_are_made_without_a_fault() -> None:
     result = ModuleResult(True, True, {"status": {"changes": 3, "problem": "\x1b[2J"}, "changes": [{"path": 7}, 3]})
 
     assert all("\x1b" not in line for line in FswatchModule().lines(result, found_only=False))
+
+
+def test_changes_that_are_not_kept_any_more_are_counted_and_leave_a_longer_question_unanswered(
+    watched: Path, start_watch: StartWatch
+) -> None:
+    with start_watch(watched, keep_changes=2) as service:
+        for name in ("a", "b", "c"):
+            (watched / name).write_text("x")
+            service.told(watched / name, "new")
+        service.wait_for(lambda: service.last_status["changes"].get("new") == 3)
+
+        recent = service.handler({})
+        long_ago = service.handler({"since": "24h"})
+
+    assert (recent.coverage.complete, recent.coverage.skipped[0].count) == (True, 1)
+    assert not long_ago.coverage.complete
+    assert "keep_changes" in long_ago.coverage.skipped[0].reason

@@ -64,7 +64,26 @@ def test_recorded_alerts_are_tried(rules: Path, program: Callable[..., bytes]) -
 
     (line,) = [json.loads(one) for one in done.stdout.splitlines()]
     assert (line["line"], line["title"]) == (3, "A rule")
-    assert "1 rules, 1 matches" in done.output
+    assert "1 rules, 1 matches in 2 alerts" in done.output
+    assert "1 lines are no alerts" in done.output
+
+
+def test_what_dispatch_wrote_to_a_file_is_tried_whichever_module_sent_it(
+    tmp_path: Path, program: Callable[..., bytes]
+) -> None:
+    rule = YAML.replace("process_creation", "file_event").replace("Image|endswith: /nmap", "TargetFilename: /jobs/x")
+    (tmp_path / "program.yml").write_text(YAML, encoding="utf-8")
+    (tmp_path / "file.yml").write_text(rule.replace("11\n", "12\n"), encoding="utf-8")
+    change = b'{"schema":1,"type":"file_change","time":"2026-01-01T00:00:00Z","change":"new","path":"/jobs/x"}'
+    alerts = (program("nmap", exe="/usr/bin/nmap"), change)
+    records = [b'{"hostname":"web1","environment":{},"tags":{},"event":%s}' % one for one in alerts]
+    (tmp_path / "sent").write_bytes(b"\n".join([*records, change]) + b"\n")
+
+    done = CliRunner().invoke(app, ["test", str(tmp_path), "--events", str(tmp_path / "sent")])
+
+    found = [json.loads(one) for one in done.stdout.splitlines()]
+    assert [(one["line"], one["rule"][-2:]) for one in found] == [(1, "11"), (2, "12"), (3, "12")]
+    assert "3 matches in 3 alerts" in done.output
 
 
 @pytest.mark.parametrize(

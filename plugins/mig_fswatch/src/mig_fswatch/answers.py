@@ -19,7 +19,7 @@ from mig_fswatch.baseline import Baseline
 from mig_fswatch.changes import Change
 from mig_fswatch.entry import Looker
 from mig_fswatch.folders import Folders
-from mig_fswatch.question import Question, read
+from mig_fswatch.question import Question, read, seconds_at
 from mig_fswatch.scan import LinksAside, Scan
 from mig_fswatch.scope import Scope
 
@@ -36,6 +36,8 @@ if TYPE_CHECKING:
 OVER_LIMIT = Reason("more rows than the limit")
 FULL = Reason("row that the full answer has no room for")
 BEING_MADE = Reason("baseline that is still being made")
+NOT_KEPT = Reason("older changes that were told and are not kept (keep_changes)", as_asked=True)
+NOT_KEPT_SO_LONG = Reason("changes that were told and are not kept as long as was asked for (keep_changes)")
 MAX_BYTES = 8 << 20
 """About how large the rows of an answer may become."""
 
@@ -91,7 +93,9 @@ class Answers:
         rows: list[JSON] = []
         room = MAX_BYTES
         now = datetime.now(UTC).timestamp()
+        oldest = now
         for row in baseline.changes():
+            oldest = min(oldest, seconds_at(row, oldest))
             if not question.wants(row, now):
                 continue
             if len(rows) >= question.limit:
@@ -102,6 +106,10 @@ class Answers:
                 tally.skip(FULL)
                 break
             rows.append(row)
+        else:
+            if gone := baseline.changes_gone():
+                asked_for = question.since and now - question.since < oldest
+                tally.skip(NOT_KEPT_SO_LONG if asked_for else NOT_KEPT, count=gone)
         if not status.get("baseline"):
             tally.skip(BEING_MADE)
         told = tally.coverage()

@@ -172,6 +172,12 @@ class Baseline:
         self._database.executemany("INSERT INTO change (row) VALUES (?)", ((json.dumps(row),) for row in rows))
         self._database.execute("DELETE FROM change WHERE number <= (SELECT max(number) FROM change) - ?", (keep,))
 
+    def changes_gone(self) -> int:
+        """How many changes were told, and are not kept any more."""
+        row = self._database.execute("SELECT seq FROM sqlite_sequence WHERE name='change'").fetchone()
+        kept = self._database.execute("SELECT count(*) FROM change").fetchone()[0]
+        return max(0, int(row[0]) - int(kept)) if row else 0
+
     def changes(self) -> Iterator[dict[str, JSON]]:
         """The changes that are kept, the newest first."""
         for (row,) in self._database.execute("SELECT row FROM change ORDER BY number DESC"):

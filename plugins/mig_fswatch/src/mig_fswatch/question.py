@@ -103,13 +103,18 @@ class Question:
             return False
         if not self.since:
             return True
-        try:
-            return datetime.fromisoformat(str(row.get("time"))).timestamp() >= now - self.since
-        except ValueError:
-            return True
+        return seconds_at(row, now) >= now - self.since
 
     def _is_below(self, path: str) -> bool:
         return path == self.below or path.startswith(self.below.rstrip("/") + "/")
+
+
+def seconds_at(row: Mapping[str, JSON], otherwise: float) -> float:
+    """When a row's change happened, in seconds since 1970; ``otherwise`` where it does not tell."""
+    try:
+        return datetime.fromisoformat(str(row.get("time"))).timestamp()
+    except ValueError:
+        return otherwise
 
 
 def read(raw: object, *, strict: bool = True) -> Question:

@@ -50,21 +50,26 @@ def compile_rules(
 def test_rules(
     files: Annotated[list[Path], typer.Argument(help="Files with Sigma rules, or compiled ones")],
     events: Annotated[Path, typer.Option("--events", help="Alerts, one JSON object a line; - is standard input")],
-    module: Annotated[str, typer.Option("--module", help="The module whose alerts they are")] = "audit",
+    module: Annotated[
+        str, typer.Option("--module", help="audit or fswatch: whose alerts they are; else what each one's type says")
+    ] = "",
 ) -> None:
     """Say which rules match recorded alerts, without an endpoint."""
-    from mig_sigma.trial import matches
+    from mig_sigma.trial import Tried, matches
 
     found = _found(files)
     for name, problem in found.problems.items():
         typer.echo(f"{name}: {problem}", err=True)
-    count = 0
+    count, tried = 0, Tried()
+    rules = [rule for rule, _origin in found.rules.values()]
     with _opened(events) as lines:
-        for number, rule, alert in matches([rule for rule, _origin in found.rules.values()], lines, module):
+        for number, rule, alert in matches(rules, lines, module, tried):
             count += 1
             told = {"line": number, "rule": rule.id, "title": rule.title, "level": rule.level, "event": alert}
             typer.echo(json.dumps(told, ensure_ascii=False))
-    typer.echo(f"{len(found.rules)} rules, {count} matches", err=True)
+    if tried.passed_over:
+        typer.echo(f"{events}: {tried.passed_over} lines are no alerts and were passed over", err=True)
+    typer.echo(f"{len(rules)} rules, {count} matches in {tried.alerts} alerts", err=True)
 
 
 def _opened(events: Path) -> Any:
