@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from typing import TYPE_CHECKING
 
 import pytest
@@ -50,6 +51,15 @@ def test_what_only_a_name_service_could_tell_is_not_known(root: Path) -> None:
 
 def test_a_system_without_files_has_numbers(tmp_path: Path) -> None:
     assert UserNames(str(tmp_path)).name(0) == "0"
+
+
+def test_a_fifo_in_place_of_a_file_is_not_waited_for(root: Path) -> None:
+    os.mkfifo(root / "run/userdb/4242.user")
+    os.mkfifo(root / "etc/nsswitch.conf")
+    (root / "etc/passwd").unlink()
+    os.mkfifo(root / "etc/passwd")
+
+    assert UserNames(str(root)).name(4242) == "4242"
 
 
 def test_here_root_is_root() -> None:

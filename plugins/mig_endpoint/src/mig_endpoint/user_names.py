@@ -11,7 +11,7 @@ import json
 import os
 from functools import cached_property, lru_cache
 
-from mig_endpoint.files.owners import NSSWITCH, PASSWD, all_names_are_known, lines_of
+from mig_endpoint.files.owners import NSSWITCH, PASSWD, all_names_are_known, content_of, lines_of
 
 REMEMBERED = 10_000
 """Numbers whose name is not looked for again within a run."""
@@ -61,8 +61,7 @@ class UserNames:
     def _recorded(self, number: int) -> str:
         for folder in RECORDS:
             try:
-                with open(f"{self._root}{folder}/{number}.user", "rb") as file:
-                    record = json.loads(file.read(_MAX_RECORD))
+                record = json.loads(content_of(f"{self._root}{folder}/{number}.user", _MAX_RECORD))
             except (OSError, ValueError, RecursionError):
                 continue
             if isinstance(record, dict) and isinstance(name := record.get("userName"), str):

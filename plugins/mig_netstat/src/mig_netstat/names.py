@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from mig_endpoint.coverage import failed
+from mig_endpoint.files.owners import content_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -37,8 +38,7 @@ def hosts(tally: Tally, path: str = HOSTS_FILE) -> Iterator[dict[str, Cell]]:
 
 def _lines(path: str, tally: Tally) -> Iterator[list[str]]:
     try:
-        with open(path, encoding="utf-8", errors="surrogateescape") as file:
-            text = file.read(MAX_BYTES)
+        text = content_of(path, MAX_BYTES).decode("utf-8", "surrogateescape")
     except FileNotFoundError:
         return
     except OSError as error:

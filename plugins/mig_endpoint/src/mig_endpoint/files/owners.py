@@ -6,7 +6,10 @@ No name service is asked: that could go over the network, and wait for it. Where
 
 from __future__ import annotations
 
+import errno
 import os
+
+from mig_endpoint.files.opening import is_file, open_file
 
 PASSWD = ("/etc/passwd", "/usr/lib/passwd", "/lib/passwd", "/var/lib/extrausers/passwd")
 """The accounts, also those that image-based systems (nss-altfiles) and Ubuntu Core keep elsewhere."""
@@ -51,7 +54,20 @@ def _ids(name: str, files: tuple[str, ...]) -> set[int]:
 def lines_of(path: str) -> list[bytes]:
     """The lines of one of these files; none where it cannot be read."""
     try:
-        with open(path, "rb") as stream:
-            return stream.read(MAX_BYTES).split(b"\n")
+        return content_of(path, MAX_BYTES).split(b"\n")
     except OSError:
         return []
+
+
+def content_of(path: str, limit: int) -> bytes:
+    """At most so many bytes of a regular file; a FIFO is not waited for.
+
+    Raises:
+        OSError: it cannot be read, or is no regular file.
+    """
+    descriptor = open_file(path, None, follow=True)
+    if not is_file(os.fstat(descriptor)):
+        os.close(descriptor)
+        raise OSError(errno.EINVAL, "not a regular file", path)
+    with open(descriptor, "rb") as stream:
+        return stream.read(limit)
