@@ -189,6 +189,24 @@ def test_a_file_too_large_to_be_held_is_looked_at_in_pieces_and_says_which_rules
     ]
 
 
+def test_a_large_hole_moves_no_match_and_makes_no_file_smaller(ask: Any, tmp_path: Path) -> None:
+    with open(tmp_path / "behind", "wb") as file:
+        file.seek(1_500_000_000)
+        file.write(b"needle")
+    with open(tmp_path / "in front", "wb") as file:
+        file.write(b"needle")
+        file.truncate(1_500_000_000)
+    rules = 'rule found { strings: $a = "needle" condition: $a } rule small { condition: filesize < 100MB }'
+
+    result = ask(rules, paths=[str(tmp_path)])
+
+    assert {(row["file"], row["rule"], *row["matches"]) for row in rows(result)} == {
+        (str(tmp_path / "behind"), "found", f"$a@{1_500_000_000:#x}:6"),
+        (str(tmp_path / "in front"), "found", "$a@0x0:6"),
+    }
+    assert not result.coverage.complete
+
+
 def test_external_variables_are_those_of_the_file(ask: Any, tmp_path: Path) -> None:
     for name in ("x.php", "y.jpg"):
         (tmp_path / name).write_text("<?php")

@@ -154,7 +154,7 @@ class Files:
         pieces: Pieces | None = None
         while count := source.fill(view):
             self._tally.examined("bytes", count)
-            if pieces is None and length + count > held:
+            if pieces is None and length + count + source.omitted > held:
                 pieces = self._begin_pieces(where)
                 at = 0
                 for one in begun:
@@ -167,10 +167,12 @@ class Files:
                 begun.append(bytes(view[:count]))
             length += count
             if source.omitted:
-                length += source.omitted
-                source.omitted = 0
                 if pieces is not None:
                     pieces.gap()
+                else:
+                    begun.append(bytes(source.omitted))
+                length += source.omitted
+                source.omitted = 0
         return pieces.finish() if pieces is not None else self._engine.scan(b"".join(begun), where)
 
     def _begin_pieces(self, where: PathText) -> Pieces:
