@@ -171,6 +171,32 @@ def test_a_member_packed_in_another_way_is_booked(method: int) -> None:
     assert tally.skipped(reasons.MEMBER_NOT_UNPACKED) == 1
 
 
+@pytest.mark.parametrize("said", [0, 3])
+def test_a_member_that_is_larger_than_the_archive_says_is_looked_into_and_booked(
+    ask: Any, tmp_path: Path, said: int
+) -> None:
+    whole = bytearray(archive_of("zip", b"evil code" * 9))
+    at = whole.index(b"PK\x01\x02") + 24
+    whole[at : at + 4] = said.to_bytes(4, "little")
+    (tmp_path / "a.zip").write_bytes(whole)
+
+    result = ask(EVIL, paths=[str(tmp_path)], options={"archives": True})
+
+    assert [row["rule"] for row in rows(result) if row.get("member")] == ["evil"]
+    assert skipped(result) == {"damaged member of an archive"}
+
+
+def test_a_member_that_is_cut_off_is_booked(ask: Any, tmp_path: Path) -> None:
+    whole = bytearray(archive_of("zip", b"evil code" * 9))
+    at = whole.index(b"PK\x01\x02") + 20
+    whole[at : at + 4] = (4).to_bytes(4, "little")
+    (tmp_path / "a.zip").write_bytes(whole)
+
+    result = ask(EVIL, paths=[str(tmp_path)], options={"archives": True})
+
+    assert skipped(result) == {"damaged member of an archive"}
+
+
 def test_a_file_too_large_to_be_held_is_looked_at_in_pieces_and_says_which_rules_were_not(
     ask: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

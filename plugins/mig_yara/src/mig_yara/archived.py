@@ -15,25 +15,32 @@ if TYPE_CHECKING:
 
 
 def content(member: Member, tally: Tally, subject: str) -> bytes | None:
-    """The bytes of a member; None, and it is booked, if they cannot be had."""
-    if not member.size:
+    """The bytes of a member; None, and it is booked, if they cannot be had.
+
+    What the archive says of a size is not believed: a member that is said to be empty may not be. Of a damaged one,
+    which is booked, there is as much as could be unpacked.
+    """
+    place = member.place
+    if not member.size and (place is None or not place.size):
         return b""
     if member.size > MAX_HELD:
         tally.skip(reasons.MEMBER_TOO_LARGE, subject)
         return None
-    place = member.place
     if place is None or member.method not in (STORED, DEFLATED):
         tally.skip(reasons.MEMBER_NOT_UNPACKED, subject)
         return None
-    packed = place.read(0, min(place.size, MAX_HELD))
-    if member.method == STORED:
-        return packed
-    try:
-        data = zlib.decompressobj(wbits=-15).decompress(packed, MAX_HELD + 1)
-    except zlib.error:
-        tally.skip(reasons.MEMBER_DAMAGED, subject)
-        return None
+    data, is_whole = place.read(0, min(place.size, MAX_HELD)), True
+    if member.method == DEFLATED:
+        unpacker = zlib.decompressobj(wbits=-15)
+        try:
+            data = unpacker.decompress(data, MAX_HELD + 1)
+        except zlib.error:
+            tally.skip(reasons.MEMBER_DAMAGED, subject)
+            return None
+        is_whole = unpacker.eof
     if len(data) > MAX_HELD:
         tally.skip(reasons.MEMBER_TOO_LARGE, subject)
         return None
+    if not is_whole or len(data) != member.size:
+        tally.skip(reasons.MEMBER_DAMAGED, subject)
     return data
