@@ -39,7 +39,9 @@ class Answer:
         """Why this answer says nothing, or not everything; empty when everything was looked at."""
         if self.state != "success":
             return [f"{self.state}: {self.reason}" if self.reason else self.state, *self.skipped]
-        return list(self.skipped or ("the run was cut short",)) if not self.complete else []
+        if not self.complete:
+            return list(self.skipped or ("the run was cut short",))
+        return ["it found something that has no rows"] if self.found and not self.rows else []
 
 
 class Asked(Protocol):

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from psycopg import sql
 
+from mig_core.domain.reading.reading import choice
 from mig_core.store.answer_reading import MAX_READ_BYTES, begin_reading, execute, kinds_of, number_of
 from mig_core.store.answer_sql import row_branches
 from mig_core.store.encoding import read_cursor, write_cursor
@@ -54,7 +55,8 @@ _BOOKS = """
            count(*) FILTER (WHERE in_first IS NOT TRUE AND in_second IS NOT TRUE) AS silent FROM asked
 """
 # Rows are compared as they are, each once however often it is in an answer. Of several rows with one key the first of
-# one side is paired with the first of the other.
+# one side is paired with the first of the other. An answer that found something and has no row (of another form) says
+# nothing of a row that it lacks.
 _DIFF = """
     WITH first AS ({first}), second AS ({second}),
     gone AS (SELECT *, row_number() OVER (PARTITION BY agent_id, operation, key ORDER BY cells) AS nth FROM (
@@ -68,13 +70,15 @@ _DIFF = """
           FROM gone FULL JOIN new USING (agent_id, operation, key, nth)
     )
     SELECT d.agent_id, c.agent_name, d.operation, d.before, d.after,
-           CASE WHEN after IS NULL THEN coalesce(e.complete, false) WHEN before IS NULL THEN coalesce(c.complete, false)
+           CASE WHEN after IS NULL THEN coalesce(e.complete AND (NOT e.found OR e.agent_id IN ({read_second})), false)
+                WHEN before IS NULL THEN coalesce(c.complete AND (NOT c.found OR c.agent_id IN ({read_first})), false)
                 ELSE true END AS certain
       FROM differing d JOIN commands c ON c.action_id = %(action)s AND c.agent_id = d.agent_id
       JOIN commands e ON e.action_id = %(other)s AND e.agent_id = d.agent_id
      ORDER BY c.agent_name, d.agent_id, d.operation, d.key, d.nth
 """
 _KEYED = "SELECT agent_id, operation, {key} AS key, cells[1:{width}] AS cells FROM ({branches}) AS found"
+_READ = "SELECT agent_id FROM ({branches}) AS found"
 _NONE = "SELECT ''::text AS agent_id, 0 AS operation, ''::text[] AS key, ''::text[] AS cells WHERE false"
 
 
@@ -99,6 +103,8 @@ async def read_diff(cursor: Cursor, earlier: ActionId, later: ActionId, wish: Di
         statement = sql.SQL(_DIFF).format(
             first=_keyed(wish, columns, values, now, ("action", "until")),
             second=_keyed(wish, columns, values, now, ("other", "until_later")),
+            read_first=_read(wish, values, now, ("action", "until")),
+            read_second=_read(wish, values, now, ("other", "until_later")),
         )
         await execute(cursor, statement, {**values.by_name, **shared, "agents": differing})
         found = await cursor.fetchall()
@@ -133,6 +139,14 @@ def _keyed(
         width=sql.Literal(width),
         branches=sql.SQL(" UNION ALL ").join(branches),
     )
+
+
+def _read(wish: DiffWish, values: Values, now: datetime, names: tuple[str, str]) -> sql.Composable:
+    """The agents whose answer to one action has any rows, whether these are meant or not."""
+    branches = row_branches(choice(wish.choice.shapes), (), (), values, now, names=names)
+    if not branches:
+        return sql.SQL("SELECT ''::text")
+    return sql.SQL(_READ).format(branches=sql.SQL(" UNION ALL ").join(branches))
 
 
 def _difference(row: dict[str, Any], kinds: Sequence[ColumnKind]) -> Difference:

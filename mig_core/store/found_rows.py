@@ -53,7 +53,7 @@ class Difference:
     """The cells as JSON text; None: it was not there."""
     after: tuple[str, ...] | None
     certain: bool
-    """Whether the answer that lacks it looked at everything."""
+    """Whether the answer that lacks it looked at everything, and has rows if it found something."""
 
 
 @dataclass(frozen=True, slots=True)

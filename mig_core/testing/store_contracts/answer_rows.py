@@ -403,6 +403,34 @@ class AnswerRowsContract:
 
         store_runner.run(scenario())
 
+    def test_a_row_is_not_surely_new_where_the_answer_before_was_of_another_form(
+        self, store: Store, store_runner: asyncio.Runner
+    ) -> None:
+        """It found something, and the columns show nothing of it."""
+
+        async def scenario() -> None:
+            then = await fanned_out(store, "a", "b", asked=action("then"))
+            now = await fanned_out(store, asked=action("now"))
+            other = replace(files_found([{"path": "/x"}]), elements={"another": "form"})
+            nothing = files_found([])
+            for commands, results in ((then, {"a": other, "b": nothing}), (now, {})):
+                await store.commands.record(
+                    [
+                        answer(one, results=[results.get(one.agent_name, files_found([{"path": "/x"}]))])
+                        for one in commands
+                    ],
+                    later(1),
+                )
+            wish = DiffWish(choice((FILES,)), ("path",), ("path",))
+
+            then_now = await store.answer_rows.diff(then[0].action, now[0].action, wish, now=NOW)
+            now_then = await store.answer_rows.diff(now[0].action, then[0].action, wish, now=NOW)
+
+            assert [(one.agent_name, one.certain) for one in then_now.items] == [("a", False), ("b", True)]
+            assert [(one.agent_name, one.certain) for one in now_then.items] == [("a", False), ("b", True)]
+
+        store_runner.run(scenario())
+
     def test_an_agent_s_history_is_the_latest_first(self, store: Store, store_runner: asyncio.Runner) -> None:
         """Commands of all actions, without their results, page by page."""
 
