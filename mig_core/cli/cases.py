@@ -14,7 +14,7 @@ import typer
 from mig_core.cli import exit_codes, tables
 from mig_core.cli.terminal import GREEN, RED, YELLOW, data, note
 from mig_core.client.connection import connect
-from mig_core.errors import MigError
+from mig_core.errors import ApiError, MigError
 from mig_core.text import visible
 
 if TYPE_CHECKING:
@@ -27,6 +27,8 @@ app = typer.Typer(add_completion=False, rich_markup_mode=None)
 timeline_app = typer.Typer(add_completion=False, rich_markup_mode=None)
 case_app = typer.Typer(add_completion=False, rich_markup_mode=None, no_args_is_help=True, help="One case, by its name.")
 
+_OUT_OF_REACH = (0, 404)
+"""HTTP statuses that say that a platform cannot be reached, or has forgotten an action."""
 _COLOURS = {"good": GREEN, "WRONG": RED, "missing": YELLOW, "unknown": YELLOW}
 
 
@@ -106,7 +108,12 @@ def export(name: str, file: Path) -> None:
     connection = connect()
     for action in case.actions:
         if not is_over(case, action):
-            case, _ = collect(connection.client, case, action)
+            try:
+                case, _ = collect(connection.client, case, action)
+            except ApiError as error:
+                if error.status not in _OUT_OF_REACH:
+                    raise
+                note(f"{action} had not ended, and is exported as it was collected: {visible(str(error))}", YELLOW)
     if not case.actions:
         raise MigError(f"case {case.name} has no questions yet", next_step=f"mig case add {case.name} ACTION")
     try:

@@ -126,7 +126,7 @@ def _answers_themselves(action: str, show: Show, output: Format, *, verify: bool
     printer.finish({key: value for key, value in document.items() if key != "envelope" or kept})
     if waiting:
         note(f"{waiting} of {document['targeted']} agents have not answered yet: mig action follow {action}", YELLOW)
-    elif not document["targeted"] and document["state"] in ("pending", "inflight"):
+    elif not document["targeted"] and document["state"] in ("pending", "scheduled", "inflight"):
         note(f"nobody has been asked yet: the action is {document['state']}", YELLOW)
     return exit_codes.ALL_ANSWERED if checks is None else checks.finish()
 

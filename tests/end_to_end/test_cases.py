@@ -178,6 +178,25 @@ def test_a_case_shows_what_it_has_and_its_name_is_given_once(
     assert "nothing was changed" in twice
 
 
+def test_what_the_platform_has_forgotten_is_exported_as_it_was_collected(
+    mig: Callable[..., str], asked: str, tmp_path: Path
+) -> None:
+    mig("case", "new", "old")
+    mig("case", "add", "old", asked)
+    forgotten = "0197f9f0-5f5c-7a53-b1de-0b6fbd4f1f2c"
+    folder = Path(os.environ["XDG_DATA_HOME"]) / "mig" / "cases" / "old"
+    for place in (folder / "case.json", *folder.glob("questions/*"), *folder.glob("answers/*")):
+        text = place.read_text().replace(asked, forgotten).replace('"completed"', '"inflight"')
+        place.unlink()
+        Path(str(place).replace(asked, forgotten)).write_text(text)
+
+    mig("case", "export", "old", str(tmp_path / "old.zip"))
+
+    with zipfile.ZipFile(tmp_path / "old.zip") as archive:
+        assert f"answers/{forgotten}.jsonl" in archive.namelist()
+        assert "It had not ended when it was collected" in archive.read("report.md").decode()
+
+
 def test_a_timeline_has_what_timesketch_requires(mig: Callable[..., str], original: Path, asked: str) -> None:
     events = [json.loads(line) for line in mig("timeline", "intruder-7").splitlines()]
     table = list(csv.DictReader(io.StringIO(mig("timeline", asked, "--csv"))))
