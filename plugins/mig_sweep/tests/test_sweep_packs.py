@@ -333,10 +333,12 @@ def test_programs_in_temporary_places(tmp_path: Path, plant: Plant) -> None:
     with contextlib.ExitStack() as stack:
         folder = stack.enter_context(_temporary_folder())
         running = plant("implant", folder=folder)
+        (folder / "setuid").write_bytes(b"\x7fELF")
+        (folder / "setuid").chmod(0o4755)
         found = rows("programs-in-temporary-places", path=str(folder))
 
     assert running.pid in pids(found)
-    assert f"{folder}/implant" in {row.get("file") for row in found}
+    assert {f"{folder}/implant", f"{folder}/setuid"} <= {row.get("file") for row in found}
 
 
 @contextlib.contextmanager
