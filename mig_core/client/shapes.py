@@ -6,11 +6,12 @@ what an answer says of itself: tables carry their columns.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from mig_core.domain.document import members
 from mig_core.domain.reading.shape import read_shape
-from mig_core.errors import InvalidDocument, PluginError
+from mig_core.errors import InvalidDocument, MigError, PluginError
 
 if TYPE_CHECKING:
     from mig_core.client.client import MigClient
@@ -34,7 +35,7 @@ def shapes_of(client: MigClient, action: dict[str, Any]) -> tuple[Shape | None, 
         for command in client.commands(str(action["id"]), found=True, limit=1):
             for name, result in zip(names, command["results"] or (), strict=False):
                 shapes[name] = shapes[name] or _of_itself(name, result.get("elements"))
-    return tuple(shapes[name] for name in names)
+    return tuple(_as_asked(shapes[str(one["module"])], one) for one in action["operations"])
 
 
 def module_shape(module: Module[Any]) -> Shape | None:
@@ -52,6 +53,23 @@ def _installed(name: str) -> Shape | None:
         return module_shape(load_module(name))
     except PluginError:
         return None
+
+
+def _as_asked(shape: Shape | None, operation: dict[str, Any]) -> Shape | None:
+    """Without the columns that this question did not ask for: that rows lack them says nothing about endpoints."""
+    from mig_core.plugin.manager import load_module
+    from mig_core.plugin.table import TableModule
+
+    if shape is None:
+        return None
+    try:
+        module = load_module(shape.module)
+        if not isinstance(module, TableModule):
+            return shape
+        asked = module.answered_columns(operation.get("parameters"))
+    except MigError:
+        return shape
+    return replace(shape, fields=tuple(one for one in shape.fields if one.name in asked))
 
 
 def _described(name: str, schema: Any) -> Shape | None:

@@ -80,6 +80,16 @@ def word_of(column: Column) -> str:
     return column.option or column.name.replace("_", "-")
 
 
+def wanted_columns(columns: Iterable[Column], values: Values) -> frozenset[str]:
+    """The columns that rows of an answer can have, by what was asked; that of a filter is one of them."""
+    declared = tuple(columns)
+    requested = values.texts(WITH) if any(one.on_request for one in declared) else ()
+    chosen = values.texts(COLUMN)
+    usual = (one.name for one in declared if (one.always if chosen else not one.on_request))
+    filtered = (one.name for one in declared if values.given(word_of(one)))
+    return frozenset((*usual, *chosen, *requested, *filtered))
+
+
 class Selection:
     """Says of rows whether they were asked for.
 
@@ -103,10 +113,7 @@ class Selection:
                 self._filters[column.name] = FlagFilter(column, wanted=values.boolean(word))
             elif texts := values.texts(word):
                 self._filters[column.name] = ColumnFilter(column, texts, now=now)
-        requested = values.texts(WITH) if any(one.on_request for one in self._columns.values()) else ()
-        chosen = values.texts(COLUMN)
-        usual = (one.name for one in self._columns.values() if (one.always if chosen else not one.on_request))
-        self._wanted = frozenset((*usual, *chosen, *requested, *self._filters))
+        self._wanted = wanted_columns(self._columns.values(), values) | self._filters.keys()
         unfiltered = self._wanted - self._filters.keys()
         self._converters = {name: self._makers[name].convert for name in unfiltered}
         self._order = [name for name in self._columns if name in self._wanted]

@@ -76,7 +76,7 @@ from mig_core.plugin.coverage import Reason, Tally
 from mig_core.plugin.module import Context, Module
 from mig_core.plugin.parameters import RESERVED, Parameters, Switch, Values
 from mig_core.plugin.printing import coverage_lines, duration_text, mapping, printable, row_text
-from mig_core.plugin.selection import LIMIT, Selection, filter_parameters
+from mig_core.plugin.selection import LIMIT, Selection, filter_parameters, wanted_columns
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -166,6 +166,14 @@ class TableModule(Module[Values]):
         Raises:
             ParameterError: names the JSON path of the fault.
         """
+
+    def answered_columns(self, raw: JSON) -> frozenset[str]:
+        """The columns that rows of an answer can have when this was asked: of no other was anything looked at.
+
+        Raises:
+            ParameterError: this is no question to this module.
+        """
+        return wanted_columns(self.columns, self.parse_parameters(raw))
 
     def parse_parameters(self, raw: object, *, strict: bool = True) -> Values:
         """The checked values of filters and options.

@@ -64,6 +64,17 @@ def test_a_question_is_stacked_as_soon_as_the_answers_are_there(fleet: Fleet) ->
     assert values["etc/motd"] == len(ENDPOINTS)
 
 
+def test_a_column_that_was_not_asked_for_is_not_taken_for_one_without_values(fleet: Fleet) -> None:
+    action = fleet.detach("process", "-t", HOLDER, "--column", "pid", "--column", "exe")
+    fleet.ended(action)
+
+    for words in (("--where", "user = 'root'"), ("--stack", "sha256")):
+        ran = fleet.mig("results", action, *words)
+        assert ran.returncode == exit_codes.USAGE, ran.stdout + ran.stderr
+        assert "no column" in ran.stderr
+    assert "pid" in fleet.mig("results", action, "--where", "pid > 0", "--jsonl").stdout
+
+
 def test_groups_of_endpoints_are_apart(fleet: Fleet, asked: str) -> None:
     ran = fleet.mig("results", asked, "--group-by", "agent", "--json")
 
