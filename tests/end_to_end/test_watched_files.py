@@ -16,7 +16,7 @@ WATCHER = "migagenthost1"
 
 SETTINGS = """
 [persistent.fswatch]
-paths = ["{watched}/**"]
+paths = ["{watched}"]
 
 [persistent.sigma]
 rules = ["{rules}"]

@@ -234,6 +234,40 @@ def test_a_file_written_under_its_name_elsewhere_is_told(
     assert alert["after"]["sha256"] == sha256("b")
 
 
+@both
+def test_what_is_written_under_one_of_three_watched_names_is_told_for_each(
+    watched: Path, start_watch: StartWatch, method: str
+) -> None:
+    names = [watched / "a", watched / "b", watched / "c"]
+    names[0].write_text("x")
+    for other in names[1:]:
+        os.link(names[0], other)
+
+    with start_watch(watched) as service:
+        names[0].write_text("another")
+        alerts = [service.told(one, "changed") for one in names]
+
+    assert len({one["after"]["sha256"] for one in alerts}) == 1
+
+
+@both
+def test_what_is_removed_while_its_directory_has_another_name_is_told(
+    watched: Path, start_watch: StartWatch, method: str
+) -> None:
+    folder, aside = watched / "folder", watched / "aside"
+    folder.mkdir()
+    for name in ("removed", "changed"):
+        (folder / name).write_text("x")
+
+    with start_watch(watched) as service:
+        folder.rename(aside)
+        (aside / "removed").unlink()
+        (aside / "changed").write_text("another")
+        aside.rename(folder)
+        service.told(folder / "removed", "removed")
+        service.told(folder / "changed", "changed")
+
+
 def test_names_of_any_bytes_are_told_and_found_again(watched: Path, start_watch: StartWatch) -> None:
     name = os.fsdecode(b"a\xff\n\x1b[31m%s\xc3\xa4")
 

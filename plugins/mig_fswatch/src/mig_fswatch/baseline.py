@@ -19,7 +19,7 @@ from mig_core.errors import MigError
 from mig_fswatch.entry import Entry
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Collection, Iterable, Iterator, Sequence
     from pathlib import Path
 
     from mig_core.domain.document import JSON
@@ -131,6 +131,13 @@ class Baseline:
         rows = self._database.execute(_BELOW, (prefix, end))
         for raw, *values in rows:
             yield os.fsdecode(raw), Entry._make(values)
+
+    def names_of(self, files: Collection[tuple[int, int]]) -> Iterator[tuple[str, tuple[int, int]]]:
+        """The paths under which files are known, and which one each is: device and inode."""
+        rows = self._database.execute("SELECT path, device, inode FROM entry WHERE kind='file' ORDER BY path")
+        for raw, device, inode in rows:
+            if (device, inode) in files:
+                yield os.fsdecode(raw), (device, inode)
 
     def paths(self) -> Iterator[str]:
         """Every path that is known."""

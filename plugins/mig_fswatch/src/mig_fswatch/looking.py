@@ -10,13 +10,14 @@ from mig_endpoint import coverage
 from mig_endpoint.files.crossings import Crossings
 from mig_endpoint.files.naming import PathText
 from mig_fswatch.changes import Change, with_moves
+from mig_fswatch.events import last_actor
 from mig_fswatch.folders import Folders
 from mig_fswatch.notice import What
 from mig_fswatch.scan import LinksAside, Scan
 from mig_fswatch.scope import Scope
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from mig_fswatch.baseline import Baseline
     from mig_fswatch.entry import Entry, Looker
@@ -129,10 +130,11 @@ class Looking:
         new = self._look_at(path, old, folders, again=again)
         # 1. The entry itself.
         self._enter(path, old, new, waiting)
-        # 2. What was below a directory that is gone, or that is another one now.
+        # 2. What was below a directory that is gone, that is another one now, or that was away and has come back: what
+        #    happened to it meanwhile happened under other paths.
         was_directory = old is not None and old.kind == "directory"
         is_directory = new is not None and new.kind == "directory"
-        if was_directory and (not is_directory or (old and new and old.inode != new.inode)):
+        if was_directory and (not is_directory or what & What.CREATED or (old and new and old.inode != new.inode)):
             self._vanished(path, folders)
         # 3. What came with a directory.
         if is_directory and self.scope.in_tree(path):
@@ -190,5 +192,20 @@ class Looking:
         self._quiet.clear()
         changes = with_moves(self._changes.values())
         self._changes.clear()
+        self._other_names(changes)
         if changes:
             self._telling.changes(changes)
+
+    def _other_names(self, changes: Sequence[Change]) -> None:
+        """What changed under one of its names changed under the others, which the kernel does not tell."""
+        shared = {
+            (one.new.device, one.new.inode): one
+            for one in changes
+            if one.old is not None and one.new is not None and one.new.kind == "file" and one.new.links > 1
+        }
+        if not shared:
+            return
+        told = {one.path for one in changes}
+        for path, file in self._baseline.names_of(shared.keys()):
+            if path not in told:
+                self._pending.add(path, What.CONTENT, last_actor(shared[file]), time.monotonic())
