@@ -306,7 +306,7 @@ def test_sources_of_packages_tell_what_is_not_verified_and_what_is_off(root: Roo
         ("ssh", "/etc/ssh/sshd_config.d/x.conf", "ForceCommand /opt/v\nSubsystem\ts\t/opt/w\n", ["/opt/v", "/opt/w"]),
         ("environment", "/etc/environment", "LANG=C\nLD_PRELOAD=/opt/e.so\n", ["/opt/e.so"]),
         ("boot", "/etc/default/grub", 'GRUB_CMDLINE_LINUX="quiet init=/opt/init"\n', ["/opt/init"]),
-        ("tmpfiles", "/etc/tmpfiles.d/x.conf", "d /run/x 0755\nf+ /root/.ssh/k 0600 - - - ssh-rsa\n", [None]),
+        ("tmpfiles", "/etc/tmpfiles.d/x.conf", "d /run/x 0755\nf+ /srv/git/.ssh/k 0600 - - - ssh-rsa\n", [None]),
         ("container", "/etc/docker/daemon.json", '{"runtimes": {"r": {"path": "/opt/runc"}}}', ["/opt/runc"]),
         ("mount", "/etc/fstab", "/dev/sda1 / ext4 defaults 0 1\n", [None]),
     ],

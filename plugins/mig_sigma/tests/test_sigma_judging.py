@@ -119,7 +119,7 @@ def opened(flags: str, name: str = "authorized_keys", kind: str = "NORMAL") -> b
     event = {
         "schema": 1, "type": "SYSCALL", "time": "2026-01-01T00:00:00Z", "complete": True, "record_types": ["SYSCALL"],
         "result": True, "syscall": {"name": "openat", "number": 257, "args": ["0xffffff9c", "0x1", flags, "0x1b6"]},
-        "process": {"pid": 1, "exe": "/bin/sh", "cwd": "/root/.ssh"}, "user": {"euid_name": "root"},
+        "process": {"pid": 1, "exe": "/bin/sh", "cwd": "/home/ada/.ssh"}, "user": {"euid_name": "root"},
         "paths": [{"item": 1, "name": name, "type": kind}],
     }  # fmt: skip
     return json.dumps(event, separators=(",", ":")).encode()
