@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import os
 import socket
 import subprocess
 import threading
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,13 +14,12 @@ import pytest
 from mig_audit import AuditModule, kernel, netlink, tables
 from mig_audit.assembly import Assembly
 from mig_audit.event import Events
+from mig_core.testing.persistent_service import CollectingService
 from mig_core.testing.services import service_missing
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping
 
-    from mig_core.domain.result import ModuleResult
-    from mig_core.plugin.persistent import Incoming
 
 DATA = Path(__file__).parent / "data"
 
@@ -40,62 +37,6 @@ class NoAccounts:
 
     def put(self, into: dict[str, Any], key: str, number: int) -> None:
         into[key] = number
-
-
-class CollectingService:
-    """The agent's side of a persistent module, in memory: keeps alerts as they would travel."""
-
-    def __init__(self, config: Mapping[str, Any], state: Path) -> None:
-        self.config = config
-        self.hostname = "endpoint"
-        self.environment: Mapping[str, Any] = {}
-        self.tags: Mapping[str, str] = {}
-        self.state = state
-        self.stopping = threading.Event()
-        self.logged: list[tuple[int, str]] = []
-        self.last_status: Mapping[str, Any] = {}
-        self.handler: Callable[[object], ModuleResult] | None = None
-        self.full = threading.Event()
-        """While set, alerts are not taken, as when the window is full."""
-        self.arrived = threading.Condition()
-        self.alerts: list[dict[str, Any]] = []
-
-    def log(self, level: int, message: str) -> None:
-        self.logged.append((level, message))
-
-    def status(self, status: Mapping[str, Any]) -> None:
-        self.last_status = dict(status)
-
-    def alert(self, alert: Mapping[str, Any], *, timeout: float | None = None) -> bool:
-        if self.full.is_set():
-            self.stopping.wait(timeout)
-            return False
-        line = json.dumps(alert, ensure_ascii=False)
-        line.encode("utf-8")
-        with self.arrived:
-            self.alerts.append(json.loads(line))
-            self.arrived.notify_all()
-        return True
-
-    def answer_with(self, handler: Callable[[object], ModuleResult]) -> None:
-        self.handler = handler
-        with self.arrived:
-            self.arrived.notify_all()
-
-    def take_alerts(self, handler: Callable[[Sequence[Incoming]], None]) -> None:
-        raise NotImplementedError
-
-    def wait_for(self, happened: Callable[[], bool], seconds: float = 60.0) -> None:
-        """Waits until something holds, looking again at each alert."""
-        deadline = time.monotonic() + seconds
-        with self.arrived:
-            while not happened():
-                if time.monotonic() > deadline:
-                    raise AssertionError(f"did not happen; {len(self.alerts)} alerts, log {self.logged[-3:]}")
-                self.arrived.wait(0.1)
-
-    def of_type(self, name: str) -> list[dict[str, Any]]:
-        return [one for one in self.alerts if one["type"] == name]
 
 
 @pytest.fixture

@@ -3,80 +3,22 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import threading
-import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from mig_core.testing.persistent_service import CollectingService
 from mig_fswatch import FswatchModule
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator
     from contextlib import AbstractContextManager
     from pathlib import Path
 
-    from mig_core.domain.result import ModuleResult
-    from mig_core.plugin.persistent import Incoming
 
-
-class CollectingService:
-    """The agent's side of a persistent module, in memory: keeps alerts as they would travel."""
-
-    def __init__(self, config: Mapping[str, Any], state: Path) -> None:
-        self.config = config
-        self.hostname = "endpoint"
-        self.environment: Mapping[str, Any] = {}
-        self.tags: Mapping[str, str] = {}
-        self.state = state
-        self.stopping = threading.Event()
-        self.logged: list[tuple[int, str]] = []
-        self.last_status: Mapping[str, Any] = {}
-        self.handler: Callable[[object], ModuleResult] | None = None
-        self.full = threading.Event()
-        """While set, alerts are not taken, as when the window is full."""
-        self.arrived = threading.Condition()
-        self.alerts: list[dict[str, Any]] = []
-        self.failure: BaseException | None = None
-
-    def log(self, level: int, message: str) -> None:
-        self.logged.append((level, message))
-
-    def status(self, status: Mapping[str, Any]) -> None:
-        self.last_status = dict(status)
-
-    def alert(self, alert: Mapping[str, Any], *, timeout: float | None = None) -> bool:
-        if self.full.is_set():
-            self.stopping.wait(timeout)
-            return False
-        line = json.dumps(alert, ensure_ascii=False)
-        assert len(line.encode("utf-8")) < 1 << 20
-        with self.arrived:
-            self.alerts.append(json.loads(line))
-            self.arrived.notify_all()
-        return True
-
-    def answer_with(self, handler: Callable[[object], ModuleResult]) -> None:
-        self.handler = handler
-
-    def take_alerts(self, handler: Callable[[Sequence[Incoming]], None]) -> None:
-        raise NotImplementedError
-
-    def wait_for(self, happened: Callable[[], object], seconds: float = 60.0) -> None:
-        """Waits until something holds, looking again at each alert."""
-        deadline = time.monotonic() + seconds
-        with self.arrived:
-            while not happened():
-                if self.failure is not None:
-                    raise self.failure
-                if time.monotonic() > deadline:
-                    told = "\n".join(str(one)[:400] for one in self.alerts[-8:])
-                    raise AssertionError(f"did not happen; {len(self.alerts)} alerts, log {self.logged[-3:]}\n{told}")
-                self.arrived.wait(0.1)
-
-    def of_type(self, name: str) -> list[dict[str, Any]]:
-        return [one for one in self.alerts if one["type"] == name]
+class WatchService(CollectingService):
+    """What the tests ask of the alerts of this module."""
 
     def about(self, path: object) -> list[dict[str, Any]]:
         """The alerts for one path, also those that are folded, the short form of it."""
@@ -97,7 +39,7 @@ class CollectingService:
 
 
 @contextlib.contextmanager
-def running(service: CollectingService) -> Iterator[CollectingService]:
+def running(service: WatchService) -> Iterator[WatchService]:
     """The module serving, past its first comparison."""
 
     def serve() -> None:
@@ -139,24 +81,24 @@ def method(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture
-def make_service(state: Path) -> Callable[..., CollectingService]:
-    def make(**config: Any) -> CollectingService:
-        return CollectingService(config, state)
+def make_service(state: Path) -> Callable[..., WatchService]:
+    def make(**config: Any) -> WatchService:
+        return WatchService(config, state)
 
     return make
 
 
 @pytest.fixture
-def run_service() -> Callable[[CollectingService], AbstractContextManager[CollectingService]]:
+def run_service() -> Callable[[WatchService], AbstractContextManager[WatchService]]:
     return running
 
 
 @pytest.fixture
-def start_watch(state: Path, method: str) -> Callable[..., AbstractContextManager[CollectingService]]:
+def start_watch(state: Path, method: str) -> Callable[..., AbstractContextManager[WatchService]]:
     """Starts the module on some paths."""
 
-    def start(*paths: object, **settings: Any) -> AbstractContextManager[CollectingService]:
+    def start(*paths: object, **settings: Any) -> AbstractContextManager[WatchService]:
         config = {"paths": [str(one) for one in paths], "method": method, **settings}
-        return running(CollectingService(config, state))
+        return running(WatchService(config, state))
 
     return start

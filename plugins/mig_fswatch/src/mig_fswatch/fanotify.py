@@ -18,7 +18,7 @@ import struct
 from typing import TYPE_CHECKING
 
 from mig_fswatch import kernel
-from mig_fswatch.notice import Notice, What
+from mig_fswatch.notice import HAPPENED, Notice, What
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable
@@ -37,16 +37,9 @@ _FLAGS = kernel.CLOEXEC | kernel.NONBLOCK | kernel.UNLIMITED_QUEUE | kernel.UNLI
 _NAMES = kernel.REPORT_FID | kernel.REPORT_DIR_FID | kernel.REPORT_NAME
 _ALTER = kernel.MODIFY | kernel.ATTRIB | kernel.CLOSE_WRITE
 _HAPPENED = {
-    kernel.CREATE: What.CREATED,
-    kernel.DELETE: What.REMOVED,
-    kernel.MODIFY: What.CONTENT,
-    kernel.CLOSE_WRITE: What.CONTENT,
-    kernel.ATTRIB: What.ATTRIBUTES,
-    kernel.MOVED_FROM: What.REMOVED | What.MOVED,
-    kernel.MOVED_TO: What.CREATED | What.MOVED,
+    **HAPPENED,
     kernel.RENAME: What.MOVED,
     kernel.ON_DIRECTORY: What.DIRECTORY,
-    kernel.OVERFLOW: What.LOST,
 }
 
 

@@ -6,21 +6,14 @@ import os
 import struct
 
 from mig_fswatch import kernel
-from mig_fswatch.notice import Notice, What
+from mig_fswatch.notice import HAPPENED, Notice, What
 
 READ_BYTES = 64 << 10
 _EVENT = struct.Struct("=iIII")
 _NAMES = kernel.CREATE | kernel.DELETE | kernel.MOVED_FROM | kernel.MOVED_TO
 _ALTER = kernel.MODIFY | kernel.ATTRIB | kernel.CLOSE_WRITE
 _HAPPENED = {
-    kernel.CREATE: What.CREATED,
-    kernel.DELETE: What.REMOVED,
-    kernel.MODIFY: What.CONTENT,
-    kernel.CLOSE_WRITE: What.CONTENT,
-    kernel.ATTRIB: What.ATTRIBUTES,
-    kernel.MOVED_FROM: What.REMOVED | What.MOVED,
-    kernel.MOVED_TO: What.CREATED | What.MOVED,
-    kernel.OVERFLOW: What.LOST,
+    **HAPPENED,
     kernel.IN_IGNORED: What.FORGOTTEN,
     kernel.IN_UNMOUNT: What.FORGOTTEN,
     kernel.IN_IS_DIRECTORY: What.DIRECTORY,

@@ -5,6 +5,8 @@ from __future__ import annotations
 from enum import IntFlag
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
+from mig_fswatch import kernel
+
 if TYPE_CHECKING:
     from collections.abc import Hashable
 
@@ -32,6 +34,17 @@ class What(IntFlag):
 
 
 NOTHING = What(0)
+HAPPENED = {
+    kernel.CREATE: What.CREATED,
+    kernel.DELETE: What.REMOVED,
+    kernel.MODIFY: What.CONTENT,
+    kernel.CLOSE_WRITE: What.CONTENT,
+    kernel.ATTRIB: What.ATTRIBUTES,
+    kernel.MOVED_FROM: What.REMOVED | What.MOVED,
+    kernel.MOVED_TO: What.CREATED | What.MOVED,
+    kernel.OVERFLOW: What.LOST,
+}
+"""What the kernel's bits mean that fanotify and inotify have in common."""
 
 
 class Notice(NamedTuple):
