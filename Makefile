@@ -38,7 +38,8 @@ check: dev ## format, lint, types, import rules, unit tests, drivers, documentat
 	$(BIN)/ruff check $(SOURCES)
 	$(BIN)/mypy $(SOURCES)
 	$(BIN)/lint-imports
-	$(BIN)/pytest -q tests/unit tests/drivers tests/documentation plugins
+	./tools/side-by-side '$(BIN)/pytest -q tests/drivers plugins/mig_audit' \
+	  '$(BIN)/pytest -q tests/unit tests/documentation $(filter-out plugins/mig_audit,$(PLUGINS))'
 
 test: check ## everything, end to end and packaging too
 	$(BIN)/pytest -q tests/end_to_end tests/packaging
