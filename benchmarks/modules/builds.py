@@ -11,7 +11,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import shlex
 import subprocess
 import sys
 import tempfile
@@ -21,6 +20,7 @@ from typing import TYPE_CHECKING
 
 from benchmarks.modules.race import Competitor, program, race, ratio
 from benchmarks.modules.trees import NEEDLE, large_tree, small_tree
+from benchmarks.other_build import built
 from benchmarks.tables import print_table
 
 if TYPE_CHECKING:
@@ -28,7 +28,6 @@ if TYPE_CHECKING:
 
     from mig_core.domain.document import JSON
 
-ROOT = Path(__file__).parents[2]
 PROGRAM = "mig-agent"
 TARGET = """
 import mmap, sys, time
@@ -49,12 +48,12 @@ def main() -> int:
     options = parser.parse_args()
     options.trees.mkdir(exist_ok=True)
     rows: list[list[str]] = []
-    with _build("HEAD") as ours, _build(options.commit) as theirs, _target() as target:
+    with built("HEAD") as ours, built(options.commit) as theirs, _target() as target:
         for name, module, parameters in _questions(options.trees, target):
             message = json.dumps({"class": "parameters", "parameters": parameters}).encode() + b"\n"
             competitors = [
-                Competitor(who, program([str(agent), "-m", module], text=message), lambda _output: 0)
-                for who, agent in (("ours", ours), ("theirs", theirs))
+                Competitor(who, program([str(build.programs / PROGRAM), "-m", module], text=message), lambda _output: 0)
+                for who, build in (("ours", ours), ("theirs", theirs))
             ]
             race(competitors, options.runs)
             wall, processor = ratio(*competitors), ratio(*competitors, cpu=True)
@@ -85,22 +84,6 @@ def _questions(trees: Path, target: str) -> Iterator[tuple[str, str, JSON]]:
 
 
 @contextmanager
-def _build(commit: str) -> Iterator[Path]:
-    """The agent's program of a commit, built for as long as it is needed."""
-    with tempfile.TemporaryDirectory(prefix="mig-build-") as folder:
-        tree = Path(folder) / "tree"
-        _run(["git", "-C", str(ROOT), "worktree", "add", "--quiet", "--detach", str(tree), commit])
-        try:
-            venv = Path(folder) / "venv"
-            _run([sys.executable, "-m", "venv", str(venv)])
-            projects = [tree, *sorted(path.parent for path in (tree / "plugins").glob("*/pyproject.toml"))]
-            _run([str(venv / "bin" / "pip"), "install", "--quiet", *(str(one) for one in projects)])
-            yield venv / "bin" / PROGRAM
-        finally:
-            _run(["git", "-C", str(ROOT), "worktree", "remove", "--force", str(tree)])
-
-
-@contextmanager
 def _target() -> Iterator[str]:
     """A process with 256 MiB of text; the path of its program, which no other process runs."""
     with tempfile.TemporaryDirectory(prefix="mig-target-") as folder:
@@ -115,12 +98,6 @@ def _target() -> Iterator[str]:
                 yield f"^{copy}$"
             finally:
                 process.kill()
-
-
-def _run(words: list[str]) -> None:
-    done = subprocess.run(words, capture_output=True, text=True, check=False)
-    if done.returncode != 0:
-        raise SystemExit(f"{shlex.join(words)}: {done.stderr.strip()[-500:]}")
 
 
 if __name__ == "__main__":

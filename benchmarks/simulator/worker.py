@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import json
 import logging
+import resource
 import sys
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
@@ -126,6 +127,8 @@ async def _standard_input_ended() -> None:
 def main() -> None:
     """Runs one worker."""
     logging.basicConfig(level="WARNING", format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
     orders = Orders(**json.loads(sys.stdin.readline()))
     with contextlib.suppress(KeyboardInterrupt):
         asyncio.run(Worker(orders).run())

@@ -58,7 +58,6 @@ class SplitStore:
             "answer_rows",
             "relay_queue",
             "numbers",
-            "platform_log",
             "proposals",
             "set_aside",
             "wakeups",
