@@ -65,16 +65,16 @@ def time_program(
     timings = Timings()
     for number in range(runs + 1):
         before()
-        last_line, end, cpu, lines = _once(argv, environment, text)
-        if number:
-            timings.last_line.append(last_line)
-            timings.end.append(end)
-            timings.cpu.append(cpu)
-            timings.lines.append(lines)
+        time_once(argv, timings if number else Timings(), environment=environment, text=text)
     return timings
 
 
-def _once(argv: Sequence[str], environment: Mapping[str, str], text: bytes) -> tuple[float, float, float, int]:
+def time_once(argv: Sequence[str], timings: Timings, *, environment: Mapping[str, str], text: bytes = b"") -> None:
+    """Runs a command once and adds what it took.
+
+    Raises:
+        ProgramFailed: it ended with another status than 0.
+    """
     began = time.monotonic()
     with subprocess.Popen(
         argv,
@@ -102,4 +102,7 @@ def _once(argv: Sequence[str], environment: Mapping[str, str], text: bytes) -> t
         raise ProgramFailed(
             f"{' '.join(argv[:3])} ended with status {process.returncode}: {errors.decode(errors='replace')[-800:]}"
         )
-    return last_line, end, usage.ru_utime + usage.ru_stime, lines
+    timings.last_line.append(last_line)
+    timings.end.append(end)
+    timings.cpu.append(usage.ru_utime + usage.ru_stime)
+    timings.lines.append(lines)
