@@ -33,6 +33,7 @@ from mig_core.api.login import LoginResources
 from mig_core.api.metrics import Metrics
 from mig_core.api.middleware import SECURITY_HEADERS, Admission, AgentTokens, check_media_type, declared_size, read_body
 from mig_core.api.openapi import openapi_document
+from mig_core.api.platform_log import FailureNotes, PlatformLogResources
 from mig_core.api.plugins import PluginResources
 from mig_core.api.problems import MEDIA_TYPE, is_expected, problem_of
 from mig_core.api.proposals import ProposalResources
@@ -43,6 +44,7 @@ from mig_core.api.uploads import UploadResources
 from mig_core.domain.document import dump
 from mig_core.domain.ids import uuid7
 from mig_core.errors import ApiError
+from mig_core.store.acting import Acting, acting_for
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
@@ -116,9 +118,11 @@ def create_app(
             failures=LoginFailures(monotonic=monotonic),
             bootstraps=Limiter(burst=20, per_second=0.5, monotonic=monotonic),
             nonces=Limiter(burst=100, per_second=10, monotonic=monotonic),
+            notes=FailureNotes(store.platform_log, monotonic=monotonic),
             clock=clock,
             new_token=new_token,
         ).routes(),
+        *PlatformLogResources(store.platform_log).routes(),
         *InvestigatorResources(store.investigators, keys, clock=clock).routes(),
         *ActionResources(store.actions, keys, acl, clock=clock).routes(),
         *CommandResources(store, clock=clock).routes(),
@@ -234,14 +238,23 @@ class _Resource:
                 connection.admit(call.who)
             check_media_type(bound.route, req.content_type or "")
             if not bound.route.body:
-                _send(resp, bound.route, await bound.handle(call))
+                _send(resp, bound.route, await _handled(bound, call))
                 return
             size = declared_size(bound.route, req.content_length)
             async with self._intake.share(call.party, size, known=call.who is not Who.GUEST):
                 call.body = await read_body(bound.route, req.stream, lambda: "mig.torn" in req.scope)
-                _send(resp, bound.route, await bound.handle(call))
+                _send(resp, bound.route, await _handled(bound, call))
 
         return respond
+
+
+async def _handled(bound: Bound, call: Call) -> Reply:
+    """The answer; what is changed meanwhile stands in the platform log under the caller."""
+    if not bound.route.is_noted:
+        return await bound.handle(call)
+    who = "" if call.investigator is None else call.investigator.fingerprint
+    with acting_for(Acting(call.address or "unix", who)):
+        return await bound.handle(call)
 
 
 class _Accounting:

@@ -75,6 +75,11 @@ class Route:
     """At the root instead of below :data:`PREFIX`."""
 
     @property
+    def is_noted(self) -> bool:
+        """Whether the platform log is to know who called and from where: of all that people change, and of logins."""
+        return self.method != "GET" and self.access is not Access.AGENT and not self.path.startswith("/relay/")
+
+    @property
     def full_path(self) -> str:
         """The path as clients see it."""
         return self.path if self.plain else PREFIX + self.path

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from mig_core.api.bootstrap import BootstrapSecret
     from mig_core.api.keys import InvestigatorKeys
     from mig_core.api.limiter import Limiter, LoginFailures
+    from mig_core.api.platform_log import FailureNotes
     from mig_core.store.base import Investigators
 
 log = logging.getLogger(__name__)
@@ -48,6 +49,7 @@ class LoginResources:
         failures: Limits wrong logins, by account and client.
         bootstraps: Limits wrong bootstraps by client.
         nonces: Limits how fast one client gets nonces.
+        notes: Writes failures into the platform log.
         new_token: Makes unguessable texts.
     """
 
@@ -62,6 +64,7 @@ class LoginResources:
         failures: LoginFailures,
         bootstraps: Limiter,
         nonces: Limiter,
+        notes: FailureNotes,
         clock: Callable[[], datetime],
         new_token: Callable[[], str],
     ) -> None:
@@ -73,6 +76,7 @@ class LoginResources:
         self._failures = failures
         self._bootstraps = bootstraps
         self._nonces = nonces
+        self._notes = notes
         self._clock = clock
         self._new_token = new_token
 
@@ -131,6 +135,7 @@ class LoginResources:
         except (SignatureInvalid, Refused) as error:
             self._failures.spend(account, call.bucket)
             log.warning("login from %s refused: %s", call.address, error)
+            await self._notes.failed("login.failed", account, str(error))
             raise ApiError(401, str(error), next_step=error.next_step) from error
         token = self._new_token()
         expires = self._clock() + self._session_lifetime
@@ -178,6 +183,7 @@ class LoginResources:
             fields.refuse("name", "must not be empty")
         if not self._bootstrap.matches(secret):
             self._bootstraps.spend(call.bucket)
+            await self._notes.failed("bootstrap.failed", name, "this is not the bootstrap secret, or it is spent")
             raise ApiError(
                 403,
                 "this is not the bootstrap secret, or it is spent",

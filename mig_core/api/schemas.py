@@ -183,6 +183,21 @@ SCHEMAS: dict[str, Schema] = {
         }
     ),
     "ProposalList": _page("Proposal"),
+    "LogEntry": _object(
+        {
+            "time": TIME,
+            "id": UUID,
+            "what": TEXT,
+            "who": TEXT,
+            "whoname": TEXT,
+            "address": TEXT,
+            "login": TEXT,
+            "subject": TEXT,
+            "subjectname": TEXT,
+            "detail": ANY,
+        }
+    ),
+    "LogEntryList": _page("LogEntry"),
     "ProposalSigned": _object({"action": UUID}),
     "ProposalRejected": _object({"reason": TEXT}, "reason"),
     "WeightQuestion": _object({"modules": _list(TEXT), "signers": _list(FINGERPRINT)}),

@@ -32,6 +32,9 @@ set_aside = typer.Typer(
 )
 app.add_typer(set_aside, name="set-aside")
 
+platform_log = typer.Typer(rich_markup_mode=None, no_args_is_help=True, help="The platform log.")
+app.add_typer(platform_log, name="log")
+
 UrlOption = Annotated[str, typer.Option("--url", help="libpq URL of the role that owns the database")]
 
 
@@ -102,6 +105,25 @@ def drop_set_aside(
     from mig_core.store.set_aside import drop
 
     note(f"{drop(_owner(url), numbers or ())} messages are deleted")
+
+
+@platform_log.command("forget")
+def forget_log(
+    before: Annotated[str, typer.Option("--before", help="Months that ended before this day, like 2026-01-01")],
+    url: UrlOption = "",
+) -> None:
+    """Drop whole months of the platform log; that it was done stands in the log."""
+    from datetime import UTC, datetime
+
+    from mig_core.store.platform_log import forget_log as forget
+
+    try:
+        moment = datetime.strptime(before, "%Y-%m-%d").replace(tzinfo=UTC)
+    except ValueError as error:
+        raise ConfigurationError(
+            "--before", "", f"is no day: {before!r:.40}", next_step="write it like 2026-01-01"
+        ) from error
+    note(f"{forget(_owner(url), moment)} months are gone")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -20,7 +20,7 @@ investigator_app = typer.Typer(
 )
 
 PermissionsOption = Annotated[
-    str, typer.Option("--permissions", help="Comma-separated: read, ask, agents, investigators, propose")
+    str, typer.Option("--permissions", help="Comma-separated: read, ask, agents, investigators, propose, log")
 ]
 
 

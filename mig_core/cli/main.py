@@ -42,6 +42,7 @@ OWN_COMMANDS = {
     "proposal": ("mig_core.cli.proposals:proposal_app", "Show, sign or reject one proposal."),
     "investigators": ("mig_core.cli.investigators:app", "List investigators."),
     "investigator": ("mig_core.cli.investigators:investigator_app", "Add, change or show one investigator."),
+    "log": ("mig_core.cli.platform_log:app", "Who asked, approved, retired, logged in or failed to, and from where."),
     "dashboard": ("mig_core.cli.dashboard:app", "Numbers of the platform."),
     "mcp": ("mig_core.cli.mcp:app", "Serve an assistant that reads, and proposes questions for you to sign."),
     "plugins": ("mig_core.cli.plugins:app", "List installed plugins, and what keeps others from loading."),

@@ -200,6 +200,21 @@ class MigClient:
         """Rejects a proposal."""
         return self._post(f"/proposals/{_part(proposal)}/reject", {"reason": reason})
 
+    def platform_log(
+        self,
+        *,
+        since: str = "",
+        until: str = "",
+        who: str = "",
+        what: Sequence[str] = (),
+        subject: str = "",
+        address: str = "",
+        limit: int | None = None,
+    ) -> Iterator[Document]:
+        """Entries of the platform log, latest first; at most ``limit`` of them. Times are RFC 3339."""
+        wish = {"since": since, "until": until, "who": who, "what": [one for one in what if one]}
+        return self._pages("/log", {**wish, "subject": subject, "address": address}, limit)
+
     # -- answers
 
     def commands(

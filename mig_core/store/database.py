@@ -20,6 +20,8 @@ from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
 from mig_core.errors import Conflict, StatementRefused, StoreBroke, StoreError, StoreUnavailable, TargetError
 from mig_core.network.backoff import Backoff
+from mig_core.store.acting import who_acts
+from mig_core.store.encoding import clean_text
 from mig_core.store.session_check import check_session
 from mig_core.store.sqlstates import Trouble, trouble_of
 
@@ -40,6 +42,7 @@ CONNECTIONS = 3
 KEEPALIVES: dict[str, Any] = {"keepalives_idle": 30, "keepalives_interval": 10, "keepalives_count": 3}
 """libpq settings that end a connection whose other side vanished."""
 READ_ONLY_STATE = errors.ReadOnlySqlTransaction.sqlstate
+_ACTS = "SELECT set_config('mig.who', %s, true), set_config('mig.address', %s, true)"
 OPTIONS: dict[str, Any] = {"application_name": "mig", "connect_timeout": 10, **KEEPALIVES}
 """libpq settings of every connection for statements."""
 
@@ -138,6 +141,8 @@ class Database:
             try:
                 async with self._connection() as connection:
                     async with connection.cursor() as cursor:
+                        if (acting := who_acts()) is not None:
+                            await cursor.execute(_ACTS, (acting.who, clean_text(acting.address)))
                         result = await work(cursor)
                     committing = True
                     await connection.commit()

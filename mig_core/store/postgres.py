@@ -14,6 +14,7 @@ from mig_core.store.database import Database, StoreLimits
 from mig_core.store.investigators import PostgresInvestigators
 from mig_core.store.migrate import check_version
 from mig_core.store.numbers import PostgresNumbers
+from mig_core.store.platform_log import PostgresPlatformLog
 from mig_core.store.proposals import PostgresProposals
 from mig_core.store.relay_queue import PostgresRelayQueue
 from mig_core.store.session_check import READ_ONLY, check_writes
@@ -47,6 +48,7 @@ class PostgresStore:
     commands: base.Commands
     answer_rows: base.AnswerRows
     numbers: base.Numbers
+    platform_log: base.PlatformLog
     proposals: base.Proposals
     set_aside: base.SetAside
     relay_queue: RelayQueue
@@ -62,6 +64,7 @@ class PostgresStore:
         self.commands = PostgresCommands(self._database)
         self.answer_rows = PostgresAnswerRows(self._database)
         self.numbers = PostgresNumbers(self._database)
+        self.platform_log = PostgresPlatformLog(self._database)
         self.proposals = PostgresProposals(self._database)
         self.set_aside = PostgresSetAside(self._database)
         self.relay_queue = PostgresRelayQueue(self._database)

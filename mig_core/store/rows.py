@@ -28,6 +28,8 @@ class Permission(StrEnum):
     """Approve and retire agents."""
     INVESTIGATORS = "investigators"
     """Add investigators and change their permissions."""
+    LOG = "log"
+    """Read the platform log."""
     PROPOSE = "propose"
     """Propose questions, for somebody else to sign: what an assistant or a playbook needs beside ``read``."""
 
@@ -58,6 +60,40 @@ class ProposalRow:
     """Why it was rejected."""
     action: ActionId | None
     """What was signed."""
+
+
+@dataclass(frozen=True, slots=True)
+class LogWish:
+    """Which entries of the platform log; what is empty or None restricts nothing."""
+
+    since: datetime | None = None
+    until: datetime | None = None
+    who: str = ""
+    """A fingerprint or a name."""
+    what: tuple[str, ...] = ()
+    """Words of entries: ``agent.retired``, or ``agent`` for all that begin so."""
+    subject: str = ""
+    """What was done something to: its id, fingerprint or name."""
+    address: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class LogRow:
+    """One entry of the platform log."""
+
+    at: datetime
+    id: str
+    what: str
+    who: str
+    """A fingerprint; empty: nobody who had logged in."""
+    who_name: str
+    address: str
+    """Of the client; empty: it was no request to mig-api."""
+    login: str
+    """The database login that did it."""
+    subject: str
+    subject_name: str
+    detail: Mapping[str, JSON]
 
 
 @dataclass(frozen=True, slots=True)

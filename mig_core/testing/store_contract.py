@@ -16,6 +16,7 @@ from mig_core.testing.store_contracts.identities import IdentitiesContract
 from mig_core.testing.store_contracts.investigators import InvestigatorsContract
 from mig_core.testing.store_contracts.numbers import NumbersContract
 from mig_core.testing.store_contracts.outbox import OutboxContract
+from mig_core.testing.store_contracts.platform_log import PlatformLogContract
 from mig_core.testing.store_contracts.proposals import ProposalsContract
 from mig_core.testing.store_contracts.relay_queue import RelayQueueContract
 from mig_core.testing.store_contracts.set_aside import SetAsideContract
@@ -30,6 +31,7 @@ class StoreContract(
     OutboxContract,
     CommandsContract,
     ProposalsContract,
+    PlatformLogContract,
     AnswerRowsContract,
     RelayQueueContract,
     SetAsideContract,

@@ -65,6 +65,7 @@ def test_the_first_investigator_is_admitted_once_with_the_secret_file(api_site: 
         "agents",
         "ask",
         "investigators",
+        "log",
         "propose",
         "read",
     ]

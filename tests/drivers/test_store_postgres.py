@@ -58,6 +58,7 @@ class SplitStore:
             "answer_rows",
             "relay_queue",
             "numbers",
+            "platform_log",
             "proposals",
             "set_aside",
             "wakeups",

@@ -46,6 +46,7 @@ ASK_THE_PLATFORM: dict[str, tuple[str, ...]] = {
     "investigator disable": (FINGERPRINT,),
     "investigator enable": (FINGERPRINT,),
     "investigator permit": (FINGERPRINT, "--permissions", "read"),
+    "log": (),
     "dashboard": (),
     "results": (ACTION,),
     "timeline": (ACTION,),
@@ -227,6 +228,7 @@ def test_a_file_that_is_not_there_is_named(
 ADMIN: dict[str, tuple[str, ...]] = {
     "db upgrade": (),
     "db create-login": ("mig_api_1", "--group", "mig_api", "--password-file", "{folder}/secret"),
+    "log forget": ("--before", "2026-01-01"),
     "set-aside list": (),
     "set-aside show": ("1",),
     "set-aside retry": (),

@@ -15,6 +15,7 @@ from mig_core.store.base.answer_rows import AnswerRows
 from mig_core.store.base.commands import Commands
 from mig_core.store.base.investigators import Investigators
 from mig_core.store.base.numbers import Numbers
+from mig_core.store.base.platform_log import PlatformLog
 from mig_core.store.base.proposals import Proposals
 from mig_core.store.base.set_aside import SetAside
 from mig_core.store.base.wakeups import Wakeups, Watch
@@ -29,6 +30,7 @@ __all__ = [
     "Commands",
     "Investigators",
     "Numbers",
+    "PlatformLog",
     "Proposals",
     "SetAside",
     "Store",
@@ -46,6 +48,7 @@ class Store(Protocol):
     commands: Commands
     answer_rows: AnswerRows
     numbers: Numbers
+    platform_log: PlatformLog
     proposals: Proposals
     set_aside: SetAside
     relay_queue: RelayQueue
