@@ -42,7 +42,7 @@ check: dev ## format, lint, types, import rules, unit tests, drivers, documentat
 	  '$(BIN)/pytest -q tests/unit tests/documentation $(filter-out plugins/mig_audit,$(PLUGINS))'
 
 test: check ## everything, end to end and packaging too
-	$(BIN)/pytest -q tests/end_to_end tests/packaging
+	$(BIN)/pytest -q tests/end_to_end tests/packaging tests/upgrades
 
 check-on: ## unit tests, what meets other libraries, dispatch and one question on another Python: make check-on VERSION=3.13
 	$(MAKE) dev PYTHON="$$(./tools/find-python $(VERSION))" VENV=.venv-$(VERSION)

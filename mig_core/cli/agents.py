@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -11,8 +11,13 @@ from mig_core.cli.completion import complete_target
 from mig_core.cli.results import AgentArgument
 from mig_core.cli.terminal import data, note
 from mig_core.client.connection import connect
+from mig_core.client.versions import version_condition, version_key
 from mig_core.domain.target import parse_target
+from mig_core.errors import ConfigurationError
 from mig_core.text import visible
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
 agent_app = typer.Typer(
@@ -29,12 +34,22 @@ def agents(
         typer.Option("--target", "-t", help="Only agents that match this target", autocompletion=complete_target),
     ] = None,
     state: Annotated[str | None, typer.Option("--state", help="Only these states, like online,idle")] = None,
+    version: Annotated[
+        str | None,
+        typer.Option("--version", help="Only these versions, in the order of releases: '<0.2', '>=0.1,<0.3'"),
+    ] = None,
     json: tables.JsonOption = False,
 ) -> None:
     """List agents by name."""
+    wanted = _of_version(version) if version else None
     connection = connect()
     text = parse_target(target, macros=connection.settings.macros).expanded if target else ""
     rows = list(connection.client.agents(target=text, states=state.split(",") if state else ()))
+    if wanted:
+        unread = sum(version_key(one["version"]) is None for one in rows)
+        if unread:
+            note(f"{unread} more agents say no version that can be compared; they are not listed")
+        rows = [one for one in rows if wanted(one)]
     if json:
         tables.document(rows)
         return
@@ -55,6 +70,19 @@ def agents(
             for one in rows
         ),
     )
+
+
+def _of_version(condition: str) -> Callable[[Mapping[str, Any]], bool]:
+    try:
+        test = version_condition(condition)
+    except ConfigurationError as error:
+        raise typer.BadParameter(f"{error}, {error.next_step}") from None
+
+    def wanted(agent: Mapping[str, Any]) -> bool:
+        key = version_key(agent["version"])
+        return key is not None and test(key)
+
+    return wanted
 
 
 @agent_app.command("show")

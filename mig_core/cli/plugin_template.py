@@ -27,7 +27,7 @@ version = "0.1.0"
 description = "MIG module @name@: @summary@"
 readme = "README.md"
 requires-python = ">=3.11"
-dependencies = ["mig-core>=0.1,<0.2"]
+dependencies = ["mig-core>=0.2,<0.3"]
 
 [project.optional-dependencies]
 test = ["mig-core[testing]"]

@@ -16,7 +16,8 @@ every route an investigator may call; ``transport`` is the only importer of urll
 reads lists to their end; ``follow`` hears of an action's answers as they come; ``compose`` and ``action_file`` make
 actions to be signed; ``proofs`` checks answers against what agents signed; ``csv_answers`` writes answers as CSV;
 ``shapes`` knows where the rows of answers lie, ``references`` what people type for an action or an agent; ``cases``
-keeps answers as evidence, ``timeline`` writes their times for Timesketch.
+keeps answers as evidence, ``timeline`` writes their times for Timesketch; ``versions``
+puts releases in order.
 """
 
 from typing import TYPE_CHECKING, Any
