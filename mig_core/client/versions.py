@@ -1,13 +1,13 @@
 """Versions in the order releases have (PEP 440): ``0.10`` is newer than ``0.9``, ``0.2.0rc1`` older than ``0.2``.
 
-For ``mig agents --version``. ``packaging`` compares the same (a test holds us to it); investigators need not install it.
+For ``mig agents --version``. ``packaging`` compares the same, a test holds us to it; investigators need not have it.
 """
 
 from __future__ import annotations
 
 import operator
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from mig_core.errors import ConfigurationError
 
@@ -25,7 +25,7 @@ _VERSION = re.compile(
 _MAX_TEXT = 100
 _STAGES = {"a": 0, "alpha": 0, "b": 1, "beta": 1, "c": 2, "rc": 2, "pre": 2, "preview": 2}
 _BEFORE, _AFTER = -1, 3
-_TESTS: dict[str, Callable[[object, object], bool]] = {
+_TESTS: dict[str, Callable[[Any, Any], bool]] = {
     "<=": operator.le,
     ">=": operator.ge,
     "==": operator.eq,

@@ -1,7 +1,7 @@
 """A program for the *previous* release's interpreter: its platform, driven by lines on standard input.
 
-``["start", NAME…]`` starts agents and waits until they are online, ``["start-again", NAME…]`` starts them without waiting,
-``["end", NAME…]`` ends agents, ``api`` or ``scheduler``; each is answered with ``done``. The end of the input ends everything.
+``["start", NAME…]`` starts agents and waits until they are online, ``["start-again", NAME…]`` does not wait,
+``["end", NAME…]`` ends agents, ``api`` or ``scheduler``; each is answered with ``done``. The end of the input ends all.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ def main(folder: Path, relay: str) -> None:
         body = f"#!{sys.executable} -P\nimport sys\nfrom {module} import main\nsys.exit(main())\n"
         script.write_text(body, encoding="utf-8")
         script.chmod(0o755)
-    demonstration.program = lambda name: str(starter / name)
+    vars(demonstration)["program"] = lambda name: str(starter / name)
     with demonstration.Platform(Site(folder, relay)) as platform:
         _done()
         for line in sys.stdin:

@@ -1,7 +1,7 @@
 """The release before this one, from its wheels: an interpreter that runs it, and a whole platform of it.
 
-The platform is driven by that release's own demonstration (:mod:`previous_platform` runs under its interpreter), so every
-file of settings, every key and the database are as that release made them.
+The platform is driven by that release's own demonstration (``previous_platform`` runs under its interpreter), so every file
+of settings, every key and the database are as that release made them.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ def make_previous_release(wheels: Path, folder: Path) -> Path:
 
 @dataclass
 class PreviousPlatform:
-    """A running platform of the previous release; its folder is laid out as :class:`mig_core.cli.demo.site.Site` says."""
+    """A running platform of the previous release; its folder is laid out as the demonstration's ``Site`` says."""
 
     folder: Path
     _driver: subprocess.Popen[str]

@@ -39,7 +39,7 @@ def test_two_versions_stand_as_packaging_has_them(one: str, other: str) -> None:
 def test_any_text_is_a_version_or_none(text: str) -> None:
     key = version_key(text)
 
-    assert key is None or key == key  # noqa: PLR0124  it can be compared
+    assert key is None or key == key
 
 
 @pytest.mark.parametrize(
