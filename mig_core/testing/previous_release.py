@@ -1,7 +1,7 @@
 """The release before this one, from its wheels: an interpreter that runs it, and a whole platform of it.
 
-The platform is driven by that release's own demonstration (``previous_platform`` runs under its interpreter), so every file
-of settings, every key and the database are as that release made them.
+That release's own demonstration drives the platform (``previous_platform`` runs under its interpreter), so every file of
+settings, every key and the database are as that release made them.
 """
 
 from __future__ import annotations
