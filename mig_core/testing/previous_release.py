@@ -1,6 +1,6 @@
 """The release before this one, from its wheels: an interpreter that runs it, and a whole platform of it.
 
-That release's own demonstration drives the platform (``previous_platform`` runs under its interpreter), so every file of
+That release's own demonstration drives the platform (``previous_platform`` runs under its interpreter): every file of
 settings, every key and the database are as that release made them.
 """
 
