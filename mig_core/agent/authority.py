@@ -12,11 +12,10 @@ if TYPE_CHECKING:
 
     from mig_core.agent.platform.facts import FactsHolder
     from mig_core.agent.records.journal import Journal
+    from mig_core.agent.trust import Trust
     from mig_core.authorization import Authorized, AuthorizedCancel, ModuleSet
-    from mig_core.domain.acl import Acl
     from mig_core.domain.envelope import Envelope
     from mig_core.domain.ids import CommandId
-    from mig_core.pgp.base import Keyring
 
 
 class Authority(Protocol):
@@ -45,15 +44,13 @@ class LocalAuthority:
     def __init__(
         self,
         *,
-        keyring: Keyring,
-        acl: Acl,
+        trust: Trust,
         facts: FactsHolder,
         journal: Journal,
         modules: ModuleSet,
         clock: Callable[[], datetime],
     ) -> None:
-        self._keyring = keyring
-        self._acl = acl
+        self._trust = trust
         self._facts = facts
         self._journal = journal
         self._modules = modules
@@ -62,16 +59,18 @@ class LocalAuthority:
     def authorize(self, action: Envelope, command: CommandId) -> Authorized:
         """See :meth:`Authority.authorize`."""
         now = self._clock()
-        return authorize(
-            action,
-            keyring=self._keyring,
-            acl=self._acl,
-            facts=self._facts.current(),
-            journal=self._journal.view(command, now=now),
-            modules=self._modules,
-            now=now,
-        )
+        with self._trust.in_force() as (keyring, acl):
+            return authorize(
+                action,
+                keyring=keyring,
+                acl=acl,
+                facts=self._facts.current(),
+                journal=self._journal.view(command, now=now),
+                modules=self._modules,
+                now=now,
+            )
 
     def authorize_cancel(self, cancel: Envelope) -> AuthorizedCancel:
         """See :meth:`Authority.authorize_cancel`."""
-        return authorize_cancel(cancel, keyring=self._keyring, acl=self._acl)
+        with self._trust.in_force() as (keyring, acl):
+            return authorize_cancel(cancel, keyring=keyring, acl=acl)

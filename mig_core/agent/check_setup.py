@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, TextIO
 
-from mig_core.agent.daemon import make_launcher, read_acl_file, read_secret
+from mig_core.agent.daemon import make_launcher, read_secret
 from mig_core.agent.operations.executor import Executor
 from mig_core.agent.ownership import faults
 from mig_core.agent.persistent.plan import make_plan
 from mig_core.agent.platform.connector import tls_options
 from mig_core.agent.platform.machine import is_copied, this_machine
+from mig_core.agent.trust import parse_acl, read_acl_bytes
 from mig_core.errors import ConfigurationError, MigError
 
 if TYPE_CHECKING:
@@ -69,7 +70,7 @@ def _check_trust(settings: AgentSettings) -> Iterator[str]:
 
     from mig_core.pgp.gnupg import GnupgKeyring
 
-    acl = read_acl_file(settings.trust.acl)
+    acl = parse_acl(settings.trust.acl, read_acl_bytes(settings.trust.acl))
     with tempfile.TemporaryDirectory(prefix="mig-check-") as home:
         keyring = GnupgKeyring.from_directory(Path(home) / "keyring", settings.trust.keys)
         keys = keyring.keys()

@@ -25,13 +25,13 @@ from mig_core.agent.platform.enrolment import Enroller
 from mig_core.agent.platform.facts import FactsHolder
 from mig_core.agent.platform.heartbeat import Heartbeats
 from mig_core.agent.records.opening import open_records
+from mig_core.agent.reload import Reload, Started
 from mig_core.agent.service import Processes, Reporting, Service
 from mig_core.agent.state_directory import opened_state
-from mig_core.domain.acl import Acl, read_acl
+from mig_core.agent.trust import Trust
 from mig_core.domain.agent import AgentFacts
-from mig_core.errors import ConfigurationError, InvalidDocument
+from mig_core.errors import ConfigurationError
 from mig_core.identity import AgentKey
-from mig_core.pgp.gnupg import GnupgKeyring
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping
@@ -39,6 +39,7 @@ if TYPE_CHECKING:
 
     from mig_core.agent.records.opening import Records
     from mig_core.config.agent import AgentSettings
+    from mig_core.domain.document import JSON
 
 log = logging.getLogger(__name__)
 
@@ -51,22 +52,6 @@ _MORE_THAN_WORKERS = 16
 def utc_now() -> datetime:
     """The time."""
     return datetime.now(UTC)
-
-
-def read_acl_file(path: Path) -> Acl:
-    """The ACL.
-
-    Raises:
-        ConfigurationError: it cannot be read, or is not an ACL.
-    """
-    try:
-        return read_acl(path.read_bytes())
-    except OSError as error:
-        raise ConfigurationError(
-            str(path), "", f"the ACL cannot be read: {error.strerror}", next_step="write one; see docs/agent.md"
-        ) from error
-    except InvalidDocument as error:
-        raise ConfigurationError(str(path), error.path, error.problem) from error
 
 
 def read_secret(path: Path | None) -> str:
@@ -95,7 +80,11 @@ class Identity:
 
 
 def introduce(
-    settings: AgentSettings, launcher: Launcher, executor: Executor, failures: Callable[[], Mapping[str, str]] = dict
+    settings: AgentSettings,
+    launcher: Launcher,
+    executor: Executor,
+    failures: Callable[[], Mapping[str, str]] = dict,
+    trust: Callable[[], Mapping[str, JSON]] = dict,
 ) -> Identity:
     """Key, facts (gathered once) and enrolment; the launcher is started.
 
@@ -104,6 +93,7 @@ def introduce(
         launcher: knows what could not be loaded.
         executor: gathers.
         failures: what else does not work now, to be reported.
+        trust: what it believes now, to be reported.
 
     Raises:
         ConfigurationError: names what is wrong.
@@ -128,7 +118,12 @@ def introduce(
         failures=catalogue.failures,
     )
     facts = FactsHolder(
-        first, name=settings.name, gatherer=executor, failures=lambda: {**launcher.catalogue.failures, **failures()}
+        first,
+        name=settings.name,
+        gatherer=executor,
+        failures=lambda: {**launcher.catalogue.failures, **failures()},
+        modules=lambda: launcher.catalogue.modules,
+        trust=trust,
     )
     facts.refresh()
     transport = ApiTransport(platform)
@@ -192,8 +187,8 @@ def make_supervisor(
         ) from error
 
 
-def run_daemon(settings: AgentSettings, file: Path | None = None) -> None:
-    """Serves until SIGTERM or SIGINT.
+def run_daemon(settings: AgentSettings, file: Path | None = None) -> bool:
+    """Serves until SIGTERM or SIGINT; returns whether to begin again, with new settings.
 
     Args:
         settings: the agent's.
@@ -202,6 +197,8 @@ def run_daemon(settings: AgentSettings, file: Path | None = None) -> None:
     Raises:
         MigError: it cannot start; names why.
     """
+    # Its handler comes with the service; until then it must not end us.
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
     check_ownership(settings, file)
     strays = Strays()
     strays.adopt()
@@ -210,14 +207,19 @@ def run_daemon(settings: AgentSettings, file: Path | None = None) -> None:
     launcher.start()
     try:
         with opened_state(settings):
-            service = _compose(settings, launcher, strays)
+            service, reload = _compose(settings, file, launcher, strays)
             signal.set_wakeup_fd(service.wake_descriptor, warn_on_full_buffer=False)
+            ended: set[int] = set()
             for number in (signal.SIGTERM, signal.SIGINT):
-                signal.signal(number, lambda _number, _frame: None)
-            service.run()
+                signal.signal(number, lambda number, _frame: ended.add(number))
+            signal.signal(signal.SIGHUP, lambda _number, _frame: None)
+            again = service.run(reload)
     finally:
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
         launcher.close()
         strays.end(_STRAY_SECONDS)
+    # Who was told to end while it ended to begin again does not begin again.
+    return again and not ended
 
 
 def _opened_records(settings: AgentSettings) -> Records:
@@ -240,25 +242,30 @@ def _opened_records(settings: AgentSettings) -> Records:
         ) from error
 
 
-def _compose(settings: AgentSettings, launcher: Launcher, strays: Strays) -> Service:
+def _compose(settings: AgentSettings, file: Path | None, launcher: Launcher, strays: Strays) -> tuple[Service, Reload]:
     state, modules = settings.state, settings.modules
     executor = Executor(launcher, modules)
-    keyring = GnupgKeyring.from_directory(state / "keyring", settings.trust.keys)
-    acl = read_acl_file(settings.trust.acl)
+    trust = Trust(state / "keyring", settings.trust)
     plan = make_plan(settings.persistent, launcher.start(), executor)
     for why in plan.failures.values():
         log.error("a persistent module is not started: %s", why)
     failures = {f"{KEY}.{name}": why for name, why in plan.failures.items()}
-    failures |= {f"keys: {name}"[:200]: why for name, why in keyring.unusable.items()}
     records = _opened_records(settings)
-    identity = introduce(settings, launcher, executor, lambda: {**failures, **records.problems()})
+    problems: list[Callable[[], Mapping[str, str]]] = [lambda: failures, trust.problems, records.problems]
+    identity = introduce(
+        settings,
+        launcher,
+        executor,
+        lambda: {name: why for of_one in problems for name, why in of_one().items()},
+        trust.facts,
+    )
     supervisor = make_supervisor(settings, plan, identity, network=launcher.catalogue.network, strays=strays)
     executor = Executor(launcher, modules, running=supervisor)
     counters = Counters()
     counters.gauge("spooled", lambda: len(records.spool))
     counters.gauge("ledger_entries", lambda: records.ledger.entries)
     authority = LocalAuthority(
-        keyring=keyring, acl=acl, facts=identity.facts, journal=records.journal, modules=executor, clock=utc_now
+        trust=trust, facts=identity.facts, journal=records.journal, modules=executor, clock=utc_now
     )
     runner = Runner(executor, identity.facts, counters, utc_now)
     commands = Commands(
@@ -278,9 +285,9 @@ def _compose(settings: AgentSettings, launcher: Launcher, strays: Strays) -> Ser
         facts.name,
         facts.version,
         ", ".join(facts.modules) or "none",
-        len(keyring.keys()),
+        trust.count(),
     )
-    return Service(
+    service = Service(
         agent_id=identity.key.agent_id,
         commands=commands,
         connector=connector,
@@ -301,3 +308,18 @@ def _compose(settings: AgentSettings, launcher: Launcher, strays: Strays) -> Ser
         ),
         processes=Processes(launcher, supervisor, strays, modules.concurrency),
     )
+
+    def told() -> None:
+        identity.facts.refresh()
+        service.report_soon()
+
+    reload = Reload(
+        Started(settings, file, plan, launcher.catalogue),
+        trust,
+        launcher,
+        plan=lambda catalogue: make_plan(settings.persistent, catalogue, executor),
+        begin_again=service.begin_again,
+        told=told,
+    )
+    problems.append(reload.problems)
+    return service, reload

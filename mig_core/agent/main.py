@@ -77,7 +77,10 @@ def _dispatch(options: argparse.Namespace) -> int:
         return _enrol(settings)
     from mig_core.agent.daemon import run_daemon
 
-    run_daemon(settings, _settings_file(options))
+    if run_daemon(settings, _settings_file(options)):
+        # With new settings, and everything anew: nothing is forgotten in an agent that was put together once.
+        sys.stderr.flush()
+        os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])  # noqa: S606  as what it is
     return EXIT_OK
 
 

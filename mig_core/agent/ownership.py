@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
     from pathlib import Path
 
-    from mig_core.config.agent import AgentSettings
+    from mig_core.config.agent import AgentSettings, TrustSettings
 
 log = logging.getLogger(__name__)
 
@@ -62,7 +62,7 @@ def faults(settings: AgentSettings, file: Path | None) -> Iterator[Fault]:
     Raises:
         ConfigurationError: an account in ``trust.owners`` is not known here.
     """
-    owners = {0, os.geteuid(), *(_number_of(name) for name in settings.trust.owners)}
+    owners = owners_of(settings.trust)
     believed = [file, settings.trust.acl, settings.trust.keys, settings.platform.tls.ca_file, settings.state]
     believed.extend(_files_in(settings.trust.keys))
     for path in believed:
@@ -73,6 +73,15 @@ def faults(settings: AgentSettings, file: Path | None) -> Iterator[Fault]:
             yield Fault(secret, "others may read this secret; chmod 600 it", fatal=False)
     if problem := state_fault(settings.state):
         yield Fault(settings.state, problem)
+
+
+def owners_of(trust: TrustSettings) -> frozenset[int]:
+    """Accounts that may own what the agent believes.
+
+    Raises:
+        ConfigurationError: one is not known here.
+    """
+    return frozenset({0, os.geteuid(), *(_number_of(name) for name in trust.owners)})
 
 
 def state_fault(path: Path) -> str:

@@ -10,7 +10,8 @@ Threads, one per role:
 * ``sender-LANE`` bring answers from the spool to the relay (:mod:`.sending`);
 * ``heartbeat`` looks at the environment and reports;
 * ``launcher`` listens to the zygote;
-* ``supervisor`` (where persistent modules are set up) runs them and carries their alerts.
+* ``supervisor`` (where persistent modules are set up) runs them and carries their alerts;
+* ``reload`` notices what changed on this endpoint.
 
 They share nothing but thread-safe parts. Everything that must not be lost is on disk before its delivery is
 acknowledged, so a stop (or a crash) at any moment is harmless.
@@ -22,6 +23,7 @@ import functools
 import logging
 import os
 import queue
+import signal
 import threading
 import time
 from dataclasses import dataclass
@@ -58,6 +60,22 @@ _RETRY_SECONDS = 15.0
 _DISK_RETRY_SECONDS = 5.0
 _LOST_SECONDS = 30.0
 """How often a heartbeat is tried while nothing can be received."""
+
+
+class Watching(Protocol):
+    """Notices what changed on this endpoint: :class:`mig_core.agent.reload.Reload`."""
+
+    def run(self) -> None:
+        """Looks until :meth:`stop`; a thread of its own."""
+        ...
+
+    def look_now(self) -> None:
+        """At once. From any thread."""
+        ...
+
+    def stop(self) -> None:
+        """Ends :meth:`run`. From any thread."""
+        ...
 
 
 class Connector(Protocol):
@@ -132,21 +150,39 @@ class Service:
         self._denied = threading.Event()
         self._beat = threading.Event()
         self._stopping = threading.Event()
+        self._again = False
         self._broken: Exception | None = None
         self._end_reading, self._end_writing = os.pipe2(os.O_CLOEXEC)
         os.set_blocking(self._end_writing, False)
 
     @property
     def wake_descriptor(self) -> int:
-        """A byte written here (by a signal handler, say) ends :meth:`run`. Any thread, any time."""
+        """A byte written here (by a signal handler, say) ends :meth:`run`; SIGHUP's number makes it look around.
+
+        Any thread, any time.
+        """
         return self._end_writing
 
     def stop(self) -> None:
         """Ends :meth:`run`, soon. From any thread."""
         os.write(self._end_writing, b"\x00")
 
-    def run(self) -> None:
+    def begin_again(self) -> None:
+        """Ends :meth:`run` as :meth:`stop` does, to be begun again. From any thread."""
+        self._again = True
+        self.stop()
+
+    def report_soon(self) -> None:
+        """Sends the next heartbeat now. From any thread."""
+        self._beat.set()
+
+    def run(self, watching: Watching) -> bool:
         """Serves until told to stop; returns within three seconds then, five with persistent modules.
+
+        Returns whether to begin again.
+
+        Args:
+            watching: tells when something changed here.
 
         Raises:
             Exception: whatever ended one of the threads.
@@ -158,18 +194,22 @@ class Service:
             self._thread("intake", self._intake),
             *(self._thread(f"sender-{lane.value}", functools.partial(self._sender.run, lane)) for lane in Lane),
             self._thread("heartbeat", self._report),
+            self._thread("reload", watching.run),
             *(self._thread(f"worker-{number}", self._carry_out) for number in range(self._concurrency)),
         ]
         for thread in (supervising, *threads):
             thread.start()
-        os.read(self._end_reading, 1)
+        while os.read(self._end_reading, 1)[0] == signal.SIGHUP:
+            watching.look_now()
         log.info("stopping")
+        watching.stop()
         self._supervisor.stop()
         self._stop(threads)
         supervising.join(_SUPERVISOR_SECONDS)
         log.info("stopped")
         if self._broken is not None:
             raise self._broken
+        return self._again
 
     def _thread(self, name: str, work: Callable[[], None]) -> threading.Thread:
         def run() -> None:

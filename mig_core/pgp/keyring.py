@@ -12,6 +12,7 @@ import os
 import shutil
 import tempfile
 import threading
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -48,6 +49,16 @@ def utc_now() -> datetime:
     return datetime.now(UTC)
 
 
+@dataclass(frozen=True, slots=True)
+class KeyFiles:
+    """The files of a directory of public keys."""
+
+    contents: Mapping[str, bytes]
+    """Name -> what is in it."""
+    unreadable: Mapping[str, str] = field(default_factory=dict)
+    """Name -> why it is not there."""
+
+
 class GnupgKeyring:
     """Public keys in a GnuPG home (made with mode 0700). Thread-safe; one process per home.
 
@@ -80,7 +91,16 @@ class GnupgKeyring:
         Raises:
             ConfigurationError: the directory cannot be read, or no keyring can be had now.
         """
-        contents, unreadable = _read_files(keys_dir)
+        return cls.from_files(home, read_key_files(keys_dir), clock=clock)
+
+    @classmethod
+    def from_files(cls, home: Path, files: KeyFiles, *, clock: Callable[[], datetime] = utc_now) -> GnupgKeyring:
+        """As :meth:`from_directory`, of files that were read already.
+
+        Raises:
+            ConfigurationError: no keyring can be had now.
+        """
+        contents, unreadable = files.contents, files.unreadable
         sources = _digest(contents)
         blocks = {name: read_key_block(content) for name, content in contents.items()}
         selection = select(blocks, present=(), algorithms=known_algorithms(), now=clock())
@@ -188,8 +208,12 @@ class GnupgKeyring:
             os.fsync(file.fileno())
 
 
-def _read_files(folder: Path) -> tuple[dict[str, bytes], dict[str, str]]:
-    """Name -> content, and name -> why it cannot be read."""
+def read_key_files(folder: Path) -> KeyFiles:
+    """The files in a directory of keys, hidden ones aside.
+
+    Raises:
+        ConfigurationError: the directory cannot be read.
+    """
     contents: dict[str, bytes] = {}
     problems: dict[str, str] = {}
     try:
@@ -209,7 +233,21 @@ def _read_files(folder: Path) -> tuple[dict[str, bytes], dict[str, str]]:
             problems[path.name] = f"is larger than {MAX_KEY_BYTES} bytes"
         else:
             contents[path.name] = content
-    return contents, problems
+    return KeyFiles(contents, problems)
+
+
+def fingerprints_in(content: bytes) -> frozenset[str]:
+    """The keys in a file, whatever they are worth; empty for one that nothing can be read of."""
+    block = read_key_block(content)
+    return frozenset() if block.secret else frozenset(one.fingerprint for one in block.certificates if one.fingerprint)
+
+
+def says_nothing(content: bytes) -> str:
+    """Why nothing at all can be taken from a key file, such as one that is half written; empty: something can."""
+    block = read_key_block(content)
+    if block.secret:
+        return KEPT_BY_OWNER
+    return "" if block.certificates or block.revocations else block.damage or "has no OpenPGP public key in it"
 
 
 def _digest(contents: Mapping[str, bytes]) -> str:

@@ -44,6 +44,10 @@ class Catalogue:
     """Modules that open connections."""
     detectors: frozenset[str] = frozenset()
     """Modules that run persistently and are given copies of alerts."""
+    versions: Mapping[str, str] = field(default_factory=dict)
+    """Module -> the version of the distribution it comes from."""
+    path: tuple[str, ...] = ()
+    """Folders in which plugins were looked for."""
 
 
 @dataclass(slots=True)
@@ -54,6 +58,8 @@ class Launched:
     connection: socket.socket
     """Requests down, frames up; closed by the caller."""
     generation: int
+    control: socket.socket
+    """To the zygote that started it."""
     pid: int = 0
     started: threading.Event = field(default_factory=threading.Event)
     ended: threading.Event = field(default_factory=threading.Event)
@@ -109,6 +115,8 @@ class Launcher:
         self._running: dict[int, Launched] = {}
         self._next = 1
         self._generation = 0
+        self._retired: dict[int, tuple[socket.socket, subprocess.Popen[bytes], threading.Thread]] = {}
+        """Generation -> a zygote that starts no more operations and ends with the last of those it has started."""
         self._closing = threading.Event()
         self.catalogue = Catalogue()
 
@@ -157,6 +165,8 @@ class Launcher:
                     ready["persistent"],
                     frozenset(ready["network"]),
                     frozenset(ready["detectors"]),
+                    ready["versions"],
+                    tuple(ready["path"]),
                 )
                 self._reader = threading.Thread(
                     target=self._read, args=(ours, process, self._generation), name="launcher", daemon=True
@@ -166,6 +176,26 @@ class Launcher:
                     ours.shutdown(socket.SHUT_RDWR)  # it ends by itself then
             log.debug("zygote %d is ready with %s", process.pid, ", ".join(self.catalogue.modules) or "no module")
             return self.catalogue
+
+    def renew(self) -> Catalogue:
+        """Has plugins looked for again: a new zygote takes the place of the present one, which finishes what it runs.
+
+        Raises:
+            PluginError: the new one did not become ready; the next operation tries again.
+        """
+        with self._lock:
+            control, process, reader = self._control, self._process, self._reader
+            if control is not None and process is not None and reader is not None:
+                self._control = self._process = self._reader = None
+                self._retired[self._generation] = (control, process, reader)
+                self._release(self._generation)
+        return self.start()
+
+    def _release(self, generation: int) -> None:
+        """Lets a retired zygote go when nothing of it runs. Called with the lock."""
+        if generation in self._retired and all(one.generation != generation for one in self._running.values()):
+            with contextlib.suppress(OSError):
+                self._retired[generation][0].shutdown(socket.SHUT_RDWR)
 
     def launch(self) -> Launched:
         """A new process that waits for its request.
@@ -187,7 +217,7 @@ class Launcher:
                 if self._closing.is_set():
                     raise PluginError("zygote", "is not running")
                 return None
-            launched = Launched(self._next, ours, self._generation)
+            launched = Launched(self._next, ours, self._generation, control)
             self._next += 1
             self._running[launched.number] = launched
             try:
@@ -204,26 +234,26 @@ class Launcher:
         with self._lock:
             if launched.ended.is_set():
                 return
-            if self._control is not None and launched.generation == self._generation:
-                with contextlib.suppress(OSError):
-                    message = {"do": "kill", "number": launched.number}
-                    self._control.send(json.dumps(message).encode("ascii"))
+            with contextlib.suppress(OSError):  # its zygote is gone, and it with it
+                message = {"do": "kill", "number": launched.number}
+                launched.control.send(json.dumps(message).encode("ascii"))
 
     def close(self) -> None:
         """Ends the zygote, which kills every process it started."""
         with self._lock:
             self._closing.set()
-            control, process, reader = self._control, self._process, self._reader
-        if control is None or process is None:
-            return
-        with contextlib.suppress(OSError):
-            control.shutdown(socket.SHUT_RDWR)
-        try:
-            process.wait(_STOP_SECONDS)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
-        if reader is not None:
+            zygotes = [*self._retired.values()]
+            if self._control is not None and self._process is not None and self._reader is not None:
+                zygotes.append((self._control, self._process, self._reader))
+        for control, _, _ in zygotes:
+            with contextlib.suppress(OSError):
+                control.shutdown(socket.SHUT_RDWR)
+        for _, process, reader in zygotes:
+            try:
+                process.wait(_STOP_SECONDS)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
             reader.join(_STOP_SECONDS)
 
     def _read(self, control: socket.socket, process: subprocess.Popen[bytes], generation: int) -> None:
@@ -232,6 +262,7 @@ class Launcher:
                 self._heard(cast("dict[str, Any]", json.loads(raw)))
         with self._lock:
             resting = self._control is not control
+            self._retired.pop(generation, None)
             closing = self._closing.is_set()
             if not resting:
                 self._control = None
@@ -264,7 +295,8 @@ class Launcher:
                 with self._lock:
                     if self._running or self._closing.is_set():
                         continue
-                    self._control = self._process = None
+                    if self._control is control:
+                        self._control = self._process = self._reader = None
                 return b""
 
     def _heard(self, message: dict[str, Any]) -> None:
@@ -277,6 +309,7 @@ class Launcher:
                 launched.started.set()
                 return
             del self._running[launched.number]
+            self._release(launched.generation)
         launched.status = message.get("status")
         launched.cpu_seconds = message.get("cpu", 0.0)
         launched.max_rss_kib = message.get("rss", 0)

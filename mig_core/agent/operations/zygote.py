@@ -38,6 +38,7 @@ MAX_MESSAGE_BYTES = 160_000
 """Largest message on the control socket; the kernel's default buffer takes it in one piece."""
 _MAX_FAILURE_TEXT = 500
 _MAX_FAILURES = 100
+_NOTHING: dict[str, Any] = {"modules": {}, "failures": {}, "versions": {}, "hooks": False}
 _END_SECONDS = 0.5
 """How long the last orphans may take to die; the agent waits a little longer than this for us."""
 
@@ -119,6 +120,8 @@ class Zygote:
                 for name, module in sorted(self._modules.items())
                 if isinstance(module, PersistentModule) and module.watches_alerts
             ],
+            "versions": found["versions"],
+            "path": [folder for folder in sys.path if folder],
             "network": sorted(name for name, module in self._modules.items() if module.info.needs_network),
             "failures": {name: text[:_MAX_FAILURE_TEXT] for name, text in sorted(failures.items())[:_MAX_FAILURES]},
         }
@@ -241,7 +244,7 @@ def _discover(allow: list[str], deny: list[str]) -> dict[str, Any]:
     try:
         found = json.loads(raw)
     except ValueError:
-        found = {"modules": {}, "failures": {"plugins": "looking for plugins ended without an answer"}, "hooks": False}
+        found = {**_NOTHING, "failures": {"plugins": "looking for plugins ended without an answer"}}
     return found
 
 
@@ -261,13 +264,15 @@ def _report_discovery(writing: int, allow: list[str], deny: list[str]) -> NoRetu
         from mig_core.plugin.manager import MODULES, PluginManager, installed
 
         manager = PluginManager(allow=allow, deny=deny)
+        points = [one for one in installed(MODULES) if one.name in manager.names()]
         found = {
-            "modules": {one.name: one.value for one in installed(MODULES) if one.name in manager.names()},
+            "modules": {one.name: one.value for one in points},
+            "versions": {one.name: one.version for one in points},
             "failures": {name: text[:_MAX_FAILURE_TEXT] for name, text in manager.failures.items()},
             "hooks": bool(entry_points(group="mig.agent")),
         }
     except Exception as error:  # one bad plugin must not keep the agent from starting
-        found = {"modules": {}, "failures": {"plugins": f"{type(error).__name__}: {error}"[:500]}, "hooks": False}
+        found = {**_NOTHING, "failures": {"plugins": f"{type(error).__name__}: {error}"[:500]}}
     try:
         raw = json.dumps(found).encode("ascii")
         while raw:

@@ -11,7 +11,7 @@ from mig_core.domain.agent import shortened_name
 from mig_core.errors import MigError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     from mig_core.domain.agent import AgentFacts
     from mig_core.domain.document import JSON
@@ -39,22 +39,35 @@ class FactsHolder:
         name: the configured name, or empty.
         gatherer: looks.
         failures: what does not work, as of now.
+        modules: names of those that can be run now; none: those of ``first``.
+        trust: what it believes now, told among the environment facts.
     """
 
     def __init__(
-        self, first: AgentFacts, *, name: str, gatherer: Gatherer, failures: Callable[[], Mapping[str, str]]
+        self,
+        first: AgentFacts,
+        *,
+        name: str,
+        gatherer: Gatherer,
+        failures: Callable[[], Mapping[str, str]],
+        modules: Callable[[], Iterable[str]] | None = None,
+        trust: Callable[[], Mapping[str, JSON]] = dict,
     ) -> None:
         self._facts = first
         self._name = name
         self._gatherer = gatherer
         self._failures = failures
+        self._modules = modules or (lambda: first.modules)
+        self._trust = trust
         self._noted: dict[str, str] = {}
         self._lock = threading.Lock()
 
     def current(self) -> AgentFacts:
-        """The facts as last gathered."""
+        """The facts as last gathered; modules and trust as they are now."""
+        modules, trust = tuple(self._modules()), self._trust()
         with self._lock:
-            return self._facts
+            facts = self._facts
+        return replace(facts, modules=modules, environment={**facts.environment, **trust})
 
     def note(self, name: str, problem: str) -> None:
         """Says at once what does not work, or with an empty text that it works again."""
@@ -67,7 +80,8 @@ class FactsHolder:
     def refresh(self) -> None:
         """Looks again. What cannot be gathered stays as it was, and is reported as a failure."""
         failures = dict(self._failures())
-        facts = self.current()
+        with self._lock:
+            facts = self._facts
         try:
             gathered = self._gatherer.gather(self._name)
             environment = gathered["environment"]

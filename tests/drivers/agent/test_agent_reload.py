@@ -1,0 +1,115 @@
+"""A running agent notices what changed on its endpoint, in the process that it is."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+from typing import TYPE_CHECKING, Any
+
+from mig_core.domain.command import CommandState
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+Endpoint = Any
+Platform = Any
+"""They live in conftest.py, which cannot be imported under this import mode."""
+
+
+def test_a_removed_key_is_believed_by_no_command_any_more_without_a_restart(
+    endpoint: Endpoint, platform: Platform
+) -> None:
+    key = endpoint.folder / "keys" / "irene.asc"
+    content = key.read_bytes()
+    endpoint.start()
+    first, second, third = (endpoint.command(endpoint.action(("echo", {"word": "x"}))) for _ in range(3))
+    platform.send(first)
+    assert platform.answer_to(first.command).state is CommandState.SUCCESS
+    told = platform.heartbeats[-1].facts.environment["keyring"]
+
+    key.unlink()
+    platform.send(second)
+
+    refused = platform.answer_to(second.command)
+    assert refused.state is CommandState.REFUSED and refused.reason.startswith("signature")
+    platform.wait_for(lambda: platform.heartbeats[-1].facts.environment["keyring"] != told)
+
+    key.write_bytes(content)
+    platform.send(third)
+
+    assert platform.answer_to(third.command).state is CommandState.SUCCESS
+    platform.wait_for(lambda: platform.heartbeats[-1].facts.environment["keyring"] == told)
+
+
+def test_settings_are_taken_over_in_the_same_process_and_broken_ones_leave_the_old_in_force(
+    endpoint: Endpoint, platform: Platform
+) -> None:
+    settings = endpoint.configuration.read_text()
+    endpoint.start()
+    platform.wait_for(lambda: platform.heartbeats)
+
+    endpoint.configuration.write_text(settings.replace("blue", "green") + "\nnonsense = true\n")
+    os.kill(endpoint.pid, signal.SIGHUP)
+
+    platform.wait_for(lambda: "settings" in platform.heartbeats[-1].facts.failures)
+    assert "nonsense" in platform.heartbeats[-1].facts.failures["settings"]
+    assert platform.heartbeats[-1].facts.tags == {"team": "blue"}
+
+    endpoint.configuration.write_text(settings.replace("blue", "green"))
+    os.kill(endpoint.pid, signal.SIGHUP)
+
+    platform.wait_for(lambda: platform.heartbeats[-1].facts.tags == {"team": "green"})
+    after = platform.heartbeats[-1].facts
+    assert after.pid == endpoint.pid and after.failures.keys() == {"broken"}
+    assert "the settings are others now (tags)" in endpoint.log
+    command = endpoint.command(endpoint.action(("echo", {"word": "x"})))
+    platform.send(command)
+    assert platform.answer_to(command.command).state is CommandState.SUCCESS
+    assert endpoint.stop() == 0
+
+
+def test_a_plugin_that_is_installed_answers_without_a_restart_and_what_runs_is_not_disturbed(
+    endpoint: Endpoint, platform: Platform, plugin_folder: Path
+) -> None:
+    site = endpoint.folder / "site"
+    site.mkdir()
+    endpoint.environment = {**endpoint.environment, "PYTHONPATH": f"{site}:{endpoint.environment['PYTHONPATH']}"}
+    endpoint.start()
+    trace = endpoint.folder / "trace"
+    running = endpoint.command(endpoint.action(("counting", {"word": str(trace), "seconds": 2})))
+    platform.send(running)
+    platform.wait_for(trace.exists)
+
+    source = (plugin_folder / "trial_modules.py").read_text()
+    (site / "late_module.py").write_text(source.replace('info("echo"', 'info("late"'))
+    metadata = site / "mig_plugin_late-1.0.dist-info"
+    metadata.mkdir()
+    (metadata / "METADATA").write_text("Metadata-Version: 2.1\nName: mig-plugin-late\nVersion: 1.0\n")
+    (metadata / "entry_points.txt").write_text("[mig.modules]\nlate = late_module:Echo\n")
+    os.kill(endpoint.pid, signal.SIGHUP)
+
+    platform.wait_for(lambda: platform.heartbeats and "late" in platform.heartbeats[-1].facts.modules)
+    command = endpoint.command(endpoint.action(("late", {"word": "x"})))
+    platform.send(command)
+    assert platform.answer_to(command.command).state is CommandState.SUCCESS
+    assert platform.answer_to(running.command).state is CommandState.SUCCESS
+    assert len(trace.read_text().splitlines()) == 1, "it ran once"
+
+    shutil.rmtree(metadata)
+    os.kill(endpoint.pid, signal.SIGHUP)
+
+    platform.wait_for(lambda: "late" not in platform.heartbeats[-1].facts.modules)
+
+
+def test_who_is_told_to_end_while_it_ends_to_begin_again_does_not_begin_again(
+    endpoint: Endpoint, platform: Platform
+) -> None:
+    endpoint.start()
+    platform.wait_for(lambda: platform.heartbeats)
+
+    endpoint.configuration.write_text(endpoint.configuration.read_text().replace("blue", "green"))
+    os.kill(endpoint.pid, signal.SIGHUP)
+    platform.wait_for(lambda: "begins again" in endpoint.log)
+
+    assert endpoint.stop() in (0, -signal.SIGTERM)
