@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from mig_core.client.follow import follow_events
-from mig_core.client.pages import read_pages, whole_pages
+from mig_core.client.pages import read_page, read_pages, whole_pages
 from mig_core.client.references import find_action, find_agent
 from mig_core.client.session import Session, default_folder
 from mig_core.client.transport import Transport
@@ -148,6 +148,13 @@ class MigClient:
         query = {"state": [*states], "name": name, "creator": creator, "id": prefix}
         return self._pages("/actions", query, limit)
 
+    def action_page(
+        self, *, states: Sequence[str] = (), name: str = "", creator: str = "", cursor: str = "", limit: int = 50
+    ) -> Document:
+        """One page of :meth:`actions`: ``items``, and the ``cursor`` of the next one."""
+        query = {"state": [*states], "name": name, "creator": creator, "cursor": cursor, "limit": limit}
+        return self._page("/actions", query)
+
     def action_id(self, text: str) -> str:
         """The id of an action that is given by its id, the beginning of it, ``last`` or ``-2``.
 
@@ -233,6 +240,19 @@ class MigClient:
         query = {"state": [*states], "found": _word(found), "proof": "true" if proofs else None}
         return self._pages(f"/actions/{_part(action)}/commands", query, limit)
 
+    def command_page(
+        self,
+        action: str,
+        *,
+        states: Sequence[str] = (),
+        found: bool | None = None,
+        cursor: str = "",
+        limit: int = 50,
+    ) -> Document:
+        """One page of :meth:`commands`."""
+        query = {"state": [*states], "found": _word(found), "cursor": cursor, "limit": limit}
+        return self._page(f"/actions/{_part(action)}/commands", query)
+
     def command(self, action: str, agent: str, *, proof: bool = False) -> Document:
         """One agent's command of an action."""
         query = {"proof": "true"} if proof else None
@@ -282,6 +302,12 @@ class MigClient:
     def agents(self, *, target: str = "", states: Sequence[str] = (), limit: int | None = None) -> Iterator[Document]:
         """Agents by name."""
         return self._pages("/agents", {"target": target, "state": [*states]}, limit)
+
+    def agent_page(
+        self, *, target: str = "", states: Sequence[str] = (), cursor: str = "", limit: int = 100
+    ) -> Document:
+        """One page of :meth:`agents`."""
+        return self._page("/agents", {"target": target, "state": [*states], "cursor": cursor, "limit": limit})
 
     def agent(self, agent: str) -> Document:
         """One agent, by id."""
@@ -348,6 +374,10 @@ class MigClient:
             self._transport.base_url,
             limit,
         )
+
+    def _page(self, path: str, query: Mapping[str, object]) -> Document:
+        items, cursor = read_page(self._get(path, query), self._transport.base_url)
+        return {"items": items, "cursor": cursor}
 
     @staticmethod
     def _document(answer: Any) -> Document:

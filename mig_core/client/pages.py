@@ -35,7 +35,7 @@ def read_pages(fetch: Callable[[str, int], Any], url: str, limit: int | None) ->
     most = MAX_ENTRIES if limit is None else limit
     while read < most:
         size = min(PAGE, most - read)
-        items, cursor = _page(fetch(cursor, size), url)
+        items, cursor = read_page(fetch(cursor, size), url)
         if len(items) > size:
             raise ApiUnavailable(url, f"gave {len(items)} entries where {size} were asked for")
         yield from items
@@ -63,7 +63,7 @@ def whole_pages(fetch: Callable[[str], Any], url: str) -> Iterator[dict[str, Any
     seen: set[str] = set()
     while True:
         document = fetch(cursor)
-        _, cursor = _page(document, url)
+        _, cursor = read_page(document, url)
         yield document
         if not cursor:
             return
@@ -72,7 +72,12 @@ def whole_pages(fetch: Callable[[str], Any], url: str) -> Iterator[dict[str, Any
         seen.add(cursor)
 
 
-def _page(document: Any, url: str) -> tuple[list[dict[str, Any]], str]:
+def read_page(document: Any, url: str) -> tuple[list[dict[str, Any]], str]:
+    """The entries of one page, and where the next one begins.
+
+    Raises:
+        ApiUnavailable: it is none.
+    """
     items = document.get("items") if isinstance(document, dict) else None
     cursor = document.get("cursor") if isinstance(document, dict) else None
     if not isinstance(items, list) or not all(isinstance(one, dict) for one in items) or not isinstance(cursor, str):

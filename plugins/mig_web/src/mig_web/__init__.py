@@ -1,0 +1,8 @@
+"""``mig web``: the investigator's page, on the investigator's own machine.
+
+``command`` is ``mig web``; ``server`` listens on 127.0.0.1 and serves the ``app``, whose every request passes the
+``gate``, which asks ``neighbours`` whose process it is that connects. ``site`` is the state of the process, all of it
+in memory: the connection to the platform, what is ready to be signed, who watches which action. ``pages`` has a file a
+page, ``templates`` makes HTML of what they give it and ``listing`` goes through long lists; ``assets`` are files that
+browsers fetch. Nothing of this is imported on an endpoint.
+"""

@@ -1,0 +1,4 @@
+"""The pages, a file each; ``exchange`` is what they have in common.
+
+``fleet``: agents.
+"""

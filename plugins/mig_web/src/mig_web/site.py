@@ -1,0 +1,84 @@
+"""The state of one ``mig web``: all of it in memory, gone with the process."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from mig_core.client.client import MigClient
+    from mig_core.client.connection import Connection
+    from mig_core.domain.envelope import Envelope
+    from mig_core.plugin.module import Module
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+class Site:
+    """One investigator at one platform, for the pages."""
+
+    def __init__(self, connection: Connection) -> None:
+        self.connection = connection
+        self.stopping = False
+        """Set when the server ends: streams end too."""
+        self._login = threading.Lock()
+        self._signing = threading.Lock()
+        self._logged_in = False
+
+    def close(self) -> None:
+        """Ends all connections to the platform."""
+        self.connection.client.close()
+
+    def stop(self) -> None:
+        """Called on the event loop when the server begins to end."""
+        self.stopping = True
+
+    @property
+    def client(self) -> MigClient:
+        """The platform. Its methods wait: call them by :meth:`call`, or in a thread of your own."""
+        return self.connection.client
+
+    async def call(self, work: Callable[P, T], *arguments: P.args, **named: P.kwargs) -> T:
+        """What waits for the platform, in a thread; logged in first, once, so that GnuPG asks once."""
+
+        def run() -> T:
+            with self._login:
+                if not self._logged_in:
+                    self.client.log_in()
+                    self._logged_in = True
+            return work(*arguments, **named)
+
+        return await asyncio.to_thread(run)
+
+    def sign(self, envelope: Envelope) -> Envelope:
+        """Signs, one at a time: GnuPG may ask a person. Waits.
+
+        Raises:
+            SignatureInvalid: the key cannot sign.
+        """
+        with self._signing:
+            return self.connection.signer.sign(envelope)
+
+    @cached_property
+    def modules(self) -> dict[str, Module[Any]]:
+        """The modules installed here, by name. The first look imports them: do it in a thread."""
+        from mig_core.plugin.manager import PluginManager
+
+        manager = PluginManager()
+        return {name: manager.module(name) for name in manager.names()}
+
+    def target(self, text: str) -> str:
+        """A target as it is signed, macros written out; empty: the settings' own.
+
+        Raises:
+            TargetError: it cannot be read; names the position.
+        """
+        from mig_core.domain.target import parse_target
+
+        settings = self.connection.settings
+        return parse_target(text.strip() or settings.target, macros=settings.macros).expanded

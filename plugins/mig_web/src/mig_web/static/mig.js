@@ -1,0 +1,131 @@
+// What the pages do by themselves: theme, keys, forms, and following an action. No framework; htmx fetches parts.
+"use strict";
+(() => {
+  const root = document.documentElement;
+  const kept = () => { try { return localStorage.getItem("mig-theme"); } catch { return null; } };
+  if (kept()) root.dataset.theme = kept();
+
+  const secret = () => document.querySelector('meta[name="form-secret"]')?.content ?? "";
+  const does = {
+    theme() {
+      const dark = root.dataset.theme ? root.dataset.theme === "dark" : matchMedia("(prefers-color-scheme: dark)").matches;
+      root.dataset.theme = dark ? "light" : "dark";
+      try { localStorage.setItem("mig-theme", root.dataset.theme); } catch { /* it lasts as long as the page */ }
+    },
+    help() { document.getElementById("help")?.showModal(); },
+    async copy(button) {
+      const text = document.getElementById(button.dataset.of).textContent;
+      try {
+        await navigator.clipboard.writeText(text);
+        button.textContent = "Copied";
+      } catch {
+        getSelection().selectAllChildren(document.getElementById(button.dataset.of));
+        button.textContent = "Selected: copy it";
+      }
+    },
+    more(button) {
+      const last = button.previousElementSibling;
+      const fresh = last.cloneNode(true);
+      fresh.value = "";
+      fresh.removeAttribute("id");
+      fresh.setAttribute("aria-label", button.dataset.label);
+      last.after(fresh);
+      fresh.focus();
+    },
+    load(button) { document.getElementById(button.dataset.of).click(); },
+  };
+
+  document.addEventListener("click", (event) => {
+    const button = event.target.closest?.("[data-does]");
+    if (button) does[button.dataset.does]?.(button);
+  });
+
+  // A file of this machine becomes the text of a field.
+  document.addEventListener("change", async (event) => {
+    const field = event.target;
+    if (field.matches?.("input[type=file][data-fills]") && field.files[0]) {
+      document.getElementById(field.dataset.fills).value = await field.files[0].text();
+    }
+  });
+
+  // Only our own pages have the form's secret; htmx sends it along with what changes something.
+  document.addEventListener("htmx:configRequest", (event) => {
+    if (event.detail.verb !== "get") event.detail.parameters.form_secret = secret();
+  });
+
+  // -- keys
+  const typing = (element) => element.matches?.("input, select, textarea, [contenteditable]");
+  const rows = (table) => [...table.tBodies[0].rows];
+  const prepare = () => {
+    for (const table of document.querySelectorAll("table[data-arrows]")) {
+      const all = rows(table);
+      if (!all.some((row) => row.tabIndex === 0)) all.forEach((row, at) => { row.tabIndex = at ? -1 : 0; });
+    }
+  };
+  const move = (row, event) => {
+    const all = rows(row.closest("table"));
+    const at = all.indexOf(row);
+    const to = { ArrowDown: at + 1, ArrowUp: at - 1, Home: 0, End: all.length - 1 }[event.key];
+    if (to === undefined || !all[to]) return;
+    event.preventDefault();
+    row.tabIndex = -1;
+    all[to].tabIndex = 0;
+    all[to].focus();
+  };
+  let after = "";
+  document.addEventListener("keydown", (event) => {
+    if (event.ctrlKey || event.metaKey || event.altKey) return;
+    const at = event.target;
+    if (typing(at)) {
+      if (event.key === "Escape") at.blur();
+      return;
+    }
+    if (document.querySelector("dialog[open]")) return;
+    const row = at.closest?.("table[data-arrows] tbody tr");
+    if (row && row === at) {
+      if (event.key === "Enter") row.querySelector("a, button")?.click();
+      move(row, event);
+    } else if (event.key === "ArrowDown" && at === document.body) {
+      const first = document.querySelector("table[data-arrows] tbody tr[tabindex='0']");
+      if (first) { event.preventDefault(); first.focus(); }
+    }
+    if (after === "g" && /^[1-9]$/.test(event.key)) document.querySelectorAll(".top nav a")[event.key - 1]?.click();
+    after = event.key;
+    if (event.key === "?") does.help();
+    const wanted = document.querySelector(`[data-key="${CSS.escape(event.key)}"]`);
+    if (!wanted) return;
+    event.preventDefault();
+    if (wanted.matches("a, button")) wanted.click(); else { wanted.focus(); wanted.select?.(); }
+  });
+
+  // -- following an action: the server sends parts of the page, a few a second
+  const follow = () => {
+    const live = document.querySelector("[data-follow]");
+    if (!live) return;
+    const source = new EventSource(live.dataset.follow);
+    let due = 0;
+    source.addEventListener("part", (event) => {
+      const part = JSON.parse(event.data);
+      live.innerHTML = part.html;
+      if (part.answered && Date.now() > due) {
+        due = Date.now() + 2000;
+        document.body.dispatchEvent(new Event("mig:answers"));
+      }
+    });
+    source.addEventListener("end", () => {
+      source.close();
+      document.body.dispatchEvent(new Event("mig:answers"));
+      document.body.dispatchEvent(new Event("mig:end"));
+    });
+    source.addEventListener("trouble", (event) => {
+      source.close();
+      const note = document.getElementById("trouble");
+      note.hidden = false;
+      note.textContent = JSON.parse(event.data);
+    });
+    addEventListener("pagehide", () => source.close());
+  };
+
+  document.addEventListener("DOMContentLoaded", () => { prepare(); follow(); });
+  document.addEventListener("htmx:afterSettle", prepare);
+})();

@@ -1,0 +1,44 @@
+"""Fleet, in a browser: agents by target, and the fleet in numbers."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Page
+
+
+def test_agents_are_listed_and_searched_by_target_while_somebody_types(page: Page) -> None:
+    from playwright.sync_api import expect
+
+    page.goto("/")
+    expect(page.locator("#agents tbody tr")).to_have_count(4)
+
+    page.keyboard.press("/")
+    page.keyboard.type("migagent*")
+
+    expect(page.locator("#agents tbody tr")).to_have_count(3)
+    expect(page.locator("#agents")).to_contain_text("3 agents are meant")
+    expect(page).to_have_url("/?target=migagent%2A")
+    page.reload()
+    expect(page.locator("#agents tbody tr")).to_have_count(3)
+
+
+def test_a_target_that_cannot_be_read_says_where(page: Page) -> None:
+    from playwright.sync_api import expect
+
+    page.goto("/")
+
+    page.get_by_label("Target").fill("nam = 'x'")
+
+    expect(page.get_by_role("alert")).to_contain_text("position 0")
+    expect(page.get_by_role("alert")).to_contain_text("did you mean name")
+
+
+def test_numbers_say_who_is_online_and_when_agents_were_last_heard_of(page: Page) -> None:
+    from playwright.sync_api import expect
+
+    page.goto("/")
+
+    expect(page.locator(".tile.online")).to_have_text("4 online")
+    expect(page.get_by_role("row", name="within 5 minutes")).to_contain_text("4")
