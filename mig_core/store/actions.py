@@ -115,11 +115,10 @@ class PostgresActions:
         """See the protocol."""
 
         async def work(cursor: Cursor) -> ActionRow:
-            # One snapshot for row and sums, so that they always agree.
-            await cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
             return await action_row(cursor, await one_action(cursor, action))
 
-        return await self._database.transaction(work)
+        # One snapshot for row and sums, so that they always agree.
+        return await self._database.snapshot(work)
 
     async def list(
         self,
@@ -146,13 +145,12 @@ class PostgresActions:
         }
 
         async def work(sql_cursor: Cursor) -> tuple[Sequence[ActionRow], str]:
-            await sql_cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
             await sql_cursor.execute(_LIST, parameters)
             rows = await action_rows(sql_cursor, await sql_cursor.fetchall())
             more = len(rows) == length
             return rows, write_cursor(format_time(rows[-1].created_at), rows[-1].id) if more else ""
 
-        return await self._database.transaction(work)
+        return await self._database.snapshot(work)
 
     async def cancel(self, action: ActionId, envelope: bytes, *, by: Fingerprint, now: datetime) -> ActionRow:
         """See the protocol."""

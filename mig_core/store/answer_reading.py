@@ -26,7 +26,6 @@ MAX_READ_BYTES = 8 << 20
 SECONDS = 60
 
 _SETTINGS = (
-    "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY",
     f"SET LOCAL statement_timeout = {SECONDS * 1000}",
     "SET LOCAL work_mem = '64MB'",
     "SET LOCAL jit = off",
@@ -71,7 +70,7 @@ class Reading:
 
 
 async def begin_reading(cursor: Cursor, action: ActionId, until: int | None, *, settings: bool = True) -> Reading:
-    """Opens the snapshot and looks at the books.
+    """Looks at the books, in a snapshot.
 
     Raises:
         NotFound

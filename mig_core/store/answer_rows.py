@@ -72,11 +72,11 @@ class PostgresAnswerRows:
                 account=reading.account(totals),
             )
 
-        return await self._database.transaction(work)
+        return await self._database.snapshot(work)
 
     async def diff(self, earlier: ActionId, later: ActionId, wish: DiffWish, *, now: datetime) -> Diff:
         """See the protocol."""
-        return await self._database.transaction(lambda cursor: read_diff(cursor, earlier, later, wish, now=now))
+        return await self._database.snapshot(lambda cursor: read_diff(cursor, earlier, later, wish, now=now))
 
     async def rows(self, action: ActionId, wish: RowsWish, *, now: datetime) -> RowPage:
         """See the protocol."""
@@ -122,7 +122,7 @@ class PostgresAnswerRows:
             following = write_cursor(str(reading.until), str(offset + len(shown))) if more else ""
             return RowPage(columns, tuple(_row(one, kinds) for one in shown), following, account)
 
-        return await self._database.transaction(work)
+        return await self._database.snapshot(work)
 
     async def _in_order(self, action: ActionId, wish: RowsWish, columns: tuple[str, ...], now: datetime) -> RowPage:
         until, name, agent = _read_place(wish.cursor)
@@ -160,7 +160,7 @@ class PostgresAnswerRows:
             following = write_cursor(str(reading.until), end["agent_name"], end["agent_id"])
             return RowPage(columns, tuple(_row(one, kinds) for one in found), following, account)
 
-        return await self._database.transaction(work)
+        return await self._database.snapshot(work)
 
 
 async def _account(cursor: Cursor, reading: Reading, choice: Choice, now: datetime) -> Account:

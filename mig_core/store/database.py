@@ -122,11 +122,20 @@ class Database:
         """Ends all connections."""
         await self._pool.close(timeout=5.0)
 
+    async def snapshot(self, work: Callable[[Cursor], Awaitable[T]]) -> T:
+        """As :meth:`transaction`, for ``work`` that only reads: all its statements see the database at one moment."""
+
+        async def reading(cursor: Cursor) -> T:
+            await cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
+            return await work(cursor)
+
+        return await self._run(reading)
+
     async def transaction(self, work: Callable[[Cursor], Awaitable[T]]) -> T:
         """Runs ``work`` in one transaction and returns what it returns.
 
         ``work`` may run more than once: after a deadlock with another transaction, or when the connection broke before
-        the commit. It must therefore have no effect but on the database.
+        the commit. It must therefore have no effect but on the database. The database is told who acts, for its log.
 
         Raises:
             StoreBroke: its connection ended, and so did the next ones.
@@ -135,14 +144,21 @@ class Database:
             StatementRefused: the database will not take these values.
             StoreError: schema, rights and program do not fit together.
         """
+
+        async def acting(cursor: Cursor) -> T:
+            if (acts := who_acts()) is not None:
+                await cursor.execute(_ACTS, (acts.who, clean_text(acts.address)))
+            return await work(cursor)
+
+        return await self._run(acting)
+
+    async def _run(self, work: Callable[[Cursor], Awaitable[T]]) -> T:
         blocked = broke = 0
         while True:
             committing = False
             try:
                 async with self._connection() as connection:
                     async with connection.cursor() as cursor:
-                        if (acting := who_acts()) is not None:
-                            await cursor.execute(_ACTS, (acting.who, clean_text(acting.address)))
                         result = await work(cursor)
                     committing = True
                     await connection.commit()

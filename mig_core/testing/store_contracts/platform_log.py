@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from mig_core.domain.command import ActionState
-from mig_core.errors import Conflict, InvalidDocument
+from mig_core.domain.reading.reading import Choice, RowsWish
+from mig_core.errors import Conflict, InvalidDocument, NotFound
 from mig_core.store.acting import Acting, acting_for
 from mig_core.store.rows import LogWish, Permission
 from mig_core.testing.store_samples import NOW, OTHER_SIGNER, SIGNER, action, enrolment, investigator, later
@@ -98,6 +99,19 @@ class PlatformLogContract:
             assert (failed.address, failed.subject, failed.detail) == ("192.0.2.7", "F" * 40, {"reason": "no\ufffd"})
             assert (added.who, added.address) == ("", "")
             assert added.login
+
+        store_runner.run(scenario())
+
+    def test_a_request_that_is_noted_reads_the_books_too(self, store: Store, store_runner: asyncio.Runner) -> None:
+        """What only reads is in a transaction of its own kind."""
+
+        async def scenario() -> None:
+            with acting_for(ANN):
+                rows, _ = await store.actions.list()
+                with pytest.raises(NotFound):
+                    await store.answer_rows.rows(action().id, RowsWish(Choice(())), now=NOW)
+
+            assert rows == []
 
         store_runner.run(scenario())
 
