@@ -28,6 +28,7 @@ import uvicorn
 
 from mig_core.api.app import create_app
 from mig_core.api.bootstrap import BootstrapSecret
+from mig_core.api.check_setup import check_setup
 from mig_core.api.clients import TrustedProxies
 from mig_core.api.connections import ConnectionLimits, Connections, descriptor_limit, raise_descriptor_limit
 from mig_core.api.http_protocol import BoundedHttpProtocol
@@ -44,7 +45,7 @@ from mig_core.errors import ConfigurationError, InvalidDocument, MigError
 from mig_core.logs import start_logging
 from mig_core.pgp.gnupg import GnupgKeyring
 from mig_core.plugin.manager import PluginManager
-from mig_core.store.database import StoreLimits
+from mig_core.soundness import SECONDS, leave, tell
 from mig_core.store.migrate import upgrade
 from mig_core.store.postgres import PostgresStore
 
@@ -77,17 +78,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """The program; returns its exit status."""
     parser = argparse.ArgumentParser(prog="mig-api", description="MIG's REST API and https relay.")
     parser.add_argument("-c", "--config", type=Path, metavar="FILE", help=f"settings (default: {API_FILE}, if present)")
-    parser.add_argument("--check", action="store_true", help="read the settings, try the database, and end")
+    parser.add_argument("--check", action="store_true", help="try settings, database, keys, disk, addresses, and end")
+    parser.add_argument(
+        "--within", type=float, default=SECONDS, metavar="SECONDS", help="with --check: how long at most"
+    )
     parser.add_argument("-V", "--version", action="version", version=f"mig-api {version()}")
     options = parser.parse_args(arguments)
     forbid_dumps()
     path = options.config or (API_FILE if API_FILE.exists() else None)
     try:
         settings = load_settings(ApiSettings, role="api", path=path, environment=os.environ)
+        if options.check:
+            return _check(settings, options.within)
         _start_log(settings.log_level)
         raise_descriptor_limit()
         gc.set_threshold(*COLLECTION)
-        asyncio.run(check(settings) if options.check else serve(settings))
+        asyncio.run(serve(settings))
     except MigError as error:
         print(f"mig-api: {error.diagnostics()}", file=sys.stderr)  # noqa: T201  a program's last words
         return EXIT_ERROR
@@ -110,19 +116,21 @@ def _start_log(level: str) -> None:
     logging.getLogger("uvicorn.error").setLevel(max(logging.WARNING, logging.getLogger().level))
 
 
-async def check(settings: ApiSettings) -> None:
-    """Returns when mig-api could start with these settings.
+def _check(settings: ApiSettings, seconds: float) -> int:
+    """Says whether mig-api could start with these settings, and do its work."""
 
-    Raises:
-        MigError: it could not.
-    """
-    _acl(settings.acl)
-    _enrolment_secret(settings.enrolment_secret_file)
-    _proxies(settings)
-    store = PostgresStore(database_url(settings), pool_size=1, limits=StoreLimits(connect=0))
-    await store.open()
-    await store.close()
-    print("mig-api: settings and database are usable")  # noqa: T201  what --check is for
+    def files() -> Iterator[str]:
+        acl = _acl(settings.acl)
+        yield (
+            f"ACL entries for {', '.join(acl.entries) or 'nothing'}" if acl else "no ACL: one signature is enough here"
+        )
+        secret = _enrolment_secret(settings.enrolment_secret_file)
+        yield "agents with the enrolment secret are admitted" if secret else "every agent waits for approval"
+        _proxies(settings)
+
+    start_logging("api", "CRITICAL")  # what is wrong is told once
+    seen = check_setup(settings, database_url(settings), files, seconds=seconds)
+    return leave(EXIT_OK if tell("mig-api", seen, sys.stdout) else EXIT_ERROR, seen)
 
 
 async def serve(

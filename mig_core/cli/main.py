@@ -48,6 +48,7 @@ OWN_COMMANDS = {
     "plugins": ("mig_core.cli.plugins:app", "List installed plugins, and what keeps others from loading."),
     "plugin": ("mig_core.cli.plugins:plugin_app", "Make a new plugin."),
     "config": ("mig_core.cli.configuration:app", "Write or show this investigator's settings."),
+    "doctor": ("mig_core.cli.doctor:app", "Try everything that asking needs, and name the one thing that is wrong."),
     "demo": ("mig_core.cli.demo.command:app", "Run platform and agents on this machine, and ask some questions."),
 }
 

@@ -82,6 +82,14 @@ class MigClient:
         """How far this machine's clock is ahead of the platform's, by its last answer; to a second or two."""
         return self._transport.clock_ahead
 
+    def health(self, *, seconds: float = 10.0) -> tuple[int, str]:
+        """How mig-api says it is: 200 and ``ok``, or 503 and the reason. Needs no login.
+
+        Raises:
+            ApiUnavailable: it cannot be reached, or is no mig-api.
+        """
+        return self._transport.health(seconds)
+
     def close(self) -> None:
         """Ends all connections; the session stays."""
         self._transport.close()

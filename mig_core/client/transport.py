@@ -115,6 +115,31 @@ class Transport:
         except (ValueError, RecursionError) as error:
             raise ApiUnavailable(url, "the answer is not JSON", next_step="is this address mig-api's?") from error
 
+    def health(self, seconds: float) -> tuple[int, str]:
+        """Status and words of ``/healthz``, whatever they are.
+
+        Args:
+            seconds: for connecting, and for the answer.
+
+        Raises:
+            ApiUnavailable: no usable answer.
+        """
+        import urllib3
+
+        url = f"{self.base_url}/healthz"
+        try:
+            response = self._connections().request(
+                "GET", url, redirect=False, retries=False, timeout=urllib3.Timeout(connect=seconds, read=seconds)
+            )
+        except _transport_errors() as error:
+            raise self._unavailable(url, error) from error
+        self._compare_clocks(response.headers.get("Date", ""))
+        try:
+            said = json.loads(response.data[:MAX_PROBLEM_BYTES])["status"]
+        except (ValueError, KeyError, TypeError, RecursionError) as error:
+            raise ApiUnavailable(url, "the answer is not mig-api's", next_step="is this address mig-api's?") from error
+        return response.status, str(said)
+
     def stream(self, path: str, *, token: str, query: Mapping[str, object] | None = None) -> Iterator[bytes]:
         """The pieces of an answer that never ends by itself, as they arrive; close the iterator to hang up.
 

@@ -57,7 +57,7 @@ class ApiSettings:
     state: Path = Path("/var/lib/mig-api")
     """One-time bootstrap secret and temporary keyrings; made with mode 0700."""
     listen: str = "127.0.0.1:1664"
-    """``address:port``, or ``unix:/path``."""
+    """``address:port``, or ``unix:/path``; several with commas between them."""
     public_url: str = ""
     """The address investigators know this API by, like ``https://mig.example.net``.
 
@@ -79,6 +79,11 @@ class ApiSettings:
     """Agents that know this secret are admitted without approval."""
     session_lifetime: timedelta = timedelta(hours=8)
     log_level: str = "INFO"
+
+    @property
+    def addresses(self) -> tuple[str, ...]:
+        """Each that ``listen`` names."""
+        return tuple(one.strip() for one in self.listen.split(",") if one.strip())
 
 
 @dataclass(frozen=True, slots=True)

@@ -47,7 +47,14 @@ class GnupgSigner:
     Without a passphrase to give, gpg-agent asks for it (pinentry), or remembers it.
     """
 
-    def __init__(self, fingerprint: str, home: Path | None = None, passphrase: Callable[[], str] | None = None) -> None:
+    def __init__(
+        self,
+        fingerprint: str,
+        home: Path | None = None,
+        passphrase: Callable[[], str] | None = None,
+        *,
+        may_ask: bool = True,
+    ) -> None:
         """Nothing is checked before the first signature.
 
         Args:
@@ -55,6 +62,7 @@ class GnupgSigner:
             home: None is the investigator's own (``$GNUPGHOME``, else ``~/.gnupg``).
             passphrase: asked at each signature; None: the first line of the file that ``$MIG_PGP_PASSPHRASE_FILE``
                 names, if set.
+            may_ask: whether gpg-agent may ask the investigator; else a locked key is an error.
 
         Raises:
             InvalidDocument: that is no fingerprint.
@@ -62,6 +70,7 @@ class GnupgSigner:
         self._fingerprint = check_fingerprint(fingerprint, subject="signing key", path="")
         self._home = home
         self._passphrase = passphrase or _passphrase_from_file()
+        self._options = [] if may_ask or self._passphrase else ["--pinentry-mode=error"]
 
     @property
     def fingerprint(self) -> Fingerprint:
@@ -82,7 +91,7 @@ class GnupgSigner:
             clearsign=False,
             detach=True,
             binary=True,
-            extra_args=[f"--local-user={self._fingerprint}", *_SIGNING],
+            extra_args=[f"--local-user={self._fingerprint}", *_SIGNING, *self._options],
         )
         said = result.statuses()
         if result.returncode != 0 or len(said.get("SIG_CREATED", ())) != 1 or not result.data:

@@ -52,6 +52,8 @@ class HttpsTransport:
             "Content-Type": "application/json",
             "Accept": "application/json, application/problem+json",
         }
+        self.date = ""
+        """What the other side's clock said last, as in its answer's head."""
         self._lock = threading.Lock()
         self._closed = False
         self._sockets: WeakSet[socket.socket] = WeakSet()
@@ -86,6 +88,7 @@ class HttpsTransport:
                 preload_content=False,
             )
             try:
+                self.date = response.headers.get("Date", "")
                 content = response.read(largest + 1, decode_content=False)
                 if len(content) > largest:
                     response.close()

@@ -23,15 +23,15 @@ from mig_core.dumps import forbid_dumps
 from mig_core.errors import ConfigurationError, MigError
 from mig_core.logs import start_logging
 from mig_core.relay.https_platform import HttpsPlatformRelay
+from mig_core.scheduler.check_setup import check_setup, tls_options
 from mig_core.scheduler.service import Scheduler
-from mig_core.store.database import StoreLimits
+from mig_core.soundness import SECONDS, leave, tell
 from mig_core.store.postgres import PostgresStore
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from mig_core.relay.base import PlatformRelay
-    from mig_core.relay.tls import TlsOptions
 
 EXIT_OK = 0
 EXIT_ERROR = 1
@@ -45,15 +45,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
         prog="mig-scheduler", description="MIG's scheduler: fans actions out and collects answers."
     )
     parser.add_argument("-c", "--config", type=Path, help=f"settings (default: {SCHEDULER_FILE}, if it is there)")
-    parser.add_argument("--check", action="store_true", help="read the settings, try database and relay, and end")
+    parser.add_argument("--check", action="store_true", help="try settings, database and relay, and end")
+    parser.add_argument(
+        "--within", type=float, default=SECONDS, metavar="SECONDS", help="with --check: how long at most"
+    )
     parser.add_argument("-V", "--version", action="version", version=f"mig-scheduler {version('mig-core')}")
     options = parser.parse_args(arguments)
     forbid_dumps()
     path = options.config or (SCHEDULER_FILE if SCHEDULER_FILE.exists() else None)
     try:
         settings = load_settings(SchedulerSettings, role="scheduler", path=path, environment=os.environ)
+        if options.check:
+            start_logging("scheduler", "CRITICAL")  # what is wrong is told once
+            seen = check_setup(settings, _database_url(settings), seconds=options.within)
+            return leave(EXIT_OK if tell("mig-scheduler", seen, sys.stdout) else EXIT_ERROR, seen)
         start_logging("scheduler", settings.log_level)
-        asyncio.run(check(settings) if options.check else _run(settings))
+        asyncio.run(_run(settings))
     except MigError as error:
         print(f"mig-scheduler: {error.diagnostics()}", file=sys.stderr)  # noqa: T201  the program's own message
         return EXIT_ERROR
@@ -68,26 +75,6 @@ async def _run(settings: SchedulerSettings) -> None:
     with contextlib.suppress(asyncio.CancelledError):
         await work
     _log.info("stopped")
-
-
-async def check(settings: SchedulerSettings) -> None:
-    """Returns when the scheduler could start with these settings: its database and its broker let it in.
-
-    Raises:
-        MigError: it could not.
-    """
-    store = PostgresStore(_database_url(settings), pool_size=1, limits=StoreLimits(connect=0))
-    await store.open()
-    await store.close()
-    url = inline_or_file("amqp.url", settings.amqp.url, settings.amqp.url_file)
-    if url:
-        from mig_core.relay.amqp_broker import Broker
-        from mig_core.relay.amqp_connection import AmqpConnection
-
-        connection = await AmqpConnection.open(Broker.from_url(url, tls=_tls(settings.amqp)))
-        await connection.close()
-    usable = "settings, database and RabbitMQ are usable" if url else "settings and database are usable"
-    print(f"mig-scheduler: {usable}")  # noqa: T201  what --check is for
 
 
 def _database_url(settings: SchedulerSettings) -> str:
@@ -120,10 +107,4 @@ def _amqp(settings: AmqpSettings) -> Iterator[PlatformRelay]:
     if url:
         from mig_core.relay.amqp_platform import AmqpPlatformRelay
 
-        yield AmqpPlatformRelay(url, tls=_tls(settings))
-
-
-def _tls(settings: AmqpSettings) -> TlsOptions:
-    from mig_core.relay.tls import TlsOptions
-
-    return TlsOptions(settings.ca_file, settings.certificate_file, settings.key_file)
+        yield AmqpPlatformRelay(url, tls=tls_options(settings))

@@ -34,14 +34,16 @@ def make_certificates(
     names: str = "IP:127.0.0.1",
     authority: Sequence[str] = AUTHORITY_EXTENSIONS,
     extensions: Sequence[str] = EXTENSIONS,
+    days: int = 2,
 ) -> Path:
     """Makes an authority ``ca``, and ``server`` and ``client`` signed by it.
 
     Args:
-        folder: exists and is empty; gets ``NAME.pem`` and ``NAME.key`` for each, valid for two days; also returned.
+        folder: exists and is empty; gets ``NAME.pem`` and ``NAME.key`` for each; also returned.
         names: subjectAltName of both.
         authority: the authority's extensions; fewer than these are what Python 3.13 refuses.
         extensions: those of the other two.
+        days: how long those are valid; -1: they have ended.
     """
     (folder / "openssl.cnf").write_text(_CONFIGURATION, encoding="ascii")
     own = [word for one in authority for word in ("-addext", one)]
@@ -52,7 +54,7 @@ def make_certificates(
     (folder / "extensions").write_text("\n".join((f"subjectAltName={names}", *extensions, "")), encoding="ascii")
     for name in ("server", "client"):
         _openssl(folder, "req", *_NEW_KEY, "-keyout", f"{name}.key", "-out", f"{name}.csr", *subject, f"/CN={name}")
-        signing = ("-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial", "-extfile", "extensions", "-days", "2")
+        signing = ("-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial", "-extfile", "extensions", "-days", str(days))
         _openssl(folder, "x509", "-req", "-in", f"{name}.csr", "-out", f"{name}.pem", *signing)
     return folder
 

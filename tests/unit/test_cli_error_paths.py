@@ -63,7 +63,7 @@ CASES: dict[str, tuple[str, ...]] = {
 """These begin with a case on this machine."""
 ALONE = {
     *("plugins", "plugin list", "plugin new", "config init", "config show", "demo"),
-    *("cases", "case new", "case verify", "sign", "send"),
+    *("doctor", "cases", "case new", "case verify", "sign", "send"),
 }
 """These ask no platform; each has a test of its own below."""
 
@@ -298,6 +298,11 @@ def test_settings_that_are_there_are_not_overwritten(folder: Path, capsys: pytes
 def test_settings_cannot_be_shown_before_they_are_made(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["config", "show"]) == exit_codes.ERROR
     assert "mig config init" in capsys.readouterr().err
+
+
+def test_the_doctor_needs_settings(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["doctor"]) == exit_codes.ERROR
+    assert "run: mig config init" in capsys.readouterr().err
 
 
 def test_a_demo_where_a_file_lies_says_so(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:

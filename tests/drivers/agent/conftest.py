@@ -107,8 +107,12 @@ class EnrolRoutes(Routes):
     """mig-api's relay routes and its enrolment."""
 
     def do_GET(self) -> None:  # noqa: N802  the name is http.server's
-        if not self._ended():
-            super().do_GET()
+        if self._ended():
+            return
+        if self.path == "/healthz":
+            self._answer(200, {"status": "ok"})
+            return
+        super().do_GET()
 
     def do_PUT(self) -> None:  # noqa: N802  the name is http.server's
         server = cast("PlatformServer", self.server)

@@ -185,7 +185,7 @@ def test_check_looks_at_the_tables_too(endpoint: Endpoint) -> None:
     with endpoint.configuration.open("a") as file:
         file.write("[persistent.second]\nfolder = 2026-01-01\n")
 
-    shown = endpoint.run("--check")
+    shown = endpoint.run("--check", "--within", "30")
 
     assert shown.returncode == 1
     assert "ok      persistent: source\n" in shown.stdout
