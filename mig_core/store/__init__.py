@@ -5,7 +5,8 @@ a noun (``actions``, ``agents``, ``commands``, ``investigators``, ``numbers``, `
 ``wakeups`` with ``notify``), over one ``database``. ``fanout`` makes commands of an action with ``target_sql``,
 ``answers`` records what came back, ``books`` closes commands, ``coalescing`` makes one transaction of many calls.
 ``rows`` is what the store hands out; ``action_rows`` and ``agent_rows`` make them, ``encoding`` makes our values
-PostgreSQL's, ``sqlstates`` its errors ours, ``session_check`` finds what is wrong with a connection. ``set_aside``
+PostgreSQL's, ``sqlstates`` its errors ours, ``session_check`` finds what is wrong with a connection,
+``examination`` with the database. ``set_aside``
 keeps what cannot be recorded. ``platform_log`` reads who did what; triggers write it, under whom ``acting``
 says. ``answer_rows`` makes rows of answers, ``answer_diff`` compares them, with
 ``answer_reading``, ``answer_sql`` and ``row_sql``; ``found_rows`` is what it hands

@@ -88,7 +88,7 @@ def test_a_folder_that_is_not_there_yet_is_judged_by_the_disk_it_will_be_on(
     folder = tmp_path / "not" / "yet"
     (before,) = look_at_room(folder)
 
-    monkeypatch.setattr(shutil, "disk_usage", lambda _: shutil._ntuple_diskusage(1, 1, LITTLE_ROOM - 1))  # type: ignore[attr-defined]  # its own kind
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: shutil._ntuple_diskusage(1, 1, LITTLE_ROOM - 1))
     (after,) = look_at_room(folder)
 
     assert "are free below" in str(before)
