@@ -13,7 +13,7 @@ SEAMS := tests/unit $(addprefix tests/drivers/,test_gnupg.py test_relay_amqp.py 
 # Where the demonstration lives between starts; empty: a new folder that is removed at the end.
 DEMO ?=
 
-.PHONY: help dev fix check test check-on check-lowest compose-test demo constraints notice package clean
+.PHONY: help dev fix check test check-on check-lowest compose-test demo constraints notice package packages packages-test clean
 
 help: ## what can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -69,6 +69,12 @@ notice: dev ## NOTICE: whose works MIG needs, and their licences
 package: dev ## wheels and source archives of core and plugins, in dist/
 	rm -rf dist
 	for folder in . $(PLUGINS); do $(BIN)/python -m build --no-isolation --outdir dist $$folder || exit 1; done
+
+packages: dev ## deb and rpm of agent, platform and client, in dist/packages/
+	$(BIN)/python tools/build-packages
+
+packages-test: dev ## the packages in containers: installed, upgraded, purged (needs Docker)
+	./tools/packages-test
 
 clean: ## removes what make made
 	rm -rf .venv .venv-* dist build .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
