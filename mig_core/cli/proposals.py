@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json as jsons
 import sys
-from datetime import timedelta
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -15,7 +14,6 @@ from mig_core.client.connection import connect
 from mig_core.text import visible
 
 if TYPE_CHECKING:
-    from mig_core.domain.action import Action
     from mig_core.domain.proposal import Proposal
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
@@ -66,6 +64,7 @@ def show(proposal: str, json: tables.JsonOption = False) -> None:
 @proposal_app.command("sign")
 def sign(proposal: str, yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask")] = False) -> int:
     """Show exactly what is to be signed and who would be asked; sign it with your key, and ask it."""
+    from mig_core.client.compose import compose_proposal
     from mig_core.domain import envelope as envelopes
     from mig_core.domain.envelope import Envelope
 
@@ -75,7 +74,7 @@ def sign(proposal: str, yes: Annotated[bool, typer.Option("--yes", "-y", help="D
         note(f"it was {found['state']} already, by {visible(found['decidedby'])}", YELLOW)
         return exit_codes.REFUSED
     proposed = _read(found)
-    action = _action(proposed)
+    action = compose_proposal(proposed)
     unsigned = Envelope(envelopes.ACTION, action.to_payload())
     evaluated = connection.client.evaluate(action.target)
     note(f"proposed by {visible(_who(found))}: {visible(proposed.reason)}")
@@ -88,7 +87,7 @@ def sign(proposal: str, yes: Annotated[bool, typer.Option("--yes", "-y", help="D
         note("nothing was signed; --yes signs without asking")
         return exit_codes.ERROR
     # The window begins now, not while somebody was reading.
-    envelope = connection.signer.sign(Envelope(envelopes.ACTION, _action(proposed).to_payload()))
+    envelope = connection.signer.sign(Envelope(envelopes.ACTION, compose_proposal(proposed).to_payload()))
     created = connection.client.create_action(envelope)
     connection.client.proposal_signed(found["id"], created["id"])
     note(f"signed; its answers: mig action follow {created['id']}")
@@ -116,16 +115,3 @@ def _read(found: dict[str, Any]) -> Proposal:
     from mig_core.domain.proposal import read_proposal
 
     return read_proposal(dump(found["proposal"]))
-
-
-def _action(proposed: Proposal) -> Action:
-    from mig_core.client.compose import compose_action
-
-    return compose_action(
-        proposed.operations,
-        name=proposed.name,
-        target=proposed.target,
-        expiry=timedelta(seconds=proposed.expiry.total_seconds()),
-        description=proposed.description,
-        threat=proposed.threat,
-    )

@@ -281,6 +281,10 @@ class MigClient:
         """One agent's commands of all actions, the latest first, without their results."""
         return self._pages(f"/agents/{_part(agent)}/commands", {}, limit)
 
+    def history_page(self, agent: str, *, cursor: str = "", limit: int = 50) -> Document:
+        """One page of :meth:`history`."""
+        return self._page(f"/agents/{_part(agent)}/commands", {"cursor": cursor, "limit": limit})
+
     def stack(self, action: str, wish: StackWish) -> Iterator[Document]:
         """Pages of a stack, made by the platform: ``items`` with ``value``, ``endpoints``, ``first`` and ``last``."""
         return self._wished(f"/actions/{_part(action)}/stack", wish)

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from mig_core.domain.action import Operation
+    from mig_core.domain.proposal import Proposal
 
 MAX_NAME = 2000
 
@@ -57,4 +58,16 @@ def compose_action(
         operations=tuple(operations),
         description=description,
         threat=threat,
+    )
+
+
+def compose_proposal(proposed: Proposal) -> Action:
+    """The action that a proposal asks for; its window begins now."""
+    return compose_action(
+        proposed.operations,
+        name=proposed.name,
+        target=proposed.target,
+        expiry=proposed.expiry,
+        description=proposed.description,
+        threat=proposed.threat,
     )

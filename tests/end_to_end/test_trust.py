@@ -14,44 +14,17 @@ from mig_core.cli import exit_codes
 from mig_core.cli.demo.platform import Platform
 from mig_core.cli.demo.processes import program
 from mig_core.cli.demo.site import ENDPOINTS, Site
-from mig_core.pgp.gnupg import export_public, generate_key, stop_agent
+from mig_core.testing.colleague import Colleague, colleague
 from mig_core.testing.fleet import Fleet
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from mig_core.domain.ids import Fingerprint
 
 SMALL = ("file", "-t", "all", "-path", "etc", "-name", "^hostname$")
 STRICT = ENDPOINTS[0]
 """The endpoint whose own ACL asks for more than the platform's copy says."""
-
-
-class Second:
-    """A second investigator, with a key and settings of their own."""
-
-    def __init__(self, site: Site) -> None:
-        self.home = site.folder("second", "gnupg")
-        self.fingerprint: Fingerprint = generate_key(self.home, "Second", "second@demo.invalid").fingerprint
-        self.public_key = export_public(self.home, self.fingerprint)
-        self.settings = site.root / "second" / "config.toml"
-        self.settings.write_text(
-            f'api = "{site.api_url}"\nfingerprint = "{self.fingerprint}"\ngnupg_home = "{self.home}"\n',
-            encoding="utf-8",
-        )
-
-    def mig(self, *words: str) -> subprocess.CompletedProcess[str]:
-        environment = {**os.environ, "MIG_CONFIG": str(self.settings)}
-        return subprocess.run(
-            [program("mig"), *words],
-            env=environment,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
-        )
 
 
 @pytest.fixture(scope="module")
@@ -60,10 +33,9 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Site:
 
 
 @pytest.fixture(scope="module")
-def second(site: Site) -> Iterator[Second]:
-    person = Second(site)
-    yield person
-    stop_agent(person.home)
+def second(site: Site) -> Iterator[Colleague]:
+    with colleague(site) as person:
+        yield person
 
 
 def acl(minimum: int, *fingerprints: str) -> str:
@@ -72,7 +44,7 @@ def acl(minimum: int, *fingerprints: str) -> str:
 
 
 @pytest.fixture(scope="module")
-def fleet(site: Site, second: Second) -> Iterator[Fleet]:
+def fleet(site: Site, second: Colleague) -> Iterator[Fleet]:
     """Two signatures are needed everywhere; on one endpoint even they do not suffice."""
     with Platform(site) as platform:
         first = platform.signer.fingerprint
@@ -111,7 +83,7 @@ def test_an_action_with_one_signature_waits_and_reaches_nobody(fleet: Fleet, pen
     assert (action["state"], action["targeted"]) == ("pending", 0)
 
 
-def test_the_second_investigator_sees_what_is_to_be_signed_before_signing(second: Second, pending: str) -> None:
+def test_the_second_investigator_sees_what_is_to_be_signed_before_signing(second: Colleague, pending: str) -> None:
     shown = second.mig("action", "approve", pending)
 
     assert shown.returncode == exit_codes.ERROR
@@ -121,7 +93,7 @@ def test_the_second_investigator_sees_what_is_to_be_signed_before_signing(second
 
 
 def test_with_the_second_signature_it_runs_and_an_endpoint_with_a_stricter_acl_refuses(
-    fleet: Fleet, second: Second, pending: str
+    fleet: Fleet, second: Colleague, pending: str
 ) -> None:
     approved = second.mig("action", "approve", pending, "--yes")
 
@@ -133,7 +105,7 @@ def test_with_the_second_signature_it_runs_and_an_endpoint_with_a_stricter_acl_r
     assert "needs weight 3, has 2" in why
 
 
-def test_two_people_sign_a_file_and_one_of_them_sends_it(fleet: Fleet, second: Second, tmp_path: Path) -> None:
+def test_two_people_sign_a_file_and_one_of_them_sends_it(fleet: Fleet, second: Colleague, tmp_path: Path) -> None:
     file = tmp_path / "question.json"
     file.write_text(fleet.mig(*SMALL, "-s", "-e", "300s").stdout)
 
@@ -146,7 +118,7 @@ def test_two_people_sign_a_file_and_one_of_them_sends_it(fleet: Fleet, second: S
 
 
 def test_the_ledger_of_an_endpoint_tells_its_owner_what_was_asked_and_by_whom(
-    fleet: Fleet, second: Second, pending: str
+    fleet: Fleet, second: Colleague, pending: str
 ) -> None:
     fleet.ended(pending)
     settings = fleet.platform.site.root / "agents" / f"{ENDPOINTS[1]}.toml"
@@ -164,7 +136,7 @@ def test_the_ledger_of_an_endpoint_tells_its_owner_what_was_asked_and_by_whom(
     assert second.fingerprint in log.stdout
 
 
-def test_a_disabled_investigator_loses_access_at_once(fleet: Fleet, second: Second) -> None:
+def test_a_disabled_investigator_loses_access_at_once(fleet: Fleet, second: Colleague) -> None:
     assert second.mig("agents").returncode == 0
 
     fleet.mig("investigator", "disable", second.fingerprint)

@@ -24,7 +24,13 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-NAVIGATION = (("/", "Fleet"), ("/ask", "Ask"), ("/actions", "Actions"))
+NAVIGATION = (
+    ("/", "Fleet"),
+    ("/ask", "Ask"),
+    ("/actions", "Actions"),
+    ("/cases", "Cases"),
+    ("/investigators", "Investigators"),
+)
 """Addresses and words of the menu."""
 
 
@@ -50,9 +56,10 @@ def create_app(site: Site, gate: Gate) -> falcon.asgi.App[Request, Response]:
 
 def _routes(page: Page) -> Iterable[tuple[str, object]]:
     """Every page's own."""
-    from mig_web.pages import fleet
+    from mig_web.pages import agents, cases, fleet, investigators
 
-    yield from fleet.routes(page)
+    for one in (fleet, agents, cases, investigators):
+        yield from one.routes(page)
 
 
 class _Problems:

@@ -27,7 +27,8 @@ class Site:
         self.stopping = False
         """Set when the server ends: streams end too."""
         self._login = threading.Lock()
-        self._signing = threading.Lock()
+        self.signing = threading.Lock()
+        """Held while something is signed: GnuPG may ask a person, one thing at a time."""
         self._logged_in = False
 
     def close(self) -> None:
@@ -56,12 +57,12 @@ class Site:
         return await asyncio.to_thread(run)
 
     def sign(self, envelope: Envelope) -> Envelope:
-        """Signs, one at a time: GnuPG may ask a person. Waits.
+        """Signs. Waits for whatever else is being signed.
 
         Raises:
             SignatureInvalid: the key cannot sign.
         """
-        with self._signing:
+        with self.signing:
             return self.connection.signer.sign(envelope)
 
     @cached_property

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from mig_core.cli.demo.processes import program
+from mig_core.testing.colleague import Colleague, colleague
 from mig_core.testing.fleet import Fleet, running_fleet
 from mig_core.testing.services import service_missing
 
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from playwright.sync_api import Browser, BrowserContext, Page
+    from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page
 
 CHROMIUM = "/usr/bin/chromium"
 ARGUMENTS = (
@@ -75,6 +76,13 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
 
 
 @pytest.fixture(scope="package")
+def stranger(site: Fleet) -> Iterator[Colleague]:
+    """Somebody with a key, whom nobody has registered yet."""
+    with colleague(site.platform.site) as person:
+        yield person
+
+
+@pytest.fixture(scope="package")
 def web(site: Fleet, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Web]:
     """``mig web`` of the platform's investigator, at a free port."""
     data = tmp_path_factory.mktemp("data")
@@ -108,11 +116,18 @@ def visitor(browser: Browser, web: Web) -> Iterator[BrowserContext]:
 
 @pytest.fixture
 def page(visitor: BrowserContext) -> Iterator[Page]:
-    """A tab with a session. Whatever the page complains about (a script, its security policy) fails the test."""
+    """A tab with a session. Whatever the page complains about (a script, its security policy, a missing file) fails the
+    test; that a page itself was refused is no complaint."""
     complaints: list[str] = []
+
+    def note(line: ConsoleMessage) -> None:
+        refused = line.text.startswith("Failed to load resource") and "/static/" not in line.location["url"]
+        if line.type == "error" and not refused:
+            complaints.append(line.text)
+
     tab = visitor.new_page()
     tab.on("pageerror", lambda error: complaints.append(str(error)))
-    tab.on("console", lambda line: complaints.append(line.text) if line.type == "error" else None)
+    tab.on("console", note)
     yield tab
     tab.close()
     assert not complaints

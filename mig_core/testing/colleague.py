@@ -1,0 +1,58 @@
+"""A second investigator of a platform, with a key and settings of their own."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import subprocess
+from typing import TYPE_CHECKING
+
+from mig_core.cli.demo.processes import program
+from mig_core.pgp.gnupg import export_public, generate_key
+from mig_core.pgp.home import stop_agent
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from mig_core.cli.demo.site import Site
+    from mig_core.domain.ids import Fingerprint
+
+
+class Colleague:
+    """Made by :func:`colleague`; whoever wants them obeyed registers them, and adds their key to agents' and ACL."""
+
+    def __init__(self, site: Site) -> None:
+        self.home = site.folder("second", "gnupg")
+        self.fingerprint: Fingerprint = generate_key(self.home, "Second", "second@demo.invalid").fingerprint
+        self.public_key = export_public(self.home, self.fingerprint)
+        self._settings = site.root / "second" / "config.toml"
+        self._settings.write_text(
+            f'api = "{site.api_url}"\nfingerprint = "{self.fingerprint}"\ngnupg_home = "{self.home}"\n',
+            encoding="utf-8",
+        )
+
+    def environment(self) -> dict[str, str]:
+        """For their programs."""
+        return {**os.environ, "MIG_CONFIG": str(self._settings)}
+
+    def mig(self, *words: str) -> subprocess.CompletedProcess[str]:
+        """Runs their ``mig`` to its end."""
+        return subprocess.run(
+            [program("mig"), *words],
+            env=self.environment(),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+
+
+@contextlib.contextmanager
+def colleague(site: Site) -> Iterator[Colleague]:
+    """A colleague, until the block ends."""
+    person = Colleague(site)
+    try:
+        yield person
+    finally:
+        stop_agent(person.home)
