@@ -23,7 +23,9 @@ from mig_core.agent.persistent.supervisor import Supervisor
 from mig_core.agent.platform.connector import ApiTransport, PlatformConnector, relay_kind, tls_options
 from mig_core.agent.platform.enrolment import Enroller
 from mig_core.agent.platform.facts import FactsHolder
+from mig_core.agent.platform.given import Gift, Given
 from mig_core.agent.platform.heartbeat import Heartbeats
+from mig_core.agent.platform.machine import told_machine
 from mig_core.agent.records.opening import open_records
 from mig_core.agent.reload import Reload, Started
 from mig_core.agent.service import Processes, Reporting, Service
@@ -77,6 +79,7 @@ class Identity:
     facts: FactsHolder
     enroller: Enroller
     transport: ApiTransport
+    given: Given
 
 
 def introduce(
@@ -117,6 +120,7 @@ def introduce(
         modules=tuple(catalogue.modules),
         failures=catalogue.failures,
     )
+    given = Given(settings.state / "given.json")
     facts = FactsHolder(
         first,
         name=settings.name,
@@ -124,6 +128,7 @@ def introduce(
         failures=lambda: {**launcher.catalogue.failures, **failures()},
         modules=lambda: launcher.catalogue.modules,
         trust=trust,
+        given=lambda: given.gift().tags,
     )
     facts.refresh()
     transport = ApiTransport(platform)
@@ -134,12 +139,23 @@ def introduce(
         relay=relay_kind(platform),
         secret=lambda: read_secret(platform.enrolment_secret_file),
         token_file=settings.state / "relay.token",
+        given=given,
         clock=utc_now,
     )
-    if not enroller.saved_token():
+    if enroller.saved_token():
+        _keep_nothing(given)
+    else:
         # Its owner may have taken the secret away after it was used.
         read_secret(platform.enrolment_secret_file)
-    return Identity(key, facts, enroller, transport)
+    return Identity(key, facts, enroller, transport, given)
+
+
+def _keep_nothing(given: Given) -> None:
+    """An agent that a release enrolled which could be given nothing is given nothing later."""
+    try:
+        given.keep(Gift())
+    except OSError as error:
+        raise ConfigurationError("given.json", "", f"cannot be written: {error.strerror}") from error
 
 
 def make_launcher(settings: AgentSettings, strays: Strays | None = None) -> Launcher:
@@ -251,13 +267,15 @@ def _compose(settings: AgentSettings, file: Path | None, launcher: Launcher, str
         log.error("a persistent module is not started: %s", why)
     failures = {f"{KEY}.{name}": why for name, why in plan.failures.items()}
     records = _opened_records(settings)
+    digest = told_machine()
+    machine: dict[str, JSON] = {"machine": digest} if digest else {}
     problems: list[Callable[[], Mapping[str, str]]] = [lambda: failures, trust.problems, records.problems]
     identity = introduce(
         settings,
         launcher,
         executor,
         lambda: {name: why for of_one in problems for name, why in of_one().items()},
-        trust.facts,
+        lambda: trust.facts() | machine,
     )
     supervisor = make_supervisor(settings, plan, identity, network=launcher.catalogue.network, strays=strays)
     executor = Executor(launcher, modules, running=supervisor)
@@ -275,6 +293,7 @@ def _compose(settings: AgentSettings, file: Path | None, launcher: Launcher, str
         settings.platform,
         identity.key.agent_id,
         identity.enroller,
+        given=identity.given,
         prefetch=modules.concurrency + _MORE_THAN_WORKERS,
         interrupt=identity.transport.close,
     )

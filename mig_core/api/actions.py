@@ -42,11 +42,11 @@ class ActionResources:
     """Questions, from the moment they are signed.
 
     Args:
-        acl: The platform's copy of the agents' ACL; agents decide by their own. None: one signature is enough here.
+        acl: Gives the platform's copy of the agents' ACL; agents decide by their own. None: one signature is enough.
     """
 
     def __init__(
-        self, actions: Actions, keys: InvestigatorKeys, acl: Acl | None, *, clock: Callable[[], datetime]
+        self, actions: Actions, keys: InvestigatorKeys, acl: Callable[[], Acl | None], *, clock: Callable[[], datetime]
     ) -> None:
         self._actions = actions
         self._keys = keys
@@ -223,9 +223,10 @@ class ActionResources:
             for index, one in enumerate(fields.texts("signers", maximum=envelopes.MAX_SIGNATURES, max_length=60))
         }
         fields.close()
+        acl = self._acl()
         weights: list[JSON] = []
         for module in dict.fromkeys(modules):
-            entry = None if self._acl is None else self._acl.entry_for(module)
+            entry = None if acl is None else acl.entry_for(module)
             if entry is not None:
                 have = entry.weight_of(signers)
                 weights.append({"module": module, "minimum": entry.minimum_weight, "have": have})
@@ -235,9 +236,8 @@ class ActionResources:
         return ActionState.PENDING if self._missing(action, signers) else ActionState.SCHEDULED
 
     def _missing(self, action: Action, signers: Sequence[Fingerprint]) -> Sequence[ModuleWeight]:
-        if self._acl is None:
-            return []
-        return [one for one in weights_needed(action, self._acl, signers) if not one.suffices]
+        acl = self._acl()
+        return [] if acl is None else [one for one in weights_needed(action, acl, signers) if not one.suffices]
 
     def _needed(self, row: ActionRow) -> Sequence[JSON]:
         if row.state is not ActionState.PENDING:

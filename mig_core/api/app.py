@@ -23,6 +23,7 @@ from mig_core.api.commands import CommandResources
 from mig_core.api.connections import SCOPE_KEY, Who
 from mig_core.api.dashboard import DashboardResources
 from mig_core.api.enrolment import EnrolmentResources
+from mig_core.api.enrolment_secrets import EnrolmentSecretResources
 from mig_core.api.events import EventResources
 from mig_core.api.exchange import Call
 from mig_core.api.health import HealthResources
@@ -55,11 +56,11 @@ if TYPE_CHECKING:
     from mig_core.api.bootstrap import BootstrapSecret
     from mig_core.api.connections import Connections
     from mig_core.api.exchange import Bound, Event, Reply, Route
+    from mig_core.api.files import PlatformFiles
     from mig_core.api.intake import IntakeLimits
     from mig_core.api.keys import InvestigatorKeys
     from mig_core.api.polls import Waiters
     from mig_core.config.server import ApiSettings
-    from mig_core.domain.acl import Acl
     from mig_core.domain.document import JSON
     from mig_core.plugin.hooks import Answer
     from mig_core.store.base import Store
@@ -77,8 +78,7 @@ def create_app(
     keys: InvestigatorKeys,
     settings: ApiSettings,
     *,
-    acl: Acl | None,
-    enrolment_secret: str,
+    files: PlatformFiles,
     bootstrap: BootstrapSecret,
     waiters: Waiters,
     clock: Callable[[], datetime],
@@ -93,8 +93,7 @@ def create_app(
     """The ASGI application. Store and keys are opened and closed by the caller.
 
     Args:
-        acl: The platform's copy of the agents' ACL.
-        enrolment_secret: Empty: agents wait for approval.
+        files: The platform's copies of ACL and keys, and the enrolment secret of the settings.
         waiters: ``waiters.stop()`` answers everybody who waits, so that the server can stop.
         clock: Aware times.
         new_token: Unguessable texts, for nonces and tokens.
@@ -124,7 +123,7 @@ def create_app(
         ).routes(),
         *PlatformLogResources(store.platform_log).routes(),
         *InvestigatorResources(store.investigators, keys, clock=clock).routes(),
-        *ActionResources(store.actions, keys, acl, clock=clock).routes(),
+        *ActionResources(store.actions, keys, files.acl, clock=clock).routes(),
         *CommandResources(store, clock=clock).routes(),
         *ProposalResources(
             store.proposals, store.actions, clock=clock, new_id=lambda: uuid7(clock(), secrets.token_bytes(10))
@@ -132,12 +131,22 @@ def create_app(
         *AnswerRowResources(store.answer_rows, clock=clock).routes(),
         *EventResources(store, waiters, metrics, clock=clock).routes(),
         *TargetResources(store.agents, clock=clock).routes(),
-        *AgentResources(store.agents, tokens, waiters, clock=clock).routes(),
+        *AgentResources(
+            store.agents,
+            tokens,
+            waiters,
+            keep_retired=settings.keep_retired,
+            digests=files.digests,
+            clock=clock,
+        ).routes(),
+        *EnrolmentSecretResources(
+            store.enrolment_secrets, of_settings=files.enrolment_secret, clock=clock, new_token=new_token
+        ).routes(),
         *DashboardResources(store.numbers, clock=clock).routes(),
         *EnrolmentResources(
             store,
             tokens,
-            secret=enrolment_secret,
+            secret=files.enrolment_secret,
             failures=Limiter(burst=100, per_second=2, monotonic=monotonic),
             strangers=Limiter(
                 burst=500,

@@ -35,6 +35,7 @@ def investigator_document(row: Investigator) -> dict[str, JSON]:
         "permissions": [*sorted(one.value for one in row.permissions)],
         "active": row.active,
         "created": format_time(row.created_at),
+        "removed": time_or_null(row.removed_at),
     }
 
 
@@ -137,6 +138,8 @@ def agent_document(row: AgentRow) -> dict[str, JSON]:
         "started": time_or_null(row.started_at),
         "heartbeat": time_or_null(row.heartbeat_at),
         "enrolled": time_or_null(row.enrolled_at),
+        "enrolledwith": row.enrolled_with,
+        "retired": time_or_null(row.retired_at),
     }
 
 

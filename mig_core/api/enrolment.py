@@ -6,12 +6,12 @@ be that agent. What decides about *admission* is the enrolment secret, or an inv
 
 from __future__ import annotations
 
-import hmac
 import logging
 from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
+from mig_core.api.enrolment_secrets import is_secret
 from mig_core.api.exchange import Access, Bound, Call, Reply, Route
 from mig_core.api.middleware import digest_of
 from mig_core.domain import envelope as envelopes
@@ -19,7 +19,7 @@ from mig_core.domain.agent import MAX_HEARTBEAT_BYTES, AgentState, read_enrolmen
 from mig_core.domain.document import dump
 from mig_core.domain.envelope import read_envelope
 from mig_core.domain.times import format_time
-from mig_core.errors import ApiError, SignatureInvalid
+from mig_core.errors import ApiError, Refused, SignatureInvalid
 from mig_core.identity import verify_agent
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ class EnrolmentResources:
     """POST /enrol.
 
     Args:
-        secret: The platform's enrolment secret; empty: every new agent waits for approval.
+        secret: Gives the settings' enrolment secret; empty: there is none. Others are in the store.
         failures: Limits wrong attempts by client.
         strangers: Limits enrolments without the secret by client.
     """
@@ -55,7 +55,7 @@ class EnrolmentResources:
         store: Store,
         tokens: AgentTokens,
         *,
-        secret: str,
+        secret: Callable[[], str],
         failures: Limiter,
         strangers: Limiter,
         clock: Callable[[], datetime],
@@ -105,33 +105,29 @@ class EnrolmentResources:
                 next_step="set the endpoint's clock",
             )
         token = self._new_token()
-        approved = self._knows_secret(call, enrolment.secret)
-        if not approved:
+        approved = is_secret(self._secret(), enrolment.secret)
+        other = b"" if approved or not enrolment.secret else digest_of(enrolment.secret)
+        if not approved and not other:
             self._strangers.check(call.bucket)
             self._strangers.spend(call.bucket)
             enrolment = _in_brief(enrolment)
-        row = await self._store.agents.enrol(enrolment, approved=approved, token_digest=digest_of(token), now=now)
+        try:
+            row = await self._store.agents.enrol(
+                enrolment, approved=approved, token_digest=digest_of(token), now=now, secret_digest=other
+            )
+        except Refused as error:
+            self._failures.spend(call.bucket)
+            raise ApiError(403, error.problem, field="secret", next_step=error.next_step) from error
         self._tokens.forget(agent)
         log.info("agent %s (%s) enrolled from %s: %s", row.id, row.shown_name, call.address, row.state)
         if row.state is AgentState.PENDING:
             return Reply({"state": row.state.value}, status=202)
-        return Reply({"state": row.state.value, "token": token, "relay": row.relay})
-
-    def _knows_secret(self, call: Call, given: str) -> bool:
-        if not given:
-            return False
-        if not self._secret:
-            log.warning("an agent at %s sent an enrolment secret, but none is configured here", call.address)
-            return False
-        if hmac.compare_digest(self._secret.encode(), given.encode("utf-8", "surrogatepass")):
-            return True
-        self._failures.spend(call.bucket)
-        raise ApiError(
-            403,
-            "this is not the platform's enrolment secret",
-            field="secret",
-            next_step="correct the agent's platform.enrolment_secret_file, or remove it and let it be approved",
-        )
+        answer: dict[str, JSON] = {"state": row.state.value, "token": token, "relay": row.relay}
+        if row.given_tags:
+            answer["tags"] = dict(row.given_tags)
+        if row.given_relay:
+            answer["relayurl"] = row.given_relay
+        return Reply(answer)
 
 
 def _in_brief(enrolment: Enrolment) -> Enrolment:

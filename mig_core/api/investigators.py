@@ -68,6 +68,17 @@ class InvestigatorResources:
             self.change,
         )
 
+        yield Bound(
+            Route(
+                "DELETE",
+                one,
+                "Removes an investigator: sessions end, and what they asked keeps their name",
+                Permission.INVESTIGATORS,
+                response="Investigator",
+            ),
+            self.remove,
+        )
+
     async def list(self, call: Call) -> Reply:
         """GET /investigators"""
         rows = await self._investigators.list()
@@ -113,6 +124,13 @@ class InvestigatorResources:
             row.active,
             ",".join(sorted(row.permissions)),
         )
+        return Reply(investigator_document(row))
+
+    async def remove(self, call: Call) -> Reply:
+        """DELETE /investigators/{fingerprint}"""
+        fingerprint = check_fingerprint(call.path["fingerprint"], subject="request", path="fingerprint")
+        row = await self._investigators.remove(fingerprint, self._clock())
+        log.info("%s removed investigator %s (%s)", call.caller.name, row.name, row.fingerprint)
         return Reply(investigator_document(row))
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from mig_core.api.documents import investigator_document
-from mig_core.api.exchange import MAX_SMALL_BODY, Access, Bound, Call, Reply, Route
+from mig_core.api.exchange import MAX_SMALL_BODY, Access, Bound, Call, Parameter, Reply, Route
 from mig_core.api.keys import MAX_KEY_BYTES
 from mig_core.api.middleware import digest_of
 from mig_core.domain import envelope as envelopes
@@ -98,7 +98,17 @@ class LoginResources:
             ),
             self.login,
         )
-        yield Bound(Route("POST", "/logout", "Ends the session", Access.INVESTIGATOR, 204), self.logout)
+        yield Bound(
+            Route(
+                "POST",
+                "/logout",
+                "Ends the session",
+                Access.INVESTIGATOR,
+                204,
+                query=(Parameter("everywhere", "true: ends all sessions of this investigator", "boolean"),),
+            ),
+            self.logout,
+        )
         yield Bound(
             Route(
                 "POST",
@@ -168,7 +178,10 @@ class LoginResources:
 
     async def logout(self, call: Call) -> Reply:
         """POST /logout"""
-        await self._investigators.close_session(call.session_digest)
+        if call.truth("everywhere"):
+            await self._investigators.close_sessions(call.caller.fingerprint)
+        else:
+            await self._investigators.close_session(call.session_digest)
         return Reply()
 
     async def bootstrap(self, call: Call) -> Reply:

@@ -31,6 +31,7 @@ from mig_core.api.bootstrap import BootstrapSecret
 from mig_core.api.check_setup import check_setup
 from mig_core.api.clients import TrustedProxies
 from mig_core.api.connections import ConnectionLimits, Connections, descriptor_limit, raise_descriptor_limit
+from mig_core.api.files import PlatformFiles
 from mig_core.api.http_protocol import BoundedHttpProtocol
 from mig_core.api.keys import InvestigatorKeys
 from mig_core.api.listener import Listener
@@ -39,9 +40,8 @@ from mig_core.api.module_schemas import module_schemas
 from mig_core.api.polls import Waiters
 from mig_core.config.loader import load_settings
 from mig_core.config.server import API_FILE, ApiSettings, inline_or_file
-from mig_core.domain.acl import Acl, read_acl
 from mig_core.dumps import forbid_dumps
-from mig_core.errors import ConfigurationError, InvalidDocument, MigError
+from mig_core.errors import ConfigurationError, MigError
 from mig_core.logs import start_logging
 from mig_core.pgp.gnupg import GnupgKeyring
 from mig_core.plugin.manager import PluginManager
@@ -120,12 +120,13 @@ def _check(settings: ApiSettings, seconds: float) -> int:
     """Says whether mig-api could start with these settings, and do its work."""
 
     def files() -> Iterator[str]:
-        acl = _acl(settings.acl)
+        read = PlatformFiles(settings)
+        acl = read.acl()
         yield (
             f"ACL entries for {', '.join(acl.entries) or 'nothing'}" if acl else "no ACL: one signature is enough here"
         )
-        secret = _enrolment_secret(settings.enrolment_secret_file)
-        yield "agents with the enrolment secret are admitted" if secret else "every agent waits for approval"
+        secret = read.enrolment_secret()
+        yield "agents with the enrolment secret are admitted" if secret else "the settings have no enrolment secret"
         _proxies(settings)
 
     start_logging("api", "CRITICAL")  # what is wrong is told once
@@ -155,8 +156,7 @@ async def serve(
     owner_url = inline_or_file("database.owner_url", database.owner_url, database.owner_url_file)
     if owner_url:
         await asyncio.to_thread(upgrade, owner_url)
-    acl = _acl(settings.acl)
-    enrolment_secret = _enrolment_secret(settings.enrolment_secret_file)
+    files = PlatformFiles(settings)
     state = _state_folder(settings.state)
     proxies = _proxies(settings)
     connections = Connections(limits or ConnectionLimits.of_descriptors(descriptor_limit()), proxies)
@@ -176,8 +176,7 @@ async def serve(
             store,
             keys,
             settings,
-            acl=acl,
-            enrolment_secret=enrolment_secret,
+            files=files,
             bootstrap=bootstrap,
             waiters=waiters,
             connections=connections,
@@ -338,24 +337,6 @@ def _proxies(settings: ApiSettings) -> TrustedProxies:
         return TrustedProxies(settings.trusted_proxies)
     except ValueError as error:
         raise ConfigurationError("api", "trusted_proxies", str(error)) from error
-
-
-def _acl(path: Path | None) -> Acl | None:
-    if path is None:
-        return None
-    try:
-        return read_acl(path.read_bytes())
-    except OSError as error:
-        raise ConfigurationError(str(path), "acl", f"cannot be read: {error.strerror}") from error
-    except InvalidDocument as error:
-        raise ConfigurationError(str(path), error.path, error.problem, next_step=error.next_step) from error
-
-
-def _enrolment_secret(path: Path | None) -> str:
-    secret = inline_or_file("enrolment_secret", "", path)
-    if path is not None and not secret:
-        raise ConfigurationError(str(path), "enrolment_secret_file", "is empty", next_step="write the secret into it")
-    return secret
 
 
 def _state_folder(path: Path) -> Path:

@@ -114,6 +114,21 @@ _INVESTIGATOR: dict[str, Schema] = {
     "permissions": _PERMISSIONS,
     "active": TRUTH,
     "created": TIME,
+    "removed": _or_null(TIME),
+}
+
+_ENROLMENT_SECRET: dict[str, Schema] = {
+    "name": TEXT,
+    "state": _words(["usable", "expired", "used up", "revoked"]),
+    "created": _or_null(TIME),
+    "creator": TEXT,
+    "expires": _or_null(TIME),
+    "usesleft": _or_null(NUMBER),
+    "used": NUMBER,
+    "lastused": _or_null(TIME),
+    "tags": TEXTS,
+    "relay": TEXT,
+    "revoked": _or_null(TIME),
 }
 
 SCHEMAS: dict[str, Schema] = {
@@ -316,14 +331,32 @@ SCHEMAS: dict[str, Schema] = {
             "started": _or_null(TIME),
             "heartbeat": _or_null(TIME),
             "enrolled": _or_null(TIME),
+            "enrolledwith": TEXT,
+            "retired": _or_null(TIME),
+            "samemachine": _list(
+                _object({"id": AGENT_ID, "name": TEXT, "state": TEXT, "enrolled": TIME, "later": TRUTH})
+            ),
             "events": _list(_object({"time": TIME, "event": TEXT, "detail": TEXT})),
         },
-        "events",
+        *("events", "samemachine"),
     ),
+    "AgentsToRetire": _object({"agents": _list(AGENT_ID), "notheardsince": TIME}, "notheardsince"),
+    "RetiredAgents": _object({"retired": _list(AGENT_ID)}),
+    "Trust": _object({"acl": TEXT, "keyring": TEXT}),
+    "EnrolmentSecret": _object(_ENROLMENT_SECRET),
+    "EnrolmentSecretList": _page("EnrolmentSecret"),
+    "NewEnrolmentSecret": _object(
+        {"name": TEXT, "expires": TIME, "uses": NUMBER, "tags": TEXTS, "relay": TEXT},
+        *("expires", "uses", "tags", "relay"),
+    ),
+    "ShownEnrolmentSecret": _object({**_ENROLMENT_SECRET, "secret": TEXT}),
     "AgentList": _page("Agent"),
     "Dashboard": _object(dict.fromkeys(("alarms", "agents", "actions", "commands", "versions", "counters"), COUNTS)),
     "PluginAnswer": {},
-    "Enrolment": _object({"state": TEXT, "token": TEXT, "relay": TEXT}, "token", "relay"),
+    "Enrolment": _object(
+        {"state": TEXT, "token": TEXT, "relay": TEXT, "tags": TEXTS, "relayurl": TEXT},
+        *("token", "relay", "tags", "relayurl"),
+    ),
     "Messages": _object({"messages": _list(_object({"id": NUMBER, "body": ANY}))}),
     "Acknowledgement": _object({"session": TEXT, "ids": _list(NUMBER)}),
 }

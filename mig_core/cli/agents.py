@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -9,6 +10,7 @@ import typer
 from mig_core.cli import tables
 from mig_core.cli.completion import complete_target
 from mig_core.cli.results import AgentArgument
+from mig_core.cli.retire import retire
 from mig_core.cli.terminal import data, note
 from mig_core.client.connection import connect
 from mig_core.client.versions import version_condition, version_key
@@ -38,6 +40,15 @@ def agents(
         str | None,
         typer.Option("--version", help="Only these versions, in the order of releases: '<0.2', '>=0.1,<0.3'"),
     ] = None,
+    acl_differs: Annotated[
+        bool, typer.Option("--acl-differs", help="Only those that believe another ACL than the platform's copy")
+    ] = False,
+    keyring_differs: Annotated[
+        bool, typer.Option("--keyring-differs", help="Only those that believe other keys than the platform's copy")
+    ] = False,
+    enrolled_with: Annotated[
+        str | None, typer.Option("--enrolled-with", help="Only those that this enrolment secret admitted")
+    ] = None,
     json: tables.JsonOption = False,
 ) -> None:
     """List agents by name."""
@@ -50,6 +61,11 @@ def agents(
         if unread:
             note(f"{unread} more agents say no version that can be compared; they are not listed")
         rows = [one for one in rows if wanted(one)]
+    for name, asked in (("acl", acl_differs), ("keyring", keyring_differs)):
+        if asked:
+            rows = differing(rows, name, connection.client.trust())
+    if enrolled_with is not None:
+        rows = [one for one in rows if one["enrolledwith"] == enrolled_with]
     if json:
         tables.document(rows)
         return
@@ -70,6 +86,25 @@ def agents(
             for one in rows
         ),
     )
+
+
+def differing(rows: list[dict[str, Any]], name: str, trust: Mapping[str, str]) -> list[dict[str, Any]]:
+    """Agents whose heartbeats tell another ``acl`` or ``keyring`` than the reference, or none at all.
+
+    The reference is the platform's copy, or, where it has none, what most of the agents have.
+    """
+    told = [str(one["environment"].get(name, "")) for one in rows]
+    reference = trust[name]
+    if not reference:
+        counts = Counter(one for one in told if one)
+        if not counts:
+            note(f"no agent tells its {name}")
+            return rows
+        reference, number = counts.most_common(1)[0]
+        setting = {"acl": "acl", "keyring": "keys"}[name]
+        note(f"mig-api has no copy to compare with (its setting {setting}): compared with what {number} agents have")
+    note(f"{name} {reference}: {told.count(reference)} of {len(rows)} agents have it, {told.count('')} do not tell")
+    return [one for one, its in zip(rows, told, strict=True) if its != reference]
 
 
 def _of_version(condition: str) -> Callable[[Mapping[str, Any]], bool]:
@@ -93,8 +128,15 @@ def show(agent: AgentArgument, json: tables.JsonOption = False) -> None:
     if json:
         tables.document(found)
         return
-    events = found.pop("events", [])
+    events, same = found.pop("events", []), found.pop("samemachine", [])
     tables.facts(found.items())
+    for one in same:
+        # What both say of their machine; it proves nothing.
+        word = "successor" if one["later"] else "predecessor"
+        data(
+            f"{word}: {visible(one['name'])} {one['id']} {one['state']}, enrolled {tables.moment(one['enrolled'])},"
+            " says it runs on the same machine"
+        )
     for one in events:
         data(f"{tables.moment(one['time'])}  {one['event']}: {visible(one['detail'])}")
 
@@ -107,9 +149,4 @@ def approve(agent: AgentArgument) -> None:
     note(f"{found['name']} is admitted")
 
 
-@agent_app.command("retire")
-def retire(agent: AgentArgument) -> None:
-    """Take an agent out for good; its key is refused from now on."""
-    client = connect().client
-    found = client.retire_agent(client.agent_id(agent))
-    note(f"{found['name']} is retired")
+agent_app.command("retire")(retire)

@@ -1,14 +1,15 @@
-"""``mig investigators`` and ``mig investigator bootstrap|add|show|enable|disable|permit``."""
+"""``mig investigators`` and ``mig investigator bootstrap|add|show|enable|disable|permit|remove``."""
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from mig_core.cli import tables
-from mig_core.cli.terminal import note
+from mig_core.cli import exit_codes, tables
+from mig_core.cli.terminal import confirm, note
 from mig_core.client.connection import connect
 
 if TYPE_CHECKING:
@@ -88,6 +89,24 @@ def enable(fingerprint: str) -> None:
 def permit(fingerprint: str, permissions: PermissionsOption) -> None:
     """Replace an investigator's permissions."""
     _changed(connect().client.change_investigator(fingerprint, permissions=_words(permissions)))
+
+
+@investigator_app.command("remove")
+def remove(
+    fingerprint: str,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask")] = False,
+) -> int:
+    """Remove an investigator: sessions end at once, the list forgets them, and what they asked keeps their name."""
+    client = connect().client
+    found = client.investigator(fingerprint)
+    note(f"{found['name']} ({found['fingerprint']}), permissions: {', '.join(found['permissions']) or 'none'}")
+    if not yes and not (sys.stdin.isatty() and confirm("Remove?")):
+        note("nobody was removed; --yes removes without asking")
+        return exit_codes.ERROR
+    client.remove_investigator(fingerprint)
+    note(f"{found['name']} is removed")
+    note("agents obey this key until it is gone from their trusted keys or their ACL: mig agents --keyring-differs")
+    return exit_codes.ALL_ANSWERED
 
 
 def _words(text: str) -> Sequence[str]:

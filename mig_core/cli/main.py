@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 OWN_COMMANDS = {
     "ask": ("mig_core.cli.ask_file:app", "Ask the action in a file (also: mig -i FILE)."),
     "agents": ("mig_core.cli.agents:app", "List agents."),
-    "agent": ("mig_core.cli.agents:agent_app", "Show, approve or retire one agent."),
+    "agent": ("mig_core.cli.agents:agent_app", "Show or approve one agent, retire one or many."),
     "actions": ("mig_core.cli.actions:app", "List actions."),
     "action": ("mig_core.cli.actions:action_app", "Show, follow, repeat, cancel, approve one action, or its results."),
     "results": ("mig_core.cli.results:app", "Print an action's answers; --verify checks what agents signed."),
@@ -43,6 +43,8 @@ OWN_COMMANDS = {
     "investigators": ("mig_core.cli.investigators:app", "List investigators."),
     "investigator": ("mig_core.cli.investigators:investigator_app", "Add, change or show one investigator."),
     "log": ("mig_core.cli.platform_log:app", "Who asked, approved, retired, logged in or failed to, and from where."),
+    "logout": ("mig_core.cli.logout:app", "End your session at the platform."),
+    "enrolment": ("mig_core.cli.enrolment:app", "Secrets that admit agents, and agents that wait for approval."),
     "dashboard": ("mig_core.cli.dashboard:app", "Numbers of the platform."),
     "mcp": ("mig_core.cli.mcp:app", "Serve an assistant that reads, and proposes questions for you to sign."),
     "plugins": ("mig_core.cli.plugins:app", "List installed plugins, and what keeps others from loading."),

@@ -41,6 +41,9 @@ if TYPE_CHECKING:
 Document = dict[str, Any]
 
 
+MOST_RETIRED_AT_ONCE = 500
+
+
 class MigClient:
     """One investigator at one API. Thread-safe, except that two threads may both log in.
 
@@ -100,9 +103,9 @@ class MigClient:
         """Logs in, unless there is a session already. Other methods do it by themselves."""
         self._session.token()
 
-    def log_out(self) -> None:
-        """Ends the session."""
-        self._session.end()
+    def log_out(self, *, everywhere: bool = False) -> bool:
+        """Ends the session, or all of this investigator's; returns whether there was one here."""
+        return self._session.end(everywhere=everywhere)
 
     def bootstrap(self, secret: str, name: str, public_key: bytes) -> Document:
         """Registers the first investigator of a fresh platform, with the secret of mig-api's state directory."""
@@ -132,6 +135,10 @@ class MigClient:
         if permissions is not None:
             change["permissions"] = [*permissions]
         return self._document(self._call("PATCH", f"/investigators/{_part(fingerprint)}", dump(change)))
+
+    def remove_investigator(self, fingerprint: str) -> Document:
+        """Removes an investigator; what they asked keeps their name."""
+        return self._document(self._call("DELETE", f"/investigators/{_part(fingerprint)}", None))
 
     # -- actions
 
@@ -340,6 +347,52 @@ class MigClient:
     def retire_agent(self, agent: str) -> Document:
         """Takes an agent out for good."""
         return self._post(f"/agents/{_part(agent)}/retire", None)
+
+    def retire_silent(self, agents: Sequence[str], since: str = "") -> list[str]:
+        """Takes those agents out of which nothing was heard since (RFC 3339, or now); returns which they were."""
+        retired: list[str] = []
+        for first in range(0, len(agents), MOST_RETIRED_AT_ONCE):
+            some = agents[first : first + MOST_RETIRED_AT_ONCE]
+            wish: dict[str, JSON] = {"agents": [*some]}
+            if since:
+                wish["notheardsince"] = since
+            retired += self._post("/agents/retire", wish)["retired"]
+        return retired
+
+    def trust(self) -> Document:
+        """Digests of the platform's copies of the agents' ``acl`` and ``keyring``; empty where it has none."""
+        return self._get("/trust")
+
+    # -- enrolment secrets
+
+    def enrolment_secrets(self) -> list[Document]:
+        """Those there are, and were, by name; never the secrets themselves."""
+        return list(self._pages("/enrolment-secrets", {}, None))
+
+    def add_enrolment_secret(
+        self,
+        name: str,
+        *,
+        expires: str = "",
+        uses: int | None = None,
+        tags: Mapping[str, str] | None = None,
+        relay: str = "",
+    ) -> Document:
+        """Adds one; ``secret`` of the answer is shown this once. ``expires`` is RFC 3339."""
+        wish: dict[str, JSON] = {"name": name}
+        if expires:
+            wish["expires"] = expires
+        if uses is not None:
+            wish["uses"] = uses
+        if tags:
+            wish["tags"] = {**tags}
+        if relay:
+            wish["relay"] = relay
+        return self._post("/enrolment-secrets", wish)
+
+    def revoke_enrolment_secret(self, name: str) -> Document:
+        """It admits nobody any more; agents that it admitted stay."""
+        return self._post(f"/enrolment-secrets/{_part(name)}/revoke", None)
 
     def openapi(self) -> Document:
         """The platform's description of itself, with the modules that are installed there."""

@@ -19,6 +19,7 @@ from mig_core.domain import envelope as envelopes
 from mig_core.domain.document import dump
 from mig_core.domain.envelope import Envelope
 from mig_core.domain.times import format_time, parse_time
+from mig_core.errors import ApiError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -79,13 +80,27 @@ class Session:
         self._token = self._log_in()
         return self._token
 
-    def end(self) -> None:
-        """Forgets the token, here and at the API."""
+    def end(self, *, everywhere: bool = False) -> bool:
+        """Forgets the token, here and at the API; returns whether there was one.
+
+        Args:
+            everywhere: ends all sessions of this investigator, for which it logs in where there is none.
+        """
         token, self._token = self._token or self._kept(), ""
-        if token:
-            self._transport.request("POST", "/logout", token=token)
-        if (path := self._path()) is not None:
-            path.unlink(missing_ok=True)
+        query = {"everywhere": "true"} if everywhere else None
+        try:
+            if token or everywhere:
+                self._transport.request("POST", "/logout", token=token or self._log_in(), query=query)
+        except ApiError as error:
+            if error.status != 401:
+                raise
+            if everywhere:  # ours has ended already, others may not have
+                self._transport.request("POST", "/logout", token=self._log_in(), query=query)
+        finally:
+            if (path := self._path()) is not None:
+                path.unlink(missing_ok=True)
+        self._token = ""
+        return bool(token)
 
     def _log_in(self) -> str:
         signer = self._signer()

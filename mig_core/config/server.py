@@ -75,8 +75,12 @@ class ApiSettings:
 
     None: one signature is enough here.
     """
+    keys: Path | None = None
+    """A copy of the agents' folder of investigators' keys, to see who has another; None: not compared."""
     enrolment_secret_file: Path | None = None
-    """Agents that know this secret are admitted without approval."""
+    """Agents that know this secret are admitted without approval, beside those of ``mig enrolment add``."""
+    keep_retired: timedelta = timedelta(days=30)
+    """How long retired agents stay in lists that do not ask for them (``--state retired``)."""
     session_lifetime: timedelta = timedelta(hours=8)
     log_level: str = "INFO"
 

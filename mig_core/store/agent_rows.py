@@ -15,6 +15,7 @@ from mig_core.store.target_sql import compile_target
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from datetime import datetime
 
     from mig_core.domain.agent import AgentFacts
     from mig_core.domain.target import Target
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 COLUMNS = (
     "id, name, shown_name, two_sessions_at, ledger_back_at, public_key, status, relay, version, mode, pid, environment,"
     " tags, modules, failures, statistics,"
-    " persistent, spool, started_at, heartbeat_at, enrolled_at"
+    " persistent, spool, started_at, heartbeat_at, enrolled_at, enrolled_with, given_tags, given_relay, retired_at"
 )
 APPROVED = "('online', 'idle', 'offline')"
 """SQL's list of the states in which an agent may receive and answer; actions reach these."""
@@ -78,6 +79,10 @@ def agent_row(row: Row) -> AgentRow:
         started_at=row["started_at"],
         heartbeat_at=row["heartbeat_at"],
         enrolled_at=row["enrolled_at"],
+        enrolled_with=row["enrolled_with"],
+        given_tags=row["given_tags"],
+        given_relay=row["given_relay"],
+        retired_at=row["retired_at"],
     )
 
 
@@ -105,8 +110,10 @@ async def page_of_ids(
     states: Sequence[AgentState],
     after: tuple[str, str] | None,
     limit: int,
+    *,
+    retired_after: datetime | None = None,
 ) -> list[str]:
-    """Ids of the next agents by name, as the reading role sees them.
+    """Ids of the next agents by name, as the reading role sees them; of the retired those since ``retired_after``.
 
     Raises:
         TargetError: as :func:`targeted`.
@@ -116,6 +123,9 @@ async def page_of_ids(
     if states:
         conditions.append(sql.SQL("a.status = ANY(%s)"))
         parameters.append([one.value for one in states])
+    if retired_after is not None:
+        conditions.append(sql.SQL("(a.status <> 'retired' OR a.retired_at > %s)"))
+        parameters.append(retired_after)
     if after is not None:
         conditions.append(sql.SQL("(a.name, a.id) > (%s, %s)"))
         parameters.extend(after)

@@ -18,10 +18,11 @@ from mig_core.store.agent_rows import (
     page_of_ids,
     targeted,
 )
-from mig_core.store.books import close_commands
 from mig_core.store.database import page_limit
 from mig_core.store.encoding import clean_text, jsonb, read_cursor, write_cursor
+from mig_core.store.enrolment_secrets import use_secret
 from mig_core.store.notify import notify
+from mig_core.store.retiring import retire_agent
 from mig_core.store.rows import AgentEvent
 
 if TYPE_CHECKING:
@@ -35,6 +36,8 @@ if TYPE_CHECKING:
 
 STALE_PAUSE = timedelta(minutes=5)
 """How often a second process of an agent is noted whose heartbeats change nothing."""
+WITH_SETTINGS, WITH_APPROVAL = "(settings)", "(approved)"
+"""What admitted an agent that no named secret did."""
 MOST_PENDING = 5_000
 """So many agents may wait for approval: anybody can ask for it."""
 STILL_ASKING = timedelta(minutes=10)
@@ -42,16 +45,21 @@ STILL_ASKING = timedelta(minutes=10)
 
 _INSERT = f"""
     INSERT INTO agents (id, name, public_key, status, relay, version, mode, pid, environment, tags, addresses, modules,
-                        failures, started_at, heartbeat_at, enrolled_at, enrolment_sent_at, token_digest)
+                        failures, started_at, heartbeat_at, enrolled_at, enrolment_sent_at, token_digest, enrolled_with,
+                        given_tags, given_relay)
     VALUES (%(id)s, %(name)s, %(public_key)s, %(status)s, %(relay)s, %(version)s, %(mode)s, %(pid)s,
             %(environment)s::jsonb, %(tags)s::jsonb, %(addresses)s::inet[], %(modules)s, %(failures)s::jsonb,
-            %(started_at)s, %(heartbeat_at)s, %(now)s, %(sent)s, %(token)s)
+            %(started_at)s, %(heartbeat_at)s, %(now)s, %(sent)s, %(token)s, %(with)s, %(given_tags)s::jsonb,
+            %(given_relay)s)
     ON CONFLICT (id) DO NOTHING RETURNING {COLUMNS}
 """  # noqa: S608 - constants
 _REFRESH = f"""
     UPDATE agents SET {SET_FACTS}, status = %(status)s, enrolment_sent_at = %(sent)s,
            admitted = admitted AND relay = %(relay)s, relay = %(relay)s,
-           heartbeat_at = coalesce(%(heartbeat_at)s, heartbeat_at), token_digest = coalesce(%(token)s, token_digest)
+           heartbeat_at = coalesce(%(heartbeat_at)s, heartbeat_at), token_digest = coalesce(%(token)s, token_digest),
+           enrolled_with = CASE WHEN %(with)s = '' THEN enrolled_with ELSE %(with)s END,
+           given_tags = CASE WHEN %(with)s = '' THEN given_tags ELSE %(given_tags)s::jsonb END,
+           given_relay = CASE WHEN %(with)s = '' THEN given_relay ELSE %(given_relay)s END
      WHERE id = %(id)s RETURNING {COLUMNS}
 """  # noqa: S608 - constants
 _BEAT = f"""
@@ -63,9 +71,6 @@ _BEAT = f"""
 """  # noqa: S608 - constants
 _STALE = "SELECT mig_stale_session(%(id)s, %(started_at)s, %(pid)s::bigint, %(now)s, %(lately)s)"
 _EVENTS = "SELECT happened_at, kind, detail FROM agent_events WHERE agent_id = %s ORDER BY id DESC LIMIT 100"
-_RETIRE = f"""
-    UPDATE agents SET status = 'retired', token_digest = NULL, admitted = false WHERE id = %s RETURNING {COLUMNS}
-"""  # noqa: S608 - a constant
 _NOT_ADMITTED = f"""
     SELECT id FROM agents WHERE relay = %s AND NOT admitted AND status IN {APPROVED} ORDER BY id LIMIT %s
 """  # noqa: S608 - a constant
@@ -88,7 +93,9 @@ class PostgresAgents:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def enrol(self, enrolment: Enrolment, *, approved: bool, token_digest: bytes, now: datetime) -> AgentRow:
+    async def enrol(
+        self, enrolment: Enrolment, *, approved: bool, token_digest: bytes, now: datetime, secret_digest: bytes = b""
+    ) -> AgentRow:
         """See the protocol."""
         parameters = facts_parameters(enrolment.facts) | {
             "public_key": enrolment.public_key,
@@ -103,10 +110,19 @@ class PostgresAgents:
                 (enrolment.facts.id,),
             )
             known = await cursor.fetchone()
-            admit = approved
+            admit, admitted = approved, False
             if known is not None:
                 _check_enrolment(known, enrolment)
-                admit = approved or known["status"] != AgentState.PENDING
+                admitted = known["status"] != AgentState.PENDING
+                admit = approved or admitted
+            given: dict[str, object] = {"with": "", "given_tags": jsonb({}), "given_relay": ""}
+            if not admitted and approved:
+                given["with"] = WITH_SETTINGS
+            elif not admitted and secret_digest:
+                secret = await use_secret(cursor, secret_digest, now)
+                given = {"with": secret.name, "given_tags": jsonb(secret.tags), "given_relay": secret.relay}
+                admit = True
+            parameters.update(given)
             parameters["status"] = (AgentState.ONLINE if admit else AgentState.PENDING).value
             parameters["token"] = token_digest if admit else None
             parameters["heartbeat_at"] = now if admit else None
@@ -131,8 +147,8 @@ class PostgresAgents:
                 raise Conflict(f"agent {agent} is retired", next_step="let it enrol anew with a new key")
             if row["status"] == AgentState.PENDING:
                 await cursor.execute(
-                    f"UPDATE agents SET status = 'offline' WHERE id = %s RETURNING {COLUMNS}",  # noqa: S608 - a constant
-                    (agent,),
+                    f"UPDATE agents SET status = 'offline', enrolled_with = %s WHERE id = %s RETURNING {COLUMNS}",  # noqa: S608 - a constant
+                    (WITH_APPROVAL, agent),
                 )
                 row = await cursor.fetchone() or row
                 await notify(cursor, "agent", [agent])
@@ -144,18 +160,49 @@ class PostgresAgents:
         """See the protocol."""
 
         async def work(cursor: Cursor) -> AgentRow:
-            # The lock makes a fan-out wait that is about to add a command for this agent, and then leave it out.
-            await _locked(cursor, agent)
+            return await retire_agent(cursor, agent, now)
+
+        return await self._database.transaction(work)
+
+    async def retire_silent(self, agents: Sequence[AgentId], since: datetime, now: datetime) -> Sequence[AgentId]:
+        """See the protocol."""
+        retired = []
+        for agent in sorted(set(agents)):
+
+            async def work(cursor: Cursor, agent: AgentId = agent) -> bool:
+                await cursor.execute(
+                    """
+                    SELECT 1 FROM agents WHERE id = %s AND status <> 'retired'
+                       AND coalesce(heartbeat_at, enrolment_sent_at) <= %s FOR UPDATE
+                    """,
+                    (clean_text(agent), since),
+                )
+                if await cursor.fetchone() is None:
+                    return False
+                await retire_agent(cursor, agent, now)
+                return True
+
+            # Each in a transaction of its own: an action's row is locked for each of its open commands.
+            if await self._database.transaction(work):
+                retired.append(agent)
+        return retired
+
+    async def same_machine(self, agent: AgentRow) -> Sequence[AgentRow]:
+        """See the protocol."""
+        machine = agent.environment.get("machine")
+        if not isinstance(machine, str) or not machine:
+            return []
+
+        async def work(cursor: Cursor) -> Sequence[AgentRow]:
             await cursor.execute(
-                "SELECT id FROM commands WHERE agent_id = %s AND state IN ('queued', 'sent')", (agent,)
+                f"""
+                SELECT {COLUMNS} FROM agents
+                 WHERE environment->>'machine' = %s AND id <> %s AND status <> 'pending'
+                 ORDER BY enrolled_at DESC, id LIMIT 20
+                """,  # noqa: S608 - a constant
+                (clean_text(machine), agent.id),
             )
-            commands = [row["id"] for row in await cursor.fetchall()]
-            await close_commands(cursor, commands, "expired", "never answered: the agent was retired", now)
-            await cursor.execute("DELETE FROM unsent_cancels WHERE agent_id = %s", (agent,))
-            await cursor.execute(_RETIRE, (agent,))
-            row = await cursor.fetchone()
-            assert row is not None
-            return agent_row(row)
+            return [agent_row(row) for row in await cursor.fetchall()][::-1]
 
         return await self._database.transaction(work)
 
@@ -184,6 +231,7 @@ class PostgresAgents:
         now: datetime,
         cursor: str = "",
         limit: int = 100,
+        retired_after: datetime | None = None,
     ) -> tuple[Sequence[AgentRow], str]:
         """See the protocol. ``now`` is not used: the database's own clock answers NOW()."""
         length = page_limit(limit)
@@ -193,7 +241,9 @@ class PostgresAgents:
             after = (name, identifier)
 
         async def work(sql_cursor: Cursor) -> tuple[Sequence[AgentRow], str]:
-            ids = await page_of_ids(self._database, sql_cursor, target, states, after, length)
+            ids = await page_of_ids(
+                self._database, sql_cursor, target, states, after, length, retired_after=retired_after
+            )
             await sql_cursor.execute(
                 f"SELECT {COLUMNS} FROM agents WHERE id = ANY(%s) ORDER BY name, id",  # noqa: S608 - a constant
                 (ids,),

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from mig_core.store.database import Cursor, Database, Row
 
-_COLUMNS = "fingerprint, name, public_key, permissions, active, created_at"
+_COLUMNS = "fingerprint, name, public_key, permissions, active, created_at, removed_at"
 # Against two changes at once that together would leave nobody in charge, or make two first investigators.
 _LOCK = "LOCK TABLE investigators IN SHARE ROW EXCLUSIVE MODE"
 
@@ -77,7 +77,9 @@ class PostgresInvestigators:
         """See the protocol."""
 
         async def work(cursor: Cursor) -> Sequence[Investigator]:
-            await cursor.execute(f"SELECT {_COLUMNS} FROM investigators ORDER BY name, fingerprint")  # noqa: S608 - a constant
+            await cursor.execute(
+                f"SELECT {_COLUMNS} FROM investigators WHERE removed_at IS NULL ORDER BY name, fingerprint"  # noqa: S608 - a constant
+            )
             return [_investigator(row) for row in await cursor.fetchall()]
 
         return await self._database.transaction(work)
@@ -93,24 +95,24 @@ class PostgresInvestigators:
             statement = f"""
                 UPDATE investigators
                    SET active = coalesce(%s, active), permissions = coalesce(%s::text[], permissions)
-                 WHERE fingerprint = %s RETURNING {_COLUMNS}
+                 WHERE fingerprint = %s AND removed_at IS NULL RETURNING {_COLUMNS}
             """  # noqa: S608 - a constant
             await cursor.execute(statement, (active, names, clean_text(fingerprint)))
-            row = await cursor.fetchone()
-            if row is None:
-                raise NotFound("investigator", fingerprint)
-            await cursor.execute(
-                "SELECT 1 FROM investigators WHERE active AND %s = ANY(permissions) LIMIT 1",
-                (Permission.INVESTIGATORS.value,),
-            )
-            if await cursor.fetchone() is None:
-                raise Conflict(
-                    f"{row['name']} is the last active investigator with the permission 'investigators'",
-                    next_step="give that permission to somebody else first",
-                )
-            if not row["active"]:
-                await cursor.execute("DELETE FROM sessions WHERE fingerprint = %s", (row["fingerprint"],))
-            return _investigator(row)
+            return await _changed(cursor, fingerprint)
+
+        return await self._database.transaction(work)
+
+    async def remove(self, fingerprint: Fingerprint, now: datetime) -> Investigator:
+        """See the protocol."""
+
+        async def work(cursor: Cursor) -> Investigator:
+            await cursor.execute(_LOCK)
+            statement = f"""
+                UPDATE investigators SET active = false, permissions = '{{}}', removed_at = %s
+                 WHERE fingerprint = %s AND removed_at IS NULL RETURNING {_COLUMNS}
+            """  # noqa: S608 - a constant
+            await cursor.execute(statement, (now, clean_text(fingerprint)))
+            return await _changed(cursor, fingerprint)
 
         return await self._database.transaction(work)
 
@@ -170,6 +172,15 @@ class PostgresInvestigators:
 
         return await self._database.transaction(work)
 
+    async def close_sessions(self, fingerprint: Fingerprint) -> int:
+        """See the protocol."""
+
+        async def work(cursor: Cursor) -> int:
+            await cursor.execute("DELETE FROM sessions WHERE fingerprint = %s", (clean_text(fingerprint),))
+            return cursor.rowcount
+
+        return await self._database.transaction(work)
+
     async def close_session(self, digest: bytes) -> None:
         """See the protocol."""
 
@@ -179,12 +190,37 @@ class PostgresInvestigators:
         await self._database.transaction(work)
 
 
+async def _changed(cursor: Cursor, fingerprint: Fingerprint) -> Investigator:
+    """What an update of one investigator returned, when somebody is left who may manage investigators."""
+    row = await cursor.fetchone()
+    if row is None:
+        raise NotFound("investigator", fingerprint)
+    await cursor.execute(
+        "SELECT 1 FROM investigators WHERE active AND %s = ANY(permissions) LIMIT 1",
+        (Permission.INVESTIGATORS.value,),
+    )
+    if await cursor.fetchone() is None:
+        raise Conflict(
+            f"{row['name']} is the last active investigator with the permission 'investigators'",
+            next_step="give that permission to somebody else first",
+        )
+    if not row["active"]:
+        await cursor.execute("DELETE FROM sessions WHERE fingerprint = %s", (row["fingerprint"],))
+    return _investigator(row)
+
+
 async def _insert(cursor: Cursor, one: Investigator) -> None:
-    await cursor.execute("SELECT 1 FROM investigators WHERE fingerprint = %s", (one.fingerprint,))
-    if await cursor.fetchone() is not None:
+    await cursor.execute("SELECT removed_at FROM investigators WHERE fingerprint = %s FOR UPDATE", (one.fingerprint,))
+    known = await cursor.fetchone()
+    if known is not None and known["removed_at"] is None:
         raise Conflict(f"investigator {one.fingerprint} exists already")
     await cursor.execute(
-        f"INSERT INTO investigators ({_COLUMNS}) VALUES (%s, %s, %s, %s, %s, %s)",  # noqa: S608 - a constant
+        f"""
+        INSERT INTO investigators ({_COLUMNS}) VALUES (%s, %s, %s, %s, %s, %s, NULL)
+        ON CONFLICT (fingerprint) DO UPDATE
+           SET name = excluded.name, public_key = excluded.public_key, permissions = excluded.permissions,
+               active = excluded.active, created_at = excluded.created_at, removed_at = NULL
+        """,  # noqa: S608 - a constant
         (
             one.fingerprint,
             clean_text(one.name),
@@ -204,4 +240,5 @@ def _investigator(row: Row) -> Investigator:
         permissions=frozenset(Permission(one) for one in row["permissions"]),
         active=row["active"],
         created_at=row["created_at"],
+        removed_at=row["removed_at"],
     )

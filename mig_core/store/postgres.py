@@ -11,6 +11,7 @@ from mig_core.store.agents import PostgresAgents
 from mig_core.store.answer_rows import PostgresAnswerRows
 from mig_core.store.commands import PostgresCommands
 from mig_core.store.database import Database, StoreLimits
+from mig_core.store.enrolment_secrets import PostgresEnrolmentSecrets
 from mig_core.store.investigators import PostgresInvestigators
 from mig_core.store.migrate import check_version
 from mig_core.store.numbers import PostgresNumbers
@@ -47,6 +48,7 @@ class PostgresStore:
     actions: base.Actions
     commands: base.Commands
     answer_rows: base.AnswerRows
+    enrolment_secrets: base.EnrolmentSecrets
     numbers: base.Numbers
     platform_log: base.PlatformLog
     proposals: base.Proposals
@@ -63,6 +65,7 @@ class PostgresStore:
         self.actions = PostgresActions(self._database)
         self.commands = PostgresCommands(self._database)
         self.answer_rows = PostgresAnswerRows(self._database)
+        self.enrolment_secrets = PostgresEnrolmentSecrets(self._database)
         self.numbers = PostgresNumbers(self._database)
         self.platform_log = PostgresPlatformLog(self._database)
         self.proposals = PostgresProposals(self._database)

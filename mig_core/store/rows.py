@@ -25,7 +25,7 @@ class Permission(StrEnum):
     ASK = "ask"
     """Create, sign and cancel actions."""
     AGENTS = "agents"
-    """Approve and retire agents."""
+    """Approve and retire agents, add and revoke enrolment secrets."""
     INVESTIGATORS = "investigators"
     """Add investigators and change their permissions."""
     LOG = "log"
@@ -97,6 +97,26 @@ class LogRow:
 
 
 @dataclass(frozen=True, slots=True)
+class EnrolmentSecret:
+    """What admits agents, by its name; the secret itself is with whoever was shown it once."""
+
+    name: str
+    created_at: datetime
+    created_by: Fingerprint
+    expires_at: datetime | None = None
+    uses_left: int | None = None
+    """How many agents more it admits; None: any number."""
+    used: int = 0
+    last_used_at: datetime | None = None
+    tags: Mapping[str, str] = field(default_factory=dict)
+    """What the agents are given that it admits, beneath the tags of their own."""
+    relay: str = ""
+    """Where these agents listen unless their settings say it: ``amqps://…``; empty: long polling at the API."""
+    revoked_at: datetime | None = None
+    revoked_by: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Investigator:
     """A person who may log in."""
 
@@ -107,6 +127,8 @@ class Investigator:
     permissions: frozenset[Permission]
     active: bool
     created_at: datetime
+    removed_at: datetime | None = None
+    """When it was removed: it is listed no more, and its name stands for what it did."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,6 +161,12 @@ class AgentRow:
     """When two processes were last seen to speak for it."""
     ledger_back_at: datetime | None = None
     """When its ledger was last shorter than before."""
+    enrolled_with: str = ""
+    """The enrolment secret that admitted it, ``(settings)`` or ``(approved)``; empty: not known."""
+    given_tags: Mapping[str, str] = field(default_factory=dict)
+    given_relay: str = ""
+    """What that secret gives."""
+    retired_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

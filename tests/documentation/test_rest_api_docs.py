@@ -9,6 +9,7 @@ from typing import Any, cast
 from mig_core.api.app import create_app
 from mig_core.api.bootstrap import BootstrapSecret
 from mig_core.api.exchange import Access
+from mig_core.api.files import PlatformFiles
 from mig_core.api.polls import Waiters
 from mig_core.config.server import ApiSettings
 
@@ -27,8 +28,7 @@ def test_the_table_has_every_route_and_no_other() -> None:
         cast("Any", NoStore()),
         cast("Any", None),
         ApiSettings(),
-        acl=None,
-        enrolment_secret="",
+        files=PlatformFiles(ApiSettings()),
         bootstrap=BootstrapSecret(Path("unused"), str),
         waiters=Waiters(),
         clock=cast("Any", None),

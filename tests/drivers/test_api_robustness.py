@@ -16,6 +16,7 @@ import pytest
 from mig_core.api.app import MigApp, create_app
 from mig_core.api.bootstrap import BootstrapSecret
 from mig_core.api.exchange import Access
+from mig_core.api.files import PlatformFiles
 from mig_core.api.openapi import openapi_document
 from mig_core.api.polls import Waiters
 from mig_core.api.schemas import SCHEMAS
@@ -58,8 +59,7 @@ def broken_app(error: Exception, tmp_path: Path) -> MigApp:
         cast("Any", BrokenStore(error)),
         cast("Any", None),
         ApiSettings(),
-        acl=None,
-        enrolment_secret="",
+        files=PlatformFiles(ApiSettings()),
         bootstrap=BootstrapSecret(tmp_path, lambda: "x"),
         waiters=Waiters(),
         clock=lambda: datetime.now(UTC),

@@ -100,7 +100,7 @@ def impostor(fleet: Fleet) -> Iterator[str]:
     identifier = ran.stdout.strip()
     yield identifier
     processes.end("impostor", signal.SIGTERM)
-    fleet.mig("agent", "retire", identifier)
+    fleet.mig("agent", "retire", identifier, "--yes")
 
 
 def test_two_agents_of_one_name_never_look_alike(fleet: Fleet, impostor: str) -> None:

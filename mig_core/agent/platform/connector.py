@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from mig_core.agent.platform.enrolment import Enroller
+    from mig_core.agent.platform.given import Given
     from mig_core.config.agent import PlatformSettings
     from mig_core.domain.ids import AgentId
     from mig_core.relay.base import AgentRelay
@@ -70,9 +71,11 @@ class PlatformConnector:
         agent_id: AgentId,
         enroller: Enroller,
         *,
+        given: Given,
         prefetch: int,
         interrupt: Callable[[], None],
     ) -> None:
+        self._given = given
         self._settings = settings
         self._agent_id = agent_id
         self._enroller = enroller
@@ -86,10 +89,11 @@ class PlatformConnector:
             return None
         tls = tls_options(self._settings)
         # Only the driver in use is imported: the other's library would cost memory for nothing.
-        if self._settings.relay:
+        broker = self._settings.relay or self._given.gift().relay
+        if broker:
             from mig_core.relay.amqp_agent import AmqpAgentRelay
 
-            return AmqpAgentRelay(self._settings.relay, self._agent_id, token, tls=tls, prefetch=self._prefetch)
+            return AmqpAgentRelay(broker, self._agent_id, token, tls=tls, prefetch=self._prefetch)
         from mig_core.relay.https_agent import HttpsAgentRelay
 
         return HttpsAgentRelay(

@@ -11,6 +11,7 @@ import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
+from mig_core.agent.platform.given import Gift
 from mig_core.domain import envelope as envelopes
 from mig_core.domain.agent import AgentState, Enrolment
 from mig_core.domain.document import load, members
@@ -19,11 +20,13 @@ from mig_core.errors import InvalidDocument, MigError, RelayDenied, RelayUnavail
 from mig_core.network.backoff import Backoff
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
     from datetime import datetime
     from pathlib import Path
 
+    from mig_core.agent.platform.given import Given
     from mig_core.domain.agent import AgentFacts
+    from mig_core.domain.document import JSON
     from mig_core.identity import AgentKey
 
 log = logging.getLogger(__name__)
@@ -67,6 +70,7 @@ class Enroller:
         relay: ``amqp`` or ``https``.
         secret: reads the platform's enrolment secret; empty: wait for approval.
         token_file: keeps the login (0600).
+        given: keeps what the enrolment secret gives.
         clock: the time now.
     """
 
@@ -79,6 +83,7 @@ class Enroller:
         relay: str,
         secret: Callable[[], str],
         token_file: Path,
+        given: Given,
         clock: Callable[[], datetime],
     ) -> None:
         self._transport = transport
@@ -87,13 +92,19 @@ class Enroller:
         self._relay = relay
         self._secret = secret
         self._token_file = token_file
+        self._given = given
         self._clock = clock
+
+    @property
+    def relay(self) -> str:
+        """``amqp`` or ``https``: where it listens by its settings, else where the platform told it to."""
+        return "amqp" if self._relay == "amqp" or self._given.gift().relay else self._relay
 
     def saved_token(self) -> str:
         """The token of an earlier enrolment for the same relay; empty when there is none."""
         try:
             saved = json.loads(self._token_file.read_bytes()[:8192])
-            return str(saved["token"]) if saved["relay"] == self._relay else ""
+            return str(saved["token"]) if saved["relay"] == self.relay else ""
         except FileNotFoundError:
             return ""
         except (OSError, ValueError, KeyError, TypeError) as error:
@@ -112,7 +123,8 @@ class Enroller:
             RelayDenied: the platform does not want us.
             OSError: the secret cannot be read, or the token not be kept.
         """
-        enrolment = Enrolment(self._facts(), self._key.public_key, self._relay, self._secret(), self._clock())
+        asked = self.relay
+        enrolment = Enrolment(self._facts(), self._key.public_key, asked, self._secret(), self._clock())
         body = self._key.sign(envelopes.ENROL, enrolment.to_payload()).to_bytes()
         status, content = self._transport.exchange(
             "POST", _PATH, body=body, seconds=_SECONDS, largest=_MAX_ANSWER_BYTES
@@ -125,11 +137,14 @@ class Enroller:
             )
             state = AgentState(fields.text("state", max_length=20))
             token = fields.text("token", max_length=4000, default="")
-            relay = fields.text("relay", max_length=10, default=self._relay)
+            relay = fields.text("relay", max_length=10, default=asked)
+            gift = Gift(_tags(fields.mapping("tags", default={})), fields.text("relayurl", max_length=1000, default=""))
         except (InvalidDocument, ValueError) as error:
             raise RelayUnavailable(f"the enrolment was not answered as expected: {error}") from error
         if token:
-            replace_file(self._token_file, json.dumps({"relay": self._relay, "token": token}).encode("ascii"))
+            # First what is never given again, so that no crash in between loses it.
+            self._given.keep(gift if _is_usable(gift.relay) else Gift(gift.tags))
+            replace_file(self._token_file, json.dumps({"relay": asked, "token": token}).encode("ascii"))
         return Login(state, token, relay)
 
     def enrol(self, wait: Callable[[float], bool]) -> str:
@@ -143,9 +158,12 @@ class Enroller:
         while True:
             try:
                 login = self.enrol_once()
-                if login.token:
+                if login.token and self.saved_token():
                     log.info("enrolled as agent %s", self._key.agent_id)
                     return login.token
+                if login.token:
+                    log.info("the platform says to listen on %s: enrolling there", self._given.gift().relay)
+                    continue
                 problem = f"waiting for approval: mig agent approve {self._key.agent_id}"
             except (MigError, OSError) as error:
                 problem = f"not enrolled yet: {error}"
@@ -154,6 +172,19 @@ class Enroller:
                 told = problem
             if wait(backoff.next()):
                 return ""
+
+
+def _tags(given: Mapping[str, JSON]) -> dict[str, str]:
+    """Those that are texts; the platform checked them too."""
+    return {key[:256]: value[:1024] for key, value in given.items() if isinstance(value, str)}
+
+
+def _is_usable(relay: str) -> bool:
+    """Whether it is where an agent can listen, or nothing."""
+    if not relay or relay.startswith(("amqps://", "amqp://")):
+        return True
+    log.error("the platform says to listen on %r, which this agent cannot: it listens at the API", relay[:200])
+    return False
 
 
 def _problem(status: int, content: bytes) -> RelayDenied | RelayUnavailable:

@@ -41,6 +41,7 @@ class FactsHolder:
         failures: what does not work, as of now.
         modules: names of those that can be run now; none: those of ``first``.
         trust: what it believes now, told among the environment facts.
+        given: tags beneath its own.
     """
 
     def __init__(
@@ -52,6 +53,7 @@ class FactsHolder:
         failures: Callable[[], Mapping[str, str]],
         modules: Callable[[], Iterable[str]] | None = None,
         trust: Callable[[], Mapping[str, JSON]] = dict,
+        given: Callable[[], Mapping[str, str]] = dict,
     ) -> None:
         self._facts = first
         self._name = name
@@ -59,6 +61,7 @@ class FactsHolder:
         self._failures = failures
         self._modules = modules or (lambda: first.modules)
         self._trust = trust
+        self._given = given
         self._noted: dict[str, str] = {}
         self._lock = threading.Lock()
 
@@ -67,7 +70,8 @@ class FactsHolder:
         modules, trust = tuple(self._modules()), self._trust()
         with self._lock:
             facts = self._facts
-        return replace(facts, modules=modules, environment={**facts.environment, **trust})
+        tags = {**self._given(), **facts.tags}
+        return replace(facts, modules=modules, environment={**facts.environment, **trust}, tags=tags)
 
     def note(self, name: str, problem: str) -> None:
         """Says at once what does not work, or with an empty text that it works again."""

@@ -33,6 +33,7 @@ _PLACES = (Path("/etc/machine-id"), Path("/var/lib/dbus/machine-id"))
 _BOOT = Path("/proc/sys/kernel/random/boot_id")
 _IDENTIFIER = re.compile(r"[0-9a-f]{32}")
 _USE = b"mig-agent: the machine that this state directory belongs to"
+_TOLD = b"mig-agent: the machine that the platform is told of"
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +51,18 @@ def this_machine(places: tuple[Path, ...] = _PLACES, boot: Path = _BOOT) -> Mach
         if _IDENTIFIER.fullmatch(identifier):
             return Machine(hmac.new(identifier.encode("ascii"), _USE, hashlib.sha256).hexdigest(), _read(boot))
     return Machine("", _read(boot))
+
+
+def told_machine(places: tuple[Path, ...] = _PLACES) -> str:
+    """What the platform is told, so that people see which agents came one after the other on a machine.
+
+    Another keyed digest than the one kept here; empty where the system does not say. It proves nothing.
+    """
+    for place in places:
+        identifier = _read(place)
+        if _IDENTIFIER.fullmatch(identifier):
+            return hmac.new(identifier.encode("ascii"), _TOLD, hashlib.sha256).hexdigest()[:32]
+    return ""
 
 
 def is_copied(state: Path, machine: Machine) -> bool:

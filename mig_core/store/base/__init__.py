@@ -13,6 +13,7 @@ from mig_core.store.base.actions import Actions
 from mig_core.store.base.agents import Agents
 from mig_core.store.base.answer_rows import AnswerRows
 from mig_core.store.base.commands import Commands
+from mig_core.store.base.enrolment_secrets import EnrolmentSecrets
 from mig_core.store.base.investigators import Investigators
 from mig_core.store.base.numbers import Numbers
 from mig_core.store.base.platform_log import PlatformLog
@@ -28,6 +29,7 @@ __all__ = [
     "Agents",
     "AnswerRows",
     "Commands",
+    "EnrolmentSecrets",
     "Investigators",
     "Numbers",
     "PlatformLog",
@@ -47,6 +49,7 @@ class Store(Protocol):
     actions: Actions
     commands: Commands
     answer_rows: AnswerRows
+    enrolment_secrets: EnrolmentSecrets
     numbers: Numbers
     platform_log: PlatformLog
     proposals: Proposals

@@ -17,14 +17,24 @@ if TYPE_CHECKING:
 class Agents(Protocol):
     """Endpoints that enrolled."""
 
-    async def enrol(self, enrolment: Enrolment, *, approved: bool, token_digest: bytes, now: datetime) -> AgentRow:
+    async def enrol(
+        self, enrolment: Enrolment, *, approved: bool, token_digest: bytes, now: datetime, secret_digest: bytes = b""
+    ) -> AgentRow:
         """Adds an agent (PENDING, or ONLINE when approved), or refreshes a known one and its relay token.
 
         The token's digest is stored only for an agent that is (now) approved. A pending agent that enrols again with
         ``approved`` becomes approved. A known agent must enrol with the pinned key and a later ``sent`` than before.
         Enrolling is a sign of life: an approved agent is ONLINE after it.
 
+        Args:
+            enrolment: what the agent sent; verified.
+            approved: by the secret of the settings.
+            token_digest: SHA-256 of its new token.
+            now: the time.
+            secret_digest: SHA-256 of another secret that it brings; looked at only for an agent that is not admitted.
+
         Raises:
+            Refused: that secret admits nobody.
             NoRoom: as many agents wait for approval as may.
             Conflict: another key, an older enrolment (replay), or a retired agent.
         """
@@ -44,6 +54,17 @@ class Agents(Protocol):
 
         Raises:
             NotFound
+        """
+        ...
+
+    async def retire_silent(self, agents: Sequence[AgentId], since: datetime, now: datetime) -> Sequence[AgentId]:
+        """Retires those of the agents of which nothing was heard since; returns which they were."""
+        ...
+
+    async def same_machine(self, agent: AgentRow) -> Sequence[AgentRow]:
+        """Other agents that say they run on the machine of this one, by when they enrolled; at most twenty.
+
+        What they say proves nothing: for people only.
         """
         ...
 
@@ -70,8 +91,12 @@ class Agents(Protocol):
         now: datetime,
         cursor: str = "",
         limit: int = 100,
+        retired_after: datetime | None = None,
     ) -> tuple[Sequence[AgentRow], str]:
-        """Agents by name. The target is evaluated by a role that can read agents and commands and nothing else."""
+        """Agents by name. The target is evaluated by a role that can read agents and commands and nothing else.
+
+        Retired ones only when they were retired after ``retired_after``, if it is given.
+        """
         ...
 
     async def count(self, target: Target, *, now: datetime) -> int:

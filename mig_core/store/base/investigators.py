@@ -58,6 +58,15 @@ class Investigators(Protocol):
         """
         ...
 
+    async def remove(self, fingerprint: Fingerprint, now: datetime) -> Investigator:
+        """Disables one for good: it is listed no more, and may be added anew. What it did keeps its name.
+
+        Raises:
+            NotFound
+            Conflict: nobody active with the INVESTIGATORS permission would be left.
+        """
+        ...
+
     async def put_nonce(self, digest: bytes, expires: datetime) -> None:
         """Remembers a login nonce (its SHA-256), and forgets expired ones."""
         ...
@@ -72,6 +81,10 @@ class Investigators(Protocol):
 
     async def session(self, digest: bytes, now: datetime) -> Investigator | None:
         """Whose session this is: None when unknown, expired, or the investigator is not active."""
+        ...
+
+    async def close_sessions(self, fingerprint: Fingerprint) -> int:
+        """Forgets all sessions of an investigator; returns how many."""
         ...
 
     async def close_session(self, digest: bytes) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import json
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +13,7 @@ import pytest
 from mig_core.agent.operations.environment import gather_environment
 from mig_core.agent.platform.enrolment import Enroller
 from mig_core.agent.platform.facts import FactsHolder
+from mig_core.agent.platform.given import Given
 from mig_core.agent.platform.heartbeat import Heartbeats
 from mig_core.domain import envelope as envelopes
 from mig_core.domain.agent import AgentFacts, read_enrolment, read_heartbeat
@@ -20,6 +22,7 @@ from mig_core.errors import PluginError, RelayDenied, RelayUnavailable
 from mig_core.identity import AgentKey, verify_agent
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
@@ -149,7 +152,9 @@ class _Platform:
         return status, content if isinstance(content, bytes) else json.dumps(content).encode()
 
 
-def enroller(platform: _Platform, tmp_path: Path, secret: str = "") -> Enroller:
+def enroller(
+    platform: _Platform, tmp_path: Path, secret: str = "", clock: Callable[[], datetime] = lambda: NOW
+) -> Enroller:
     return Enroller(
         platform,
         KEY,
@@ -157,7 +162,8 @@ def enroller(platform: _Platform, tmp_path: Path, secret: str = "") -> Enroller:
         relay="https",
         secret=lambda: secret,
         token_file=tmp_path / "relay.token",
-        clock=lambda: NOW,
+        given=Given(tmp_path / "given.json"),
+        clock=clock,
     )
 
 
@@ -195,6 +201,35 @@ def test_an_agent_without_secret_asks_again_until_it_is_approved(tmp_path: Path)
     assert token == "T"
     assert len(waits) == 5
     assert all(5 <= seconds <= 60 for seconds in waits)
+
+
+def test_what_the_first_enrolment_gives_is_kept_and_no_later_one_changes_it(tmp_path: Path) -> None:
+    first = {"state": "online", "token": "T", "tags": {"site": "berlin"}, "relayurl": "amqps://broker:5671/mig"}
+    later = {**first, "tags": {"site": "paris"}, "relayurl": "amqps://elsewhere:5671/mig"}
+    moments = iter([NOW, NOW + timedelta(seconds=1), NOW + timedelta(seconds=2)])
+    platform = _Platform((200, first), (200, {**first, "token": "U"}), (200, {**later, "token": "V"}))
+    agent = enroller(platform, tmp_path, clock=lambda: next(moments))
+
+    token = agent.enrol(lambda _: True)
+    agent.enrol_once()
+
+    asked = [read_enrolment(read_envelope(body, expected_type=envelopes.ENROL).payload) for body in platform.bodies]
+    assert token == "U", "the token of where it listens"
+    assert [one.relay for one in asked] == ["https", "amqp", "amqp"]
+    gift = Given(tmp_path / "given.json").gift()
+    assert (gift.tags, gift.relay) == ({"site": "berlin"}, "amqps://broker:5671/mig")
+
+
+def test_tags_of_its_own_settings_win_over_those_that_it_was_given() -> None:
+    facts = FactsHolder(
+        replace(FACTS, tags={"site": "here"}),
+        name="",
+        gatherer=_Gatherer(),
+        failures=dict,
+        given=lambda: {"site": "there", "team": "blue"},
+    )
+
+    assert facts.current().tags == {"site": "here", "team": "blue"}
 
 
 def test_an_agent_that_is_stopped_while_it_waits_gives_up(tmp_path: Path) -> None:
