@@ -66,6 +66,13 @@ def beat(site: ApiSite, agent: SampleAgent, at: datetime) -> None:
     site.platform(work)
 
 
+def retire_at(site: ApiSite, agent: SampleAgent, at: datetime) -> None:
+    async def work(store: PostgresStore) -> None:
+        await store.agents.retire(agent.id, at)
+
+    site.platform(work)
+
+
 def test_a_named_secret_admits_so_many_agents_and_gives_them_what_it_gives(
     api_site: ApiSite, alice: MigClient, capsys: Captured
 ) -> None:
@@ -188,8 +195,7 @@ def test_retired_agents_leave_the_lists_after_a_while_and_are_there_for_who_asks
     recent, old = SampleAgent(api_site, "recent"), SampleAgent(api_site, "old")
     for agent, days in ((recent, 29), (old, 31)):
         agent.enrol()
-        at = datetime.now(UTC) - timedelta(days=days)
-        api_site.platform(lambda store, agent=agent, at=at: store.agents.retire(agent.id, at))
+        retire_at(api_site, agent, datetime.now(UTC) - timedelta(days=days))
 
     assert [one["id"] for one in alice.agents()] == [recent.id]
     assert {one["id"] for one in alice.agents(states=["retired"])} == {recent.id, old.id}
