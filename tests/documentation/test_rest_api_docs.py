@@ -36,7 +36,7 @@ def test_the_table_has_every_route_and_no_other() -> None:
     )
     words = {Access.ANYONE.value: "", Access.INVESTIGATOR.value: "session"}
 
-    rows = re.findall(r"^\| (GET|POST|PATCH|PUT) \| `([^`]+)` \| *(\w*) *\|", PAGE, re.MULTILINE)
+    rows = re.findall(r"^\| (GET|POST|PATCH|PUT|DELETE) \| `([^`]+)` \| *(\w*) *\|", PAGE, re.MULTILINE)
     declared = [
         (route.method, route.full_path, words.get(route.access.value, route.access.value)) for route in app.routes
     ]
