@@ -111,7 +111,7 @@ class _Watch:
                 found += bool(event.data["found"])
             elif event.kind != "tick":
                 self.action = event.data
-            self.progress.show(_progress(self.action) + ("" if self._leader is None else self._leader.text()))
+            self.progress.show(_progress(self.action, done, found) + ("" if self._leader is None else self._leader.text()))
             if event.kind == "end":
                 return
             self.enough = self._waiting.enough(done, found, self.action["targeted"])
@@ -122,10 +122,12 @@ class _Watch:
                 return
 
 
-def _progress(action: Document) -> str:
-    done = sum(count for state, count in action["counts"].items() if state not in OPEN)
+def _progress(action: Document, done: int, found: int) -> str:
+    """How far it is; the sums come now and then, answers may be ahead of them."""
+    done = max(done, sum(count for state, count in action["counts"].items() if state not in OPEN))
+    asked = f" of {action['targeted']}" if action["targeted"] else ""
     suffix = ", cancelled" if action.get("cancelled") else ""
-    return f"{done} of {action['targeted']} answered, {action['found']} found{suffix}"
+    return f"{done}{asked} answered, {max(found, action['found'])} found{suffix}"
 
 
 def _counts(action: Document) -> str:
