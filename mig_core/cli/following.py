@@ -111,7 +111,9 @@ class _Watch:
                 found += bool(event.data["found"])
             elif event.kind != "tick":
                 self.action = event.data
-            self.progress.show(_progress(self.action, done, found) + ("" if self._leader is None else self._leader.text()))
+            self.progress.show(
+                _progress(self.action, done, found) + ("" if self._leader is None else self._leader.text())
+            )
             if event.kind == "end":
                 return
             self.enough = self._waiting.enough(done, found, self.action["targeted"])
