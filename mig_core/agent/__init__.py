@@ -13,7 +13,9 @@ counts. The rest stands in rooms:
 * ``alerts``: the way of an alert from a persistent module to the one that forwards it
 * ``platform``: what the agent tells the platform about itself, and how it reaches it
 * ``records``: what the agent keeps on disk: journal, spool, ledger
+* ``extending``: ``mig-agent plugins``: what is added to an installed agent
 
-The rooms ``records``, ``alerts``, ``platform`` and ``operations`` know no other; ``persistent`` knows ``alerts`` and
-``operations``; only this folder's own files know them all (``[tool.importlinter]`` in ``pyproject.toml``).
+The rooms ``records``, ``alerts``, ``extending``, ``platform`` and ``operations`` know no other; ``persistent`` knows
+``alerts`` and ``operations``; only this folder's own files know them all (``[tool.importlinter]`` in
+``pyproject.toml``).
 """

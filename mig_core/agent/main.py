@@ -44,16 +44,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _dispatch(options: argparse.Namespace) -> int:
-    if options.version:
-        from mig_core.agent.operations.environment import installed_version
-
-        sys.stdout.write(f"mig-agent {installed_version()}\n")
-        return EXIT_OK
-    if options.module is not None:
-        mask = options.config is not None and _settings(options).modules.extra_privacy
-        return _run_module(options.module, as_lines=options.lines, mask=mask)
-    if options.persistent is not None:
-        _run_persistent(options.persistent)
+    status = _without_settings(options)
+    if status is not None:
+        return status
     settings = _settings(options)
     if options.check:
         from mig_core.agent.check_setup import check_setup
@@ -84,6 +77,26 @@ def _dispatch(options: argparse.Namespace) -> int:
         sys.stderr.flush()
         os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])  # noqa: S606  as what it is
     return EXIT_OK
+
+
+def _without_settings(options: argparse.Namespace) -> int | None:
+    """What needs no settings; None if it was something else."""
+    if options.version:
+        from mig_core.agent.operations.environment import installed_version
+
+        sys.stdout.write(f"mig-agent {installed_version()}\n")
+        return EXIT_OK
+    if options.module is not None:
+        mask = options.config is not None and _settings(options).modules.extra_privacy
+        return _run_module(options.module, as_lines=options.lines, mask=mask)
+    if options.persistent is not None:
+        _run_persistent(options.persistent)
+    if options.command == "plugins":
+        from mig_core.agent.extending.command import run
+
+        words = [options.verb, *getattr(options, "names", ())]
+        return EXIT_OK if run(words, as_json=getattr(options, "json", False), out=sys.stdout) else EXIT_ERROR
+    return None
 
 
 def _journal(settings: AgentSettings, *, go_on: bool) -> int:
@@ -195,6 +208,14 @@ def make_parser() -> argparse.ArgumentParser:
     )
     commands.add_parser("id", help="print the agent's id, making its key if there is none")
     commands.add_parser("enrol", help="introduce the agent to the platform once, and print how it stands")
+    plugins = commands.add_parser("plugins", help="add plugins to this agent, list and remove what was added")
+    verbs = plugins.add_subparsers(dest="verb", metavar="WHAT", required=True)
+    adding = verbs.add_parser("add", help="add plugins, each by its name, a requirement, or the path of a wheel")
+    adding.add_argument("names", nargs="+", metavar="PLUGIN", help="like mig-plugin-x, mig-plugin-x>=2, ./x.whl")
+    removing = verbs.add_parser("remove", help="remove what was added, with what only it needs")
+    removing.add_argument("names", nargs="+", metavar="PLUGIN", help="its name")
+    listing = verbs.add_parser("list", help="list what was added, and whether it loads")
+    listing.add_argument("--json", action="store_true", help="one JSON document")
     return parser
 
 

@@ -31,11 +31,11 @@ def version_of(wheels: Path) -> str:
     return core.name.split("-")[1]
 
 
-def make_previous_release(wheels: Path, folder: Path) -> Path:
-    """An environment with the previous release's distributions and this one's third-party libraries.
+def make_release(wheels: Path, folder: Path) -> Path:
+    """An environment with the distributions of some wheels, and the third-party libraries (pip too) of this one.
 
     Args:
-        wheels: the folder of its wheels.
+        wheels: their folder.
         folder: is made.
 
     Returns:

@@ -17,7 +17,7 @@ from mig_core.cli.demo.processes import Processes, program
 from mig_core.cli.demo.site import Site
 from mig_core.store.migrate import migrations
 from mig_core.testing.fleet import Fleet, eventually
-from mig_core.testing.previous_release import make_previous_release, running_previous_platform, version_of
+from mig_core.testing.previous_release import make_release, running_previous_platform, version_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -83,7 +83,7 @@ class Upgrade:
 @pytest.fixture(scope="module")
 def previous_python(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The interpreter of the release before this one."""
-    return make_previous_release(WHEELS, tmp_path_factory.mktemp("previous") / "release")
+    return make_release(WHEELS, tmp_path_factory.mktemp("previous") / "release")
 
 
 @pytest.fixture(scope="module")
