@@ -104,7 +104,7 @@ def create_app(
         monotonic: Seconds by which the buckets of failures refill.
         module_schemas: Gives what installed modules add to the OpenAPI document, when it is asked for.
     """
-    metrics = Metrics(connections)
+    metrics = Metrics(connections, settings.state)
     intake = Intake(lambda: store.relay_queue.backlog(), intake_limits)  # the store may not be open yet
     tokens = AgentTokens(store.agents, clock=clock, lifetime=TOKENS_BELIEVED)
     bound: list[Bound] = [

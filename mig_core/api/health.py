@@ -61,8 +61,10 @@ class HealthResources:
 
     async def metrics(self, call: Call) -> Reply:
         """GET /metrics"""
-        dashboard = await self._store.numbers.dashboard(self._clock())
-        return Reply(data=self._metrics.text(dashboard, await self._store.numbers.counters()))
+        numbers = self._store.numbers
+        dashboard = await numbers.dashboard(self._clock())
+        watched = await numbers.watched(self._clock())
+        return Reply(data=self._metrics.text(dashboard, await numbers.counters(), watched))
 
     async def describe(self, call: Call) -> Reply:
         """GET /openapi.json"""

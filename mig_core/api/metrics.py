@@ -1,26 +1,43 @@
-"""Numbers for operators, in Prometheus' text form (https://prometheus.io/docs/instrumenting/exposition_formats/).
+"""Numbers for Prometheus: what this process counts by itself, and what the database knows of the platform.
 
-Counts only, never names: ``/metrics`` needs no login.
+Counts only, never names: ``/metrics`` needs no login. What the database knows is the same at every mig-api; what a
+process counts is its own.
 """
 
 from __future__ import annotations
 
+import shutil
 from collections import Counter
 from typing import TYPE_CHECKING
 
+from mig_core.exposition import MEDIA_TYPE, Exposition, Samples, compared, counter, gauge, histogram, version
+
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterator, Mapping
+    from pathlib import Path
+
+    from prometheus_client import Metric
 
     from mig_core.api.connections import Connections
+    from mig_core.store.rows import Watched
 
-MEDIA_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+__all__ = ["MEDIA_TYPE", "Metrics"]
+REFUSED = "refused."
+"""What counters of refusals begin with; the rest is the check."""
 
 
 class Metrics:
-    """What this process counts by itself."""
+    """What this process counts by itself, and how all of it is told.
 
-    def __init__(self, connections: Connections | None = None) -> None:
+    Args:
+        connections: counts connections.
+        state: mig-api's folder; the room on its disk is told.
+    """
+
+    def __init__(self, connections: Connections | None = None, state: Path | None = None) -> None:
         self._connections = connections
+        self._state = state
+        self._exposition = Exposition("api")
         self.requests: Counter[tuple[str, str, int]] = Counter()
         """By method, declared path (or ``other``) and status."""
         self.polls = 0
@@ -28,55 +45,64 @@ class Metrics:
         self.streams = 0
         """Event streams that are open now."""
 
-    def text(self, dashboard: Mapping[str, Mapping[str, int]], counters: Mapping[str, int]) -> bytes:
+    def text(
+        self, dashboard: Mapping[str, Mapping[str, int]], counters: Mapping[str, int], watched: Watched | None = None
+    ) -> bytes:
         """Everything, one sample a line."""
-        lines: list[str] = []
-        _family(lines, "mig_agents", "gauge", "agents by state", _by("state", dashboard.get("agents", {})))
-        _family(lines, "mig_actions", "gauge", "actions by state", _by("state", dashboard.get("actions", {})))
-        _family(
-            lines,
-            "mig_commands",
-            "gauge",
-            "commands of the last 24 hours by state",
-            _by("state", dashboard.get("commands", {})),
-        )
-        _family(
-            lines, "mig_alarms", "gauge", "what somebody should look into", _by("name", dashboard.get("alarms", {}))
-        )
-        _family(lines, "mig_events_total", "counter", "what happened, by name", _by("name", counters))
-        _family(
-            lines,
-            "mig_http_requests_total",
-            "counter",
-            "requests answered by this process",
-            (
-                (f'method="{method}",route="{_quoted(route)}",status="{status}"', count)
-                for (method, route, status), count in sorted(self.requests.items())
-            ),
-        )
-        _family(lines, "mig_poll_waiters", "gauge", "open polls of agents", [("", self.polls)])
-        _family(lines, "mig_event_streams", "gauge", "open event streams of investigators", [("", self.streams)])
+        families = [*self._platform(dashboard, counters), *self._process()]
+        if watched is not None:
+            families += _watched(watched)
+        return self._exposition.text(families)
+
+    def _platform(self, dashboard: Mapping[str, Mapping[str, int]], counters: Mapping[str, int]) -> Iterator[Metric]:
+        yield gauge("mig_agents", "agents by state", _by(dashboard.get("agents", {})), ["state"])
+        yield gauge("mig_actions", "actions by state", _by(dashboard.get("actions", {})), ["state"])
+        last_day = _by(dashboard.get("commands", {}))
+        yield gauge("mig_commands", "commands of the last 24 hours by state", last_day, ["state"])
+        yield gauge("mig_alarms", "what somebody should look into", _by(dashboard.get("alarms", {})), ["name"])
+        releases: Counter[str] = Counter()
+        for theirs, count in dashboard.get("versions", {}).items():
+            releases[compared(theirs, version())] += count
+        yield gauge("mig_agents_by_release", "agents online, beside this mig-api's release", _by(releases), ["release"])
+        refused = {name.removeprefix(REFUSED): n for name, n in counters.items() if name.startswith(REFUSED)}
+        yield counter("mig_refusals", "commands that agents refused, by the check", _by(refused), ["check"])
+        others = {name: n for name, n in counters.items() if not name.startswith(REFUSED)}
+        yield counter("mig_events", "what happened, by name", _by(others), ["name"])
+
+    def _process(self) -> Iterator[Metric]:
+        requests: Samples = {
+            (method, route, str(status)): n for (method, route, status), n in sorted(self.requests.items())
+        }
+        what = "requests answered by this process"
+        yield counter("mig_http_requests", what, requests, ["method", "route", "status"])
+        yield gauge("mig_poll_waiters", "open polls of agents", self.polls)
+        yield gauge("mig_event_streams", "open event streams of investigators", self.streams)
         if self._connections is not None:
-            counts = {who.value: number for who, number in self._connections.counts.items()}
-            _family(lines, "mig_connections", "gauge", "open connections, by who they are", _by("who", counts))
-            _family(
-                lines,
-                "mig_connections_cut_total",
-                "counter",
-                "connections ended from this side, by reason",
-                _by("why", self._connections.cut),
-            )
-        return "\n".join([*lines, ""]).encode()
+            counts: Samples = {(who.value,): number for who, number in self._connections.counts.items()}
+            yield gauge("mig_connections", "open connections, by who they are", counts, ["who"])
+            cut = "connections ended from this side, by reason"
+            yield counter("mig_connections_cut", cut, _by(self._connections.cut), ["why"])
+        if self._state is not None and self._state.exists():
+            free = shutil.disk_usage(self._state).free
+            yield gauge("mig_disk_free_bytes", "room on the disk of mig-api's state directory", free)
 
 
-def _by(label: str, numbers: Mapping[str, int]) -> Iterable[tuple[str, int]]:
-    return ((f'{label}="{_quoted(str(name))}"', count) for name, count in sorted(numbers.items()))
+def _watched(watched: Watched) -> Iterator[Metric]:
+    waiting = _by(watched.waiting)
+    yield gauge("mig_queue_entries", "what waits, counted up to 100,000", waiting, ["queue"])
+    oldest = "seconds that the oldest entry has waited"
+    yield gauge("mig_queue_oldest_seconds", oldest, _by(watched.oldest), ["queue"])
+    yield histogram(
+        "mig_answer_seconds",
+        "from a question's way to its first and its last answer, of actions that have ended",
+        "answer",
+        {kind: (buckets, watched.latency_sums.get(kind, 0.0)) for kind, buckets in watched.latencies.items()},
+    )
+    spool = watched.spool
+    yield gauge("mig_agents_spooled_answers", "answers that wait on endpoints", spool.get("answers", 0))
+    yield gauge("mig_agents_spooled_bytes", "bytes of answers that wait on endpoints", spool.get("bytes", 0))
+    yield gauge("mig_database_bytes", "size of the database", watched.database_bytes)
 
 
-def _family(lines: list[str], name: str, kind: str, text: str, samples: Iterable[tuple[str, float]]) -> None:
-    lines += [f"# HELP {name} {text}", f"# TYPE {name} {kind}"]
-    lines += [f"{name}{{{labels}}} {value}" if labels else f"{name} {value}" for labels, value in samples]
-
-
-def _quoted(text: str) -> str:
-    return text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
+def _by(numbers: Mapping[str, float]) -> Samples:
+    return {(str(name),): number for name, number in sorted(numbers.items())}

@@ -18,7 +18,7 @@ from mig_core.domain.messages import Kind
 from mig_core.domain.result import claimed_command
 from mig_core.scheduler.isolation import isolate
 from mig_core.scheduler.loops import until_done
-from mig_core.scheduler.reading import Opened, Reading, open_message, read_message
+from mig_core.scheduler.reading import Opened, Reading, open_message, read_message, refused_check
 from mig_core.store.rows import Recording
 
 if TYPE_CHECKING:
@@ -110,6 +110,8 @@ class Collector:
         answers = [one.answer for one in readings if one.answer is not None]
         outcome = await self._store.commands.record(answers, self._now())
         for answer, recording in zip(answers, outcome, strict=True):
+            if recording is Recording.RECORDED and answer.state is CommandState.REFUSED:
+                counted[f"refused.{refused_check(answer.reason)}"] += 1
             if recording is not Recording.RECORDED:
                 counted[f"result.{recording.value}"] += 1
                 _log.debug("answer to command %s of agent %s: %s", answer.command, answer.agent, recording.value)

@@ -33,7 +33,7 @@ class Periodic:
 
     async def run(self) -> None:
         """One round. A part that cannot be done does not keep the others from being done."""
-        for part in (self._age, self._expire, self._settle, self._forget):
+        for part in (self._age, self._expire, self._settle, self._store.numbers.fold, self._forget):
             try:
                 await part()
             except Exception as error:

@@ -10,6 +10,7 @@ import logging
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from mig_core.authorization import Check
 from mig_core.domain import envelope as envelopes
 from mig_core.domain.agent import read_heartbeat
 from mig_core.domain.envelope import read_envelope
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
 
 _PAYLOAD_TYPES = {Kind.RESULT: envelopes.RESULT, Kind.HEARTBEAT: envelopes.HEARTBEAT}
 _MAX_BYTES = {Kind.RESULT: envelopes.MAX_RESULT_BYTES, Kind.HEARTBEAT: envelopes.MAX_ACTION_BYTES}
+
+_CHECKS = frozenset(one.value for one in Check)
 
 _log = logging.getLogger(__name__)
 
@@ -54,6 +57,12 @@ class Opened:
     envelope: Envelope | None
     signer: AgentId | None
     """Who claims to have signed."""
+
+
+def refused_check(reason: str) -> str:
+    """The check that a refusal names; ``other`` for whatever is no word of ours."""
+    named = reason.removeprefix("refused (").partition(")")[0] if reason.startswith("refused (") else ""
+    return named if named in _CHECKS else "other"
 
 
 def open_message(message: Inbound) -> Opened:

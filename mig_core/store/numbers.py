@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from mig_core.domain.agent import AgentState
 from mig_core.domain.ids import uuid7
 from mig_core.store.encoding import clean_text
+from mig_core.store.rows import Watched
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -24,6 +25,36 @@ _SUMS = {
     "commands": "SELECT state AS key, count(*) AS value FROM commands WHERE id >= %(since)s::uuid GROUP BY state",
     "versions": "SELECT version AS key, count(*) AS value FROM agents WHERE status = %(online)s GROUP BY version",
 }
+COUNTED = 100_000
+"""Entries of a queue that are counted: more are too many anyway."""
+_QUEUES = {
+    # Ids of these follow the time, so that their first one is found without looking at the others.
+    "commands": ("queued_at", "commands WHERE state = 'queued'", "ORDER BY id LIMIT 1"),
+    "inbound": ("put_at", "relay_inbound", "ORDER BY id LIMIT 1"),
+    "proposals": ("min(created_at)", "proposals WHERE state = 'open'", ""),
+    "enrolments": ("min(enrolled_at)", "agents WHERE status = 'pending'", ""),
+}
+_WAITING = " UNION ALL ".join(
+    f"SELECT '{name}' AS key, (SELECT count(*) FROM (SELECT 1 FROM {table} LIMIT {COUNTED}) counted) AS number,"
+    f" coalesce(extract(epoch FROM %(now)s - (SELECT {moment} FROM {table} {order})), 0)::float8 AS seconds"  # noqa: S608 - constants
+    for name, (moment, table, order) in _QUEUES.items()
+)
+_LATENCIES = """
+    SELECT kind, le, sum(count)::bigint AS count, sum(seconds)::float8 AS seconds FROM (
+        SELECT kind, le, count, seconds FROM latencies
+        UNION ALL
+        SELECT f.kind, (SELECT min(l.le) FROM latencies l WHERE l.kind = f.kind AND l.le >= f.seconds), 1, f.seconds
+          FROM latencies_fresh f
+    ) both_kinds GROUP BY kind, le ORDER BY kind, le
+"""
+# What agents say of themselves is bounded here: their numbers are added up, and one that lies must not break the sum.
+_SPOOL = """
+    SELECT coalesce(sum(CASE WHEN jsonb_typeof(spool->'answers') = 'number'
+                             THEN least(greatest((spool->>'answers')::numeric, 0), 1e9) END), 0)::float8 AS answers,
+           coalesce(sum(CASE WHEN jsonb_typeof(spool->'bytes') = 'number'
+                             THEN least(greatest((spool->>'bytes')::numeric, 0), 1e15) END), 0)::float8 AS bytes
+      FROM agents WHERE status IN ('online', 'idle') AND spool <> '{}'
+"""
 RELAY_STATE_LIFETIME = timedelta(minutes=2)
 """What a scheduler said of a relay so long ago says nothing about now."""
 
@@ -85,6 +116,41 @@ class PostgresNumbers:
             return {row["name"]: row["value"] for row in await cursor.fetchall()}
 
         return await self._database.transaction(work)
+
+    async def watched(self, now: datetime) -> Watched:
+        """See the protocol."""
+
+        async def work(cursor: Cursor) -> Watched:
+            await cursor.execute(_WAITING, {"now": now})
+            queues = await cursor.fetchall()
+            await cursor.execute(_LATENCIES)
+            latencies: dict[str, list[tuple[float, int]]] = {}
+            sums: dict[str, float] = {}
+            for row in await cursor.fetchall():
+                latencies.setdefault(row["kind"], []).append((row["le"], row["count"]))
+                sums[row["kind"]] = sums.get(row["kind"], 0.0) + row["seconds"]
+            await cursor.execute(_SPOOL)
+            spool = await cursor.fetchone() or {}
+            await cursor.execute("SELECT pg_database_size(current_database()) AS bytes")
+            size = await cursor.fetchone()
+            return Watched(
+                waiting={row["key"]: row["number"] for row in queues},
+                oldest={row["key"]: max(0.0, row["seconds"]) for row in queues},
+                latencies=latencies,
+                latency_sums=sums,
+                spool=spool,
+                database_bytes=0 if size is None else size["bytes"],
+            )
+
+        return await self._database.transaction(work)
+
+    async def fold(self) -> None:
+        """See the protocol."""
+
+        async def work(cursor: Cursor) -> None:
+            await cursor.execute("SELECT mig_fold_latencies()")
+
+        await self._database.transaction(work)
 
     async def relay_is(self, relay: str, problem: str, now: datetime) -> None:
         """See the protocol."""

@@ -260,6 +260,24 @@ class UnsentCancel:
     expire_after: datetime
 
 
+@dataclass(frozen=True, slots=True)
+class Watched:
+    """Numbers for whoever watches the platform."""
+
+    waiting: Mapping[str, int]
+    """Queue -> entries, counted up to 100,000."""
+    oldest: Mapping[str, float]
+    """Queue -> seconds that its oldest entry has waited; 0 when it is empty."""
+    latencies: Mapping[str, Sequence[tuple[float, int]]]
+    """``first`` and ``last`` (answer) -> upper bound of a bucket in seconds and how many took so long; not
+    cumulative, the last bound is infinite."""
+    latency_sums: Mapping[str, float]
+    """Seconds in all."""
+    spool: Mapping[str, float]
+    """Of agents that are online or idle: ``answers`` and ``bytes`` in all."""
+    database_bytes: int
+
+
 class Recording(StrEnum):
     """What became of an answer."""
 

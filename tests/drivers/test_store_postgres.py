@@ -28,7 +28,7 @@ BY_SCHEDULER = {
         "awaited",
     },
     "relay_queue": {"put_commands", "take_inbound", "remove_inbound", "dismiss", "drop_pieces"},
-    "numbers": {"count", "relay_is"},
+    "numbers": {"count", "relay_is", "fold"},
     "set_aside": {"put", "forget"},
 }
 """What the scheduler does; the API does the rest."""

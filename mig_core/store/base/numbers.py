@@ -8,6 +8,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import datetime
 
+    from mig_core.store.rows import Watched
+
 
 class Numbers(Protocol):
     """Counters and sums."""
@@ -18,6 +20,14 @@ class Numbers(Protocol):
 
     async def counters(self) -> Mapping[str, int]:
         """All counters."""
+        ...
+
+    async def watched(self, now: datetime) -> Watched:
+        """What operators watch besides the dashboard: waiting, latencies, spools, size."""
+        ...
+
+    async def fold(self) -> None:
+        """Makes sums of single latencies; for schedulers, now and then."""
         ...
 
     async def relay_is(self, relay: str, problem: str, now: datetime) -> None:

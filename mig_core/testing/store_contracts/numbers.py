@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from mig_core.testing.store_samples import NOW, enrolment, fanned_out, later
+from mig_core.testing.store_samples import NOW, action, answer, enrolment, fanned_out, later
 
 if TYPE_CHECKING:
     from mig_core.store.base import Store
@@ -42,6 +43,53 @@ class NumbersContract:
             assert today["commands"] == {"queued": 2}
             assert today["versions"] == {"1.0": 2}
             assert tomorrow["commands"] == {}
+
+        store_runner.run(scenario())
+
+    def test_how_long_answers_took_is_counted_once_whoever_folds_it(
+        self, store: Store, store_runner: asyncio.Runner
+    ) -> None:
+        """From the question's way to its first and its last answer, by bucket; who never answered does not count."""
+
+        async def scenario() -> None:
+            asked = action(ends=60)
+            first, second, _ = await fanned_out(store, "web1", "web2", "web3", asked=asked)
+            await store.commands.record([answer(first)], later(3))
+            await store.commands.record([answer(second)], later(20))
+            waiting = await store.numbers.watched(later(40))
+            await store.actions.expire(now=later(600), grace=timedelta(0))
+            await store.actions.settle(later(600))
+
+            before = await store.numbers.watched(later(700))
+            await store.numbers.fold()
+            await store.numbers.fold()
+            after = await store.numbers.watched(later(700))
+
+            assert not any(count for _, count in waiting.latencies["first"])
+            assert before.latencies == after.latencies
+            assert [bound for bound, count in after.latencies["first"] if count] == [5.0]
+            assert [bound for bound, count in after.latencies["last"] if count] == [30.0]
+            assert after.latencies["last"][-1] == (float("inf"), 0)
+            assert after.latency_sums == {"first": 3.0, "last": 20.0}
+            assert after.waiting["commands"] == 0
+            assert after.database_bytes > 0
+
+        store_runner.run(scenario())
+
+    def test_the_oldest_of_each_queue_says_how_long_it_waits(self, store: Store, store_runner: asyncio.Runner) -> None:
+        """And an empty one has waited for nothing."""
+
+        async def scenario() -> None:
+            empty = await store.numbers.watched(later(0))
+            await fanned_out(store, "web1", "web2")
+            await store.agents.enrol(enrolment("new"), approved=False, token_digest=b"", now=later(10))
+
+            full = await store.numbers.watched(later(60))
+
+            assert set(empty.oldest.values()) == {0.0}
+            assert (full.waiting["commands"], full.oldest["commands"]) == (2, 60.0)
+            assert (full.waiting["enrolments"], full.oldest["enrolments"]) == (1, 50.0)
+            assert full.waiting["inbound"] == 0
 
         store_runner.run(scenario())
 
