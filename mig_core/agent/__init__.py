@@ -6,7 +6,7 @@ answer is given, ``sending`` how it reaches the relay; ``daemon`` composes all o
 ``check_setup`` tries the settings without running anything, ``ownership`` says who else could write what the agent
 believes, ``trust`` what it believes now, ``reload`` what changed here while it ran, ``state_directory`` opens where it
 keeps what it knows, ``authority`` asks :mod:`mig_core.authorization` with what this endpoint knows, ``counters``
-counts. The rest stands in rooms:
+counts, ``metrics_file`` tells Prometheus. The rest stands in rooms:
 
 * ``operations``: a module's run in a process of its own, from the zygote to the answer
 * ``persistent``: modules that run all the time, and their supervisor

@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping
     from pathlib import Path
 
+    from mig_core.agent.metrics_file import MetricsFile
     from mig_core.agent.records.opening import Records
     from mig_core.config.agent import AgentSettings
     from mig_core.domain.document import JSON
@@ -238,6 +239,21 @@ def run_daemon(settings: AgentSettings, file: Path | None = None) -> bool:
     return again and not ended
 
 
+def _metrics_file(
+    settings: AgentSettings, identity: Identity, counters: Counters, supervisor: Supervisor
+) -> MetricsFile | None:
+    if settings.metrics_file is None:
+        return None
+    from mig_core.agent.metrics_file import MetricsFile
+
+    return MetricsFile(
+        settings.metrics_file,
+        facts=identity.facts.current,
+        statistics=counters.snapshot,
+        persistent=supervisor.health,
+    )
+
+
 def _opened_records(settings: AgentSettings) -> Records:
     state = settings.state
     key = AgentKey.load_or_create(state / "agent.key")
@@ -324,6 +340,7 @@ def _compose(settings: AgentSettings, file: Path | None, launcher: Launcher, str
             facts=identity.facts,
             heartbeat_seconds=settings.heartbeat_interval.total_seconds(),
             environment_seconds=settings.environment_interval.total_seconds(),
+            metrics=_metrics_file(settings, identity, counters, supervisor),
         ),
         processes=Processes(launcher, supervisor, strays, modules.concurrency),
     )

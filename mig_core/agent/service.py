@@ -41,6 +41,7 @@ if TYPE_CHECKING:
 
     from mig_core.agent.commands import Commands
     from mig_core.agent.counters import Counters
+    from mig_core.agent.metrics_file import MetricsFile
     from mig_core.agent.operations.launcher import Launcher
     from mig_core.agent.operations.strays import Strays
     from mig_core.agent.persistent.supervisor import Supervisor
@@ -102,6 +103,7 @@ class Reporting:
     facts: FactsHolder
     heartbeat_seconds: float
     environment_seconds: float
+    metrics: MetricsFile | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -334,6 +336,8 @@ class Service:
             self._look_after_records()
             self._strays.end()
             relay = self._relay
+            if self._reporting.metrics is not None:
+                self._reporting.metrics.write(self._sender.report(), connected=self._is_connected())
             if relay is None or not relay.connected:
                 # Perhaps the login is refused: only an attempt to send tells.
                 delay = min(delay, _LOST_SECONDS)

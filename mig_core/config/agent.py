@@ -110,6 +110,8 @@ class AgentSettings:
     """Most disk space for answers that wait for the relay, in MiB."""
     ledger_mb: int = 64
     """Most disk space for the ledger, in MiB; the oldest of its segments goes first."""
+    metrics_file: Path | None = None
+    """File for node_exporter's textfile collector, ending in ``.prom``; None: no metrics are written."""
     log_level: str = "INFO"
     tags: Mapping[str, str] = field(default_factory=dict)
     platform: PlatformSettings = field(default_factory=PlatformSettings)

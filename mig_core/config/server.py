@@ -117,4 +117,6 @@ class SchedulerSettings:
     """How long after the window's end an answer is still waited for."""
     keep_actions: timedelta = timedelta(days=90)
     """How long ended actions and their results are kept."""
+    metrics_listen: str = ""
+    """``address:port``, or ``unix:/path``, where Prometheus gets this scheduler's numbers; empty: nowhere."""
     log_level: str = "INFO"

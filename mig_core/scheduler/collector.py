@@ -42,16 +42,24 @@ _log = logging.getLogger(__name__)
 class Collector:
     """Reads one relay's inbound messages until the relay is closed."""
 
-    def __init__(self, store: Store, relay: PlatformRelay, now: Callable[[], datetime]) -> None:
+    def __init__(
+        self,
+        store: Store,
+        relay: PlatformRelay,
+        now: Callable[[], datetime],
+        took_in: Callable[[str, Sequence[Inbound]], None] = lambda relay, messages: None,
+    ) -> None:
         self._store = store
         self._relay = relay
         self._now = now
+        self._took_in = took_in
 
     async def run(self) -> None:
         """Collects; a batch is acknowledged after what it says is committed, or set aside."""
         async for batch in self._relay.batches():
             await self.collect(batch.messages)
             await batch.acknowledge()
+            self._took_in(self._relay.name, batch.messages)
 
     async def collect(self, messages: Sequence[Inbound]) -> None:
         """Verifies and records some messages. May be repeated: what was recorded before is a duplicate."""

@@ -21,9 +21,12 @@ from mig_core.config.loader import load_settings
 from mig_core.config.server import SCHEDULER_FILE, AmqpSettings, SchedulerSettings, inline_or_file
 from mig_core.dumps import forbid_dumps
 from mig_core.errors import ConfigurationError, MigError
+from mig_core.exposition import MEDIA_TYPE
 from mig_core.logs import start_logging
+from mig_core.network.numbers_server import serving_numbers
 from mig_core.relay.https_platform import HttpsPlatformRelay
 from mig_core.scheduler.check_setup import check_setup, tls_options
+from mig_core.scheduler.metrics import SchedulerMetrics
 from mig_core.scheduler.service import Scheduler
 from mig_core.soundness import SECONDS, leave, tell
 from mig_core.store.postgres import PostgresStore
@@ -97,7 +100,12 @@ async def _serve(settings: SchedulerSettings) -> None:
 
             relays: list[PlatformRelay] = [HttpsPlatformRelay(store.relay_queue, arrival), *_amqp(settings.amqp)]
             _log.info("started; relays: %s", ", ".join(relay.name for relay in relays))
-            await Scheduler(store, relays, settings, now=lambda: datetime.now(UTC)).run()
+            metrics = SchedulerMetrics()
+            async with contextlib.AsyncExitStack() as stack:
+                if settings.metrics_listen:
+                    listening = serving_numbers(settings.metrics_listen, metrics.text, MEDIA_TYPE)
+                    await stack.enter_async_context(listening)
+                await Scheduler(store, relays, settings, now=lambda: datetime.now(UTC), metrics=metrics).run()
     finally:
         await store.close()
 

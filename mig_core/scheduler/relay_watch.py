@@ -39,6 +39,11 @@ class RelayWatch:
         self._said = ""
         self._until = 0.0
 
+    @property
+    def problem(self) -> str:
+        """What was last seen; empty: nothing."""
+        return self._said
+
     async def run(self) -> None:
         """Looks, tells, waits."""
         while True:

@@ -14,6 +14,7 @@ from mig_core.scheduler.collector import Collector
 from mig_core.scheduler.fanout import FanOut, Outbox
 from mig_core.scheduler.isolation import isolate
 from mig_core.scheduler.loops import regularly, until_done, whenever_woken
+from mig_core.scheduler.metrics import SchedulerMetrics
 from mig_core.scheduler.periodic import Periodic
 from mig_core.scheduler.relay_watch import RelayWatch
 
@@ -42,11 +43,13 @@ class Scheduler:
         settings: SchedulerSettings,
         *,
         now: Callable[[], datetime],
+        metrics: SchedulerMetrics | None = None,
     ) -> None:
         self._store = store
         self._relays = {relay.name: relay for relay in relays}
         self._settings = settings
         self._now = now
+        self._metrics = metrics or SchedulerMetrics()
 
     async def run(self) -> None:
         """Works until cancelled; then closes the relays."""
@@ -54,18 +57,20 @@ class Scheduler:
         fan_out = FanOut(self._store, self._now)
         outbox = Outbox(self._store, self._relays, self._now)
         periodic = Periodic(self._store, self._settings, self._now)
+        timed = self._metrics.timed
+        fanning_out, handing_over = timed("fan_out", fan_out.run_due), timed("hand_over", outbox.run)
         every = self._settings.periodic_interval.total_seconds()
         try:
             async with asyncio.TaskGroup() as group:
                 for relay in self._relays.values():
                     group.create_task(self._serve(relay))
                 group.create_task(
-                    whenever_woken(wakeups, "action", "fanning out", fan_out.run_due, interval=_FALLBACK_INTERVAL)
+                    whenever_woken(wakeups, "action", "fanning out", fanning_out, interval=_FALLBACK_INTERVAL)
                 )
                 group.create_task(
-                    whenever_woken(wakeups, "outbox", "handing over", outbox.run, interval=_FALLBACK_INTERVAL)
+                    whenever_woken(wakeups, "outbox", "handing over", handing_over, interval=_FALLBACK_INTERVAL)
                 )
-                group.create_task(regularly("periodic work", periodic.run, interval=every))
+                group.create_task(regularly("periodic work", timed("periodic", periodic.run), interval=every))
         finally:
             for relay in self._relays.values():
                 with contextlib.suppress(Exception):  # we are leaving; a relay that is gone cannot be closed
@@ -73,14 +78,16 @@ class Scheduler:
 
     async def _serve(self, relay: PlatformRelay) -> None:
         async with asyncio.TaskGroup() as group:
-            group.create_task(RelayWatch(self._store.numbers, relay, self._now).run())
+            watch = RelayWatch(self._store.numbers, relay, self._now)
+            self._metrics.watch(relay.name, lambda: watch.problem)
+            group.create_task(watch.run())
             group.create_task(self._carry(relay))
 
     async def _carry(self, relay: PlatformRelay) -> None:
         await until_done(f"connecting to relay {relay.name}", relay.open)
         _log.info("relay %s is connected", relay.name)
         async with asyncio.TaskGroup() as group:
-            group.create_task(Collector(self._store, relay, self._now).run())
+            group.create_task(Collector(self._store, relay, self._now, self._metrics.took_in).run())
             group.create_task(
                 whenever_woken(
                     self._store.wakeups,

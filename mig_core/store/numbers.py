@@ -35,8 +35,8 @@ _QUEUES = {
     "enrolments": ("min(enrolled_at)", "agents WHERE status = 'pending'", ""),
 }
 _WAITING = " UNION ALL ".join(
-    f"SELECT '{name}' AS key, (SELECT count(*) FROM (SELECT 1 FROM {table} LIMIT {COUNTED}) counted) AS number,"
-    f" coalesce(extract(epoch FROM %(now)s - (SELECT {moment} FROM {table} {order})), 0)::float8 AS seconds"  # noqa: S608 - constants
+    f"SELECT '{name}' AS key, (SELECT count(*) FROM (SELECT 1 FROM {table} LIMIT {COUNTED}) counted) AS number,"  # noqa: S608 - constants
+    f" coalesce(extract(epoch FROM %(now)s - (SELECT {moment} FROM {table} {order})), 0)::float8 AS seconds"
     for name, (moment, table, order) in _QUEUES.items()
 )
 _LATENCIES = """

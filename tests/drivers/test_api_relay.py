@@ -58,7 +58,7 @@ def polling(agent: SampleAgent, session: str = "one", wait: int = 20) -> tuple[t
 
 def polls_open(site: ApiSite) -> int:
     text = site.ask("GET", "/metrics").body.decode()
-    return int(next(line for line in text.splitlines() if line.startswith("mig_poll_waiters ")).split()[1])
+    return int(float(next(line for line in text.splitlines() if line.startswith("mig_poll_waiters ")).split()[1]))
 
 
 def numbers(answer: Answer) -> list[int]:
