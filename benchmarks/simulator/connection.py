@@ -1,6 +1,6 @@
 """A small HTTP/1.1 client for one keep-alive connection, on asyncio streams: a thousand of them fit into one process.
 
-Good for talking to our own API and nothing else: it understands ``Content-Length`` only.
+Good for talking to our own API and nothing else: it understands ``Content-Length``, and an answer in one chunk.
 """
 
 from __future__ import annotations
@@ -33,7 +33,9 @@ class HttpConnection:
             self._headers += f"Authorization: Bearer {credential}\r\n"
         self._streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
 
-    async def exchange(self, method: str, path: str, body: bytes | None = None) -> tuple[int, bytes]:
+    async def exchange(
+        self, method: str, path: str, body: bytes | None = None, media: str = "application/json"
+    ) -> tuple[int, bytes]:
         """Status and content of the answer.
 
         Raises:
@@ -45,7 +47,7 @@ class HttpConnection:
             reader, writer = self._streams
             head = f"{method} {path} HTTP/1.1\r\n{self._headers}"
             if body is not None:
-                head += f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n"
+                head += f"Content-Type: {media}\r\nContent-Length: {len(body)}\r\n"
             writer.write(head.encode("ascii") + b"\r\n" + (body or b""))
             await writer.drain()
             return await self._answer(reader)
@@ -65,15 +67,22 @@ class HttpConnection:
         status = int(head[0].split(" ", 2)[1])
         length = 0
         keep = True
+        chunked = False
         for line in head[1:]:
             name, _, value = line.partition(":")
             if name.lower() == "content-length":
                 length = int(value)
             elif name.lower() == "connection":
                 keep = value.strip().lower() != "close"
+            elif name.lower() == "transfer-encoding":
+                chunked = True
+        if chunked:
+            length = int(await reader.readuntil(b"\r\n"), 16)
         if not 0 <= length <= _LARGEST_ANSWER:
             raise ValueError(f"an answer of {length} bytes")
         content = await reader.readexactly(length)
+        if chunked and await reader.readexactly(7) != b"\r\n0\r\n\r\n":
+            raise ValueError("an answer in several chunks")
         if not keep:
             self.close()
         return status, content

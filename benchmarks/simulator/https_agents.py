@@ -1,8 +1,9 @@
-"""A simulated agent on the ``https`` relay: one connection polls, another one sends, like the real agent's."""
+"""A simulated agent on the ``https`` relay: one connection, over which it polls and sends, like the real agent's."""
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import random
 from datetime import UTC, datetime
@@ -10,6 +11,8 @@ from typing import TYPE_CHECKING
 
 from benchmarks.simulator.connection import HttpConnection, HttpError
 from mig_core.domain.document import dump
+from mig_core.domain.exchanges import Request
+from mig_core.domain.messages import Kind
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -21,8 +24,9 @@ _POLL_SECONDS = (25.0, 50.0)
 """As the real agent's."""
 _ROOM = 18
 """Messages taken at once, as the real agent does with two workers."""
-_PAUSE = 1.0
-"""Seconds after a failure."""
+_PAUSE = 2.0
+"""Seconds after a failure, at most."""
+_MEDIA = "application/octet-stream"
 
 
 class HttpsAgent:
@@ -38,73 +42,56 @@ class HttpsAgent:
         heartbeat_interval: float,
         listening: Callable[[], None],
     ) -> None:
-        credential = f"{agent.id}:{token}"
         self._agent = agent
         self._counts = counts
         self._interval = heartbeat_interval
         self._listening: Callable[[], None] | None = listening
         self._session = f"simulated-{agent.id}"
-        self._polls = HttpConnection(api, credential)
-        self._sends = HttpConnection(api, credential)
-        self._sending = asyncio.Lock()
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._connection = HttpConnection(api, f"{agent.id}:{token}")
+        self._messages: list[tuple[Kind, bytes]] = []
+        self._acknowledged: list[int] = []
+        self._next_beat = 0.0
 
     async def run(self) -> None:
         """Polls, answers, and says that it is alive."""
-        beating = asyncio.create_task(self._beat())
+        loop = asyncio.get_running_loop()
         try:
             while True:
+                if loop.time() >= self._next_beat:
+                    # The first soon after the start, and then spread over the interval.
+                    first = not self._next_beat
+                    self._next_beat = loop.time() + self._interval * (random.random() if first else 1.0)
+                    self._messages.append((Kind.HEARTBEAT, self._agent.heartbeat(datetime.now(UTC))))
                 try:
-                    await self._poll()
-                except HttpError:
+                    await self._exchange()
+                except HttpError as error:
                     self._counts.broken += 1
-                    await asyncio.sleep(_PAUSE)
+                    self._counts.complain(str(error))
+                    await asyncio.sleep(_PAUSE * random.uniform(0.5, 1.0))
         finally:
-            for task in (beating, *self._tasks):
-                task.cancel()
-            await asyncio.gather(beating, *self._tasks, return_exceptions=True)
-            self._polls.close()
-            self._sends.close()
+            with contextlib.suppress(HttpError):
+                self._connection.close()
 
-    async def _poll(self) -> None:
+    async def _exchange(self) -> None:
         # The first one comes back at once and says that the login works; as the real agent does it.
         wait = 0.0 if self._listening is not None else random.uniform(*_POLL_SECONDS)
-        path = f"/api/v1/relay/commands?session={self._session}&wait={int(wait)}&max={_ROOM}"
-        status, content = await self._polls.exchange("GET", path)
+        request = Request(self._session, int(wait), _ROOM, self._acknowledged, self._messages)
+        status, content = await self._connection.exchange(
+            "POST", "/api/v1/relay/exchange", request.to_bytes(), media=_MEDIA
+        )
         if status != 200:
-            raise HttpError(f"a poll was answered with {status}: {content[:200]!r}")
+            raise HttpError(f"an exchange was answered with {status}: {content[:200]!r}")
+        self._counts.answered += sum(kind is Kind.RESULT for kind, _ in self._messages)
+        self._messages, self._acknowledged = [], []
         if self._listening is not None:
             self._listening()
             self._listening = None
-        for message in json.loads(content)["messages"]:
+        answer = json.loads(content)
+        if "problem" in answer:
+            raise HttpError(f"an exchange came to nothing: {answer['problem']}")
+        for message in answer["messages"]:
             self._counts.received += 1
-            task = asyncio.create_task(self._answer(message["id"], dump(message["body"])))
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
-
-    async def _answer(self, number: int, body: bytes) -> None:
-        answer = self._agent.answer(body, datetime.now(UTC))
-        if answer is not None:
-            await self._send("messages/result", answer)
-            self._counts.answered += 1
-        await self._send("acknowledge", dump({"session": self._session, "ids": [number]}))
-
-    async def _beat(self) -> None:
-        await self._send("messages/heartbeat", self._agent.heartbeat(datetime.now(UTC)))
-        await asyncio.sleep(random.uniform(0, self._interval))
-        while True:
-            await self._send("messages/heartbeat", self._agent.heartbeat(datetime.now(UTC)))
-            await asyncio.sleep(self._interval)
-
-    async def _send(self, path: str, body: bytes) -> None:
-        """Sends until it is taken."""
-        while True:
-            async with self._sending:
-                try:
-                    status, content = await self._sends.exchange("POST", f"/api/v1/relay/{path}", body)
-                    if status == 204:
-                        return
-                    self._counts.complain(f"{path}: {status} {content[:200]!r}")
-                except HttpError:
-                    self._counts.broken += 1
-            await asyncio.sleep(_PAUSE)
+            result = self._agent.answer(dump(message["body"]), datetime.now(UTC))
+            if result is not None:
+                self._messages.append((Kind.RESULT, result))
+            self._acknowledged.append(message["id"])

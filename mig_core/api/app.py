@@ -40,6 +40,7 @@ from mig_core.api.problems import MEDIA_TYPE, is_expected, problem_of
 from mig_core.api.proposals import ProposalResources
 from mig_core.api.rabbitmq_auth import RabbitmqResources
 from mig_core.api.relay import RelayResources
+from mig_core.api.relay_hub import RelayHub
 from mig_core.api.targets import TargetResources
 from mig_core.api.uploads import UploadResources
 from mig_core.domain.document import dump
@@ -107,6 +108,7 @@ def create_app(
     metrics = Metrics(connections, settings.state)
     intake = Intake(lambda: store.relay_queue.backlog(), intake_limits)  # the store may not be open yet
     tokens = AgentTokens(store.agents, clock=clock, lifetime=TOKENS_BELIEVED)
+    hub = RelayHub(store.relay_queue, lambda: store.wakeups, tokens, waiters, metrics, intake, clock=clock)
     bound: list[Bound] = [
         *LoginResources(
             store.investigators,
@@ -157,7 +159,7 @@ def create_app(
             clock=clock,
             new_token=new_token,
         ).routes(),
-        *RelayResources(store.relay_queue, store.wakeups, waiters, metrics, intake, clock=clock).routes(),
+        *RelayResources(store.relay_queue, store.wakeups, waiters, metrics, intake, hub, clock=clock).routes(),
         *UploadResources(store.relay_queue, store.commands, intake, clock=clock).routes(),
         *RabbitmqResources(tokens).routes(),
         *PluginResources(plugins).routes(),
@@ -170,11 +172,11 @@ def create_app(
     )
     bound += health.routes()
     proxies = TrustedProxies(settings.trusted_proxies)
-    return MigApp(bound, Admission(store.investigators, tokens, clock), metrics, proxies, intake)
+    return MigApp(bound, Admission(store.investigators, tokens, clock), metrics, proxies, intake, hub)
 
 
 class MigApp(falcon.asgi.App):  # type: ignore[type-arg]  # falcon's own request and response types
-    """The application; ``routes`` is what it declares."""
+    """The application; ``routes`` is what it declares. The other parts serve what does not pass through it too."""
 
     def __init__(
         self,
@@ -183,8 +185,10 @@ class MigApp(falcon.asgi.App):  # type: ignore[type-arg]  # falcon's own request
         metrics: Metrics,
         proxies: TrustedProxies,
         intake: Intake,
+        hub: RelayHub,
     ) -> None:
         super().__init__(middleware=[_Accounting(metrics)])
+        self.hub, self.metrics, self.intake = hub, metrics, intake
         self.routes: tuple[Route, ...] = tuple(one.route for one in bound)
         self.req_options.auto_parse_form_urlencoded = False
         self.req_options.keep_blank_qs_values = False

@@ -49,6 +49,8 @@ class ConnectionLimits:
     head_seconds: float = 15.0
     """From accepting a connection (or the first byte of a further request) until its head must be complete; TLS and
     all."""
+    idle_seconds: float = 75.0
+    """An agent's connection without a request is kept so long: longer than any poll."""
     grace_seconds: float = 1.0
     """A guest is never sent away younger than this: its head may be on its way."""
 
@@ -112,6 +114,15 @@ class Connection:
         """The answer is given: now it is on the other end again."""
         self.waiting = True
 
+    def rests(self) -> None:
+        """The answer is given, and nothing else watches how long the next request takes."""
+        self.waiting = True
+        self._all.idle[self] = self._all.now()
+
+    def stirs(self) -> None:
+        """Something came."""
+        self._all.idle.pop(self, None)
+
     def admit(self, who: Who) -> None:
         """A valid login came over it.
 
@@ -155,6 +166,8 @@ class Connections:
         """Connections ended from our side, by reason."""
         self.heads: dict[Connection, float] = {}
         """Who owes us a head, and since when; the longest first."""
+        self.idle: dict[Connection, float] = {}
+        """Agents without a request, and since when; the longest first."""
         self.on_room: Callable[[str], None] = lambda address: None
         """Called with an address that has one guest less."""
         self._proxies = proxies
@@ -193,14 +206,18 @@ class Connections:
         return connection
 
     def sweep(self) -> None:
-        """Cuts who owes a head for too long. To be called every second or so."""
-        latest = self.now() - self.limits.head_seconds
-        while self.heads:
-            connection, since = next(iter(self.heads.items()))
-            if since > latest:
+        """Cuts who owes a head for too long, and agents that rest. To be called every second or so."""
+        self._cut_older(self.heads, self.limits.head_seconds, "no head")
+        self._cut_older(self.idle, self.limits.idle_seconds, "idle")
+
+    def _cut_older(self, since: dict[Connection, float], seconds: float, why: str) -> None:
+        latest = self.now() - seconds
+        while since:
+            connection, began = next(iter(since.items()))
+            if began > latest:
                 return
-            connection.cut("no head")
-            self.heads.pop(connection, None)
+            connection.cut(why)
+            since.pop(connection, None)
 
     def known(self, connection: Connection, who: Who) -> None:
         """See :meth:`Connection.admit`."""
@@ -214,6 +231,7 @@ class Connections:
     def forget(self, connection: Connection) -> None:
         """It has ended."""
         self.heads.pop(connection, None)
+        self.idle.pop(connection, None)
         if connection.who is Who.GUEST:
             self._remove_guest(connection)
         else:

@@ -67,10 +67,14 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         self._fruitless = 0 if self._came_on else self._fruitless + len(data)
         if self._fruitless > MAX_HEAD_BYTES and not self.transport.is_closing():
             self.send_400_response("Request head too large.")
-        cycle: RequestResponseCycle | None = self.cycle  # uvicorn's type leaves the beginning out
-        if cycle is None or cycle.response_complete:
+        if not self.is_answering():
             # Something came, but no whole head: from now on, or since then, we wait for it.
             self._connection.awaits_head()
+
+    def is_answering(self) -> bool:
+        """Whether a request is here whose answer is not complete."""
+        cycle: RequestResponseCycle | None = self.cycle  # uvicorn's type leaves the beginning out
+        return cycle is not None and not cycle.response_complete
 
     def on_message_begin(self) -> None:
         """A request begins."""
@@ -87,6 +91,10 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         self._came_on = True
         self._in_head = False
         self._connection.has_head()
+        self.begin_request()
+
+    def begin_request(self) -> None:
+        """Gives the request, of which the head is here, to whoever answers it."""
         super().on_headers_complete()
 
     def on_body(self, body: bytes) -> None:

@@ -109,6 +109,20 @@ class Intake:
             self._forget(self._requests, party, 1)
             self._forget(self._held, party, large)
 
+    def begin(self, party: str) -> None:
+        """Counts a small body of a known party as under way, until :meth:`end`.
+
+        Raises:
+            ApiError: 429 this party has too much under way.
+        """
+        if self._requests[party] >= self.limits.requests_a_party:
+            raise ApiError(429, "too much of yours is under way already", next_step="wait for the answers")
+        self._requests[party] += 1
+
+    def end(self, party: str) -> None:
+        """It is worked on."""
+        self._forget(self._requests, party, 1)
+
     def check_stored(self, agent: str, kind: Kind, size: int) -> None:
         """Returns when one more message may be stored, and counts it.
 

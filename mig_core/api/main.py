@@ -32,12 +32,12 @@ from mig_core.api.check_setup import check_setup
 from mig_core.api.clients import TrustedProxies
 from mig_core.api.connections import ConnectionLimits, Connections, descriptor_limit, raise_descriptor_limit
 from mig_core.api.files import PlatformFiles
-from mig_core.api.http_protocol import BoundedHttpProtocol
 from mig_core.api.keys import InvestigatorKeys
 from mig_core.api.listener import Listener
 from mig_core.api.login import MAX_CLOCK_DIFFERENCE
 from mig_core.api.module_schemas import module_schemas
 from mig_core.api.polls import Waiters
+from mig_core.api.relay_protocol import RelayHttpProtocol
 from mig_core.config.loader import load_settings
 from mig_core.config.server import API_FILE, ApiSettings, inline_or_file
 from mig_core.dumps import forbid_dumps
@@ -52,6 +52,7 @@ from mig_core.store.postgres import PostgresStore
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
+    from mig_core.api.app import MigApp
     from mig_core.api.connections import Connection
     from mig_core.domain.document import JSON
     from mig_core.plugin.hooks import Answer
@@ -189,7 +190,7 @@ async def serve(
         )
         listening = stack.enter_context(_listening(settings.listen))
         address = _address_of(listening)
-        server = Server(_uvicorn_config(app, settings), waiters, connections, lambda: started(server, address))
+        server = Server(app, _uvicorn_config(app, settings), waiters, connections, lambda: started(server, address))
         log.info("mig-api %s listens on %s", version(), address)
         await server.serve(sockets=[listening])
     log.info("mig-api has stopped")
@@ -199,9 +200,15 @@ class Server(uvicorn.Server):
     """uvicorn, stopping at once: everybody who waits is answered before it counts open connections."""
 
     def __init__(
-        self, config: uvicorn.Config, waiters: Waiters, connections: Connections, started: Callable[[], None]
+        self,
+        app: MigApp,
+        config: uvicorn.Config,
+        waiters: Waiters,
+        connections: Connections,
+        started: Callable[[], None],
     ) -> None:
         super().__init__(config)
+        self._app = app
         self._waiters = waiters
         self._connections = connections
         self._on_started = started
@@ -230,8 +237,11 @@ class Server(uvicorn.Server):
         self.started = True
         self._on_started()
 
-    def _make_protocol(self, connection: Connection) -> BoundedHttpProtocol:
-        return BoundedHttpProtocol(connection, self.config, self.server_state, self.lifespan.state)
+    def _make_protocol(self, connection: Connection) -> RelayHttpProtocol:
+        app = self._app
+        return RelayHttpProtocol(
+            connection, self.config, self.server_state, self.lifespan.state, app.hub, app.metrics, app.intake
+        )
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Ends waits, then connections."""
@@ -270,7 +280,7 @@ def _uvicorn_config(app: object, settings: ApiSettings) -> uvicorn.Config:
     tls = settings.tls
     config = uvicorn.Config(
         app,  # type: ignore[arg-type]  # falcon's App is an ASGI application; uvicorn's alias is narrower
-        http=BoundedHttpProtocol,
+        http=RelayHttpProtocol,
         # Who the client is, mig_core.api.clients finds out; uvicorn would believe whatever loopback says.
         proxy_headers=False,
         lifespan="off",

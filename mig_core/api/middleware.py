@@ -16,7 +16,7 @@ from mig_core.errors import ApiError, InvalidDocument
 from mig_core.store.rows import Permission
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterable, Callable, Mapping
+    from collections.abc import AsyncIterable, Callable, Mapping, Sequence
     from datetime import datetime, timedelta
 
     from mig_core.api.exchange import Call, Route
@@ -67,6 +67,25 @@ class AgentTokens:
         self._good[agent] = (digest, now + self._lifetime)
         return True
 
+    async def match_all(self, given: Sequence[tuple[AgentId, bytes]]) -> Sequence[bool]:
+        """:meth:`match` for many at once."""
+        now = self._clock()
+        good = self._good
+        answers = []
+        for agent, digest in given:
+            known = good.get(agent)
+            answers.append(known is not None and known[0] == digest and now < known[1])
+        asked = [place for place, answer in enumerate(answers) if not answer]
+        if asked:
+            matches = await self._agents.tokens_match([given[place] for place in asked])
+            if len(good) + len(asked) > MAX_TOKENS_REMEMBERED:
+                good.clear()
+            for place, answer in zip(asked, matches, strict=True):
+                answers[place] = answer
+                if answer:
+                    good[given[place][0]] = (given[place][1], now + self._lifetime)
+        return answers
+
     def forget(self, agent: AgentId) -> None:
         """Ask the store next time: the agent was retired, or has a new token."""
         self._good.pop(agent, None)
@@ -109,14 +128,23 @@ class Admission:
             )
 
     async def _admit_agent(self, call: Call, credential: str) -> None:
-        name, _, token = credential.partition(":")
-        try:
-            agent = check_agent_id(name, subject="authorization", path="")
-        except InvalidDocument as error:
-            raise ApiError(401, "must be `Bearer AGENT_ID:RELAY_TOKEN`", field="Authorization") from error
-        if not await self._tokens.match(agent, digest_of(token)):
+        agent, digest = agent_login(credential)
+        if not await self._tokens.match(agent, digest):
             raise ApiError(401, f"the relay token of agent {agent} is not valid", next_step="enrol again")
         call.agent = agent
+
+
+def agent_login(credential: str) -> tuple[AgentId, bytes]:
+    """Who an agent says it is, and the digest of its token.
+
+    Raises:
+        ApiError: 401, it says nothing of the kind.
+    """
+    name, _, token = credential.partition(":")
+    try:
+        return check_agent_id(name, subject="authorization", path=""), digest_of(token)
+    except InvalidDocument as error:
+        raise ApiError(401, "must be `Bearer AGENT_ID:RELAY_TOKEN`", field="Authorization") from error
 
 
 def declared_size(route: Route, content_length: int | None) -> int:

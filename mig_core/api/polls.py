@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 from contextlib import contextmanager
 from enum import Enum
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator
@@ -29,6 +29,14 @@ class Woken(Enum):
     """The client hung up."""
     RETIRED = "retired"
     STOPPING = "stopping"
+
+
+class Endable(Protocol):
+    """Somebody who waits, and can be ended from outside."""
+
+    def end(self, why: Woken) -> None:
+        """Ends the present and every later wait."""
+        ...
 
 
 class Waiter:
@@ -74,28 +82,36 @@ class Waiters:
     """Everybody who waits in this process."""
 
     def __init__(self) -> None:
-        self._agents: dict[AgentId, Waiter] = {}
-        self._open: set[Waiter] = set()
+        self._agents: dict[AgentId, Endable] = {}
+        self._open: set[Endable] = set()
         self._stopping = False
 
     @contextmanager
     def enter(self, disconnected: Callable[[], Awaitable[None]], agent: AgentId | None = None) -> Iterator[Waiter]:
         """A waiter for the time of the block; for an agent, its older poll ends with ``TAKEN_OVER``."""
         waiter = Waiter(disconnected)
-        if agent is not None:
-            if (older := self._agents.get(agent)) is not None:
-                older.end(Woken.TAKEN_OVER)
-            self._agents[agent] = waiter
-        if self._stopping:
-            waiter.end(Woken.STOPPING)
-        self._open.add(waiter)
+        self.park(waiter, agent)
         try:
             yield waiter
         finally:
-            self._open.discard(waiter)
-            if agent is not None and self._agents.get(agent) is waiter:
-                del self._agents[agent]
+            self.leave(waiter, agent)
             waiter.close()
+
+    def park(self, waiter: Endable, agent: AgentId | None = None) -> None:
+        """Knows it from now on; for an agent, its older poll ends with ``TAKEN_OVER``."""
+        if agent is not None:
+            older, self._agents[agent] = self._agents.get(agent), waiter
+            if older is not None:
+                older.end(Woken.TAKEN_OVER)
+        self._open.add(waiter)
+        if self._stopping:
+            waiter.end(Woken.STOPPING)
+
+    def leave(self, waiter: Endable, agent: AgentId | None = None) -> None:
+        """Knows it no more."""
+        self._open.discard(waiter)
+        if agent is not None and self._agents.get(agent) is waiter:
+            del self._agents[agent]
 
     def drop(self, agent: AgentId) -> None:
         """Ends an agent's poll: it was retired."""

@@ -6,39 +6,46 @@ command stays in the queue until its agent acknowledges it; a claim is a lease o
 
 from __future__ import annotations
 
-import re
+import asyncio
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from mig_core.api.exchange import MAX_SMALL_BODY, Access, Bound, Call, Parameter, Reply, Route
+from mig_core.api.middleware import digest_of
 from mig_core.api.polls import Woken
+from mig_core.api.problems import problem_of
+from mig_core.api.relay_hub import LEASE, TAKEN_OVER, TWICE, TWO_PROCESSES
+from mig_core.domain.exchanges import (
+    MAX_ACKNOWLEDGED,
+    MAX_BYTES,
+    MAX_MESSAGES,
+    MAX_WAIT,
+    Request,
+    check_session,
+    read_request,
+    write_answer,
+    write_problem,
+)
 from mig_core.domain.messages import MAX_PIECE_BYTES, Kind
 from mig_core.errors import ApiError, InvalidDocument
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable
     from datetime import datetime
 
     from mig_core.api.intake import Intake
     from mig_core.api.metrics import Metrics
     from mig_core.api.polls import Waiters
+    from mig_core.api.relay_hub import RelayHub
     from mig_core.domain.ids import AgentId
-    from mig_core.domain.messages import Claimed
     from mig_core.relay.base import RelayQueue
     from mig_core.store.base import Wakeups
 
-MAX_WAIT = 60
-"""Longest poll in seconds."""
 DEFAULT_WAIT = 30
-LEASE = 120.0
-"""Seconds after which a command that was fetched and not acknowledged is delivered again."""
-MAX_MESSAGES = 50
+OCTETS = "application/octet-stream"
 RECEIVING_BELIEVED = 10.0
 """Seconds in which a process that may receive is not asked about again: whoever was given a message polls anew."""
 MAX_RECEIVING = 200_000
-MAX_ACKNOWLEDGED = 1000
-
-_SESSION = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 
 class RelayResources:
@@ -51,6 +58,7 @@ class RelayResources:
         waiters: Waiters,
         metrics: Metrics,
         intake: Intake,
+        hub: RelayHub,
         *,
         clock: Callable[[], datetime],
     ) -> None:
@@ -59,11 +67,26 @@ class RelayResources:
         self._waiters = waiters
         self._metrics = metrics
         self._intake = intake
+        self._hub = hub
         self._clock = clock
         self._receiving: dict[AgentId, tuple[str, float]] = {}
 
     def routes(self) -> Iterable[Bound]:
         """What this file answers."""
+        yield Bound(
+            Route(
+                "POST",
+                "/relay/exchange",
+                "Hands in messages and acknowledgements, and waits for messages to the calling agent",
+                Access.AGENT,
+                response="ExchangeAnswer",
+                body=MAX_BYTES,
+                body_seconds=120.0,
+                takes=OCTETS,
+                request="Octets",
+            ),
+            self.exchange,
+        )
         yield Bound(
             Route(
                 "GET",
@@ -106,19 +129,51 @@ class RelayResources:
                 self.receive,
             )
 
+    async def exchange(self, call: Call) -> Reply:
+        """POST /relay/exchange, when it did not go the short way (:mod:`.relay_protocol`).
+
+        One that carries anything is answered at once: only there can the head of an answer go before its body.
+        """
+        request = read_request(call.body)
+        wait = 0 if request.carries else request.wait
+        port = _FuturePort()
+        for kind, body in request.messages:
+            self._intake.check_stored(call.calling_agent, kind, len(body))
+        # Large messages share no transaction with other agents' small ones.
+        for kind, body in request.messages:
+            await self._queue.put_inbound(call.calling_agent, kind, body)
+        _, _, token = call.headers.get("authorization", "").partition(":")
+        visit = self._hub.bring(
+            port,
+            call.calling_agent,
+            digest_of(token.strip()),
+            Request(request.session, wait, request.limit, request.acknowledged),
+        )
+        gone = asyncio.ensure_future(call.disconnected())
+        both: set[asyncio.Future[Any]] = {port.content, gone}
+        try:
+            await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
+            if not port.content.done():
+                return Reply(data=write_answer(()))  # which nobody hears
+            return Reply(data=port.content.result())
+        except ApiError as error:
+            if not request.messages:
+                raise
+            return Reply(data=write_problem(problem_of(error, call.request_id).to_json(call.request_id)))
+        finally:
+            self._hub.leave(visit)
+            gone.cancel()
+            port.content.cancel()
+
     async def fetch(self, call: Call) -> Reply:
         """GET /relay/commands"""
         agent = call.calling_agent
-        session = _session(call.query.get("session", ""))
+        session = check_session(call.query.get("session", ""))
         wait = call.whole_number("wait", default=DEFAULT_WAIT, minimum=0, maximum=MAX_WAIT)
         limit = call.whole_number("max", default=10, minimum=1, maximum=MAX_MESSAGES)
         deadline = time.monotonic() + wait
         if not await self._may_receive(agent, session):
-            raise ApiError(
-                409,
-                "two processes of this agent receive its messages in turn; this one is not served while the other is",
-                next_step="is its state directory in use on another machine?",
-            )
+            raise ApiError(409, TWO_PROCESSES, next_step=TWICE)
         self._metrics.polls += 1
         try:
             # Registered before the look at the table, so that nothing falls between.
@@ -128,19 +183,15 @@ class RelayResources:
                         claimed = await self._queue.claim(agent, session, limit=limit, lease=LEASE, now=self._clock())
                         left = deadline - time.monotonic()
                         if claimed or left <= 0:
-                            return Reply(data=_messages(claimed))
+                            return Reply(data=write_answer(claimed))
                         why = await waiter.wait(watch, left)
         finally:
             self._metrics.polls -= 1
         if why is Woken.RETIRED:
             raise ApiError(401, "this agent was retired")
         if why is Woken.TAKEN_OVER:
-            raise ApiError(
-                409,
-                "another poll of this agent took over: this process was replaced, or there are two of them",
-                next_step="is its state directory in use on another machine?",
-            )
-        return Reply(data=_messages(()))
+            raise ApiError(409, TAKEN_OVER, next_step=TWICE)
+        return Reply(data=write_answer(()))
 
     async def _may_receive(self, agent: AgentId, session: str) -> bool:
         """Whether this process of the agent is the one that receives; asked anew now and then, and at every change."""
@@ -158,7 +209,7 @@ class RelayResources:
     async def acknowledge(self, call: Call) -> Reply:
         """POST /relay/acknowledge"""
         fields = call.document()
-        _session(fields.text("session", max_length=64))
+        check_session(fields.text("session", max_length=64))
         ids: list[int] = []
         for index, one in enumerate(fields.items("ids", minimum=0, maximum=MAX_ACKNOWLEDGED)):
             if isinstance(one, bool) or not isinstance(one, int) or not 0 <= one < 1 << 63:
@@ -178,12 +229,24 @@ class RelayResources:
         return Reply()
 
 
-def _session(text: str) -> str:
-    if not _SESSION.fullmatch(text):
-        raise InvalidDocument("request", f"must be 1 to 64 letters, digits, - or _, got {text!r:.80}", path="session")
-    return text
+class _FuturePort:
+    """What the hub says of one exchange, for a coroutine that waits."""
 
+    def __init__(self) -> None:
+        self.content: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
 
-def _messages(claimed: Sequence[Claimed]) -> bytes:
-    """``{"messages": [{"id", "body"}]}``. The bodies are JSON of the scheduler's own making and go out as they are."""
-    return b'{"messages":[' + b",".join(b'{"id":%d,"body":%b}' % (one.id, one.body) for one in claimed) + b"]}"
+    def admit(self) -> None:
+        """Was done before."""
+
+    def stored(self) -> None:
+        """Said together with the rest."""
+
+    def answer(self, content: bytes) -> None:
+        """The answer."""
+        if not self.content.done():
+            self.content.set_result(content)
+
+    def fail(self, error: Exception) -> None:
+        """There is none."""
+        if not self.content.done():
+            self.content.set_exception(error)

@@ -358,5 +358,8 @@ SCHEMAS: dict[str, Schema] = {
         *("token", "relay", "tags", "relayurl"),
     ),
     "Messages": _object({"messages": _list(_object({"id": NUMBER, "body": ANY}))}),
+    "ExchangeAnswer": _object(
+        {"messages": _list(_object({"id": NUMBER, "body": ANY})), "problem": {"$ref": "#/components/schemas/Problem"}}
+    ),
     "Acknowledgement": _object({"session": TEXT, "ids": _list(NUMBER)}),
 }

@@ -7,7 +7,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from datetime import datetime
 
     from mig_core.domain.ids import AgentId
@@ -72,3 +72,16 @@ class Claimed:
 
     id: int
     body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Exchange:
+    """What one agent hands in to the queue behind the ``https`` relay at once, and how much it takes."""
+
+    agent: AgentId
+    session: str
+    """Names the agent's process."""
+    limit: int
+    """Most messages it takes; 0: none."""
+    messages: Sequence[tuple[Kind, bytes]] = ()
+    acknowledged: Sequence[int] = ()

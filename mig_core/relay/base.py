@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from mig_core.domain.ids import AgentId
-    from mig_core.domain.messages import Backlog, Claimed, Inbound, Kind, Outgoing, Piece
+    from mig_core.domain.messages import Backlog, Claimed, Exchange, Inbound, Kind, Outgoing, Piece
 
 
 TWO_SESSIONS = (
@@ -167,6 +167,16 @@ class RelayQueue(Protocol):
 
     async def acknowledge(self, agent: AgentId, ids: Sequence[int]) -> None:
         """Removes messages for good. Foreign ids are ignored."""
+        ...
+
+    async def exchange(
+        self, exchanges: Sequence[Exchange], *, lease: float, now: datetime
+    ) -> Sequence[Sequence[Claimed] | None]:
+        """:meth:`put_inbound`, :meth:`acknowledge`, :meth:`may_receive` and :meth:`claim` of many agents at once.
+
+        All of it is committed, or nothing. Gives what each claimed; None: another process of the agent receives. Of two
+        of one agent and session the first is given the messages.
+        """
         ...
 
     async def put_inbound(self, agent: AgentId, kind: Kind, body: bytes) -> None:

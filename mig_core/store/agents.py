@@ -275,6 +275,19 @@ class PostgresAgents:
 
         return await self._database.transaction(work)
 
+    async def tokens_match(self, given: Sequence[tuple[AgentId, bytes]]) -> Sequence[bool]:
+        """See the protocol."""
+
+        async def work(cursor: Cursor) -> Mapping[str, bytes]:
+            await cursor.execute(
+                f"SELECT id, token_digest FROM agents WHERE id = ANY(%s) AND status IN {APPROVED}",  # noqa: S608 - a constant
+                ([clean_text(agent) for agent, _ in given],),
+            )
+            return {row["id"]: row["token_digest"] for row in await cursor.fetchall() if row["token_digest"]}
+
+        stored = await self._database.transaction(work)
+        return [agent in stored and hmac.compare_digest(stored[agent], digest) for agent, digest in given]
+
     async def public_keys(self, agents: Sequence[AgentId]) -> Mapping[AgentId, bytes]:
         """See the protocol."""
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from mig_core.domain.ids import AgentId
-    from mig_core.domain.messages import Outgoing, Piece
+    from mig_core.domain.messages import Exchange, Outgoing, Piece
     from mig_core.store.database import Cursor, Database, Row
 
 GROUP_BYTES = 4 << 20
@@ -30,7 +30,10 @@ TAKE_BYTES = 8 << 20
 """A batch of inbound messages ends before it is larger than this; one message is always given."""
 
 _PUT = "COPY relay_messages (agent_id, body, expires) FROM STDIN (FORMAT BINARY)"
-_PUT_INBOUND = "INSERT INTO relay_inbound (agent_id, kind, body) VALUES (%s, %s, %b)"
+_PUT_INBOUND = """
+    INSERT INTO relay_inbound (agent_id, kind, body)
+    SELECT * FROM unnest(%b::text[], %b::text[], %b::bytea[]) AS sent(agent_id, kind, body)
+"""
 _CLAIM = """
     WITH poll AS (
         SELECT * FROM unnest(%(agents)s::text[], %(sessions)s::text[], %(limits)s::integer[], %(now)s::timestamptz[],
@@ -145,6 +148,38 @@ class PostgresRelayQueue:
         if possible:
             await self._acknowledgements.add((clean_text(agent), possible))
 
+    async def exchange(
+        self, exchanges: Sequence[Exchange], *, lease: float, now: datetime
+    ) -> Sequence[Sequence[Claimed] | None]:
+        """See the protocol."""
+        until = now + timedelta(seconds=lease)
+        polls = [
+            _Poll(clean_text(one.agent), clean_text(one.session), one.limit, now, until)
+            for one in exchanges
+            if one.limit
+        ]
+        inbound = [(one.agent, kind.value, body) for one in exchanges for kind, body in one.messages]
+        done = [(number, one.agent) for one in exchanges for number in one.acknowledged if 0 < number < 1 << 63]
+
+        async def work(cursor: Cursor) -> tuple[set[tuple[str, str]], dict[tuple[str, str], list[Claimed]]]:
+            if inbound:
+                await _insert_inbound(cursor, inbound)
+            if done:
+                await cursor.execute(_ACKNOWLEDGE, [list(column) for column in zip(*done, strict=True)])
+            refused = await _refused(cursor, [(one.agent, one.session, now) for one in polls]) if polls else set()
+            allowed = [one for one in polls if (one.agent, one.session) not in refused]
+            return refused, await _claimed(cursor, allowed) if allowed else {}
+
+        refused, claimed = await self._database.transaction(work)
+        return [
+            None
+            if one.limit and (one.agent, one.session) in refused
+            else claimed.pop((one.agent, one.session), ())
+            if one.limit
+            else ()
+            for one in exchanges
+        ]
+
     async def put_inbound(self, agent: AgentId, kind: Kind, body: bytes) -> None:
         """See the protocol."""
 
@@ -232,38 +267,15 @@ class PostgresRelayQueue:
         await self._database.transaction(work)
 
     async def _store_inbound(self, messages: Sequence[tuple[str, str, bytes]]) -> Sequence[None]:
-        async def work(cursor: Cursor) -> None:
-            await cursor.executemany(_PUT_INBOUND, messages)
-            await notify(cursor, "inbound")
-
-        await self._database.transaction(work)
+        await self._database.transaction(lambda cursor: _insert_inbound(cursor, messages))
         return [None] * len(messages)
 
     async def _may_receive(self, polls: Sequence[tuple[str, str, datetime]]) -> Sequence[bool]:
-        async def work(cursor: Cursor) -> set[tuple[str, str]]:
-            await cursor.execute(_MAY_RECEIVE, [list(column) for column in zip(*polls, strict=True)])
-            return {(row["agent_id"], row["session"]) for row in await cursor.fetchall() if not row["answer"]}
-
-        refused = await self._database.transaction(work)
+        refused = await self._database.transaction(lambda cursor: _refused(cursor, polls))
         return [(agent, session) not in refused for agent, session, _ in polls]
 
     async def _claim(self, polls: Sequence[_Poll]) -> Sequence[Sequence[Claimed]]:
-        parameters = {
-            "agents": [one.agent for one in polls],
-            "sessions": [one.session for one in polls],
-            "limits": [one.limit for one in polls],
-            "now": [one.now for one in polls],
-            "until": [one.until for one in polls],
-        }
-
-        async def work(cursor: Cursor) -> dict[tuple[str, str], list[Claimed]]:
-            await cursor.execute(_CLAIM, parameters)
-            claimed: dict[tuple[str, str], list[Claimed]] = {}
-            for row in sorted(await cursor.fetchall(), key=lambda row: row["id"]):
-                claimed.setdefault((row["agent_id"], row["session"]), []).append(Claimed(row["id"], row["body"]))
-            return claimed
-
-        claimed = await self._database.transaction(work)
+        claimed = await self._database.transaction(lambda cursor: _claimed(cursor, polls))
         # Each message to one poll: the first of its session.
         return [claimed.pop((one.agent, one.session), []) for one in polls]
 
@@ -275,6 +287,32 @@ class PostgresRelayQueue:
 
         await self._database.transaction(work)
         return [None] * len(acknowledgements)
+
+
+async def _insert_inbound(cursor: Cursor, messages: Sequence[tuple[str, str, bytes]]) -> None:
+    await cursor.execute(_PUT_INBOUND, [list(column) for column in zip(*messages, strict=True)])
+    await notify(cursor, "inbound")
+
+
+async def _refused(cursor: Cursor, polls: Sequence[tuple[str, str, datetime]]) -> set[tuple[str, str]]:
+    """Agents and sessions that are not the ones to receive."""
+    await cursor.execute(_MAY_RECEIVE, [list(column) for column in zip(*polls, strict=True)])
+    return {(row["agent_id"], row["session"]) for row in await cursor.fetchall() if not row["answer"]}
+
+
+async def _claimed(cursor: Cursor, polls: Sequence[_Poll]) -> dict[tuple[str, str], list[Claimed]]:
+    parameters = {
+        "agents": [one.agent for one in polls],
+        "sessions": [one.session for one in polls],
+        "limits": [one.limit for one in polls],
+        "now": [one.now for one in polls],
+        "until": [one.until for one in polls],
+    }
+    await cursor.execute(_CLAIM, parameters)
+    claimed: dict[tuple[str, str], list[Claimed]] = {}
+    for row in sorted(await cursor.fetchall(), key=lambda row: row["id"]):
+        claimed.setdefault((row["agent_id"], row["session"]), []).append(Claimed(row["id"], row["body"]))
+    return claimed
 
 
 def _inflated(stream: bytes) -> bytes:

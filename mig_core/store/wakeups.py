@@ -19,7 +19,7 @@ from mig_core.store.database import KEEPALIVES
 from mig_core.store.notify import CHANNELS, PREFIX, SEPARATOR
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Callable, Sequence
 
     from mig_core.store.database import StoreLimits
 
@@ -59,6 +59,7 @@ class PostgresWakeups:
         self._limits = limits
         self._url = url
         self._watches: dict[tuple[str, str], set[PostgresWatch]] = {}
+        self._hearers: dict[str, list[Callable[[Sequence[str]], None]]] = {}
         self._listening = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
 
@@ -98,6 +99,12 @@ class PostgresWakeups:
             if not watches and self._watches.get((channel, key)) is watches:
                 del self._watches[channel, key]
 
+    def hear(self, channel: str, call: Callable[[Sequence[str]], None]) -> None:
+        """See the protocol."""
+        if channel not in CHANNELS:
+            raise ValueError(f"no such channel: {channel}")
+        self._hearers.setdefault(channel, []).append(call)
+
     async def _run(self) -> None:
         backoff = Backoff(0.05, MAX_PAUSE)
         while True:
@@ -123,11 +130,17 @@ class PostgresWakeups:
             await connection.execute("SELECT 1")
 
     def _dispatch(self, channel: str, payload: str) -> None:
-        for key in {"", *payload.split(SEPARATOR)}:
+        keys = payload.split(SEPARATOR)
+        for call in self._hearers.get(channel, ()):
+            call(keys)
+        for key in {"", *keys}:
             for watch in self._watches.get((channel, key), ()):
                 watch.wake()
 
     def _wake_all(self) -> None:
+        for calls in self._hearers.values():
+            for call in calls:
+                call(())
         for watches in self._watches.values():
             for watch in watches:
                 watch.wake()

@@ -107,6 +107,10 @@ class Agents(Protocol):
         """Whether this is the relay token (SHA-256, constant time) of an agent that is approved and not retired."""
         ...
 
+    async def tokens_match(self, given: Sequence[tuple[AgentId, bytes]]) -> Sequence[bool]:
+        """:meth:`token_matches` for many at once, in their order."""
+        ...
+
     async def public_keys(self, agents: Sequence[AgentId]) -> Mapping[AgentId, bytes]:
         """Pinned keys of those agents that are approved and not retired."""
         ...

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
     from contextlib import AbstractAsyncContextManager
 
 
@@ -19,6 +20,13 @@ class Wakeups(Protocol):
 
     def watch(self, channel: str, key: str = "") -> AbstractAsyncContextManager[Watch]:
         """Registers *before* the caller looks at the tables, so that nothing falls between."""
+        ...
+
+    def hear(self, channel: str, call: Callable[[Sequence[str]], None]) -> None:
+        """From now on ``call`` is called with the keys of each wakeup on the channel; with none after a reconnect.
+
+        For whoever keeps thousands of waits itself. It runs on the event loop and must return at once.
+        """
         ...
 
 

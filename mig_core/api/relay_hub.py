@@ -1,0 +1,325 @@
+"""All agents' exchanges of this process: what they hand in is stored and what waits for them fetched, many at once.
+
+An exchange that comes is put into the next transaction together with all that came meanwhile: tokens are looked up,
+then messages, acknowledgements and claims are one commit. One that gets nothing stays as a :class:`Visit`, a small
+object without a task or a timer of its own, until the database says that a message waits for its agent, its time is
+over, a newer poll of the agent takes its place, or its client hangs up. :mod:`.relay_protocol` brings most of them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections import deque
+from typing import TYPE_CHECKING, Protocol
+
+from mig_core.api.polls import Woken
+from mig_core.domain.exchanges import write_answer
+from mig_core.domain.messages import Exchange
+from mig_core.errors import ApiError, MigError, StatementRefused
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from datetime import datetime
+
+    from mig_core.api.intake import Intake
+    from mig_core.api.metrics import Metrics
+    from mig_core.api.middleware import AgentTokens
+    from mig_core.api.polls import Waiters
+    from mig_core.domain.exchanges import Request
+    from mig_core.domain.ids import AgentId
+    from mig_core.domain.messages import Claimed
+    from mig_core.relay.base import RelayQueue
+    from mig_core.store.base import Wakeups
+
+log = logging.getLogger(__name__)
+
+LEASE = 120.0
+"""Seconds after which a message that was fetched and not acknowledged is delivered again."""
+MOST_TOGETHER = 250
+"""Exchanges of one transaction."""
+MOST_BYTES = 4 << 20
+"""What they hand in together, unless one alone has more."""
+MOST_BATCHES = 2
+"""Transactions at a time."""
+
+TWO_PROCESSES = "two processes of this agent receive its messages in turn; this one is not served while the other is"
+TAKEN_OVER = "another poll of this agent took over: this process was replaced, or there are two of them"
+TWICE = "is its state directory in use on another machine?"
+
+
+class Port(Protocol):
+    """Where an exchange came from, and its answer goes. Nothing here raises but :meth:`admit`."""
+
+    def admit(self) -> None:
+        """The token is right.
+
+        Raises:
+            ApiError: there is no room for another agent.
+        """
+        ...
+
+    def stored(self) -> None:
+        """What it handed in is safe; the answer comes later."""
+        ...
+
+    def answer(self, content: bytes) -> None:
+        """The answer."""
+        ...
+
+    def fail(self, error: Exception) -> None:
+        """There is none."""
+        ...
+
+
+class Visit:
+    """One exchange, from its arrival to its answer."""
+
+    __slots__ = ("again", "agent", "busy", "deadline", "digest", "ended", "hub", "limit", "port", "request", "session")
+
+    def __init__(self, hub: RelayHub, port: Port, agent: AgentId, digest: bytes, request: Request) -> None:
+        self.hub = hub
+        self.port = port
+        self.agent = agent
+        self.digest = digest
+        self.session = request.session
+        self.limit = request.limit
+        self.deadline = time.monotonic() + request.wait
+        self.request: Request | None = request
+        """What it hands in; None once that is stored."""
+        self.busy = True
+        """Whether it is in a transaction, or waits for one."""
+        self.again = False
+        """Whether a message came for it meanwhile."""
+        self.ended: Woken | None = None
+
+    def end(self, why: Woken) -> None:
+        """Ends the wait, now or after the transaction it is in."""
+        if self.ended is None:
+            self.ended = why
+            if not self.busy:
+                self.hub.finish(self, ())
+
+
+class RelayHub:
+    """For one event loop.
+
+    Args:
+        tokens: knows agents' tokens.
+        waiters: knows who else waits, and ends all.
+    """
+
+    def __init__(
+        self,
+        queue: RelayQueue,
+        wakeups: Callable[[], Wakeups],
+        tokens: AgentTokens,
+        waiters: Waiters,
+        metrics: Metrics,
+        intake: Intake,
+        *,
+        clock: Callable[[], datetime],
+    ) -> None:
+        self._queue = queue
+        self._wakeups = wakeups
+        self._tokens = tokens
+        self._waiters = waiters
+        self._metrics = metrics
+        self._intake = intake
+        self._clock = clock
+        self._arrived: deque[Visit] = deque()
+        self._parked: dict[AgentId, Visit] = {}
+        self._due: dict[int, dict[Visit, None]] = {}
+        """Parked visits by the second in which their time is over."""
+        self._batches: set[asyncio.Task[None]] = set()
+        self._starting = False
+        self._ticking: asyncio.TimerHandle | None = None
+        self._hears = False
+
+    def bring(self, port: Port, agent: AgentId, digest: bytes, request: Request) -> Visit:
+        """Takes in an exchange; the port hears what becomes of it.
+
+        Args:
+            digest: of the token that came with it, which is not checked yet.
+        """
+        if not self._hears:
+            self._hears = True
+            self._wakeups().hear("relay", self._wake)
+        visit = Visit(self, port, agent, digest, request)
+        self._arrived.append(visit)
+        self._start_soon()
+        return visit
+
+    def leave(self, visit: Visit) -> None:
+        """Its client has gone: it takes nothing any more."""
+        visit.ended = visit.ended or Woken.GONE
+        self._unpark(visit)
+
+    def finish(self, visit: Visit, claimed: Sequence[Claimed]) -> None:
+        """Answers a visit."""
+        self._unpark(visit)
+        if not claimed and visit.ended in (Woken.RETIRED, Woken.TAKEN_OVER):
+            retired = visit.ended is Woken.RETIRED
+            visit.port.fail(
+                ApiError(401, "this agent was retired") if retired else ApiError(409, TAKEN_OVER, next_step=TWICE)
+            )
+        elif visit.ended is not Woken.GONE:
+            visit.port.answer(write_answer(claimed))
+
+    def _wake(self, keys: Iterable[str]) -> None:
+        """Called with the agents for whom messages wait; with none, when somebody may have been missed."""
+        parked: Mapping[str, Visit] = self._parked  # type: ignore[assignment]  # an id that is none is in no mapping
+        for visit in [parked[one] for one in keys if one in parked] if keys else list(parked.values()):
+            if visit.busy:
+                visit.again = True
+            else:
+                visit.busy = True
+                self._arrived.append(visit)
+        self._start_soon()
+
+    def _start_soon(self) -> None:
+        """Begins a transaction when everybody whose request is already here has had a turn."""
+        if self._arrived and not self._starting and len(self._batches) < MOST_BATCHES:
+            self._starting = True
+            asyncio.get_running_loop().call_soon(self._start)
+
+    def _start(self) -> None:
+        self._starting = False
+        batch: list[Visit] = []
+        size = 0
+        while self._arrived and len(batch) < MOST_TOGETHER:
+            request = self._arrived[0].request
+            size += sum(len(body) for _, body in request.messages) if request is not None else 0
+            if batch and size > MOST_BYTES:
+                break
+            batch.append(self._arrived.popleft())
+        if batch:
+            task = asyncio.get_running_loop().create_task(self._work_on(batch), name="mig-api-exchanges")
+            self._batches.add(task)
+            task.add_done_callback(self._done)
+            self._start_soon()
+
+    def _done(self, task: asyncio.Task[None]) -> None:
+        self._batches.discard(task)
+        self._start_soon()
+
+    async def _work_on(self, batch: Sequence[Visit]) -> None:
+        try:
+            visits = [one for one in await self._admitted(batch) if self._may_be_stored(one)]
+        except Exception as error:
+            self._fail(batch, error)
+            return
+        for one in visits:
+            if one.limit and one.ended is None:
+                self._park(one)
+        await self._exchange(visits)
+
+    async def _admitted(self, batch: Sequence[Visit]) -> list[Visit]:
+        """Those whose token is right."""
+        fresh = [one for one in batch if one.request is not None]
+        right = await self._tokens.match_all([(one.agent, one.digest) for one in fresh]) if fresh else ()
+        wrong = {id(one) for one, matches in zip(fresh, right, strict=True) if not matches}
+        admitted = []
+        for one in batch:
+            try:
+                if id(one) in wrong:
+                    raise ApiError(401, f"the relay token of agent {one.agent} is not valid", next_step="enrol again")
+                if one.request is not None:
+                    one.port.admit()
+                admitted.append(one)
+            except ApiError as error:
+                self._fail([one], error)
+        return admitted
+
+    def _may_be_stored(self, visit: Visit) -> bool:
+        try:
+            for kind, body in visit.request.messages if visit.request is not None else ():
+                self._intake.check_stored(visit.agent, kind, len(body))
+        except ApiError as error:
+            self._fail([visit], error)
+            return False
+        return True
+
+    async def _exchange(self, visits: Sequence[Visit]) -> None:
+        exchanges = []
+        for one in visits:
+            limit = 0 if one.ended is Woken.GONE else one.limit
+            if (request := one.request) is not None:
+                exchanges.append(Exchange(one.agent, one.session, limit, request.messages, request.acknowledged))
+            elif limit:
+                exchanges.append(Exchange(one.agent, one.session, limit))
+            else:
+                exchanges.append(Exchange(one.agent, one.session, 0))
+        try:
+            results = await self._queue.exchange(exchanges, lease=LEASE, now=self._clock()) if exchanges else ()
+        except StatementRefused as error:
+            if len(visits) == 1:
+                self._fail(visits, error)
+                return
+            # One of them is to blame, and the others are not to suffer for it.
+            await self._exchange(visits[: len(visits) // 2])
+            await self._exchange(visits[len(visits) // 2 :])
+            return
+        except Exception as error:
+            self._fail(visits, error)
+            return
+        for one, claimed in zip(visits, results, strict=True):
+            self._settle(one, claimed)
+
+    def _settle(self, visit: Visit, claimed: Sequence[Claimed] | None) -> None:
+        request, visit.request = visit.request, None
+        carried = request is not None and request.carries
+        visit.busy = False
+        if claimed is None:
+            if carried:
+                visit.port.stored()
+            self._fail([visit], ApiError(409, TWO_PROCESSES, next_step=TWICE))
+            return
+        if claimed or not visit.limit or visit.ended is not None or visit.deadline <= time.monotonic():
+            if carried and visit.ended in (Woken.RETIRED, Woken.TAKEN_OVER):
+                visit.port.stored()
+            self.finish(visit, claimed)
+            return
+        if visit.again:
+            visit.again = False
+            visit.busy = True
+            self._arrived.append(visit)
+            self._start_soon()
+        if carried:
+            visit.port.stored()
+
+    def _fail(self, visits: Iterable[Visit], error: Exception) -> None:
+        if not isinstance(error, MigError):
+            log.error("exchanges of agents failed", exc_info=error)
+        for one in visits:
+            self._unpark(one)
+            one.port.fail(error)
+
+    def _park(self, visit: Visit) -> None:
+        if self._parked.get(visit.agent) is visit:
+            return
+        self._waiters.park(visit, visit.agent)
+        self._parked[visit.agent] = visit
+        self._metrics.polls += 1
+        self._due.setdefault(int(visit.deadline) + 1, {})[visit] = None
+        if self._ticking is None:
+            self._ticking = asyncio.get_running_loop().call_later(1.0, self._tick)
+
+    def _unpark(self, visit: Visit) -> None:
+        if (second := self._due.get(int(visit.deadline) + 1)) is not None and second.pop(visit, 0) is None:
+            self._metrics.polls -= 1
+            self._waiters.leave(visit, visit.agent)
+            if self._parked.get(visit.agent) is visit:
+                del self._parked[visit.agent]
+
+    def _tick(self) -> None:
+        """Once a second: answers those whose time is over."""
+        now = time.monotonic()
+        for second in [one for one in self._due if one <= now]:
+            for visit in tuple(self._due[second]):
+                if not visit.busy:
+                    self.finish(visit, ())
+            if not self._due[second]:
+                del self._due[second]
+        self._ticking = asyncio.get_running_loop().call_later(1.0, self._tick) if self._due else None
