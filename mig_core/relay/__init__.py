@@ -4,8 +4,8 @@
   ``amqp_link``); ``amqp_window`` bounds what is published and not confirmed, ``amqp_inbound`` what has come and is not
   acknowledged, with a ``pausable_loop``. ``amqp_broker`` says where the broker is, ``amqp_errors`` are its refusals,
   ``topology`` has the names at it.
-* Long polling at mig-api: ``https_agent`` over ``https_transport``, with ``https_uploads`` for what is large, and
-  ``https_platform``.
+* Long polling at mig-api: ``https_agent`` over ``https_transport``, with ``https_outbox`` for what it has to say,
+  ``https_uploads`` for what is large, and ``https_platform``.
 * ``memory``: within one process.
 
 ``tls`` protects the first two. ``private_rabbitmq`` is a broker for machines that have none set up, with the files of

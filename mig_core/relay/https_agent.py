@@ -1,28 +1,32 @@
-"""The agent's end of the ``https`` relay: long polling at mig-api.
+"""The agent's end of the ``https`` relay: one connection, one exchange a command, with mig-api.
 
-One thread polls; any thread publishes; a third sends acknowledgements, so that they never wait for the end of a poll
-(an unacknowledged message is given out again when its lease ends). The poll waits at the server, between 25 and 50
-seconds so that a fleet does not fall into step; only the first one after a failure returns at once, to learn soon that
-all is well.
+An exchange (:mod:`mig_core.domain.exchanges`) hands in answers, heartbeats and acknowledgements, and is the next poll.
+It waits at the server, between 25 and 50 seconds so that a fleet does not fall into step; only the first one after a
+failure returns at once, to learn soon that all is well. What it carries is safe as soon as its answer's head is there.
+
+One thread exchanges; any thread publishes. After messages came in, the next exchange waits a moment for what they bring
+about. What comes later, while that exchange is at the server, another thread sends over a second connection, which is
+closed soon (:mod:`.https_outbox`). Large messages go their own way, at their publisher's pace.
 """
 
 from __future__ import annotations
 
 import contextlib
 import functools
-import json
 import logging
 import random
 import threading
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from mig_core.domain.document import dump, load, members
 from mig_core.domain.envelope import MAX_ACTION_BYTES
+from mig_core.domain.exchanges import Request
 from mig_core.domain.messages import Kind
 from mig_core.errors import InvalidDocument, RelayDenied, RelayError, RelayRefused, RelayUnavailable, RelayUnwanted
 from mig_core.network.backoff import Backoff
 from mig_core.relay.base import TWO_SESSIONS, Delivery
+from mig_core.relay.https_outbox import CARRIED_BYTES, Outbox
 from mig_core.relay.https_transport import HttpsTransport
 from mig_core.relay.https_uploads import SMALL_BYTES, MessageTooLarge, Uploads
 
@@ -30,11 +34,16 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from mig_core.domain.ids import AgentId
+    from mig_core.relay.https_outbox import Parcel
     from mig_core.relay.tls import TlsOptions
 
 log = logging.getLogger(__name__)
 
+T = TypeVar("T")
+
 POLL_SECONDS = (25.0, 50.0)
+RETURN_SECONDS = 2.0
+"""Over so many seconds a fleet comes back that lost mig-api at the same moment."""
 MAX_MESSAGE_BYTES = MAX_ACTION_BYTES + (64 << 10)
 """Largest message accepted from the relay, as JSON."""
 _SUPERSEDED = 409
@@ -42,8 +51,10 @@ _TRY_AGAIN = frozenset({408, 425, 429})
 _DENIED = frozenset({401, 403, 407})
 _GONE = 410
 _TOO_LARGE = 413
-_GATHER = 0.005
-"""Seconds in which acknowledgements are gathered before they are sent."""
+_OCTETS = "application/octet-stream"
+_SPARE_SECONDS = 5.0
+"""How long the second connection is kept after its last use."""
+_SEND_SECONDS = 30.0
 _CLOSE_PATIENCE = 0.9
 
 
@@ -75,31 +86,37 @@ class HttpsAgentRelay:
         session: str = "",
         chance: Callable[[], float] = random.random,
         backoff: Callable[[], Backoff] = Backoff,
+        comes_back: Callable[[], Backoff] = lambda: Backoff(spread=RETURN_SECONDS),
     ) -> None:
         self._transport = HttpsTransport(api, f"{agent_id}:{token}", tls=tls, proxy=proxy)
         self._prefetch = prefetch
         self._session = session or f"{random.SystemRandom().getrandbits(128):032x}"
         self._chance = chance
         self._backoff = backoff
+        self._return = comes_back
         self._handle: Callable[[Delivery], None] = lambda _delivery: None
         self._threads: list[threading.Thread] = []
+        self._starting = threading.Lock()
         self._closing = threading.Event()
         self._connected = False
         self._uploads = Uploads()
         self._superseded = 0
         """Polls in a row that another process of this agent took over."""
-        self._lock = threading.Condition()
-        # Under the lock: what was handed over and not acknowledged, and what is to be acknowledged at the API.
-        self._held: set[int] = set()
-        self._acknowledged: list[int] = []
+        self._outbox = Outbox(prefetch)
 
     def start(self, handle: Callable[[Delivery], None]) -> None:
         """Polls in the background and calls ``handle`` for each message."""
         self._handle = handle
-        for name, work in (("relay", self._poll_forever), ("relay-acknowledge", self._acknowledge_forever)):
+        self._begin("relay-send", self._send_forever)
+        self._begin("relay", self._poll_forever)
+
+    def _begin(self, name: str, work: Callable[[], None]) -> None:
+        with self._starting:
+            if self._closing.is_set() or any(thread.name == name for thread in self._threads):
+                return
             thread = threading.Thread(target=work, name=name, daemon=True)
-            thread.start()
             self._threads.append(thread)
+            thread.start()
 
     @property
     def connected(self) -> bool:
@@ -122,7 +139,11 @@ class HttpsAgentRelay:
         """
         if len(body) <= SMALL_BYTES:
             try:
-                self._patiently("POST", f"messages/{kind}", body, timeout)
+                if len(body) <= CARRIED_BYTES:
+                    self._begin("relay-send", self._send_forever)
+                    self._again_and_again(lambda left: self._outbox.hand_in(kind, body, left), timeout)
+                else:
+                    self._patiently("POST", f"messages/{kind}", body, timeout)
                 return
             except RelayRefused as error:
                 if kind is not Kind.RESULT or not self._uploads.may_be_smaller(error, len(body)):
@@ -133,14 +154,18 @@ class HttpsAgentRelay:
 
     def _patiently(self, method: str, path: str, body: bytes, timeout: float, media: str = "") -> bytes:
         """An exchange that is tried again while the API is not there; raises as :meth:`publish`."""
+        return self._again_and_again(
+            lambda left: self._request(method, path, body=body, seconds=left, media=media), timeout
+        )
+
+    def _again_and_again(self, attempt: Callable[[float], T], timeout: float) -> T:
         deadline = time.monotonic() + timeout
         backoff = self._backoff()
         while True:
             if self._closing.is_set():
                 raise RelayUnavailable("the relay is closed")
             try:
-                left = max(0.1, deadline - time.monotonic())
-                return self._request(method, path, body=body, seconds=left, media=media)
+                return attempt(max(0.1, deadline - time.monotonic()))
             except RelayUnavailable:
                 delay = backoff.next()
                 if time.monotonic() + delay >= deadline:
@@ -149,29 +174,35 @@ class HttpsAgentRelay:
 
     def close(self) -> None:
         """Ends the poll at once, sends the last acknowledgements and joins the threads."""
-        with self._lock:
+        with self._starting:
             self._closing.set()
-            self._lock.notify_all()
-        for thread in reversed(self._threads):
-            # The acknowledgements first: they may need the transport a moment longer. Then the poll is cut off.
-            thread.join(_CLOSE_PATIENCE)
+        self._outbox.close()
+        for name in ("relay-send", "relay"):
+            # The last acknowledgements first: they may need the transport a moment longer. Then the poll is cut off.
+            for thread in [one for one in self._threads if one.name == name]:
+                thread.join(_CLOSE_PATIENCE)
             self._transport.close()
         self._transport.close()
         self._connected = False
 
+    # -- the thread that polls
+
     def _poll_forever(self) -> None:
-        backoff = self._backoff()
+        backoff = self._return()
         while not self._closing.is_set():
-            room = self._wait_for_room()
-            if not room:
-                continue
             low, high = POLL_SECONDS
-            wait = low + (high - low) * self._chance() if self._connected else 0.0
+            wait = self._outbox.poll_seconds(low + (high - low) * self._chance()) if self._connected else 0.0
+            parcel = self._outbox.for_poll(wait)
+            if parcel is None:
+                continue
+            alone = not parcel.letters
             try:
-                messages = self._poll(wait, room)
+                messages = self._exchange(parcel, 0.0 if parcel.hurried else wait)
             except (RelayError, InvalidDocument, ValueError) as error:  # ValueError: numbers that JSON cannot say
-                self._connected = False
                 self._superseded += isinstance(error, _Superseded)
+                if not alone and isinstance(error, RelayRefused):
+                    continue  # one of the messages, perhaps: they are sent again one by one, by the other thread
+                self._connected = False
                 if not self._closing.is_set():
                     delay = backoff.next()
                     log.warning("no relay, next attempt in %.1f s: %s", delay, error)
@@ -183,62 +214,69 @@ class HttpsAgentRelay:
             for number, body in messages:
                 self._hand_over(number, body)
 
-    def _wait_for_room(self) -> int:
-        with self._lock:
-            self._lock.wait_for(lambda: len(self._held) < self._prefetch or self._closing.is_set())
-            return 0 if self._closing.is_set() else self._prefetch - len(self._held)
-
-    def _poll(self, wait: float, room: int) -> list[tuple[int, bytes]]:
-        path = f"commands?session={self._session}&wait={wait:.0f}&max={room}"
-        largest = room * MAX_MESSAGE_BYTES + 4096
-        answer = self._request("GET", path, seconds=wait + 15, largest=largest)
-        fields = members(load(answer, subject="relay", max_bytes=largest), subject="relay")
-        messages = []
-        for one in fields.objects("messages", minimum=0, maximum=room):
-            number = one.integer("id", minimum=0, maximum=(1 << 63) - 1)
-            messages.append((number, dump(one.mapping("body"))))
-        return messages
-
     def _hand_over(self, number: int, body: bytes) -> None:
-        with self._lock:
-            if number in self._held or number in self._acknowledged:
-                return  # its lease ended while it is being worked on: the answer will settle it
-            self._held.add(number)
+        if not self._outbox.hold(number):
+            return  # its lease ended while it is being worked on: the answer will settle it
         try:
-            self._handle(Delivery(body, functools.partial(self._acknowledge, number)))
+            self._handle(Delivery(body, functools.partial(self._outbox.acknowledge, number)))
         except Exception:
             log.exception("the handler of relay messages failed; the message comes again after a restart")
 
-    def _acknowledge(self, number: int) -> None:
-        with self._lock:
-            if number in self._held:
-                self._held.remove(number)
-                self._acknowledged.append(number)
-                self._lock.notify_all()
+    # -- the thread that sends what the poll does not carry
 
-    def _acknowledge_forever(self) -> None:
-        backoff = self._backoff()
+    def _send_forever(self) -> None:
+        used = False
         while True:
-            with self._lock:
-                self._lock.wait_for(lambda: self._acknowledged or self._closing.is_set())
-            self._closing.wait(_GATHER)
-            with self._lock:
-                numbers = self._acknowledged[:1000]
+            parcel = self._outbox.to_send(_SPARE_SECONDS if used else None)
+            if parcel is None and self._outbox.closed:
+                return
+            used = parcel is not None
+            if parcel is None:
+                self._transport.rest()
+                continue
             last = self._closing.is_set()
-            if numbers:
-                try:
-                    body = json.dumps({"session": self._session, "ids": numbers}).encode("ascii")
-                    self._request("POST", "acknowledge", body=body, seconds=_CLOSE_PATIENCE / 2 if last else 10.0)
-                    backoff.reset()
-                except RelayError as error:
-                    log.warning("%d messages could not be acknowledged yet: %s", len(numbers), error)
-                    if not last:
-                        self._closing.wait(backoff.next())
-                        continue
-                with self._lock:
-                    del self._acknowledged[: len(numbers)]
+            try:
+                self._exchange(parcel, 0.0, _CLOSE_PATIENCE / 2 if last else _SEND_SECONDS)
+            except (RelayError, InvalidDocument, ValueError) as error:
+                # Whoever published the messages hears of it; nobody else would of the acknowledgements.
+                log.debug("an exchange beside the poll failed: %s", error)
             if last:
                 return
+
+    def _exchange(self, parcel: Parcel, wait: float, seconds: float = 0.0) -> list[tuple[int, bytes]]:
+        """One exchange; what it carried is settled, for better or worse, when this returns or raises."""
+        messages = [(one.kind, one.body) for one in parcel.letters]
+        request = Request(self._session, round(wait), parcel.room, parcel.acknowledged, messages)
+        largest = parcel.room * MAX_MESSAGE_BYTES + 4096
+
+        def head(status: int) -> None:
+            if 200 <= status < 300:
+                self._outbox.arrived(parcel)
+
+        try:
+            answer = self._request(
+                "POST",
+                "exchange",
+                body=request.to_bytes(),
+                seconds=seconds or wait + 15,
+                largest=largest,
+                media=_OCTETS,
+                on_head=head,
+            )
+        except RelayError as error:
+            self._outbox.failed(parcel, error)
+            raise
+        fields = members(load(answer, subject="relay", max_bytes=largest), subject="relay")
+        received = []
+        for one in fields.objects("messages", minimum=0, maximum=parcel.room):
+            number = one.integer("id", minimum=0, maximum=(1 << 63) - 1)
+            received.append((number, dump(one.mapping("body"))))
+        if fields.has("problem"):
+            problem = fields.object("problem")
+            raise self._meaning(
+                problem.integer("status", minimum=0, maximum=999), problem.text("detail", max_length=2000)
+            )
+        return received
 
     def _request(
         self,
@@ -249,23 +287,27 @@ class HttpsAgentRelay:
         seconds: float,
         largest: int = 64 << 10,
         media: str = "",
+        on_head: Callable[[int], None] = lambda status: None,
     ) -> bytes:
-        """One exchange under ``/api/v1/relay/``; anything but success is an error of the tree."""
+        """One request under ``/api/v1/relay/``; anything but success is an error of the tree."""
         status, answer = self._transport.exchange(
-            method, f"/api/v1/relay/{path}", body=body, seconds=seconds, largest=largest, media=media
+            method, f"/api/v1/relay/{path}", body=body, seconds=seconds, largest=largest, media=media, on_head=on_head
         )
         if 200 <= status < 300:
             return answer
-        problem = f"{self._transport}: {status}{_title(answer)}"
+        raise self._meaning(status, _title(answer))
+
+    def _meaning(self, status: int, said: str) -> RelayError:
+        problem = f"{self._transport}: {status} {said}".rstrip()
         if status == _SUPERSEDED:
-            raise _Superseded(problem, next_step="is its state directory in use on another machine?")
+            return _Superseded(problem, next_step="is its state directory in use on another machine?")
         if status >= 500 or status < 400 or status in _TRY_AGAIN:  # a redirection is somebody else's answer
-            raise RelayUnavailable(problem)
+            return RelayUnavailable(problem)
         if status in _DENIED:
-            raise RelayDenied(problem, next_step="is the agent approved?")
+            return RelayDenied(problem, next_step="is the agent approved?")
         if status == _GONE:
-            raise RelayUnwanted(problem)
-        raise MessageTooLarge(problem) if status == _TOO_LARGE else RelayRefused(problem)
+            return RelayUnwanted(problem)
+        return MessageTooLarge(problem) if status == _TOO_LARGE else RelayRefused(problem)
 
 
 class _Superseded(RelayUnavailable):
@@ -278,5 +320,5 @@ def _title(answer: bytes) -> str:
         problem = load(answer, subject="problem", max_bytes=64 << 10)
         if isinstance(problem, dict):
             detail = problem.get("detail")
-            return f" {problem.get('title', '')!s:.200}" + (f": {detail:.300}" if isinstance(detail, str) else "")
+            return f"{problem.get('title', '')!s:.200}" + (f": {detail:.300}" if isinstance(detail, str) else "")
     return ""

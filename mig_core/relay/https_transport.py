@@ -6,7 +6,9 @@ A poll waits for minutes inside a blocking read, so each connection's socket is 
 
 from __future__ import annotations
 
+import contextlib
 import os
+import queue
 import threading
 from http.client import HTTPException
 from typing import TYPE_CHECKING, Any
@@ -24,6 +26,7 @@ from mig_core.relay.tls import TlsOptions
 
 if TYPE_CHECKING:
     import socket
+    from collections.abc import Callable
 
 _CONNECT_SECONDS = 10.0
 
@@ -63,7 +66,15 @@ class HttpsTransport:
         return self._shown
 
     def exchange(
-        self, method: str, path: str, *, body: bytes | None, seconds: float, largest: int, media: str = ""
+        self,
+        method: str,
+        path: str,
+        *,
+        body: bytes | None,
+        seconds: float,
+        largest: int,
+        media: str = "",
+        on_head: Callable[[int], None] = lambda status: None,
     ) -> tuple[int, bytes]:
         """Sends a request; gives status and content of the answer.
 
@@ -71,6 +82,7 @@ class HttpsTransport:
             seconds: how long the answer may let wait, each time anything is read.
             largest: more bytes than this are not read.
             media: of the body, if it is not JSON.
+            on_head: called with the status as soon as it is known; the content may come much later.
 
         Raises:
             RelayUnavailable: no answer, or a larger one.
@@ -89,6 +101,7 @@ class HttpsTransport:
             )
             try:
                 self.date = response.headers.get("Date", "")
+                on_head(response.status)
                 content = response.read(largest + 1, decode_content=False)
                 if len(content) > largest:
                     response.close()
@@ -100,6 +113,16 @@ class HttpsTransport:
         except (HTTPError, HTTPException, OSError, ValueError, AttributeError) as error:
             # The last two: a socket or pool that close() took away in the middle.
             raise RelayUnavailable(f"{self}: {explained(error)}") from error
+
+    def rest(self) -> None:
+        """Closes connections that nobody uses now: one is enough while nothing happens."""
+        # Its keys() is the one way through this mapping that other threads do not disturb.
+        for key in tuple(self._manager.pools.keys()):
+            pool = self._manager.pools.get(key)
+            unused = getattr(pool, "pool", None)
+            with contextlib.suppress(queue.Empty):
+                while unused is not None and (connection := unused.get_nowait()) is not None:
+                    connection.close()
 
     def close(self) -> None:
         """Ends what other threads are waiting for, and all connections. What they do then fails at once."""

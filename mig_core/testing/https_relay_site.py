@@ -18,6 +18,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 from urllib.parse import parse_qs, urlsplit
 
+from mig_core.domain.exchanges import read_request, write_answer, write_problem
 from mig_core.domain.ids import AgentId
 from mig_core.domain.messages import MAX_PIECE_BYTES, Backlog, Claimed, Inbound, Kind, Outgoing, Piece
 from mig_core.errors import StoreUnavailable
@@ -26,6 +27,9 @@ from mig_core.relay.https_platform import HttpsPlatformRelay
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine, Sequence
+
+    from mig_core.domain.exchanges import Request
+    from mig_core.domain.messages import Exchange
 
 T = TypeVar("T")
 
@@ -102,6 +106,18 @@ class QueueInMemory:
         """Removes an agent's messages."""
         with self.changed:
             self.commands = [row for row in self.commands if not (row.agent == agent and row.id in set(ids))]
+
+    async def exchange(
+        self, exchanges: Sequence[Exchange], *, lease: float, now: datetime
+    ) -> Sequence[Sequence[Claimed] | None]:
+        """Each for itself."""
+        results: list[Sequence[Claimed]] = []
+        for one in exchanges:
+            for kind, body in one.messages:
+                await self.put_inbound(one.agent, kind, body)
+            await self.acknowledge(one.agent, one.acknowledged)
+            results.append(await self.claim(one.agent, one.session, limit=one.limit, lease=lease, now=now))
+        return results
 
     async def put_inbound(self, agent: AgentId, kind: Kind, body: bytes) -> None:
         """Stores what an agent sent, and wakes schedulers."""
@@ -189,6 +205,8 @@ class Server(ThreadingHTTPServer):
         self.faults: deque[int | bytes] = deque()
         self.requests: list[str] = []
         self.ending = False
+        self.heads_late = False
+        """Whether something on the way keeps an answer's head back until its body is there."""
         self.breaks_after: int | None = None
         """So many pieces are taken; then connections break."""
         self.largest = MAX_PIECE_BYTES
@@ -250,11 +268,14 @@ class Routes(BaseHTTPRequestHandler):
         self._answer(200, {"messages": [{"id": one.id, "body": json.loads(one.body)} for one in claimed]})
 
     def do_POST(self) -> None:
-        """``acknowledge`` and ``messages/KIND``."""
+        """``exchange``, ``acknowledge`` and ``messages/KIND``."""
         server = cast("Server", self.server)
         content = self.rfile.read(int(self.headers["Content-Length"]))
         agent = self._agent()
         if agent is None:
+            return
+        if self.path.endswith("/exchange"):
+            self._exchange(agent, content)
             return
         if self.path.endswith("/acknowledge"):
             run(server.queue.acknowledge(agent, json.loads(content)["ids"]))
@@ -264,6 +285,49 @@ class Routes(BaseHTTPRequestHandler):
                 return
             run(server.queue.put_inbound(agent, Kind(self.path.rpartition("/")[2]), content))
         self._answer(204)
+
+    def _exchange(self, agent: AgentId, content: bytes) -> None:
+        server = cast("Server", self.server)
+        if len(content) > server.largest + 200:
+            self._answer(413, {"title": "too large"})
+            return
+        request = read_request(content)
+        for kind, body in request.messages:
+            run(server.queue.put_inbound(agent, kind, body))
+        run(server.queue.acknowledge(agent, request.acknowledged))
+        early = request.carries and not server.heads_late
+        if early:
+            self.send_response(200)
+            self.send_header("Transfer-Encoding", "chunked")
+            self.end_headers()
+        claimed = self._wait_for_messages(agent, request) if request.limit else []
+        if early:
+            answer = (
+                write_problem({"status": 409, "detail": "superseded"}) if claimed is None else write_answer(claimed)
+            )
+            self.wfile.write(b"%x\r\n%b\r\n0\r\n\r\n" % (len(answer), answer))
+        elif claimed is None:
+            self._answer(409, {"title": "superseded by a newer poll"})
+        else:
+            self._answer(200, raw=write_answer(claimed))
+
+    def _wait_for_messages(self, agent: AgentId, request: Request) -> Sequence[Claimed] | None:
+        server = cast("Server", self.server)
+        deadline = time.monotonic() + request.wait
+        with server.queue.changed:
+            server.queue.polls[agent] = poll = object()
+            server.queue.changed.notify_all()
+            while True:
+                claim = server.queue.claim(
+                    agent, request.session, limit=request.limit, lease=10.0, now=datetime.now(UTC)
+                )
+                claimed = run(claim)
+                left = deadline - time.monotonic()
+                if claimed or left <= 0 or server.ending:
+                    return claimed
+                server.queue.changed.wait(left)
+                if server.queue.polls[agent] is not poll:
+                    return None
 
     def do_PUT(self) -> None:
         """``uploads/UPLOAD/PIECE``."""

@@ -234,7 +234,7 @@ def test_redirects_are_not_followed_with_the_token(site: Site) -> None:
     with pytest.raises(RelayUnavailable, match="307"):
         relay.publish(Kind.RESULT, body(answer=1), timeout=0.5)
 
-    assert set(site.server.requests) == {"POST /api/v1/relay/messages/result"}
+    assert set(site.server.requests) == {"POST /api/v1/relay/exchange"}
     relay.close()
 
 
@@ -343,7 +343,7 @@ def test_a_proxy_is_used_when_the_settings_name_one(site: Site) -> None:
 
     relay.publish(Kind.RESULT, body(answer=1))  # a proxy sees the same request, with the whole URL in it
 
-    assert site.server.requests == ["POST /api/v1/relay/messages/result"]
+    assert site.server.requests == ["POST /api/v1/relay/exchange"]
     relay.close()
 
 

@@ -54,6 +54,8 @@ class AgentsContract:
             assert back.state is AgentState.ONLINE
             assert await agents.token_matches(agent, digest("t2"))
             assert not await agents.token_matches(agent, digest("t1"))
+            many = [(agent, digest("t1")), (sample_agent_id("nobody"), b""), (agent, digest("t2"))]
+            assert list(await agents.tokens_match(many)) == [False, False, True]
             assert await agents.public_keys([agent]) == {agent: digest("web1")}
             with pytest.raises(NotFound):
                 await agents.approve(sample_agent_id("nobody"), NOW)

@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from mig_core.domain.envelope import MAX_RESULT_BYTES
-from mig_core.domain.messages import Inbound, Kind, Outgoing, Piece
+from mig_core.domain.messages import Exchange, Inbound, Kind, Outgoing, Piece
 from mig_core.testing.store_samples import NOW, later, sample_agent_id
 
 if TYPE_CHECKING:
@@ -42,6 +42,61 @@ class RelayQueueContract:
             assert [one.body for one in (*first, *rest)] == bodies
             assert again == first
             assert [one.body for one in await queue.claim(WEB2, "s", limit=9, lease=30, now=NOW)] == [b"other"]
+
+        store_runner.run(scenario())
+
+    def test_many_exchanges_are_one_transaction(self, store: Store, store_runner: asyncio.Runner) -> None:
+        """What each hands in is there, what each may have is claimed, and nobody gets what is another's."""
+
+        async def scenario() -> None:
+            queue = store.relay_queue
+            await queue.put_commands([Outgoing(one, b"first", later(60)) for one in (WEB1, WEB2)])
+            (mine,) = await queue.claim(WEB1, "s", limit=9, lease=30, now=NOW)
+            await queue.put_commands([Outgoing(WEB1, body, later(60)) for body in (b"second", b"third")])
+
+            results = await queue.exchange(
+                [
+                    Exchange(WEB1, "s", 1, [(Kind.RESULT, b"a"), (Kind.HEARTBEAT, b"\x00b")], [mine.id, 1 << 62]),
+                    Exchange(WEB2, "s", 0, [(Kind.RESULT, b"c")], [mine.id + 2]),
+                    Exchange(WEB2, "t", 9),
+                ],
+                lease=30,
+                now=NOW,
+            )
+
+            assert [[one.body for one in claimed or ()] for claimed in results] == [[b"second"], [], [b"first"]]
+            assert await queue.exchange([], lease=30, now=NOW) == []
+            left = await queue.claim(WEB1, "new", limit=9, lease=30, now=NOW)
+            assert [one.body for one in left] == [b"second", b"third"]
+            taken = await queue.take_inbound(limit=9, lease=30, now=NOW)
+            assert [message for _, message in taken] == [
+                Inbound(Kind.RESULT, WEB1, b"a"),
+                Inbound(Kind.HEARTBEAT, WEB1, b"\x00b"),
+                Inbound(Kind.RESULT, WEB2, b"c"),
+            ]
+
+        store_runner.run(scenario())
+
+    def test_an_exchange_of_a_process_that_does_not_receive_still_hands_in(
+        self, store: Store, store_runner: asyncio.Runner
+    ) -> None:
+        """Of two that take turns."""
+
+        async def scenario() -> None:
+            queue = store.relay_queue
+            turns = [
+                (await queue.exchange([Exchange(WEB1, session, 9)], lease=30, now=later(number)))[0]
+                for number, session in enumerate(["one", "two"] * 4)
+            ]
+            refused = next(place for place, claimed in enumerate(turns) if claimed is None)
+            session = ("one", "two")[refused % 2]
+
+            (result,) = await queue.exchange(
+                [Exchange(WEB1, session, 9, [(Kind.RESULT, b"x")])], lease=30, now=later(9)
+            )
+
+            assert result is None
+            assert [one.body for _, one in await queue.take_inbound(limit=9, lease=30, now=NOW)] == [b"x"]
 
         store_runner.run(scenario())
 

@@ -55,6 +55,22 @@ class WakeupsContract:
 
         store_runner.run(scenario())
 
+    def test_whoever_hears_a_channel_is_told_the_keys(self, store: Store, store_runner: asyncio.Runner) -> None:
+        """Of that channel only."""
+
+        async def scenario() -> None:
+            web1, web2 = sample_agent_id("web1"), sample_agent_id("web2")
+            heard: list[str] = []
+            store.wakeups.hear("relay", heard.extend)
+            async with store.wakeups.watch("relay", web2) as watch:
+                await store.relay_queue.put_inbound(web1, Kind.RESULT, b"x")
+                await store.relay_queue.put_commands([Outgoing(one, b"x", later(60)) for one in (web1, web2)])
+                assert await watch.wait(WITHIN)
+
+            assert sorted(heard) == sorted([web1, web2])
+
+        store_runner.run(scenario())
+
     def test_the_relay_queue_wakes_the_agents_poll_and_a_scheduler(
         self, store: Store, store_runner: asyncio.Runner
     ) -> None:
