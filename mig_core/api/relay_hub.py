@@ -41,8 +41,10 @@ MOST_TOGETHER = 250
 """Exchanges of one transaction."""
 MOST_BYTES = 4 << 20
 """What they hand in together, unless one alone has more."""
-MOST_BATCHES = 2
-"""Transactions at a time."""
+GATHER = 0.002
+"""Seconds, for each exchange of a transaction, in which others are waited for before the next one begins: whoever comes
+alone goes at once, and of a thousand that come together many share a commit."""
+LONGEST_GATHER = 0.05
 
 TWO_PROCESSES = "two processes of this agent receive its messages in turn; this one is not served while the other is"
 TAKEN_OVER = "another poll of this agent took over: this process was replaced, or there are two of them"
@@ -132,8 +134,9 @@ class RelayHub:
         self._parked: dict[AgentId, Visit] = {}
         self._due: dict[int, dict[Visit, None]] = {}
         """Parked visits by the second in which their time is over."""
-        self._batches: set[asyncio.Task[None]] = set()
+        self._batch: asyncio.Task[None] | None = None
         self._starting = False
+        self._next_start = 0.0
         self._ticking: asyncio.TimerHandle | None = None
         self._hears = False
 
@@ -180,9 +183,14 @@ class RelayHub:
 
     def _start_soon(self) -> None:
         """Begins a transaction when everybody whose request is already here has had a turn."""
-        if self._arrived and not self._starting and len(self._batches) < MOST_BATCHES:
+        if self._arrived and not self._starting and self._batch is None:
             self._starting = True
-            asyncio.get_running_loop().call_soon(self._start)
+            loop = asyncio.get_running_loop()
+            pause = self._next_start - loop.time()
+            if pause > 0 and len(self._arrived) < MOST_TOGETHER:
+                loop.call_later(pause, self._start)
+            else:
+                loop.call_soon(self._start)
 
     def _start(self) -> None:
         self._starting = False
@@ -194,14 +202,13 @@ class RelayHub:
             if batch and size > MOST_BYTES:
                 break
             batch.append(self._arrived.popleft())
-        if batch:
-            task = asyncio.get_running_loop().create_task(self._work_on(batch), name="mig-api-exchanges")
-            self._batches.add(task)
-            task.add_done_callback(self._done)
-            self._start_soon()
+        self._batch = asyncio.get_running_loop().create_task(self._work_on(batch), name="mig-api-exchanges")
+        self._batch.add_done_callback(lambda _: self._done(len(batch)))
 
-    def _done(self, task: asyncio.Task[None]) -> None:
-        self._batches.discard(task)
+    def _done(self, size: int) -> None:
+        self._batch = None
+        if size > 1:
+            self._next_start = asyncio.get_running_loop().time() + min(GATHER * size, LONGEST_GATHER)
         self._start_soon()
 
     async def _work_on(self, batch: Sequence[Visit]) -> None:

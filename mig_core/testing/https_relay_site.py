@@ -283,8 +283,16 @@ class Routes(BaseHTTPRequestHandler):
             if len(content) > server.largest:
                 self._answer(413, {"title": "too large"})
                 return
-            run(server.queue.put_inbound(agent, Kind(self.path.rpartition("/")[2]), content))
+            kind = Kind(self.path.rpartition("/")[2])
+            if (refusal := self.refusal(kind, len(content))) is not None:
+                self._answer(refusal[0], {"title": refusal[1]})
+                return
+            run(server.queue.put_inbound(agent, kind, content))
         self._answer(204)
+
+    def refusal(self, kind: Kind, size: int) -> tuple[int, str] | None:
+        """A status and a title instead of taking a message; for tests to override."""
+        return None
 
     def _exchange(self, agent: AgentId, content: bytes) -> None:
         server = cast("Server", self.server)
@@ -292,6 +300,10 @@ class Routes(BaseHTTPRequestHandler):
             self._answer(413, {"title": "too large"})
             return
         request = read_request(content)
+        for kind, body in request.messages:
+            if (refusal := self.refusal(kind, len(body))) is not None:
+                self._answer(refusal[0], {"title": refusal[1]})
+                return
         for kind, body in request.messages:
             run(server.queue.put_inbound(agent, kind, body))
         run(server.queue.acknowledge(agent, request.acknowledged))
