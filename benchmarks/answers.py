@@ -46,7 +46,7 @@ _FILL = """
     ALTER TABLE agents ENABLE TRIGGER USER;
     INSERT INTO commands (id, action_id, agent_id, agent_name, state, found, complete, results, results_size, queued_at,
                           sent_at, finished_at, position)
-    SELECT gen_random_uuid(), %(action)s, id, name, 'success', true, true, results, length(results::text), now(), now(),
+    SELECT mig_uuid7(now()), %(action)s, id, name, 'success', true, true, results, length(results::text), now(), now(),
            now(), 1000 + row_number() OVER ()
       FROM (SELECT a.id, a.name, jsonb_build_array(jsonb_build_object(
               'foundanything', true, 'success', true, 'errors', null,
@@ -59,8 +59,9 @@ _FILL = """
                     'sha256', encode(sha256((r || CASE WHEN r %% 50 = 0 THEN a.name ELSE '' END)::bytea), 'hex'))))
                 FROM generate_series(1, %(rows)s) AS r)))) AS results
               FROM agents a WHERE a.name LIKE 'host-%%') AS made;
-    UPDATE actions SET targeted = targeted + %(agents)s, closed = 1000 + %(agents)s, final_counts = NULL,
-           state = 'completed' WHERE id = %(action)s;
+    UPDATE actions SET targeted = targeted + %(agents)s, closed = 1000 + %(agents)s, state = 'completed',
+           final_counts = jsonb_build_object('success', %(agents)s::int), final_found = %(agents)s,
+           first_command = DEFAULT, last_command = DEFAULT WHERE id = %(action)s;
     ANALYZE commands;
     ANALYZE agents
 """

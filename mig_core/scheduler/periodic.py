@@ -33,7 +33,8 @@ class Periodic:
 
     async def run(self) -> None:
         """One round. A part that cannot be done does not keep the others from being done."""
-        for part in (self._age, self._expire, self._settle, self._store.numbers.fold, self._forget):
+        store = self._store
+        for part in (self._age, self._expire, self._settle, store.numbers.fold, self._make_room, self._forget):
             try:
                 await part()
             except Exception as error:
@@ -58,6 +59,9 @@ class Periodic:
     async def _settle(self) -> None:
         for action in await self._store.actions.settle(self._now()):
             _log.info("action %s has ended", action)
+
+    async def _make_room(self) -> None:
+        await self._store.actions.make_room(self._now())
 
     async def _forget(self) -> None:
         store, now = self._store, self._now()

@@ -21,10 +21,10 @@ COLUMNS = (
     " cancelled_at"
 )
 
-_SUMS = """
-    SELECT action_id, state, count(*) AS number, count(*) FILTER (WHERE found) AS found,
-           count(*) FILTER (WHERE state = 'success' AND NOT complete) AS partial
-      FROM commands WHERE action_id = ANY(%s) GROUP BY action_id, state
+_QUEUED = """
+    SELECT a.id, count(*) AS number FROM actions a
+      JOIN unsent_commands u ON u.action_id = a.id AND u.id BETWEEN a.first_command AND a.last_command
+     WHERE a.id = ANY(%s) GROUP BY a.id
 """
 
 
@@ -52,17 +52,17 @@ async def one_action(cursor: Cursor, action: ActionId, *, lock: str = "") -> Row
 
 
 async def action_rows(cursor: Cursor, rows: Sequence[Row]) -> list[ActionRow]:
-    """The domain's words for rows of COLUMNS, with the sums as this transaction's next snapshot sees them.
+    """The domain's words for rows of COLUMNS, with the sums, which always add up to what is targeted.
 
-    An ended action has its sums in its own row; only those under way are counted.
+    An action's row has the sums of what is final, carried on by whoever closes commands. Of those under way it is
+    counted what still waits for a relay; the others are sent.
     """
     under_way = [row["id"] for row in rows if row["state"] == ActionState.INFLIGHT]
-    sums: dict[object, list[Row]] = {}
+    queued: dict[object, int] = {}
     if under_way:
-        await cursor.execute(_SUMS, (under_way,))
-        for row in await cursor.fetchall():
-            sums.setdefault(row["action_id"], []).append(row)
-    return [_action_row(row, sums.get(row["id"], ())) for row in rows]
+        await cursor.execute(_QUEUED, (under_way,))
+        queued = {row["id"]: row["number"] for row in await cursor.fetchall()}
+    return [_action_row(row, queued.get(row["id"], 0)) for row in rows]
 
 
 async def action_row(cursor: Cursor, row: Row) -> ActionRow:
@@ -70,13 +70,11 @@ async def action_row(cursor: Cursor, row: Row) -> ActionRow:
     return (await action_rows(cursor, [row]))[0]
 
 
-def _action_row(row: Row, sums: Sequence[Row]) -> ActionRow:
-    if row["final_counts"] is not None:
-        counts = {CommandState(state): int(number) for state, number in row["final_counts"].items()}
-        found, partial = row["final_found"], row["final_partial"]
-    else:
-        counts = {CommandState(one["state"]): one["number"] for one in sums}
-        found, partial = sum(one["found"] for one in sums), sum(one["partial"] for one in sums)
+def _action_row(row: Row, queued: int) -> ActionRow:
+    counts = {CommandState(state): int(number) for state, number in (row["final_counts"] or {}).items()}
+    if row["state"] == ActionState.INFLIGHT:
+        sent = row["targeted"] - queued - sum(counts.values())
+        counts |= {state: n for state, n in ((CommandState.QUEUED, queued), (CommandState.SENT, sent)) if n}
     return ActionRow(
         id=ActionId(str(row["id"])),
         name=row["name"],
@@ -90,8 +88,8 @@ def _action_row(row: Row, sums: Sequence[Row]) -> ActionRow:
         signers=tuple(Fingerprint(one) for one in row["signers"]),
         targeted=row["targeted"],
         counts=counts,
-        found=found,
-        partial=partial,
+        found=row["final_found"] or 0,
+        partial=row["final_partial"] or 0,
         finished_at=row["finished_at"],
         reason=row["reason"],
         cancelled_by=None if row["cancelled_by"] is None else Fingerprint(row["cancelled_by"]),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from mig_core.domain.command import ActionState
@@ -17,7 +19,7 @@ from mig_core.store.notify import notify
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from datetime import datetime, timedelta
+    from datetime import datetime
 
     from mig_core.domain.action import Action
     from mig_core.domain.ids import Fingerprint
@@ -50,12 +52,19 @@ _ABANDON = """
      WHERE id = %s AND state = 'scheduled'
 """
 _OVERDUE = """
-    SELECT c.id FROM actions a JOIN commands c ON c.action_id = a.id
-     WHERE a.state = 'inflight' AND a.expire_after < %s AND c.state IN ('queued', 'sent') LIMIT 20000
+    SELECT c.id FROM actions a
+      JOIN commands c ON c.action_id = a.id AND c.id BETWEEN a.first_command AND a.last_command AND c.position IS NULL
+     WHERE a.state = 'inflight' AND a.expire_after < %s LIMIT 20000
 """
 _FORGET = """
     DELETE FROM actions WHERE id IN (SELECT id FROM actions WHERE finished_at < %s ORDER BY finished_at LIMIT 20)
 """
+
+
+PARTITION_AHEAD = timedelta(days=7)
+"""Partitions of commands are made so long before they are needed."""
+
+log = logging.getLogger(__name__)
 
 
 class PostgresActions:
@@ -230,16 +239,35 @@ class PostgresActions:
         return await self._database.transaction(work)
 
     async def forget(self, *, before: datetime) -> int:
-        """See the protocol. In several transactions, so that none of them holds others up for long."""
+        """See the protocol. In several transactions, so that none of them holds others up for long.
+
+        The commands are not deleted, but dropped with their partition as soon as all of it is older.
+        """
 
         async def work(cursor: Cursor) -> int:
             await cursor.execute(_FORGET, (before,))
             return cursor.rowcount
 
+        async def drop(cursor: Cursor) -> str | None:
+            await cursor.execute("SELECT mig_drop_commands(%s) AS name", (before,))
+            row = await cursor.fetchone()
+            return None if row is None else row["name"]
+
         total = 0
         while deleted := await self._database.transaction(work):
             total += deleted
+        while dropped := await self._database.transaction(drop):
+            log.info("the answers in %s are older than what is kept and were dropped", dropped)
         return total
+
+    async def make_room(self, now: datetime) -> None:
+        """See the protocol."""
+
+        async def work(cursor: Cursor) -> None:
+            for moment in (now, now + PARTITION_AHEAD):
+                await cursor.execute("SELECT mig_commands_partition(%s)", (moment,))
+
+        await self._database.transaction(work)
 
 
 def _read_cursor(cursor: str) -> tuple[datetime, str]:
@@ -253,7 +281,8 @@ def _read_cursor(cursor: str) -> tuple[datetime, str]:
 async def _cancel_commands(cursor: Cursor, action: object, now: datetime) -> None:
     """Cancels what has not left, and queues a cancel for every agent that has the command, or may have it."""
     await cursor.execute(
-        "SELECT id, agent_id, state, leased_until FROM commands WHERE action_id = %s AND state IN ('queued', 'sent')",
+        "SELECT c.id, c.agent_id, c.state, u.leased_until FROM commands c LEFT JOIN unsent_commands u ON u.id = c.id"
+        " WHERE c.action_id = %s AND c.position IS NULL",
         (action,),
     )
     commands = await cursor.fetchall()

@@ -18,8 +18,12 @@ if TYPE_CHECKING:
 
     from mig_core.store.database import Cursor
 
-LOCK_ACTIONS = "SELECT id, closed FROM actions WHERE id = ANY(%s) ORDER BY id FOR NO KEY UPDATE"
-
+LOCK_ACTIONS = """
+    SELECT id, closed, final_counts, final_found, final_partial FROM actions WHERE id = ANY(%s) ORDER BY id
+       FOR NO KEY UPDATE
+"""
+FORGET_UNSENT = "DELETE FROM unsent_commands WHERE id = ANY(%s)"
+"""Of commands that are sent or final: nobody has to hand them over any more."""
 _ACTIONS_OF = "SELECT DISTINCT action_id FROM commands WHERE id = ANY(%s) AND state IN ('queued', 'sent')"
 _CLOSE = """
     WITH open AS (
@@ -43,19 +47,24 @@ _CLOSE = """
     ), last AS (
         SELECT action_id, max(position) AS position, count(*) AS number FROM closed GROUP BY action_id
     )
-    UPDATE actions a SET closed = last.position FROM last WHERE a.id = last.action_id RETURNING a.id, last.number
+    UPDATE actions a
+       SET closed = last.position, final_counts = coalesce(a.final_counts, '{}') || jsonb_build_object(
+               %(state)s, coalesce((a.final_counts->>%(state)s)::bigint, 0) + last.number)
+      FROM last WHERE a.id = last.action_id RETURNING a.id, last.number
 """
 _SETTLE = """
     WITH ended AS (
-        SELECT a.id FROM actions a
+        SELECT a.id, a.first_command, a.last_command FROM actions a
          WHERE a.state = 'inflight' AND (%(only)s::uuid[] IS NULL OR a.id = ANY(%(only)s))
-           AND NOT EXISTS (SELECT FROM commands c WHERE c.action_id = a.id AND c.state IN ('queued', 'sent'))
+           AND NOT EXISTS (SELECT FROM commands c WHERE c.action_id = a.id AND c.position IS NULL
+                              AND c.id BETWEEN a.first_command AND a.last_command)
          ORDER BY a.id FOR NO KEY UPDATE SKIP LOCKED
     ), sums AS (
         SELECT action_id, jsonb_object_agg(state, number) AS counts, sum(found) AS found, sum(partial) AS partial
           FROM (SELECT action_id, state, count(*) AS number, count(*) FILTER (WHERE found) AS found,
                        count(*) FILTER (WHERE state = 'success' AND NOT complete) AS partial
-                  FROM commands WHERE action_id IN (SELECT id FROM ended) GROUP BY action_id, state) AS by_state
+                  FROM ended JOIN commands c ON c.action_id = ended.id
+                   AND c.id BETWEEN ended.first_command AND ended.last_command GROUP BY action_id, state) AS by_state
          GROUP BY action_id
     )
     UPDATE actions a
@@ -95,6 +104,7 @@ async def close_commands(
     }
     await cursor.execute(_CLOSE, parameters)
     changed = await cursor.fetchall()
+    await cursor.execute(FORGET_UNSENT, (list(commands),))
     await notify(cursor, "action", (str(row["id"]) for row in changed))
     return sum(row["number"] for row in changed)
 

@@ -10,7 +10,7 @@ from mig_core.domain.proof import Proof
 from mig_core.domain.times import format_time, parse_time
 from mig_core.errors import InvalidDocument, NotFound
 from mig_core.store.answers import awaited, record_answers
-from mig_core.store.books import close_commands
+from mig_core.store.books import FORGET_UNSENT, close_commands
 from mig_core.store.database import page_limit
 from mig_core.store.encoding import as_uuid, as_uuids, clean_text, read_cursor, write_cursor
 from mig_core.store.notify import notify
@@ -29,22 +29,19 @@ MAX_PAGE_BYTES = 48 << 20
 
 _CLAIM = """
     WITH claimed AS (
-        SELECT c.id FROM commands c JOIN agents g ON g.id = c.agent_id
-         WHERE c.state = 'queued' AND (c.leased_until IS NULL OR c.leased_until <= %(now)s)
-           AND g.relay = ANY(%(relays)s)
-         ORDER BY c.id LIMIT %(limit)s FOR NO KEY UPDATE OF c SKIP LOCKED
+        SELECT u.id FROM unsent_commands u JOIN agents g ON g.id = u.agent_id
+         WHERE (u.leased_until IS NULL OR u.leased_until <= %(now)s) AND g.relay = ANY(%(relays)s)
+         ORDER BY u.id LIMIT %(limit)s FOR NO KEY UPDATE OF u SKIP LOCKED
     )
-    UPDATE commands c SET leased_until = %(until)s
-      FROM claimed, actions a, agents g
-     WHERE c.id = claimed.id AND a.id = c.action_id AND g.id = c.agent_id
-    RETURNING c.id, c.agent_id, g.relay, c.action_id
+    UPDATE unsent_commands u SET leased_until = %(until)s
+      FROM claimed, agents g WHERE u.id = claimed.id AND g.id = u.agent_id
+    RETURNING u.id, u.agent_id, g.relay, u.action_id
 """
 _ENVELOPES = "SELECT id, envelope, expire_after FROM actions WHERE id = ANY(%s)"
 _SENT = """
-    WITH handed AS (
-        SELECT id FROM commands WHERE id = ANY(%(ids)s) AND state = 'queued' ORDER BY id FOR NO KEY UPDATE
-    ), changed AS (
-        UPDATE commands c SET state = 'sent', sent_at = %(now)s FROM handed WHERE c.id = handed.id RETURNING c.action_id
+    WITH changed AS (
+        UPDATE commands SET state = 'sent', sent_at = %(now)s
+         WHERE id = ANY(%(ids)s) AND state = 'queued' RETURNING action_id
     )
     SELECT DISTINCT action_id FROM changed
 """
@@ -70,7 +67,8 @@ _NO_PROOFS = "NULL::bytea AS signed_answer, NULL::bytea AS signature, NULL::byte
 _LIST = """
     WITH page AS (
         SELECT id, agent_name, agent_id, results_size FROM commands
-         WHERE action_id = %(action)s AND (%(states)s::text[] IS NULL OR state = ANY(%(states)s))
+         WHERE action_id = %(action)s AND EXISTS (SELECT FROM actions WHERE id = %(action)s)
+           AND (%(states)s::text[] IS NULL OR state = ANY(%(states)s))
            AND (%(found)s::boolean IS NULL OR found = %(found)s)
            AND (%(name)s::text IS NULL OR (agent_name, agent_id) > (%(name)s, %(agent)s))
          ORDER BY agent_name, agent_id LIMIT %(limit)s
@@ -83,7 +81,8 @@ _LIST = """
 _SINCE = f"""
     WITH page AS (
         SELECT id, position, results_size FROM commands
-         WHERE action_id = %(action)s AND position > %(position)s ORDER BY position LIMIT %(limit)s
+         WHERE action_id = %(action)s AND EXISTS (SELECT FROM actions WHERE id = %(action)s)
+           AND position > %(position)s ORDER BY position LIMIT %(limit)s
     ), fitting AS (
         SELECT id, sum(results_size::bigint) OVER (ORDER BY position) AS bytes, results_size FROM page
     )
@@ -95,7 +94,9 @@ _SINCE = f"""
 _HISTORY = f"""
     SELECT {_COLUMNS.replace("c.results,", "NULL AS results,")}, {_NO_PROOFS}, c.results_size, a.name AS action_name,
            a.created_at
-      FROM actions a JOIN commands c ON c.action_id = a.id AND c.agent_id = %(agent)s
+      FROM actions a
+      JOIN commands c ON c.action_id = a.id AND c.agent_id = %(agent)s
+                     AND c.id BETWEEN a.first_command AND a.last_command
      WHERE %(at)s::timestamptz IS NULL OR (a.created_at, a.id) < (%(at)s, %(id)s::uuid)
      ORDER BY a.created_at DESC, a.id DESC LIMIT %(limit)s
 """  # noqa: S608 - constants
@@ -127,8 +128,11 @@ class PostgresCommands:
         """See the protocol."""
 
         async def work(cursor: Cursor) -> None:
-            await cursor.execute(_SENT, {"ids": as_uuids(commands), "now": now})
-            await notify(cursor, "action", [str(row["action_id"]) for row in await cursor.fetchall()])
+            ids = sorted(as_uuids(commands))
+            await cursor.execute(_SENT, {"ids": ids, "now": now})
+            changed = [str(row["action_id"]) for row in await cursor.fetchall()]
+            await cursor.execute(FORGET_UNSENT, (ids,))
+            await notify(cursor, "action", changed)
 
         await self._database.transaction(work)
 
@@ -187,8 +191,9 @@ class PostgresCommands:
 
         async def work(cursor: Cursor) -> CommandRow:
             await cursor.execute(
-                f"SELECT {columns} FROM commands c WHERE action_id = %s AND agent_id = %s",  # noqa: S608 - a constant
-                (as_uuid(action), clean_text(agent)),
+                f"SELECT {columns} FROM actions a JOIN commands c ON c.action_id = a.id AND c.agent_id = %s"  # noqa: S608 - a constant
+                " AND c.id BETWEEN a.first_command AND a.last_command WHERE a.id = %s",
+                (clean_text(agent), as_uuid(action)),
             )
             row = await cursor.fetchone()
             if row is None:

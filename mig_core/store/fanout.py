@@ -28,6 +28,13 @@ _INSERT = f"""
     INSERT INTO commands (id, action_id, agent_id, agent_name, state, queued_at)
     SELECT mig_uuid7(%(now)s), %(action)s, chosen.id, chosen.shown_name, 'queued', %(now)s FROM chosen
 """  # noqa: S608 - a constant
+# The commands' ids all begin with this moment: that is where they are found.
+_BEGIN = """
+    UPDATE actions SET state = 'inflight', targeted = %(count)s, first_command = mig_least_id(%(now)s),
+           last_command = (left(mig_least_id(%(now)s)::text, 13) || '-ffff-ffff-ffffffffffff')::uuid,
+           final_counts = '{}', final_found = 0, final_partial = 0
+     WHERE id = %(action)s
+"""
 
 
 async def fan_out(database: Database, cursor: Cursor, action: ActionId, target: Target, now: datetime) -> int | None:
@@ -46,10 +53,11 @@ async def fan_out(database: Database, cursor: Cursor, action: ActionId, target: 
         agents, reason = [], str(error)
     count = 0
     if agents:
+        await cursor.execute("SELECT mig_commands_partition(%s)", (now,))
         await cursor.execute(_INSERT, {"agents": agents, "action": row["id"], "now": now})
         count = cursor.rowcount
     if count:
-        await cursor.execute("UPDATE actions SET state = 'inflight', targeted = %s WHERE id = %s", (count, row["id"]))
+        await cursor.execute(_BEGIN, {"count": count, "action": row["id"], "now": now})
         await notify(cursor, "outbox")
     else:
         await cursor.execute(

@@ -20,6 +20,12 @@ _RETIRE = f"""
     UPDATE agents SET status = 'retired', token_digest = NULL, admitted = false, retired_at = coalesce(retired_at, %s)
      WHERE id = %s RETURNING {COLUMNS}
 """  # noqa: S608 - a constant
+# Action by action: there is no index by agent.
+_OPEN_COMMANDS = """
+    SELECT c.id FROM actions a
+      JOIN commands c ON c.action_id = a.id AND c.agent_id = %s AND c.id BETWEEN a.first_command AND a.last_command
+     WHERE a.state = 'inflight' AND c.position IS NULL
+"""
 
 
 async def retire_agent(cursor: Cursor, agent: AgentId, now: datetime) -> AgentRow:
@@ -32,7 +38,7 @@ async def retire_agent(cursor: Cursor, agent: AgentId, now: datetime) -> AgentRo
     await cursor.execute("SELECT 1 FROM agents WHERE id = %s FOR UPDATE", (clean_text(agent),))
     if await cursor.fetchone() is None:
         raise NotFound("agent", agent)
-    await cursor.execute("SELECT id FROM commands WHERE agent_id = %s AND state IN ('queued', 'sent')", (agent,))
+    await cursor.execute(_OPEN_COMMANDS, (agent,))
     commands = [row["id"] for row in await cursor.fetchall()]
     await close_commands(cursor, commands, "expired", "never answered: the agent was retired", now)
     await cursor.execute("DELETE FROM unsent_cancels WHERE agent_id = %s", (agent,))

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 BY_SCHEDULER = {
     "agents": {"public_keys", "beat", "age", "not_admitted", "mark_admitted", "forget_pending"},
-    "actions": {"due", "fan_out", "settle", "expire", "forget", "abandon"},
+    "actions": {"due", "fan_out", "settle", "expire", "forget", "abandon", "make_room"},
     "commands": {
         "claim_unsent",
         "mark_sent",

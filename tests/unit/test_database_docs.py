@@ -13,9 +13,12 @@ from mig_core.store.roles import GROUPS
 
 PAGE = (Path(__file__).parents[2] / "docs" / "database.md").read_text(encoding="utf-8")
 SQL = "".join(one.text for one in migrations())
+GONE = {name for names in re.findall(r"^DROP INDEX ([^;]+);", SQL, re.MULTILINE) for name in names.split(", ")}
+INDEXES = re.findall(r"^CREATE (?:UNIQUE )?INDEX (\w+)", SQL, re.MULTILINE)
 NAMES = [
     *re.findall(r"^CREATE TABLE (\w+)", SQL, re.MULTILINE),
-    *re.findall(r"^CREATE (?:UNIQUE )?INDEX (\w+)", SQL, re.MULTILINE),
+    # One that is dropped and made anew is there.
+    *(name for name in INDEXES if name not in GONE or INDEXES.count(name) > 1),
     *re.findall(r"^CREATE TRIGGER (\w+)", SQL, re.MULTILINE),
     *GROUPS,
     *(PREFIX + channel for channel in CHANNELS),

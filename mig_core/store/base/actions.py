@@ -104,6 +104,13 @@ class Actions(Protocol):
         """
         ...
 
+    async def make_room(self, now: datetime) -> None:
+        """Makes the partitions of commands for this week and the next; :meth:`fan_out` makes what it needs, too."""
+        ...
+
     async def forget(self, *, before: datetime) -> int:
-        """Deletes ended actions (and their commands) that finished before; returns how many actions."""
+        """Deletes ended actions that finished before; returns how many. Nobody sees their commands any more.
+
+        The commands leave the disk a week at a time, when no action has any in that week.
+        """
         ...
