@@ -28,12 +28,12 @@ COMMANDS = """
 BEFORE = """
     INSERT INTO agents (id, name, public_key, status, relay, version, mode, pid, environment, tags, addresses, modules,
                         failures, enrolled_at, enrolment_sent_at)
-    SELECT repeat(letter, 32), letter, sha256(letter::bytea), 'online', 'https', '1', 'daemon', 1, '{}', '{}', '{}', '{}',
-           '{}', now(), now() FROM unnest('{a,b,c,d}'::text[]) AS letter;
+    SELECT repeat(letter, 32), letter, sha256(letter::bytea), 'online', 'https', '1', 'daemon', 1, '{}', '{}', '{}',
+           '{}', '{}', now(), now() FROM unnest('{a,b,c,d}'::text[]) AS letter;
     INSERT INTO actions (id, name, target, envelope, state, valid_from, expire_after, created_at, created_by, signers,
                          targeted, closed, final_counts, final_found, final_partial, finished_at)
-    VALUES ('01900000-0000-7000-8000-000000000001', 'under way', 'all', 'e', 'inflight', now(), now() + interval '1 day',
-            now(), 'F', '{F}', 4, 1, NULL, NULL, NULL, NULL),
+    VALUES ('01900000-0000-7000-8000-000000000001', 'under way', 'all', 'e', 'inflight', now(),
+            now() + interval '1 day', now(), 'F', '{F}', 4, 1, NULL, NULL, NULL, NULL),
            ('01900000-0000-7000-8000-000000000002', 'ended', 'all', 'e', 'completed', now(), now(),
             now() - interval '9 days', 'F', '{F}', 1, 1, '{"failed": 1}', 0, 0, now() - interval '8 days');
     INSERT INTO commands (id, action_id, agent_id, agent_name, state, reason, found, complete, results, results_size,
@@ -48,8 +48,8 @@ BEFORE = """
                    ('d', 'success', true, '[{"n": 1}]', now(), now(), now(), 1, 'signed'))
            AS t(letter, state, found, results, leased, sent, ended, place, signed)
     UNION ALL
-    SELECT mig_uuid7(now() - interval '9 days'), '01900000-0000-7000-8000-000000000002'::uuid, repeat('a', 32), 'a', 'failed',
-           'why', false, false, '[]', 2, now(), NULL, now(), now(), 1, NULL, NULL
+    SELECT mig_uuid7(now() - interval '9 days'), '01900000-0000-7000-8000-000000000002'::uuid, repeat('a', 32), 'a',
+           'failed', 'why', false, false, '[]', 2, now(), NULL, now(), now(), 1, NULL, NULL
 """
 UNDER_WAY = "01900000-0000-7000-8000-000000000001"
 
