@@ -11,7 +11,7 @@ import itertools
 import json
 import math
 import re
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from mig_core.domain.times import parse_time
 from mig_core.errors import InvalidDocument
@@ -97,6 +97,23 @@ class Stream(list[JSON]):
     def pieces(self) -> Iterator[str]:
         """Its entries as compact JSON, some at a time with commas between them."""
         return _pieces(self)
+
+    def __getitem__(self, place: Any) -> Any:  # the two forms of list.__getitem__, an index and a slice
+        return list(self)[place]
+
+    def __contains__(self, entry: object) -> bool:
+        return any(one == entry for one in self)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, list) and list(self) == list(other)
+
+    def __ne__(self, other: object) -> bool:
+        return not self == other
+
+    __hash__ = None  # as every list
+
+    def __repr__(self) -> str:
+        return repr(list(self))
 
 
 def _pieces(entries: Iterable[JSON]) -> Iterator[str]:

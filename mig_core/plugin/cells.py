@@ -6,6 +6,7 @@ endpoint, and total.
 
 from __future__ import annotations
 
+import math
 import re
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
@@ -84,7 +85,7 @@ def _integer(value: Cell) -> JSON:
 
 
 def _number(value: Cell) -> JSON:
-    return value if isinstance(value, int | float) and not isinstance(value, bool) else None
+    return value if isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value) else None
 
 
 def _boolean(value: Cell) -> JSON:
@@ -114,6 +115,13 @@ _CONVERTERS: dict[ColumnKind, Callable[[Cell], JSON]] = {
     ColumnKind.TIME: _time,
 }
 """Kind -> what gives the cell, or None for a value that is not of the kind; texts for all others."""
+AS_THEY_ARE: dict[ColumnKind, type | None] = {
+    **dict.fromkeys(ColumnKind, str),
+    **dict.fromkeys((ColumnKind.INTEGER, ColumnKind.SIZE, ColumnKind.DURATION), int),
+    ColumnKind.BOOLEAN: bool,
+    **dict.fromkeys((ColumnKind.HASH, ColumnKind.LIST, ColumnKind.TIME), None),
+}
+"""Kind -> the very class whose values are cells already: empty texts aside, and but for names that are no UTF-8."""
 
 
 def read_cell(column: Column, value: JSON, row: Row) -> None:

@@ -5,9 +5,10 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, cast
 
-from mig_core.plugin.cells import MAX_TEXT, Cell, CellMaker
+from mig_core.plugin.cells import AS_THEY_ARE, MAX_TEXT, Cell, CellMaker, clean
 from mig_core.plugin.columns import ColumnKind
 from mig_core.plugin.conditions import EXPLAINED, METAVARS, ColumnFilter, FlagFilter, check_condition
 from mig_core.plugin.coverage import Reason
@@ -26,6 +27,9 @@ WITH = "with"
 """The option that asks for columns which cost extra."""
 COLUMN = "column"
 """The option that asks for some columns instead of all."""
+_SURELY_SHORT = MAX_TEXT >> 2
+"""A text that is not longer is short enough as a cell, whatever becomes of its bytes (``\\xff``)."""
+_NEVER_LONG = frozenset((int, float, bool, datetime, type(None)))
 CUT = Reason(f"value longer than {MAX_TEXT} characters, cut")
 
 
@@ -114,9 +118,12 @@ class Selection:
             elif texts := values.texts(word):
                 self._filters[column.name] = ColumnFilter(column, texts, now=now)
         self._wanted = wanted_columns(self._columns.values(), values) | self._filters.keys()
-        unfiltered = self._wanted - self._filters.keys()
-        self._converters = {name: self._makers[name].convert for name in unfiltered}
-        self._order = [name for name in self._columns if name in self._wanted]
+        self._plan = [
+            (name, AS_THEY_ARE.get(column.kind), self._makers[name], name in self._filters)
+            for name, column in self._columns.items()
+            if name in self._wanted
+        ]
+        """Of the columns of a row, in their order: name, class whose values are cells as they are, maker, filter."""
 
     def wants(self, column: str) -> bool:
         """Whether a column belongs into the rows.
@@ -160,46 +167,53 @@ class Selection:
             TypeError: there is no such column, or a cell is not of its kind.
         """
         self._check_names(cells)
-        row: Row = {}
+        judged: Row = {}
         unknown = ""
         for name, chosen in self._filters.items():  # first of all: most rows are not asked for
             if name in cells:
-                self._makers[name].put(cells[name], row)
-            holds = chosen.holds(row.get(name), present=name in row)
+                self._makers[name].put(cells[name], judged)
+            holds = chosen.holds(judged.get(name), present=name in judged)
             if holds is False:
                 return None
             if holds is None:
                 unknown = unknown or name
-        is_long = any(map(_is_long, row.values() if self._filters else ()))
-        is_long = self._put_rest(cells, row) or is_long
+        row, is_long = self._made(cells, judged)
         if unknown:
             self._tally.skip(Reason(f"row whose {unknown} is not known"), self._example(row))
             return None
-        if is_long:
-            row = {name: self._cut(value) for name, value in row.items()}
-        return {name: row[name] for name in self._order if name in row}
+        return {name: self._cut(value) for name, value in row.items()} if is_long else row
 
-    def _put_rest(self, cells: Mapping[str, Cell], row: Row) -> bool:
-        """Puts the cells that no filter has put already; whether any of them is too long.
+    def _made(self, cells: Mapping[str, Cell], judged: Row) -> tuple[Row, bool]:
+        """The wanted cells in the order of the columns, and whether any of them is too long.
 
-        :meth:`CellMaker.put` and :func:`_is_long` written out: nothing else is done as often in an answer of many rows.
+        :meth:`CellMaker.put` written out for most cells: nothing else is done as often in an answer of many rows.
+
+        Args:
+            cells: all that there are.
+            judged: what has been made of those with a filter.
         """
-        converters, is_long = self._converters, False
-        for name, value in cells.items():
-            if name not in converters:
+        row: Row = {}
+        is_long = False
+        for name, plain, maker, is_judged in self._plan:
+            if name not in cells:
                 continue
-            if value is None:
-                row[name] = None
-            elif cell := converters[name](value):
-                row[name] = cell
-                if cell.__class__ is str:
-                    if len(cell) > MAX_TEXT:
-                        is_long = True
-                elif cell.__class__ is list and _is_long(cell):
-                    is_long = True
-            else:
-                self._makers[name].put(value, row)
-        return is_long
+            value: Any = cells[name]
+            kind: Any = value.__class__
+            if is_judged:
+                if name in judged:
+                    row[name] = judged[name]
+                    is_long = is_long or _is_long(judged[name])
+            elif kind is not plain:
+                maker.put(value, row)
+                if kind not in _NEVER_LONG:
+                    is_long = is_long or _is_long(row.get(name))
+            elif plain is not str:
+                row[name] = value
+            elif value:
+                row[name] = value if value.isascii() else clean(value)
+                if len(value) > _SURELY_SHORT:
+                    is_long = is_long or _is_long(row[name])
+        return row, is_long
 
     def _check_names(self, cells: Mapping[str, Cell]) -> None:
         if not cells.keys() <= self._columns.keys():

@@ -63,7 +63,6 @@ stacks a column of a million rows in a third of a second from either.
 
 from __future__ import annotations
 
-import json
 import time
 from abc import abstractmethod
 from dataclasses import dataclass, fields, replace
@@ -77,6 +76,7 @@ from mig_core.plugin.module import Context, Module
 from mig_core.plugin.parameters import RESERVED, Parameters, Switch, Values
 from mig_core.plugin.printing import coverage_lines, duration_text, mapping, printable, row_text
 from mig_core.plugin.selection import LIMIT, Selection, filter_parameters, wanted_columns
+from mig_core.plugin.written_rows import RowWriter
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -192,52 +192,55 @@ class TableModule(Module[Values]):
         selection = Selection(self.columns, parameters, tally, now=self._now())
         inherited = {one.name: getattr(context, one.name) for one in fields(Context)}
         table = TableContext(**inherited, values=parameters, selection=selection)
-        rows: list[JSON] = []
+        writer = RowWriter(MAX_ANSWER_BYTES)
         success = True
         try:
-            self._collect(rows, table, tally, started)
+            self._collect(writer, table, tally, started)
         except Exception as error:  # whatever a module raises: what it had found until then is kept
             success = False
             tally.failed(BROKEN, self.info.name, f"{type(error).__name__}: {error}")
-        return self._result(rows, tally, started, success=success)
+        return self._result(writer, tally, started, success=success)
 
-    def _collect(self, rows: list[JSON], context: TableContext, tally: Tally, started: int) -> None:
-        room = _Room(rows, tally)
+    def _collect(self, writer: RowWriter, context: TableContext, tally: Tally, started: int) -> None:
+        has_room = True
         try:
-            self._fill(room, context, tally, started)
+            has_room = self._fill(writer, context, tally, started)
         finally:
-            room.is_exceeded(at_once=True)
+            if not (writer.write() and has_room):
+                tally.skip(FULL)
 
-    def _fill(self, room: _Room, context: TableContext, tally: Tally, started: int) -> None:
-        limit, rows = context.values.integer(LIMIT), room.rows
+    def _fill(self, writer: RowWriter, context: TableContext, tally: Tally, started: int) -> bool:
+        """Takes in rows until there are no more; False when they have no room."""
+        limit = context.values.integer(LIMIT)
         next_partial = time.monotonic() + self._partial_interval
         for cells in self.look(context, tally):
             row = context.selection.row(cells)
             if row is not None:
-                if limit and len(rows) == limit:
+                if limit and writer.count == limit:
                     tally.skip(OVER_LIMIT)
-                    return
-                rows.append(row)
-                if room.is_exceeded():
-                    return
+                    return True
+                if not writer.add(row):
+                    return False
             if context.expired():
                 break
             if context.on_partial is not None and (began := time.monotonic()) >= next_partial:
-                if room.is_exceeded(at_once=True):
-                    return
-                context.partial(self._result(rows, tally, started, is_partial=True))
+                if not writer.write():
+                    return False
+                context.partial(self._result(writer, tally, started, is_partial=True))
                 took = time.monotonic() - began
                 next_partial = time.monotonic() + max(self._partial_interval, PARTIAL_SHARE * took)
         if context.expired():
             tally.skip(TIME_UP)
+        return True
 
     def _result(
-        self, rows: list[JSON], tally: Tally, started: int, *, success: bool = True, is_partial: bool = False
+        self, writer: RowWriter, tally: Tally, started: int, *, success: bool = True, is_partial: bool = False
     ) -> ModuleResult:
         coverage = tally.coverage()
         if is_partial:
             coverage = replace(coverage, complete=False)
-        elements: dict[str, JSON] = {self.rows_at.removesuffix("[]"): list(rows)}
+        rows = writer.rows()
+        elements: dict[str, JSON] = {self.rows_at.removesuffix("[]"): rows}
         if rows:
             elements["columns"] = head(self.columns)
         statistics: dict[str, JSON] = {
@@ -298,35 +301,3 @@ _MASKED: Mapping[ColumnKind, JSON] = dict.fromkeys(
     (ColumnKind.INTEGER, ColumnKind.SIZE, ColumnKind.TIME, ColumnKind.DURATION, ColumnKind.BOOLEAN), None
 ) | {ColumnKind.LIST: [MASKED]}
 """What stands for a cell that must not be disclosed, where a text would not be of the column's kind."""
-
-
-_ENCODE = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
-_AT_ONCE = 32
-"""Rows that are measured together: four times quicker than one by one."""
-
-
-class _Room:
-    """How much room the answer has left. Rows that it has none for are taken away again, and booked."""
-
-    def __init__(self, rows: list[JSON], tally: Tally) -> None:
-        self.rows = rows
-        self._tally = tally
-        self._measured = 0
-        self._left = MAX_ANSWER_BYTES
-
-    def is_exceeded(self, *, at_once: bool = False) -> bool:
-        """Whether rows had to be taken away; asked after each row, and ``at_once`` where the last ones matter too."""
-        new = len(self.rows) - self._measured
-        if new < (1 if at_once else _AT_ONCE):
-            return False
-        size = len(_ENCODE(self.rows[self._measured :]))
-        if size <= self._left:
-            self._left -= size
-            self._measured = len(self.rows)
-            return False
-        while self._measured < len(self.rows) and (size := len(_ENCODE(self.rows[self._measured]))) <= self._left:
-            self._left -= size
-            self._measured += 1
-        del self.rows[self._measured :]
-        self._tally.skip(FULL)
-        return True

@@ -7,7 +7,7 @@ import pytest
 from mig_endpoint.processes.stat import parse_stat
 from mig_process.capabilities import names_of
 from mig_process.disguise import looks_like_kernel
-from mig_process.facts import terminal_of
+from mig_process.sources import terminal_of
 from mig_process.units import group_of, unit_of
 
 

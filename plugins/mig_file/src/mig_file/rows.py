@@ -12,7 +12,7 @@ import itertools
 import json
 import os.path
 from json.encoder import encode_basestring
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from mig_core.domain.document import Stream
 from mig_endpoint.files import naming
@@ -69,23 +69,6 @@ class Rows(Stream):
         texts = itertools.chain.from_iterable(_texts(slot, count) for slot, count in self._slots)
         while some := list(itertools.islice(texts, ROWS_AT_ONCE)):
             yield ",".join(some)
-
-    def __getitem__(self, place: Any) -> Any:  # the two forms of list.__getitem__, an index and a slice
-        return list(self)[place]
-
-    def __contains__(self, row: object) -> bool:
-        return any(one == row for one in self)
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, list) and list(self) == list(other)
-
-    def __ne__(self, other: object) -> bool:
-        return not self == other
-
-    __hash__ = None  # type: ignore[assignment]  # as every list; mypy looks at object
-
-    def __repr__(self) -> str:
-        return repr(list(self))
 
 
 def _rows(slot: Slot, count: int) -> Iterator[JSON]:

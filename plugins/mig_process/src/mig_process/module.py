@@ -57,7 +57,7 @@ class ProcessModule(TableModule):
         Column("state", ColumnKind.TEXT, "R, S, D, T, t, Z (ended, not waited for), I"),
         Column("tty", ColumnKind.TEXT, "controlling terminal"),
         Column("cwd", ColumnKind.PATH, "working directory", masked=True),
-        Column("root", ColumnKind.PATH, "root directory", masked=True),
+        Column("root", ColumnKind.PATH, "root directory: / but after chroot", masked=True, on_request=True),
         Column("container", ColumnKind.TEXT, "runtime and id of the container it seems to live in"),
         Column("unit", ColumnKind.TEXT, "systemd unit it belongs to"),
         Column("cgroup", ColumnKind.TEXT, "control group"),
@@ -101,20 +101,21 @@ class ProcessModule(TableModule):
                     return
                 if only is not None and is_thread(proc, pid):
                     continue
-                yield from self._row(proc, pid, facts, tally, BEHIND_A_MOUNT if proc.is_covered(pid) else "")
+                row = self._row(proc, pid, facts, tally, BEHIND_A_MOUNT if proc.is_covered(pid) else "")
+                if row is not None:
+                    yield row
             if context.values.boolean("unlisted"):
                 yield from self._unlisted(proc, facts, context, tally)
 
     @staticmethod
-    def _row(proc: Proc, pid: int, facts: Facts, tally: Tally, hidden: str) -> Iterator[dict[str, Cell]]:
+    def _row(proc: Proc, pid: int, facts: Facts, tally: Tally, hidden: str) -> dict[str, Cell] | None:
         from mig_endpoint.processes.visit import visit
 
-        rows: list[dict[str, Cell] | None] = []
+        rows: list[dict[str, Cell] | None] = [None]
         visit(proc, pid, tally, lambda process: rows.append(facts.row(process, hidden)))
-        for row in rows:
-            if row is not None:
-                tally.examined("processes")
-                yield row
+        if (row := rows[-1]) is not None:
+            tally.examined("processes")
+        return row
 
     def _unlisted(self, proc: Proc, facts: Facts, context: TableContext, tally: Tally) -> Iterator[dict[str, Cell]]:
         from mig_endpoint.processes import reasons
@@ -125,8 +126,7 @@ class ProcessModule(TableModule):
             return
         try:
             for pid in unlisted(proc, context.expired):
-                found = list(self._row(proc, pid, facts, tally, NOT_LISTED))
-                yield from found or [{"pid": pid, "hidden": NOT_LISTED}]
+                yield self._row(proc, pid, facts, tally, NOT_LISTED) or {"pid": pid, "hidden": NOT_LISTED}
         except RanOutOfTime:
             tally.skip(IDS_NOT_ASKED)
         except OSError as error:

@@ -10,11 +10,12 @@ from __future__ import annotations
 import os
 import re
 import time
-from functools import cached_property
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from mig_endpoint.processes import mappings
 from mig_endpoint.processes.executable import Executable, executable_of
+from mig_endpoint.processes.fact import fact
 from mig_endpoint.processes.stat import Stat, Status, parse_stat
 from mig_endpoint.user_names import user_name
 
@@ -104,31 +105,24 @@ class Process:
     def read_at_once(self, name: str) -> bytes:
         """One of its files that the kernel gives whole at each read: one system call less.
 
-        These are ``cgroup``, ``cmdline``, ``comm``, ``loginuid`` and ``status`` (``fs/seq_file.c`` single_open,
-        ``fs/proc/base.c``), not those that are made line by line, like ``maps``.
+        These are ``cgroup``, ``cmdline``, ``comm``, ``loginuid``, ``stat`` and ``status`` (``fs/seq_file.c``
+        single_open, ``fs/proc/base.c``), not those that are made line by line, like ``maps``.
         """
-        file = os.open(name, os.O_RDONLY | os.O_CLOEXEC, dir_fd=self.folder)
-        try:
-            text = os.read(file, _AT_ONCE)
-            while len(text) % _AT_ONCE == 0 and len(text) < _MAX_TEXT and (piece := os.read(file, _AT_ONCE)):
-                text += piece
-            return text
-        finally:
-            os.close(file)
+        return _read_at_once(name, self.folder)
 
     def link(self, name: str) -> str:
         """Where one of its links leads, as the kernel names it (``os.fsdecode``)."""
         return os.readlink(name, dir_fd=self.folder)
 
-    @cached_property
+    @fact
     def stat(self) -> Stat:
         """What ``stat`` says about the process: of its main thread, also when that has ended."""
         try:
-            return parse_stat(_read("stat", 1, self._main))  # one read gives all of it
+            return parse_stat(_read_at_once("stat", self._main))
         except ValueError:  # it ended between opening and reading
             raise ProcessLookupError(os.strerror(3)) from None
 
-    @cached_property
+    @fact
     def status(self) -> Status:
         """The lines of ``status`` by name: ``Uid``, ``Gid``, ``CapEff``, ``NSpid``, ``Seccomp``, ``TracerPid`` …"""
         return Status(self.read_at_once("status"))
@@ -148,7 +142,7 @@ class Process:
         Raises:
             FileNotFoundError: there is no such process.
         """
-        stat = parse_stat(_read(f"{self.pid}/stat", 1, self._proc))
+        stat = parse_stat(_read_at_once(f"{self.pid}/stat", self._proc))
         if stat.has_ended and stat.threads > 1:
             with self:
                 return self.incarnation()
@@ -167,38 +161,37 @@ class Process:
 
         Reckoned from the clock that goes on in suspends, in the reader's own time namespace, as ``stat`` is.
         """
-        ticks = os.sysconf("SC_CLK_TCK")
-        return time.time() - time.clock_gettime(time.CLOCK_BOOTTIME) + self.stat.start / ticks
+        return time.time() - time.clock_gettime(time.CLOCK_BOOTTIME) + self.stat.start / _ticks_per_second()
 
-    @cached_property
+    @fact
     def executable(self) -> Executable:
         """What it runs."""
         return executable_of(self.folder, self.mounts)
 
-    @cached_property
+    @fact
     def command(self) -> str:
         """The name it goes by, at most 15 bytes (``os.fsdecode``); it can be anything."""
         if self.thread == self.pid:
             return self.stat.name
         return os.fsdecode(self.read_at_once("comm").removesuffix(b"\n"))
 
-    @cached_property
+    @fact
     def arguments(self) -> tuple[bytes, ...]:
         """Its command line as it shows it now: it may have written over it. Empty for kernel threads."""
         text = self.read_at_once("cmdline")
         return tuple(text.removesuffix(b"\0").split(b"\0")) if text else ()
 
-    @cached_property
+    @fact
     def environment(self) -> tuple[bytes, ...]:
         """``NAME=value`` as they were at its start, or what it has written over them since."""
         return tuple(one for one in self.read("environ").split(b"\0") if one)
 
-    @cached_property
+    @fact
     def users(self) -> tuple[int, ...]:
         """Real, effective, saved and file system user id."""
         return tuple(int(one) for one in self.status.get("Uid", "").split())
 
-    @cached_property
+    @fact
     def user(self) -> str:
         """The name of its real user here, or the number where it has none or only a name service knows it.
 
@@ -206,12 +199,12 @@ class Process:
         """
         return (user_name(self.users[0]) or str(self.users[0])) if self.users else ""
 
-    @cached_property
+    @fact
     def cgroup(self) -> bytes:
         """The text of ``cgroup``: a line for each hierarchy, cgroups(7)."""
         return self.read_at_once("cgroup")
 
-    @cached_property
+    @fact
     def container(self) -> str:
         """Runtime and id of the container it seems to live in; empty if none."""
         from mig_endpoint.processes.container import container_of
@@ -231,10 +224,15 @@ class Process:
         finally:
             os.close(folder)
 
-    @cached_property
+    @fact
     def mappings(self) -> list[Mapping]:
         """What it has mapped."""
         return mappings.parse(self.read("maps", _MAX_MAPS))
+
+
+@lru_cache(maxsize=1)
+def _ticks_per_second() -> int:
+    return os.sysconf("SC_CLK_TCK")
 
 
 def _incarnation(stat: Stat, exe: str, folder: int) -> tuple[int | str, ...]:
@@ -257,5 +255,16 @@ def _read(name: str, limit: int, folder: int) -> bytes:
             pieces.append(piece)
             length += len(piece)
         return b"".join(pieces)
+    finally:
+        os.close(file)
+
+
+def _read_at_once(name: str, folder: int) -> bytes:
+    file = os.open(name, os.O_RDONLY | os.O_CLOEXEC, dir_fd=folder)
+    try:
+        text = os.read(file, _AT_ONCE)
+        while len(text) % _AT_ONCE == 0 and len(text) < _MAX_TEXT and (piece := os.read(file, _AT_ONCE)):
+            text += piece
+        return text
     finally:
         os.close(file)

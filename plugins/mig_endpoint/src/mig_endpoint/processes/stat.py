@@ -28,8 +28,16 @@ class Stat(NamedTuple):
     """Threads of the process; a main thread that has ended counts as long as others run."""
     start: int
     """When it started, in clock ticks (``os.sysconf("SC_CLK_TCK")``) since the machine's start, suspends included."""
-    program: tuple[int, ...]
-    """Where its program, stack, arguments and environment lie; zeros where we may not know. Another after each exec."""
+    fields: list[bytes]
+    """All that stands behind the name: the first is the state."""
+
+    @property
+    def program(self) -> tuple[int, ...]:
+        """Where its program, stack, arguments and environment lie; zeros where we may not know.
+
+        Another after each exec. Fields 26 to 28 and 45 to 51 of the manual, where there are so many.
+        """
+        return tuple(map(int, (*self.fields[23:26], *self.fields[42:49])))
 
     @property
     def is_kernel_thread(self) -> bool:
@@ -52,11 +60,16 @@ def parse_stat(text: bytes) -> Stat:
     fields = after.split()
     if len(fields) < 22 or not bracket:
         raise ValueError("not a stat line")
-    numbers = list(map(int, fields[1:]))
-    program = (*numbers[22:25], *numbers[41:48])  # fields 26 to 28 and 45 to 51 of the manual, where there are so many
-    name = os.fsdecode(before.partition(b"(")[2])
-    state = fields[0].decode("ascii", "replace")
-    return Stat(name, state, numbers[0], numbers[3], numbers[5], numbers[16], numbers[18], program)
+    return Stat(
+        os.fsdecode(before.partition(b"(")[2]),
+        fields[0].decode("ascii", "replace"),
+        int(fields[1]),
+        int(fields[4]),
+        int(fields[6]),
+        int(fields[17]),
+        int(fields[19]),
+        fields,
+    )
 
 
 class Status:
@@ -68,7 +81,7 @@ class Status:
     __slots__ = ("_text",)
 
     def __init__(self, text: bytes) -> None:
-        self._text = b"\n" + text
+        self._text = text if text.startswith(b"\n") else b"\n" + text
 
     def get(self, name: str, default: str = "") -> str:
         """The line of that name, blanks around it removed: ``Uid`` -> ``"0\\t0\\t0\\t0"``."""
@@ -78,3 +91,12 @@ class Status:
         start += len(name) + 2
         end = self._text.find(b"\n", start)
         return self._text[start : end if end >= 0 else None].strip().decode("utf-8", "replace")
+
+    def part(self, first: str, behind: str) -> bytes:
+        """The lines from one to the one in front of another; all of them where these are not there in this order.
+
+        Most processes have the same text there, so what is made of it need not be made for each.
+        """
+        start = self._text.find(f"\n{first}:".encode())
+        end = self._text.find(f"\n{behind}:".encode(), start)
+        return self._text[start:end] if 0 <= start < end else self._text
