@@ -6,6 +6,7 @@ import contextlib
 import os
 import signal
 import socket
+import struct
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -56,6 +57,8 @@ def _talk(tell: int) -> None:
                 socket.create_connection(listener.getsockname(), source_address=(LOOPBACK, 0)),
                 listener.accept()[0],
             ]
+        for one in kept:  # killed, it leaves nothing in TIME_WAIT for the next race to list
+            one.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         for _ in range(BOUND):
             kept.append(socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
             kept[-1].bind((LOOPBACK, 0))

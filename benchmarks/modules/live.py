@@ -91,7 +91,7 @@ def questions(processes: int, talkers: int) -> list[Question]:
         Question(
             name=f"process, the columns of ps, {processes}", parameters={"column": PS_COLUMNS}, target=2, **sleeping
         ),
-        Question(name=f"process, all columns, {processes}", parameters={}, target=None, **sleeping),
+        Question(name=f"process, all columns, {processes}", parameters={}, target=2, **sleeping),
         Question(
             name=f"netstat, the columns of ss, {talkers * crowd.SOCKETS} in {talkers}",
             parameters={"column": SS_COLUMNS},

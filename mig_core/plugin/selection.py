@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from mig_core.plugin.coverage import Tally
     from mig_core.plugin.parameters import Values
 
+    Plan = list[tuple[str, type | None, CellMaker, bool]]
+
 LIMIT = "limit"
 WITH = "with"
 """The option that asks for columns which cost extra."""
@@ -29,6 +31,7 @@ COLUMN = "column"
 """The option that asks for some columns instead of all."""
 _SURELY_SHORT = MAX_TEXT >> 2
 """A text that is not longer is short enough as a cell, whatever becomes of its bytes (``\\xff``)."""
+_PLANS = 256
 _NEVER_LONG = frozenset((int, float, bool, datetime, type(None)))
 CUT = Reason(f"value longer than {MAX_TEXT} characters, cut")
 
@@ -118,12 +121,14 @@ class Selection:
             elif texts := values.texts(word):
                 self._filters[column.name] = ColumnFilter(column, texts, now=now)
         self._wanted = wanted_columns(self._columns.values(), values) | self._filters.keys()
-        self._plan = [
+        self._plan: Plan = [
             (name, AS_THEY_ARE.get(column.kind), self._makers[name], name in self._filters)
             for name, column in self._columns.items()
             if name in self._wanted
         ]
         """Of the columns of a row, in their order: name, class whose values are cells as they are, maker, filter."""
+        self._plans: dict[tuple[str, ...], Plan] = {}
+        """The same of those that a row has, by the names of its cells: of most modules all rows have the same few."""
 
     def wants(self, column: str) -> bool:
         """Whether a column belongs into the rows.
@@ -166,7 +171,7 @@ class Selection:
         Raises:
             TypeError: there is no such column, or a cell is not of its kind.
         """
-        self._check_names(cells)
+        plan = self._plans.get(tuple(cells)) or self._plan_for(cells)
         judged: Row = {}
         unknown = ""
         for name, chosen in self._filters.items():  # first of all: most rows are not asked for
@@ -177,26 +182,33 @@ class Selection:
                 return None
             if holds is None:
                 unknown = unknown or name
-        row, is_long = self._made(cells, judged)
+        row, is_long = self._made(plan, cells, judged)
         if unknown:
             self._tally.skip(Reason(f"row whose {unknown} is not known"), self._example(row))
             return None
         return {name: self._cut(value) for name, value in row.items()} if is_long else row
 
-    def _made(self, cells: Mapping[str, Cell], judged: Row) -> tuple[Row, bool]:
+    def _plan_for(self, cells: Mapping[str, Cell]) -> Plan:
+        self._check_names(cells)
+        plan = [one for one in self._plan if one[0] in cells]
+        if len(self._plans) < _PLANS:
+            self._plans[tuple(cells)] = plan
+        return plan
+
+    @staticmethod
+    def _made(plan: Plan, cells: Mapping[str, Cell], judged: Row) -> tuple[Row, bool]:
         """The wanted cells in the order of the columns, and whether any of them is too long.
 
         :meth:`CellMaker.put` written out for most cells: nothing else is done as often in an answer of many rows.
 
         Args:
+            plan: for the columns that are wanted and there.
             cells: all that there are.
             judged: what has been made of those with a filter.
         """
         row: Row = {}
         is_long = False
-        for name, plain, maker, is_judged in self._plan:
-            if name not in cells:
-                continue
+        for name, plain, maker, is_judged in plan:
             value: Any = cells[name]
             kind: Any = value.__class__
             if is_judged:

@@ -2,25 +2,34 @@
 
 from __future__ import annotations
 
+import json
+import math
 import time
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from mig_core.cli import ask_options
+from mig_core.domain.document import dump
 from mig_core.errors import ParameterError, PluginError
+from mig_core.plugin.cells import CellMaker
 from mig_core.plugin.columns import Column, ColumnKind
 from mig_core.plugin.coverage import Reason, Tally
 from mig_core.plugin.module import Context, ModuleInfo
 from mig_core.plugin.parameters import RESERVED, Kind, Parameter
 from mig_core.plugin.table import TableContext, TableModule
+from mig_core.plugin.written_rows import RowWriter, WrittenRows
 from mig_core.testing.module_contract import ModuleContract
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+    from mig_core.domain.document import JSON
     from mig_core.domain.result import ModuleResult
     from mig_core.plugin.cells import Cell
+    from mig_core.plugin.columns import Row
     from mig_core.plugin.parameters import Values
 
 NOW = 1_795_000_000.0
@@ -293,9 +302,9 @@ def test_rows_that_the_full_answer_has_no_room_for_are_left_out_and_booked(
     fails: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("mig_core.plugin.table.MAX_ANSWER_BYTES", 1000)
-    given: list[dict[str, Any]] = [{"pid": number, "exe": f"/{'x' * 88}"} for number in range(40 if not fails else 20)]
+    many: list[dict[str, Any]] = [{"pid": number, "exe": f"/{'x' * 88}"} for number in range(40 if not fails else 20)]
 
-    result = asked(module_with([*given, {"pid": 99, "broken": fails}]))
+    result = asked(module_with([*many, {"pid": 99, "broken": fails}]))
 
     rows = list(Things().rows(result))
     assert [row["pid"] for row in rows] == list(range(len(rows)))
@@ -330,3 +339,58 @@ def test_every_option_of_mig_itself_is_reserved() -> None:
     spellings = {word.lstrip("-") for *_, words in ask_options.SPELLINGS for word in words}
 
     assert spellings | {"help"} <= RESERVED
+
+
+_CELLS: dict[str, st.SearchStrategy[Any]] = {
+    "exe": st.none() | st.sampled_from(["", "/bin/é", "/\udcff", "x" * 20_000, "\udcff" * 17_000]),
+    "started": st.none() | st.floats(0, 4e9) | st.integers(0, 1 << 40),
+    "start_user": st.none() | st.text(max_size=5),
+    "deleted": st.none() | st.booleans(),
+    "ports": st.none() | st.lists(st.text(max_size=3), max_size=3) | st.just(("a", "\udc80")),
+    "memory": st.none() | st.integers(0),
+}
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.fixed_dictionaries({"pid": st.integers()}, optional=_CELLS), max_size=40), st.booleans())
+def test_rows_are_what_the_maker_of_each_column_makes(given_rows: list[dict[str, Any]], is_filtered: bool) -> None:
+    columns = {one.name: one for one in Things.columns}
+    question: dict[str, Any] = {"start_user": ["!^nobody$"]} if is_filtered else {}
+
+    result = asked(module_with(given_rows), **question)
+
+    expected: list[JSON] = []
+    for cells in given_rows:
+        row: Row = {}
+        for name in columns:
+            if name in cells:
+                CellMaker(columns[name]).put(cells[name], row)
+        if not is_filtered or row.get("start_user", "") is not None:
+            expected.append({name: cell[:65_536] if isinstance(cell, str) else cell for name, cell in row.items()})
+    found: Any = result.elements
+    assert found["rows"] == expected
+    assert all(list(row) == [name for name in columns if name in row] for row in found["rows"])
+
+
+def test_rows_that_are_written_are_a_list_like_any_other() -> None:
+    writer = RowWriter(1 << 20)
+    rows: list[Row] = [{"pid": number, "exe": "é"} for number in range(70)]
+
+    assert all(writer.add(row) for row in rows)
+    before = writer.rows()
+    assert writer.write()
+
+    found = writer.rows()
+    assert (len(before), len(found), writer.count) == (64, 70, 70)
+    assert found == rows
+    assert found[-1] == rows[-1]
+    assert rows[3] in found
+    assert json.loads(dump({"rows": found})) == {"rows": rows}
+    assert dump(WrittenRows((), 0)) == b"[]"
+
+
+def test_a_number_that_json_does_not_have_is_its_authors_fault() -> None:
+    row: Row = {}
+
+    with pytest.raises(TypeError, match="column it is of kind duration"):
+        CellMaker(Column("it", ColumnKind.DURATION, "it")).put(math.nan, row)

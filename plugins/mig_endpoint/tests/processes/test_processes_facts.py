@@ -225,6 +225,15 @@ def test_a_line_of_status_is_found_by_its_whole_name() -> None:
     assert Status(b"Uid:\t5").get("Uid") == "5"
 
 
+def test_a_part_of_status_is_taken_by_its_first_line_and_the_one_behind_it() -> None:
+    status = Status(b"Name:\tUid:\nTracerPid:\t3\nUid:\t7\nGid:\t8\nFDSize:\t64\n")
+
+    assert Status(status.part("TracerPid", "FDSize")).get("Uid") == "7"
+    assert Status(status.part("TracerPid", "FDSize")).get("FDSize", "none") == "none"
+    for first, behind in (("FDSize", "TracerPid"), ("Missing", "FDSize"), ("TracerPid", "Missing")):
+        assert Status(status.part(first, behind)).get("FDSize") == "64"
+
+
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may read all")
 def test_a_process_without_privilege_books_what_it_may_not_read(proc: Proc, tally: Tally) -> None:
     visit(proc, 1, tally, lambda process: process.mappings)

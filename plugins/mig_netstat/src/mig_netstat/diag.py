@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 from mig_netstat.socket_record import BOUND, CLOSE, LISTEN, STATES, UNIX_KINDS, SocketRecord
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
 NETLINK_SOCK_DIAG = 4
 MPTCP = 262
@@ -85,7 +85,8 @@ class Diag:
                 family, min(number, 255) if number <= 255 else socket.IPPROTO_TCP, _EXT_INFO if counters else 0, 0,
                 _ALL_STATES, bytes(48),
             )  # fmt: skip
-            yield from self._dump(asked + extra, lambda body: inet_record(protocol, body, counters=counters))
+            for body in self._dump(asked + extra):
+                yield inet_record(protocol, body, counters=counters)
 
     def unix(self) -> Iterator[SocketRecord]:
         """All unix sockets; the other end also of those that wait to be accepted.
@@ -95,12 +96,13 @@ class Diag:
         """
         asked = _UNIX_REQUEST.pack(socket.AF_UNIX, 0, 0, 0xFFFFFFFF, 0, _UNIX_SHOW, 0) + struct.pack("=I", 0)
         waiting: dict[int, int] = {}
-        found = list(self._dump(asked, lambda body: unix_record(body, waiting)))
+        found = [unix_record(body, waiting) for body in self._dump(asked)]
         for record in found:
             record.peer = record.peer or waiting.get(record.inode, 0)
         yield from found
 
-    def _dump(self, asked: bytes, read: Callable[[bytes], SocketRecord]) -> Iterator[SocketRecord]:
+    def _dump(self, asked: bytes) -> Iterator[bytes]:
+        """The messages of an answer, without their headers."""
         self._number += 1
         message = _HEADER.pack(_HEADER.size + len(asked), _BY_FAMILY, _REQUEST_DUMP, self._number, 0) + asked
         self._socket.send(message)
@@ -120,7 +122,7 @@ class Diag:
                     if code:
                         raise DiagFailed(-code, os.strerror(-code))
                     return
-                yield read(body)
+                yield body
 
 
 def inet_record(protocol: str, body: bytes, *, counters: bool) -> SocketRecord:
@@ -128,19 +130,19 @@ def inet_record(protocol: str, body: bytes, *, counters: bool) -> SocketRecord:
     family, state, timer, _, sport, dport, src, dst, interface, _, expires, rq, wq, uid, inode = _INET.unpack_from(body)
     local_port, remote_port = int.from_bytes(sport), int.from_bytes(dport)
     record = SocketRecord(
-        protocol=protocol,
-        state=_state(protocol, state, local_port),
-        local=address_text(family, src),
-        local_port=local_port,
-        remote=address_text(family, dst) if remote_port or state not in (CLOSE, LISTEN) else "",
-        remote_port=remote_port or -1,
-        inode=inode,
-        uid=uid if inode else None,
-        interface=interface,
-        receive_queue=rq,
-        send_queue=wq,
-        timer=expires / 1000 if timer else -1.0,
+        protocol,
+        STATES.get(state) or str(state) if state != CLOSE else BOUND if local_port else "CLOSE",
+        address_text(family, src),
+        local_port,
+        address_text(family, dst) if remote_port or state not in (CLOSE, LISTEN) else "",
+        remote_port or -1,
+        inode,
+        uid if inode else None,
+        interface,
     )
+    record.receive_queue, record.send_queue = rq, wq
+    if timer:
+        record.timer = expires / 1000
     any_address = family == socket.AF_INET6 and not any(src)
     if not any_address and not counters:
         return record
@@ -203,9 +205,3 @@ def address_text(family: int, raw: bytes) -> str:
     if raw.startswith(b"\0" * 10 + b"\xff\xff"):
         return socket.inet_ntop(socket.AF_INET, raw[12:])
     return str(ipaddress.IPv6Address(raw)) if any(raw) else "::"
-
-
-def _state(protocol: str, state: int, port: int) -> str:
-    if state == CLOSE:
-        return BOUND if port else "CLOSE"
-    return STATES.get(state, str(state))

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from mig_endpoint.processes.process import Process
 
 _CHECK = 64
+_SOCKET = "socket:["
 
 
 class Holders:
@@ -47,13 +48,13 @@ class Holders:
             expired: asked now and then; true ends the walk.
         """
         self.denied = tally.skipped(reasons.HIDDEN) > 0
+        before = _not_looked_at(proc, tally)
         for place, pid in enumerate(proc.ids()):
             if place % _CHECK == 0 and expired():
                 self.denied = True
                 return
-            before = _not_looked_at(proc, tally)
             visit(proc, pid, tally, self._space, self._sockets)
-            self.denied = self.denied or _not_looked_at(proc, tally) > before
+        self.denied = self.denied or _not_looked_at(proc, tally) > before
 
     def _space(self, process: Process) -> None:
         if process.stat.is_kernel_thread or (process.stat.has_ended and process.thread == process.pid):
@@ -68,11 +69,11 @@ class Holders:
         mine: set[int] = set()
         for thread, links in tables_of(process):
             for name, target in links:
-                if not (inode := inode_in(target)):
+                if not target.startswith(_SOCKET):  # most descriptors are none
                     if number := number_in(target):
                         self.namespaces.setdefault(number, f"/proc/{thread}/fd/{name}")
                     continue
-                if inode in mine:
+                if not (inode := inode_in(target, _SOCKET)) or inode in mine:
                     continue
                 mine.add(inode)
                 text = text or _holder(process)

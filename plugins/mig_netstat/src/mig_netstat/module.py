@@ -153,7 +153,10 @@ class _Look:
                 self._tally.examined("items")
                 yield row
 
-    def _row(self, record: SocketRecord, holders: Holders) -> dict[str, Cell]:
+    @staticmethod
+    def _row(record: SocketRecord, holders: Holders) -> dict[str, Cell]:
+        """``processes`` is None where they are not known: nobody holds it any more, or somebody could not be asked."""
+        uid = record.uid
         row: dict[str, Cell] = {
             "what": SOCKETS,
             "protocol": record.protocol,
@@ -162,9 +165,9 @@ class _Look:
             "remote_address": record.remote,
             "namespace": record.namespace,
             "path": record.path,
-            "processes": self._processes(record, holders),
-            "uid": record.uid,
-            "user": None if record.uid is None else user_name(record.uid),
+            "processes": record.holders or (None if not record.inode or holders.denied else []),
+            "uid": uid,
+            "user": None if uid is None else user_name(uid),
         }
         _put_numbers(row, record)
         if record.interface:
@@ -173,20 +176,22 @@ class _Look:
             row["dual_stack"] = True
         return row
 
-    @staticmethod
-    def _processes(record: SocketRecord, holders: Holders) -> list[str] | None:
-        """Who holds it; None where that cannot be known: nobody does any more, or somebody could not be asked."""
-        if record.holders:
-            return record.holders
-        return None if not record.inode or holders.denied else []
-
 
 def _put_numbers(row: dict[str, Cell], record: SocketRecord) -> None:
-    """What there is of them: a port of -1 is none, and so is a queue of 0."""
-    for name in ("local_port", "remote_port", "timer", "sent", "received"):
-        value = getattr(record, name)
-        if value is None or value >= 0:
-            row[name] = value
-    for name in ("inode", "peer", "receive_queue", "send_queue"):
-        if value := getattr(record, name):
-            row[name] = value
+    """What there is of them: a port of -1 is none, and so is a queue of 0. Written out: done for each socket."""
+    if record.local_port is None or record.local_port >= 0:
+        row["local_port"] = record.local_port
+    if record.remote_port >= 0:
+        row["remote_port"] = record.remote_port
+    if record.timer >= 0:
+        row["timer"] = record.timer
+    if record.sent >= 0:
+        row["sent"], row["received"] = record.sent, record.received
+    if record.inode:
+        row["inode"] = record.inode
+    if record.peer:
+        row["peer"] = record.peer
+    if record.receive_queue:
+        row["receive_queue"] = record.receive_queue
+    if record.send_queue:
+        row["send_queue"] = record.send_queue

@@ -29,7 +29,7 @@ CONNECTED = ("ESTABLISHED", "SYN_SENT", "SYN_RECV", "FIN_WAIT1", "FIN_WAIT2", "C
 """States in which somebody is, or was just, at the other end; not TIME_WAIT."""
 
 
-@dataclass(slots=True, kw_only=True)
+@dataclass(slots=True)
 class SocketRecord:
     """A socket. What there is none of is empty; what is not known is None."""
 
