@@ -7,7 +7,8 @@ answers are printed with.
 ``hooks`` is what a plugin may add besides modules, ``network`` what one that sends needs.
 
 Rows: ``columns`` declares them, ``rows`` finds them in elements, ``cells`` are their values, ``conditions`` and
-``selection`` choose among them, and ``table`` makes a whole module of that: its docstring begins with one, too.
+``selection`` choose among them, ``written_rows`` is how a run keeps them, and ``table`` makes a whole module of that:
+its docstring begins with one, too.
 
 ``manager`` finds and loads what is installed, with ``registered`` where it must be quick; plugins do not import them.
 """
