@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from mig_core.cli.terminal import data, flush
+from mig_core.client.explanation import cancelled as cancelled
+from mig_core.client.explanation import moment as moment
 from mig_core.text import visible
 
 if TYPE_CHECKING:
@@ -44,18 +46,6 @@ def facts(pairs: Iterable[tuple[str, object]]) -> None:
 def agent_state(agent: Mapping[str, Any]) -> str:
     """An agent's state, and whether two processes speak for it."""
     return f"{agent['state']}, two sessions" if agent.get("twosessions") else str(agent["state"])
-
-
-def moment(text: str | None) -> str:
-    """A time from the API, to the second."""
-    return (text or "")[:19].replace("T", " ")
-
-
-def cancelled(action: dict[str, Any]) -> str:
-    """Who cancelled an action and when; empty when nobody did."""
-    if not action.get("cancelled"):
-        return ""
-    return f"cancelled by {action['cancelledby']} at {moment(action['cancelled'])}"
 
 
 def _cell(value: object, widest: int, *, last: bool) -> str:

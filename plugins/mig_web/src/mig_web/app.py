@@ -56,9 +56,9 @@ def create_app(site: Site, gate: Gate) -> falcon.asgi.App[Request, Response]:
 
 def _routes(page: Page) -> Iterable[tuple[str, object]]:
     """Every page's own."""
-    from mig_web.pages import agents, cases, fleet, investigators
+    from mig_web.pages import action, actions, agents, answers, ask, cases, changes, fleet, investigators, review
 
-    for one in (fleet, agents, cases, investigators):
+    for one in (fleet, ask, review, actions, action, answers, changes, agents, cases, investigators):
         yield from one.routes(page)
 
 

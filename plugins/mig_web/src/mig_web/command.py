@@ -20,11 +20,16 @@ def web(
     no_open: Annotated[bool, typer.Option("--no-open", help="Only print the address; open no browser")] = False,
 ) -> int:
     """Serve MIG's page on this machine, for your browser. Keys stay here."""
+    import logging
+
     from mig_core.cli import exit_codes
     from mig_core.cli.terminal import YELLOW, data, note
     from mig_core.client.connection import connect
+    from mig_core.logs import start_logging
     from mig_web.server import listen, serve
 
+    start_logging("web", "WARNING")
+    logging.getLogger("urllib3").setLevel(logging.ERROR)  # more connections than it keeps are no news
     connection = connect()
     listening = listen(DEFAULT_PORT if port is None else port, or_any=port is None)
     actual = listening.getsockname()[1]

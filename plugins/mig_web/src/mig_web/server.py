@@ -68,7 +68,7 @@ def serve(connection: Connection, listening: socket.socket, ready: Callable[[str
         access_log=False,
         lifespan="off",
         limit_concurrency=MOST_CONNECTIONS,
-        log_level="warning",
+        log_config=None,
         proxy_headers=False,
         server_header=False,
         timeout_graceful_shutdown=GRACE,

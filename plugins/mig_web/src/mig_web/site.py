@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import secrets
 import threading
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
+
+from mig_web.following import Followings
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -14,7 +17,10 @@ if TYPE_CHECKING:
     from mig_core.client.connection import Connection
     from mig_core.domain.envelope import Envelope
     from mig_core.plugin.module import Module
+    from mig_web.drafts import Ready
 
+MOST_READY = 50
+"""Questions that wait for a signature; the oldest gives way."""
 P = ParamSpec("P")
 T = TypeVar("T")
 
@@ -26,6 +32,9 @@ class Site:
         self.connection = connection
         self.stopping = False
         """Set when the server ends: streams end too."""
+        self.ready: dict[str, Ready] = {}
+        """Questions that wait for a signature, by an id of this process, the oldest first."""
+        self.followings = Followings(lambda: self.client)
         self._login = threading.Lock()
         self.signing = threading.Lock()
         """Held while something is signed: GnuPG may ask a person, one thing at a time."""
@@ -38,11 +47,20 @@ class Site:
     def stop(self) -> None:
         """Called on the event loop when the server begins to end."""
         self.stopping = True
+        self.followings.stop()
 
     @property
     def client(self) -> MigClient:
         """The platform. Its methods wait: call them by :meth:`call`, or in a thread of your own."""
         return self.connection.client
+
+    def keep(self, ready: Ready) -> str:
+        """Keeps a question that is ready to be signed; returns its id."""
+        while len(self.ready) >= MOST_READY:
+            del self.ready[next(iter(self.ready))]
+        name = secrets.token_hex(8)
+        self.ready[name] = ready
+        return name
 
     async def call(self, work: Callable[P, T], *arguments: P.args, **named: P.kwargs) -> T:
         """What waits for the platform, in a thread; logged in first, once, so that GnuPG asks once."""
