@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import select
 import subprocess
 from dataclasses import dataclass
@@ -123,25 +124,18 @@ def page(visitor: BrowserContext) -> Iterator[Page]:
     complaints: list[str] = []
 
     def note(line: ConsoleMessage) -> None:
-        refused = line.text.startswith("Failed to load resource") and "/static/" not in line.location["url"]
-        if line.type == "error" and not refused:
+        refused = (
+            re.search(r"Failed to load resource: .* status of 4", line.text) and "/static/" not in line.location["url"]
+        )
+        if line.type in ("error", "warning") and not refused:
             complaints.append(line.text)
 
     tab = visitor.new_page()
     tab.on("pageerror", lambda error: complaints.append(str(error)))
-<<<<<<< HEAD
     tab.on("console", note)
-=======
-    tab.on("console", lambda line: complaints.append(line.text) if _is_complaint(line) else None)
->>>>>>> ab9f434 (mig web: ask, review, sign, action live, rows, stack, coverage, why, cancel, case)
     yield tab
     tab.close()
     assert not complaints
-
-
-def _is_complaint(line: ConsoleMessage) -> bool:
-    """What a page refuses (status 400) is told by the browser too, and is none."""
-    return line.type in ("error", "warning") and "status of 400" not in line.text
 
 
 @pytest.fixture
