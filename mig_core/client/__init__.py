@@ -15,9 +15,9 @@ and thread-safe: ``connection`` puts a client together from the investigator's s
 every route an investigator may call; ``transport`` is the only importer of urllib3; ``session`` logs in; ``pages``
 reads lists to their end; ``follow`` hears of an action's answers as they come; ``compose`` and ``action_file`` make
 actions to be signed; ``proofs`` checks answers against what agents signed; ``csv_answers`` writes answers as CSV;
-``shapes`` knows where the rows of answers lie, ``references`` what people type for an action or an agent; ``cases``
-keeps answers as evidence, ``timeline`` writes their times for Timesketch; ``versions``
-puts releases in order.
+``shapes`` knows where the rows of answers lie, ``references`` what people type for an action or an agent;
+``explanation`` says what became of a command; ``cases`` keeps answers as evidence, ``timeline`` writes their times for
+Timesketch; ``versions`` puts releases in order.
 """
 
 from typing import TYPE_CHECKING, Any
