@@ -1,10 +1,8 @@
-"""Questions on their way to a signature: what a form said, and what is ready to be signed."""
+"""Drafts of forms, and questions composed of drafts."""
 
 from __future__ import annotations
 
-import json
 import shlex
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from mig_core.client.compose import compose_action
@@ -15,42 +13,13 @@ from mig_core.domain.envelope import MAX_ACTION_BYTES, Envelope
 from mig_core.domain.times import format_duration, parse_duration
 from mig_core.errors import InvalidDocument, PluginError
 from mig_web.forms import words_of
+from mig_web.question import Draft, Ready
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from datetime import timedelta
 
-    from mig_core.domain.action import Action
     from mig_web.site import Site
-
-
-@dataclass(slots=True)
-class Draft:
-    """What a form says of a question, beside the operation that is being filled in."""
-
-    operations: tuple[Operation, ...] = ()
-    target: str = ""
-    expiry: str = ""
-    name: str = ""
-    description: str = ""
-    threat: str = ""
-
-    @property
-    def operations_json(self) -> str:
-        """The operations as a field of the form."""
-        return json.dumps([_document(one) for one in self.operations], indent=2) if self.operations else ""
-
-
-@dataclass(frozen=True, slots=True)
-class Ready:
-    """A question that is composed and not signed: these bytes and no others will be."""
-
-    draft: Draft
-    action: Action
-    envelope: Envelope
-    remarks: tuple[str, ...]
-    command: str
-    """The command line that asks the same."""
 
 
 def draft_of(form: Mapping[str, Sequence[str]]) -> Draft:
@@ -135,10 +104,6 @@ def _expiry(site: Site, text: str) -> timedelta:
 def expiry_text(site: Site) -> str:
     """What is meant where no expiry is given."""
     return format_duration(site.connection.settings.expiry)
-
-
-def _document(one: Operation) -> dict[str, Any]:
-    return {"module": one.module, "parameters": one.parameters}
 
 
 def packs(name: str = "") -> dict[str, Any]:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from mig_core.client.connection import Connection
     from mig_core.domain.envelope import Envelope
     from mig_core.plugin.module import Module
-    from mig_web.drafts import Ready
+    from mig_web.question import Ready
 
 MOST_READY = 50
 """Questions that wait for a signature; the oldest gives way."""

@@ -10,9 +10,10 @@ import falcon
 from mig_core.client.action_file import read_action_file
 from mig_core.domain.action import MAX_OPERATIONS, Operation
 from mig_core.errors import InvalidDocument, MigError, ParameterError, TargetError
-from mig_web.drafts import Draft, draft_of, expiry_text, packs, ready_of
+from mig_web.drafts import draft_of, expiry_text, packs, ready_of
 from mig_web.forms import fields_of, operation_of
 from mig_web.pages.exchange import form_of, go, query
+from mig_web.question import Draft
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 
     from falcon.asgi import Request, Response
 
-    from mig_web.drafts import Ready
     from mig_web.pages.exchange import Page
+    from mig_web.question import Ready
 
 
 def routes(page: Page) -> Iterable[tuple[str, object]]:
