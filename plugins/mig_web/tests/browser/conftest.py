@@ -127,7 +127,10 @@ def page(visitor: BrowserContext) -> Iterator[Page]:
         refused = (
             re.search(r"Failed to load resource: .* status of 4", line.text) and "/static/" not in line.location["url"]
         )
-        if line.type in ("error", "warning") and not refused:
+        left = line.text.startswith(
+            ("htmx:sendAbort", "htmx:afterRequest")
+        )  # a page that was left while it was loading
+        if line.type in ("error", "warning") and not refused and not left:
             complaints.append(line.text)
 
     tab = visitor.new_page()

@@ -98,7 +98,46 @@
     if (wanted.matches("a, button")) wanted.click(); else { wanted.focus(); wanted.select?.(); }
   });
 
+  // -- parts that are fetched anew as answers come: never under the fingers of somebody who types, never twice at once
+  const PARTS = ["rows", "stack", "coverage"];
+  const busy = (part) => part.contains(document.activeElement) && typing(document.activeElement);
+  const refresh = (part) => {
+    const asks = part.querySelector("form[hx-get]") ?? part;
+    if (busy(part) || asks.matches(".htmx-request") || part.matches(".htmx-request")) {
+      part.dataset.due = "yes";
+      return;
+    }
+    delete part.dataset.due;
+    htmx.trigger(asks, "mig:refresh");
+  };
+  const refreshAll = () => PARTS.map((id) => document.getElementById(id)).filter(Boolean).forEach(refresh);
+  const partOf = (element) => element.closest?.(PARTS.map((id) => `#${id}`).join());
+  document.addEventListener("htmx:beforeSwap", (event) => {
+    const part = partOf(event.detail.target);
+    if (!part) return;
+    const row = document.activeElement.closest("table[data-arrows] tbody tr");
+    if (row && row === document.activeElement && part.contains(row)) part.dataset.row = row.sectionRowIndex;
+    if (busy(part) && event.detail.requestConfig.triggeringEvent?.type === "mig:refresh") {
+      event.detail.shouldSwap = false;
+      part.dataset.due = "yes";
+    }
+  });
+  document.addEventListener("htmx:afterSettle", (event) => {
+    prepare();
+    const part = partOf(event.detail.target);
+    if (!part) return;
+    const row = part.querySelector("table[data-arrows]")?.tBodies[0].rows[part.dataset.row];
+    delete part.dataset.row;
+    if (row) { row.tabIndex = 0; row.focus(); }
+    if (part.dataset.due) setTimeout(() => refresh(part));
+  });
+  document.addEventListener("focusout", (event) => {
+    const part = partOf(event.target);
+    if (part?.dataset.due) setTimeout(() => refresh(part), 300);
+  });
+
   // -- following an action: the server sends parts of the page, a few a second
+  const PAUSE = 2000;
   const follow = () => {
     const live = document.querySelector("[data-follow]");
     if (!live) return;
@@ -108,14 +147,13 @@
       const part = JSON.parse(event.data);
       live.innerHTML = part.html;
       if (part.answered && Date.now() > due) {
-        due = Date.now() + 2000;
-        document.body.dispatchEvent(new Event("mig:answers"));
+        due = Date.now() + PAUSE;
+        refreshAll();
       }
     });
     source.addEventListener("end", () => {
       source.close();
-      document.body.dispatchEvent(new Event("mig:answers"));
-      document.body.dispatchEvent(new Event("mig:end"));
+      refreshAll();
     });
     source.addEventListener("trouble", (event) => {
       source.close();
@@ -127,5 +165,4 @@
   };
 
   document.addEventListener("DOMContentLoaded", () => { prepare(); follow(); });
-  document.addEventListener("htmx:afterSettle", prepare);
 })();
