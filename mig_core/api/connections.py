@@ -80,7 +80,7 @@ def descriptor_limit() -> int:
 class Connection:
     """One of them. The protocol tells it what happens; ``cut`` ends it."""
 
-    __slots__ = ("_all", "_cut", "address", "closed", "since", "waiting", "who")
+    __slots__ = ("_all", "_cut", "address", "announced", "client", "closed", "since", "waiting", "who")
 
     def __init__(self, everybody: Connections, address: str, cut: Callable[[], None], now: float) -> None:
         self._all = everybody
@@ -93,6 +93,10 @@ class Connection:
         self.since = now
         """When it was accepted."""
         self.closed = False
+        self.announced = False
+        """Whether a proxy says first for whom it speaks."""
+        self.client: tuple[str, int] | None = None
+        """For whom, when it did."""
 
     def replace_cut(self, cut: Callable[[], None]) -> None:
         """Another way to end it, now that the protocol stands."""
@@ -168,8 +172,8 @@ class Connections:
         """Who owes us a head, and since when; the longest first."""
         self.idle: dict[Connection, float] = {}
         """Agents without a request, and since when; the longest first."""
-        self.on_room: Callable[[str], None] = lambda address: None
-        """Called with an address that has one guest less."""
+        self.on_room: list[Callable[[str], None]] = []
+        """Each is called with an address that has one guest less."""
         self._proxies = proxies
         self._guests: dict[Connection, None] = {}
         self._of_address: Counter[str] = Counter()
@@ -187,6 +191,27 @@ class Connections:
             peer: the address at the other end; empty for a Unix socket.
         """
         return "" if self._proxies.trusts(peer) else bucket_of(peer) or "unix"
+
+    def trusts(self, peer: str) -> bool:
+        """Whether a peer is one of the trusted proxies."""
+        return self._proxies.trusts(peer)
+
+    def move(self, connection: Connection, client: str) -> None:
+        """Counts a guest under the client for whom a proxy speaks.
+
+        Raises:
+            ValueError: the client has as many connections as one address may.
+        """
+        address = self.address_of(client)
+        if connection.closed or address == connection.address:
+            return
+        many = bool(address) and self._of_address[address] >= self.limits.guests_an_address
+        if many and not self._send_away(address, "one address's share"):
+            self.cut["one address's share"] += 1
+            raise ValueError("its client has too many connections")
+        self._leave_address(connection)
+        connection.address = address
+        self._of_address[address] += 1
 
     def opened(self, address: str, cut: Callable[[], None]) -> Connection | None:
         """A new guest; None when its address has too many that are too young to be sent away.
@@ -240,10 +265,14 @@ class Connections:
     def _remove_guest(self, connection: Connection) -> None:
         self._guests.pop(connection, None)
         self.counts[Who.GUEST] -= 1
+        self._leave_address(connection)
+        for call in self.on_room:
+            call(connection.address)
+
+    def _leave_address(self, connection: Connection) -> None:
         self._of_address[connection.address] -= 1
         if not self._of_address[connection.address]:
             del self._of_address[connection.address]
-        self.on_room(connection.address)
 
     def _send_away(self, address: str, why: str) -> bool:
         """Cuts the guest (of the address, if one is given) that keeps us waiting longest; whether there was one."""

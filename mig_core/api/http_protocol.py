@@ -51,6 +51,8 @@ class BoundedHttpProtocol(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
         """The connection stands, TLS and all."""
         super().connection_made(transport)
+        if self._connection.client is not None:
+            self.client = self._connection.client
         self._connection.replace_cut(transport.abort)
         if self._connection.closed:
             transport.abort()

@@ -13,6 +13,8 @@ from collections import deque
 from functools import partial
 from typing import TYPE_CHECKING
 
+from mig_core.api.proxy_header import read_proxy_header
+
 if TYPE_CHECKING:
     import socket
     import ssl
@@ -39,6 +41,7 @@ class Listener:
         connections: keeps the bounds.
         make_protocol: the protocol of one connection.
         context: for TLS.
+        proxy_protocol: whether trusted proxies say before all else for whom they speak.
     """
 
     def __init__(
@@ -47,11 +50,14 @@ class Listener:
         connections: Connections,
         make_protocol: Callable[[Connection], asyncio.Protocol],
         context: ssl.SSLContext | None,
+        *,
+        proxy_protocol: bool = False,
     ) -> None:
         self._listening = listening
         self._connections = connections
         self._make_protocol = make_protocol
         self._context = context
+        self._proxy_protocol = proxy_protocol
         self._loop = asyncio.get_running_loop()
         self._beginning: set[asyncio.Task[None]] = set()
         self._timer: asyncio.TimerHandle | None = None
@@ -61,7 +67,7 @@ class Listener:
         self._parked: dict[str, deque[tuple[socket.socket, float]]] = {}
         """Accepted connections whose address has its share already, and until when they may wait."""
         self._parking = 0
-        connections.on_room = self._room
+        connections.on_room.append(self._room)
         listening.setblocking(False)
         self._resume()
         self._sweep()
@@ -104,6 +110,7 @@ class Listener:
         address = self._connections.address_of(peer)
         connection = None if address in self._parked else self._connections.opened(address, accepted.close)
         if connection is not None:
+            connection.announced = self._proxy_protocol and self._connections.trusts(peer)
             self._serve(accepted, connection)
         elif self._parking < self._connections.limits.guests:
             # A fleet behind one address may come back at once: it is served in turn, not turned away.
@@ -143,16 +150,29 @@ class Listener:
 
     async def _connect(self, accepted: socket.socket, connection: Connection) -> None:
         try:
+            if connection.announced:
+                await self._read_client(accepted, connection)
             await self._loop.connect_accepted_socket(
                 partial(self._make_protocol, connection),
                 accepted,
                 ssl=self._context,
                 ssl_handshake_timeout=None if self._context is None else self._connections.limits.head_seconds,
             )
-        except (OSError, asyncio.CancelledError) as error:
+        except (OSError, ValueError, asyncio.CancelledError) as error:
             log.debug("a connection of %s came to nothing: %s", connection.address, error)
             connection.close()
             accepted.close()
+
+    async def _read_client(self, accepted: socket.socket, connection: Connection) -> None:
+        """For whom a proxy speaks, by the PROXY protocol.
+
+        Raises:
+            ValueError: it does not say so, or its client has too many connections already.
+        """
+        client = await read_proxy_header(partial(self._loop.sock_recv, accepted))
+        if client is not None:
+            connection.client = client
+            self._connections.move(connection, client[0])
 
     def _pause(self, why: str) -> None:
         now = self._loop.time()

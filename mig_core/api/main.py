@@ -188,16 +188,22 @@ async def serve(
             module_schemas=_module_schemas,
             monotonic=monotonic,
         )
-        listening = stack.enter_context(_listening(settings.listen))
-        address = _address_of(listening)
+        sockets = [stack.enter_context(_listening(one)) for one in settings.addresses]
+        if not sockets:
+            raise ConfigurationError("api", "listen", "is empty", next_step="address:port, or unix:/path")
+        address = _address_of(sockets[0])
         server = Server(app, _uvicorn_config(app, settings), waiters, connections, lambda: started(server, address))
-        log.info("mig-api %s listens on %s", version(), address)
-        await server.serve(sockets=[listening])
+        server.proxy_protocol = settings.proxy_protocol
+        log.info("mig-api %s listens on %s", version(), ", ".join(map(_address_of, sockets)))
+        await server.serve(sockets=sockets)
     log.info("mig-api has stopped")
 
 
 class Server(uvicorn.Server):
     """uvicorn, stopping at once: everybody who waits is answered before it counts open connections."""
+
+    proxy_protocol = False
+    """See :class:`mig_core.api.listener.Listener`."""
 
     def __init__(
         self,
@@ -232,7 +238,10 @@ class Server(uvicorn.Server):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Begins to answer: with our own way of accepting connections instead of asyncio's."""
         await self.lifespan.startup()
-        listeners = [Listener(one, self._connections, self._make_protocol, self.config.ssl) for one in sockets or ()]
+        listeners = [
+            Listener(one, self._connections, self._make_protocol, self.config.ssl, proxy_protocol=self.proxy_protocol)
+            for one in sockets or ()
+        ]
         self.servers = cast("list[asyncio.base_events.Server]", listeners)  # it closes them, and waits for that
         self.started = True
         self._on_started()

@@ -68,6 +68,8 @@ class ApiSettings:
 
     (whoever connects to our Unix socket). Empty: none, and everybody behind a proxy counts as one.
     """
+    proxy_protocol: bool = False
+    """Whether each connection of a trusted proxy begins with a header of the PROXY protocol (version 1 or 2)."""
     database: DatabaseSettings = field(default_factory=DatabaseSettings)
     tls: ServerTlsSettings = field(default_factory=ServerTlsSettings)
     acl: Path | None = None
