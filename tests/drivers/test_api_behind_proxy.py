@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from mig_core.testing.keys import InvestigatorKeys
     from mig_core.testing.nginx import Nginx
 
-OPERATIONS = (Path(__file__).parents[2] / "docs" / "operations.md").read_text(encoding="utf-8")
+NGINX = (Path(__file__).parents[2] / "packaging" / "proxies" / "nginx.conf").read_text(encoding="utf-8")
 MANY = 201
 
 
@@ -42,12 +42,10 @@ def site(
 
 
 def documented_location() -> str:
-    """What the manual tells operators to write into nginx's configuration."""
-    found = re.search(r"```nginx\n(.*?)```", OPERATIONS, re.DOTALL)
-    assert found is not None
-    location = re.search(r"location / \{.*?\n    \}", found[1], re.DOTALL)
+    """What operators are given for nginx's configuration."""
+    location = re.search(r"location / \{.*?\n    \}", NGINX, re.DOTALL)
     assert location is not None
-    return location[0].replace("127.0.0.1:1664", "UPSTREAM")
+    return location[0].replace("http://mig_api", "http://UPSTREAM")
 
 
 def failed_login(address: str, account: str, *, source: str = "127.0.0.1", **headers: str) -> int:
