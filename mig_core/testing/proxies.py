@@ -142,8 +142,8 @@ class Proxy:
                 time.sleep(0.02)
 
     def stop(self) -> None:
-        """Ends it."""
-        self._process.terminate()
+        """Ends it, whoever is connected."""
+        self._process.kill()
         self._process.communicate(timeout=10)
 
 

@@ -23,7 +23,8 @@ def test_every_setting_is_described_with_its_default_and_no_other(kind: type[obj
     table = OPERATIONS.partition(f"<!-- settings of {kind.__name__}")[2].partition("<!-- end of settings")[0]
     rows = re.findall(r"^\| `([a-z_.]+)` \|([^|]*)\|", table, re.MULTILINE)
 
-    actual = {key: "" if default in ("None", "()") else default for key, _, default in describe(kind)}
+    words = {"None": "", "()": "", "False": "false", "True": "true"}
+    actual = {key: words.get(default, default) for key, _, default in describe(kind)}
 
     assert {key: default.strip("` ") for key, default in rows} == actual
 

@@ -9,7 +9,7 @@ import ssl
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import pytest
 
@@ -26,8 +26,9 @@ from mig_core.testing.proxies import KINDS, Kind, Proxy
 from mig_core.testing.store_samples import action as sample_action
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Generator, Iterator
 
+    from mig_core.client.follow import Event
     from mig_core.config.server import ApiSettings
     from mig_core.testing.keys import InvestigatorKeys
 
@@ -134,7 +135,8 @@ def test_behind_a_proxy_everything_works_and_everybody_is_himself(
         now = datetime.now(UTC)
         asked = replace(sample_action(), valid_from=now - timedelta(minutes=1), expire_after=now + timedelta(minutes=9))
         alice.create_action(site.keys.alice.sign(Envelope(envelopes.ACTION, asked.to_payload())))
-        assert next(iter(alice.follow(asked.id))).kind == "action"
+        with contextlib.closing(cast("Generator[Event, None, None]", alice.follow(asked.id))) as events:
+            assert next(events).kind == "action"
 
         # With a certificate, and without.
         mutual = replace(settings, api=f"https://localhost:{proxy.mutual_port}")
