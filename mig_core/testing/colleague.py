@@ -21,11 +21,12 @@ if TYPE_CHECKING:
 class Colleague:
     """Made by :func:`colleague`; whoever wants them obeyed registers them, and adds their key to agents' and ACL."""
 
-    def __init__(self, site: Site) -> None:
-        self.home = site.folder("second", "gnupg")
-        self.fingerprint: Fingerprint = generate_key(self.home, "Second", "second@demo.invalid").fingerprint
+    def __init__(self, site: Site, name: str) -> None:
+        self.site = site
+        self.home = site.folder(name, "gnupg")
+        self.fingerprint: Fingerprint = generate_key(self.home, name, f"{name}@demo.invalid").fingerprint
         self.public_key = export_public(self.home, self.fingerprint)
-        self._settings = site.root / "second" / "config.toml"
+        self._settings = site.root / name / "config.toml"
         self._settings.write_text(
             f'api = "{site.api_url}"\nfingerprint = "{self.fingerprint}"\ngnupg_home = "{self.home}"\n',
             encoding="utf-8",
@@ -49,9 +50,9 @@ class Colleague:
 
 
 @contextlib.contextmanager
-def colleague(site: Site) -> Iterator[Colleague]:
+def colleague(site: Site, name: str = "second") -> Iterator[Colleague]:
     """A colleague, until the block ends."""
-    person = Colleague(site)
+    person = Colleague(site, name)
     try:
         yield person
     finally:

@@ -91,13 +91,18 @@ def eventually(look: Callable[[], T | None], *, seconds: float = 60) -> T:
 
 
 @contextlib.contextmanager
-def running_fleet(folder: Path, relay: str) -> Iterator[Fleet]:
-    """A platform and the demonstration's four agents, online, with their files in ``folder``."""
+def running_fleet(folder: Path, relay: str, prepare: Callable[[Platform], object] = lambda _: None) -> Iterator[Fleet]:
+    """A platform and the demonstration's four agents, online, with their files in ``folder``.
+
+    Args:
+        prepare: called once the platform is up, before the agents start.
+    """
     # Durable: some tests kill parts of it, and what was committed must still be there.
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("MIG_SCHEDULER_PERIODIC_INTERVAL", "1s")  # what expires is not to be waited for
         patch.setenv("MIG_SCHEDULER_EXPIRY_GRACE", "2s")
         with Platform(Site(folder, relay)) as platform:
+            prepare(platform)
             platform.start_agents(ENDPOINTS)
             yield Fleet(platform)
 

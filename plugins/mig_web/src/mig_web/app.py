@@ -28,6 +28,7 @@ NAVIGATION = (
     ("/", "Fleet"),
     ("/ask", "Ask"),
     ("/actions", "Actions"),
+    ("/inbox", "Inbox"),
     ("/cases", "Cases"),
     ("/investigators", "Investigators"),
 )
@@ -56,9 +57,9 @@ def create_app(site: Site, gate: Gate) -> falcon.asgi.App[Request, Response]:
 
 def _routes(page: Page) -> Iterable[tuple[str, object]]:
     """Every page's own."""
-    from mig_web.pages import action, actions, agents, answers, ask, cases, changes, fleet, investigators, review
+    from mig_web.pages import action, actions, agents, answers, ask, cases, changes, fleet, inbox, investigators, review
 
-    for one in (fleet, ask, review, actions, action, answers, changes, agents, cases, investigators):
+    for one in (fleet, ask, review, actions, action, answers, changes, inbox, agents, cases, investigators):
         yield from one.routes(page)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import re
 import select
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from mig_core.cli.demo.processes import program
+from mig_core.cli.demo.site import Site
 from mig_core.testing.colleague import Colleague, colleague
 from mig_core.testing.fleet import Fleet, running_fleet
 from mig_core.testing.services import service_missing
@@ -22,6 +24,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page
+
+    from mig_core.cli.demo.platform import Platform
 
 CHROMIUM = "/usr/bin/chromium"
 ARGUMENTS = (
@@ -70,16 +74,32 @@ def running_web(environment: dict[str, str], *words: str) -> Iterator[Web]:
 
 
 @pytest.fixture(scope="package")
-def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
-    """A platform with the demonstration's four agents."""
-    with running_fleet(tmp_path_factory.mktemp("web"), "https") as running:
+def second(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Colleague]:
+    """A second investigator of the platform."""
+    with colleague(Site(tmp_path_factory.mktemp("web"), "https"), "second") as person:
+        yield person
+
+
+@pytest.fixture(scope="package")
+def site(second: Colleague) -> Iterator[Fleet]:
+    """A platform with the demonstration's four agents, where ``ping`` needs the signatures of both investigators."""
+
+    def prepare(platform: Platform) -> None:
+        file = platform.site.root / "acl.json"
+        acl = json.loads(file.read_text())
+        people = {**acl["default"]["investigators"], "second": {"fingerprint": second.fingerprint, "weight": 1}}
+        file.write_text(json.dumps({**acl, "ping": {"minimumweight": 2, "investigators": people}}))
+        (platform.site.root / "keys" / "second.asc").write_bytes(second.public_key)
+        platform.client.add_investigator("Second", second.public_key, ["read", "ask", "propose"])
+
+    with running_fleet(second.site.root, "https", prepare) as running:
         yield running
 
 
 @pytest.fixture(scope="package")
 def stranger(site: Fleet) -> Iterator[Colleague]:
     """Somebody with a key, whom nobody has registered yet."""
-    with colleague(site.platform.site) as person:
+    with colleague(site.platform.site, "stranger") as person:
         yield person
 
 
