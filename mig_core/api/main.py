@@ -91,7 +91,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         settings = load_settings(ApiSettings, role="api", path=path, environment=os.environ)
         if options.check:
             return _check(settings, options.within)
-        _start_log(settings.log_level)
+        _start_log(settings.log_level, settings.log_format)
         raise_descriptor_limit()
         gc.set_threshold(*COLLECTION)
         asyncio.run(serve(settings))
@@ -111,8 +111,8 @@ def version() -> str:
         return "unknown"
 
 
-def _start_log(level: str) -> None:
-    start_logging("api", level)
+def _start_log(level: str, form: str) -> None:
+    start_logging("api", level, form)
     # Its start and stop are told in our own words.
     logging.getLogger("uvicorn.error").setLevel(max(logging.WARNING, logging.getLogger().level))
 

@@ -113,6 +113,8 @@ class AgentSettings:
     metrics_file: Path | None = None
     """File for node_exporter's textfile collector, ending in ``.prom``; None: no metrics are written."""
     log_level: str = "INFO"
+    log_format: str = "text"
+    """``text``, ``json``, or ``journal`` (systemd's, with fields)."""
     tags: Mapping[str, str] = field(default_factory=dict)
     platform: PlatformSettings = field(default_factory=PlatformSettings)
     trust: TrustSettings = field(default_factory=TrustSettings)
@@ -132,3 +134,5 @@ class AgentSettings:
             raise ValueError(f"ledger_mb must be from 1 to {1 << 20}, got {self.ledger_mb}")
         if self.log_level not in ("DEBUG", "INFO", "WARNING", "ERROR"):
             raise ValueError(f"log_level must be DEBUG, INFO, WARNING or ERROR, got {self.log_level!r:.40}")
+        if self.log_format not in ("text", "json", "journal"):
+            raise ValueError(f"log_format must be text, json or journal, got {self.log_format!r:.40}")

@@ -85,6 +85,8 @@ class ApiSettings:
     """How long retired agents stay in lists that do not ask for them (``--state retired``)."""
     session_lifetime: timedelta = timedelta(hours=8)
     log_level: str = "INFO"
+    log_format: str = "text"
+    """``text``, ``json``, or ``journal`` (systemd's, with fields)."""
 
     @property
     def addresses(self) -> tuple[str, ...]:
@@ -122,3 +124,5 @@ class SchedulerSettings:
     metrics_listen: str = ""
     """``address:port``, or ``unix:/path``, where Prometheus gets this scheduler's numbers; empty: nowhere."""
     log_level: str = "INFO"
+    log_format: str = "text"
+    """``text``, ``json``, or ``journal`` (systemd's, with fields)."""

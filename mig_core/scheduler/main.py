@@ -62,7 +62,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             start_logging("scheduler", "CRITICAL")  # what is wrong is told once
             seen = check_setup(settings, _database_url(settings), seconds=options.within)
             return leave(EXIT_OK if tell("mig-scheduler", seen, sys.stdout) else EXIT_ERROR, seen)
-        start_logging("scheduler", settings.log_level)
+        start_logging("scheduler", settings.log_level, settings.log_format)
         asyncio.run(_run(settings))
     except MigError as error:
         print(f"mig-scheduler: {error.diagnostics()}", file=sys.stderr)  # noqa: T201  the program's own message

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import io
+import json
 import logging
+import socket
+import struct
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -12,7 +16,7 @@ from hypothesis import strategies as st
 
 from mig_core.cli.terminal import note, note_error
 from mig_core.errors import ApiError, ConfigurationError, TargetError
-from mig_core.logs import OneLineFormatter, start_logging
+from mig_core.logs import JOURNAL, JournalHandler, JsonFormatter, OneLineFormatter, named_fields, start_logging
 from mig_core.text import excerpt, printable, visible
 
 if TYPE_CHECKING:
@@ -91,6 +95,61 @@ def test_the_caret_stands_under_the_fault_whatever_stands_before_it() -> None:
     _problem, around, caret = error.diagnostics().lines()
 
     assert around[caret.index("^")] == "?"
+
+
+def record(message: str, *values: object, error: BaseException | None = None) -> logging.LogRecord:
+    info = None if error is None else (type(error), error, error.__traceback__)
+    return logging.LogRecord("mig_core.agent", logging.WARNING, "x.py", 1, message, values, info)
+
+
+def test_a_line_of_json_has_what_a_message_names_as_fields() -> None:
+    line = JsonFormatter("agent").format(
+        record("action=%s command=%s ended: %d%% in %.1f s, state=%s", "a1", FORGED, 50, 2.25, "success")
+    )
+
+    event = json.loads(line)
+    assert line.isascii()
+    assert "\n" not in line
+    assert event["fields"] == {"action": "a1", "command": FORGED, "state": "success"}
+    assert event["message"].endswith("ended: 50% in 2.2 s, state=success")
+    assert (event["level"], event["part"], event["logger"]) == ("WARNING", "agent", "mig_core.agent")
+    assert event["time"].endswith("Z")
+
+
+@pytest.mark.parametrize("message", [record("no=%s values"), record("a=%(b)s", {"b": 1}), record("100%"), record("x")])
+def test_a_message_whose_values_do_not_fit_has_no_fields(message: logging.LogRecord) -> None:
+    assert named_fields(message) == {}
+
+
+def test_the_journal_gets_fields_and_a_traceback_of_several_lines(tmp_path: Path) -> None:
+    place = tmp_path / "journal"
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as journal:
+        journal.bind(str(place))
+        handler = JournalHandler("agent", str(place))
+
+        handler.emit(record("command=%s is lost", f"c1\nMESSAGE=forged{FORGED}"))
+        handler.emit(record("it broke", error=ValueError(FORGED)))
+        handler.emit(record("%s", "x" * 1_000_000))
+        plain, broken, long = (journal.recv(1 << 20) for _ in range(3))
+        handler.close()
+
+    assert plain.splitlines()[0].startswith(rb"MESSAGE=command=c1\x0aMESSAGE=forged")
+    assert plain.count(b"\nMESSAGE=") == 1  # the raw field: its length stands before it
+    name, _, rest = plain.partition(b"MIG_COMMAND\n")
+    (length,) = struct.unpack("<Q", rest[:8])
+    assert b"PRIORITY=4\nSYSLOG_IDENTIFIER=mig-agent\nLOGGER=mig_core.agent\n" in name
+    assert rest[8 + length :] == b"\n"
+    assert broken.startswith(b"MESSAGE\n")
+    assert b"    ValueError: web1" in broken
+    assert len(long) < 60_000
+
+
+def test_a_form_of_log_that_is_none_and_a_journal_that_is_not_there_are_settings_that_are_wrong() -> None:
+    with pytest.raises(ConfigurationError, match="log_format: must be one of text, json, journal"):
+        start_logging("scheduler", "INFO", "xml")
+    if not Path(JOURNAL).exists():
+        with pytest.raises(ConfigurationError, match="there is no journal"):
+            start_logging("scheduler", "INFO", "journal")
 
 
 def test_a_level_that_is_none_is_a_setting_that_is_wrong() -> None:
