@@ -70,6 +70,8 @@ log = logging.getLogger(__name__)
 
 FIRST_BYTES = 30.0
 """Seconds until the first piece of a declared body must be there; falcon waits for it before anything else."""
+STREAM_BYTES = 64 << 10
+"""Events that come together are sent together up to this size."""
 TOKENS_BELIEVED = timedelta(seconds=30)
 """How long another process goes on accepting the token of an agent that was retired."""
 
@@ -322,9 +324,17 @@ def _send(resp: Response, route: Route, reply: Reply) -> None:
         resp.data = dump(reply.document)
 
 
-async def _stream(events: AsyncIterator[Event]) -> AsyncIterator[bytes]:
-    async for event in events:
-        yield event.to_bytes()
+async def _stream(events: AsyncIterator[Sequence[Event]]) -> AsyncIterator[bytes]:
+    async for some in events:
+        pieces: list[bytes] = []
+        size = 0
+        for event in some:
+            pieces.append(event.to_bytes())
+            size += len(pieces[-1])
+            if size > STREAM_BYTES:
+                yield b"".join(pieces)
+                pieces, size = [], 0
+        yield b"".join(pieces)
 
 
 async def _answer_error(req: Request, resp: Response, error: Exception, params: dict[str, object]) -> None:

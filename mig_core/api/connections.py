@@ -51,16 +51,19 @@ class ConnectionLimits:
     all."""
     idle_seconds: float = 75.0
     """An agent's connection without a request is kept so long: longer than any poll."""
-    grace_seconds: float = 1.0
+    parked: int = 1024
+    """Accepted connections that wait because their address has its share of guests already."""
+    grace_seconds: float = 3.0
     """A guest is never sent away younger than this: its head may be on its way."""
 
     @classmethod
     def of_descriptors(cls, descriptors: int) -> ConnectionLimits:
-        """What so many descriptors allow: an eighth for guests, a sixteenth for investigators, the rest for agents."""
+        """What so many descriptors allow: an eighth for guests, a sixteenth for investigators, the rest for agents; of
+        what is free, a quarter for those who wait to be guests."""
         every = max(16, descriptors - OWN_DESCRIPTORS)
         guests = min(max(8, every // 8), 1024)
         reserve = min(max(4, every // 16), 256)
-        return cls(guests, max(4, guests // 4), every - guests - reserve, every)
+        return cls(guests, max(4, guests // 4), every - guests - reserve, every, parked=max(guests, every // 4))
 
 
 def raise_descriptor_limit() -> None:
@@ -165,6 +168,8 @@ class Connections:
     ) -> None:
         self.limits = limits
         self.now = now
+        self.lag = 0.0
+        """Seconds by which this process is late: what it has not read yet, nobody can be blamed for."""
         self.counts: Counter[Who] = Counter()
         self.cut: Counter[str] = Counter()
         """Connections ended from our side, by reason."""
@@ -236,7 +241,7 @@ class Connections:
         self._cut_older(self.idle, self.limits.idle_seconds, "idle")
 
     def _cut_older(self, since: dict[Connection, float], seconds: float, why: str) -> None:
-        latest = self.now() - seconds
+        latest = self.now() - seconds - 4 * self.lag
         while since:
             connection, began = next(iter(since.items()))
             if began > latest:
@@ -276,7 +281,7 @@ class Connections:
 
     def _send_away(self, address: str, why: str) -> bool:
         """Cuts the guest (of the address, if one is given) that keeps us waiting longest; whether there was one."""
-        latest = self.now() - self.limits.grace_seconds
+        latest = self.now() - self.limits.grace_seconds - 4 * self.lag
         for guest in self._guests:
             if guest.since > latest:
                 return False

@@ -6,6 +6,7 @@ comment line.
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import time
 from typing import TYPE_CHECKING
@@ -18,7 +19,7 @@ from mig_core.errors import ApiError, InvalidDocument, MigError
 from mig_core.store.rows import Permission
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterable
+    from collections.abc import AsyncIterator, Callable, Iterable, Sequence
     from datetime import datetime
 
     from mig_core.api.metrics import Metrics
@@ -34,8 +35,10 @@ ACTION_INTERVAL = 0.2
 """Least seconds between two ``action`` events."""
 SESSION_INTERVAL = 5.0
 """Most seconds between two looks at the session; there is one before any answer is read, too."""
-PAGE = 50
-"""Answers read at once: one may be 32 MiB."""
+PAGE = 200
+"""Answers read at once, unless they are large."""
+CROWD, CROWD_PAUSE = 20, 0.05
+"""After a page of so many answers, seconds until the next look."""
 MAX_POSITION = 200
 
 
@@ -78,18 +81,20 @@ class EventResources:
         tick = call.whole_number("tick", default=round(COMMENT_INTERVAL), minimum=1, maximum=round(COMMENT_INTERVAL))
         return Reply(events=self._guarded(call, identifier, position, tick))
 
-    async def _guarded(self, call: Call, action: ActionId, position: str, tick: float) -> AsyncIterator[Event]:
+    async def _guarded(
+        self, call: Call, action: ActionId, position: str, tick: float
+    ) -> AsyncIterator[Sequence[Event]]:
         """The stream; when the store fails it just ends, and the client comes back with its last position."""
         self._metrics.streams += 1
         try:
-            async for event in self._events(call, action, position, tick):
-                yield event
+            async for events in self._events(call, action, position, tick):
+                yield events
         except MigError as error:
             log.warning("stream of action %s (request %s) ended: %s", action, call.request_id, error)
         finally:
             self._metrics.streams -= 1
 
-    async def _events(self, call: Call, action: ActionId, position: str, tick: float) -> AsyncIterator[Event]:
+    async def _events(self, call: Call, action: ActionId, position: str, tick: float) -> AsyncIterator[Sequence[Event]]:
         last, spoken = b"", 0.0
         async with self._store.wakeups.watch("action", action) as watch:
             with self._waiters.enter(call.disconnected) as waiter:
@@ -98,23 +103,27 @@ class EventResources:
                     # The action first: what is final now has all its commands in what is read after it.
                     row = await self._store.actions.get(action)
                     commands = await self._store.commands.finished_since(action, position=position, limit=PAGE)
-                    for command in commands:
-                        position = command.position
-                        yield Event("command", dump(command_document(command)), position)
+                    events = [Event("command", dump(command_document(one)), one.position) for one in commands]
+                    if commands:
+                        position = commands[-1].position
                     document = dump(action_document(row))
                     moment = time.monotonic()
                     if document != last and moment - spoken >= ACTION_INTERVAL:
-                        yield Event("action", document, position)
+                        events.append(Event("action", document, position))
                         last, spoken = document, moment
                     if row.state.is_final and not commands:
-                        yield Event("end", document, position)
+                        yield [*events, Event("end", document, position)]
                         return
+                    if events:
+                        yield events
                     if commands:
+                        # When many answer at once, more are there in a moment: they are told together.
+                        await asyncio.sleep(CROWD_PAUSE if len(commands) >= CROWD else 0.0)
                         continue
                     pause = ACTION_INTERVAL if document != last else min(SESSION_INTERVAL, tick)
                     await waiter.wait(watch, pause)
                     if time.monotonic() - spoken >= tick:
-                        yield Event()
+                        yield [Event()]
                         spoken = time.monotonic()
 
     async def _check_session(self, call: Call) -> None:

@@ -16,7 +16,7 @@ from mig_core.domain.document import load, members
 from mig_core.errors import ApiError, InvalidDocument
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+    from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 
     from mig_core.domain.document import JSON, Members
     from mig_core.domain.ids import AgentId
@@ -113,7 +113,7 @@ class Reply:
     document: JSON = None
     data: bytes | None = None
     """Instead of ``document``, in the route's media type."""
-    events: AsyncIterator[Event] | None = None
+    events: AsyncIterator[Sequence[Event]] | None = None
     status: int = 0
     """0: the route's own."""
 

@@ -62,6 +62,7 @@ class Listener:
         self._beginning: set[asyncio.Task[None]] = set()
         self._timer: asyncio.TimerHandle | None = None
         self._sweeper: asyncio.TimerHandle | None = None
+        self._sweep_due = self._loop.time()
         self._closed = False
         self._told = -QUIET
         self._parked: dict[str, deque[tuple[socket.socket, float]]] = {}
@@ -104,6 +105,14 @@ class Listener:
                 self._pause(f"{error.strerror}")
                 return
             self._begin(accepted, name[0] if isinstance(name, tuple) else "")
+        if self._parking > self._most_parked() // 2:
+            # Who waits in the kernel's queue holds no descriptor of ours; the others have their turn meanwhile.
+            self._pause("")
+
+    def _most_parked(self) -> int:
+        limits = self._connections.limits
+        free = limits.all - self._connections.counts.total() - limits.guests
+        return max(limits.guests // 4, min(limits.parked, free))
 
     def _begin(self, accepted: socket.socket, peer: str) -> None:
         accepted.setblocking(False)
@@ -112,7 +121,7 @@ class Listener:
         if connection is not None:
             connection.announced = self._proxy_protocol and self._connections.trusts(peer)
             self._serve(accepted, connection)
-        elif self._parking < self._connections.limits.guests:
+        elif self._parking < self._most_parked():
             # A fleet behind one address may come back at once: it is served in turn, not turned away.
             self._parking += 1
             until = self._loop.time() + self._connections.limits.head_seconds
@@ -176,7 +185,7 @@ class Listener:
 
     def _pause(self, why: str) -> None:
         now = self._loop.time()
-        if now - self._told >= QUIET:
+        if why and now - self._told >= QUIET:
             self._told = now
             counts = ", ".join(f"{number} {who.value}" for who, number in sorted(self._connections.counts.items()))
             log.warning("no further connection is accepted for now: %s (%s)", why, counts)
@@ -193,6 +202,9 @@ class Listener:
 
     def _sweep(self) -> None:
         if not self._closed:
+            now = self._loop.time()
+            self._connections.lag = max(now - self._sweep_due, self._connections.lag / 2)
+            self._sweep_due = now + 1.0
             self._connections.sweep()
             for address in tuple(self._parked):
                 self._unpark(address)

@@ -16,7 +16,7 @@ from mig_core.store.encoding import clean_text
 from mig_core.store.notify import notify
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
     from datetime import datetime
 
     from mig_core.domain.ids import AgentId
@@ -30,14 +30,16 @@ TAKE_BYTES = 8 << 20
 """A batch of inbound messages ends before it is larger than this; one message is always given."""
 
 _PUT = "COPY relay_messages (agent_id, body, expires) FROM STDIN (FORMAT BINARY)"
+# Ids, sessions and kinds have no commas: as one text they cost less to write and to read than as arrays.
 _PUT_INBOUND = """
     INSERT INTO relay_inbound (agent_id, kind, body)
-    SELECT * FROM unnest(%b::text[], %b::text[], %b::bytea[]) AS sent(agent_id, kind, body)
+    SELECT * FROM unnest(string_to_array(%s, ','), string_to_array(%s, ','), %b::bytea[]) AS sent(agent_id, kind, body)
 """
 _CLAIM = """
     WITH poll AS (
-        SELECT * FROM unnest(%(agents)s::text[], %(sessions)s::text[], %(limits)s::integer[], %(now)s::timestamptz[],
-                             %(until)s::timestamptz[]) AS t(agent_id, session, length, now, until)
+        SELECT t.*, %(now)s::timestamptz AS now, %(until)s::timestamptz AS until
+          FROM unnest(string_to_array(%(agents)s, ','), string_to_array(%(sessions)s, ','),
+                      string_to_array(%(limits)s, ',')::integer[]) AS t(agent_id, session, length)
     ), claimed AS (
         SELECT oldest.id, poll.session, poll.until
           FROM poll CROSS JOIN LATERAL (
@@ -50,14 +52,15 @@ _CLAIM = """
       FROM claimed WHERE m.id = claimed.id RETURNING m.id, m.body, m.agent_id, m.session
 """
 _MAY_RECEIVE = """
-    SELECT poll.agent_id, poll.session, mig_relay_session(poll.agent_id, poll.session, poll.now) AS answer
-      FROM unnest(%s::text[], %s::text[], %s::timestamptz[]) AS poll(agent_id, session, now)
+    SELECT poll.agent_id, poll.session, mig_relay_session(poll.agent_id, poll.session, %s) AS answer
+      FROM unnest(string_to_array(%s, ','), string_to_array(%s, ',')) AS poll(agent_id, session)
       LEFT JOIN relay_sessions known ON known.agent_id = poll.agent_id
      WHERE known.session IS DISTINCT FROM poll.session OR known.rival IS NOT NULL
      ORDER BY poll.agent_id
 """
 _ACKNOWLEDGE = """
-    DELETE FROM relay_messages m USING unnest(%s::bigint[], %s::text[]) AS done(id, agent_id)
+    DELETE FROM relay_messages m
+     USING unnest(string_to_array(%s, ',')::bigint[], string_to_array(%s, ',')) AS done(id, agent_id)
      WHERE m.id = done.id AND m.agent_id = done.agent_id
 """
 _PUT_PIECE = """
@@ -165,8 +168,8 @@ class PostgresRelayQueue:
             if inbound:
                 await _insert_inbound(cursor, inbound)
             if done:
-                await cursor.execute(_ACKNOWLEDGE, [list(column) for column in zip(*done, strict=True)])
-            refused = await _refused(cursor, [(one.agent, one.session, now) for one in polls]) if polls else set()
+                await cursor.execute(_ACKNOWLEDGE, [_joined(column) for column in zip(*done, strict=True)])
+            refused = await _refused(cursor, [(one.agent, one.session) for one in polls], now) if polls else set()
             allowed = [one for one in polls if (one.agent, one.session) not in refused]
             return refused, await _claimed(cursor, allowed) if allowed else {}
 
@@ -271,8 +274,9 @@ class PostgresRelayQueue:
         return [None] * len(messages)
 
     async def _may_receive(self, polls: Sequence[tuple[str, str, datetime]]) -> Sequence[bool]:
-        refused = await self._database.transaction(lambda cursor: _refused(cursor, polls))
-        return [(agent, session) not in refused for agent, session, _ in polls]
+        pairs = [(agent, session) for agent, session, _ in polls]
+        refused = await self._database.transaction(lambda cursor: _refused(cursor, pairs, polls[-1][2]))
+        return [pair not in refused for pair in pairs]
 
     async def _claim(self, polls: Sequence[_Poll]) -> Sequence[Sequence[Claimed]]:
         claimed = await self._database.transaction(lambda cursor: _claimed(cursor, polls))
@@ -283,36 +287,45 @@ class PostgresRelayQueue:
         pairs = [(number, agent) for agent, numbers in acknowledgements for number in numbers]
 
         async def work(cursor: Cursor) -> None:
-            await cursor.execute(_ACKNOWLEDGE, ([number for number, _ in pairs], [agent for _, agent in pairs]))
+            await cursor.execute(_ACKNOWLEDGE, [_joined(column) for column in zip(*pairs, strict=True)])
 
         await self._database.transaction(work)
         return [None] * len(acknowledgements)
 
 
 async def _insert_inbound(cursor: Cursor, messages: Sequence[tuple[str, str, bytes]]) -> None:
-    await cursor.execute(_PUT_INBOUND, [list(column) for column in zip(*messages, strict=True)])
+    agents, kinds, bodies = zip(*messages, strict=True)
+    await cursor.execute(_PUT_INBOUND, (_joined(agents), _joined(kinds), list(bodies)))
     await notify(cursor, "inbound")
 
 
-async def _refused(cursor: Cursor, polls: Sequence[tuple[str, str, datetime]]) -> set[tuple[str, str]]:
+async def _refused(cursor: Cursor, polls: Sequence[tuple[str, str]], now: datetime) -> set[tuple[str, str]]:
     """Agents and sessions that are not the ones to receive."""
-    await cursor.execute(_MAY_RECEIVE, [list(column) for column in zip(*polls, strict=True)])
+    await cursor.execute(_MAY_RECEIVE, (now, *(_joined(column) for column in zip(*polls, strict=True))))
     return {(row["agent_id"], row["session"]) for row in await cursor.fetchall() if not row["answer"]}
 
 
 async def _claimed(cursor: Cursor, polls: Sequence[_Poll]) -> dict[tuple[str, str], list[Claimed]]:
     parameters = {
-        "agents": [one.agent for one in polls],
-        "sessions": [one.session for one in polls],
-        "limits": [one.limit for one in polls],
-        "now": [one.now for one in polls],
-        "until": [one.until for one in polls],
+        "agents": _joined([one.agent for one in polls]),
+        "sessions": _joined([one.session for one in polls]),
+        "limits": _joined([one.limit for one in polls]),
+        "now": polls[-1].now,  # they came together
+        "until": polls[-1].until,
     }
     await cursor.execute(_CLAIM, parameters)
     claimed: dict[tuple[str, str], list[Claimed]] = {}
     for row in sorted(await cursor.fetchall(), key=lambda row: row["id"]):
         claimed.setdefault((row["agent_id"], row["session"]), []).append(Claimed(row["id"], row["body"]))
     return claimed
+
+
+def _joined(values: Iterable[object]) -> str:
+    words = [str(one) for one in values]
+    text = ",".join(words)
+    if text.count(",") != len(words) - 1:
+        raise ValueError("a comma in an id")
+    return text
 
 
 def _inflated(stream: bytes) -> bytes:

@@ -103,7 +103,7 @@ def stored(agent: SampleAgent) -> list[tuple[str, bytes]]:
 
 def metric(site: ApiSite, name: str) -> int:
     text = site.ask("GET", "/metrics").body.decode()
-    return next((int(line.rpartition(" ")[2]) for line in text.splitlines() if line.startswith(f"{name} ")), 0)
+    return next((int(float(line.rpartition(" ")[2])) for line in text.splitlines() if line.startswith(f"{name} ")), 0)
 
 
 def wait_for_polls(site: ApiSite, number: int) -> None:
