@@ -33,6 +33,11 @@ class HttpConnection:
             self._headers += f"Authorization: Bearer {credential}\r\n"
         self._streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
 
+    @property
+    def connected(self) -> bool:
+        """Whether there is a connection."""
+        return self._streams is not None
+
     async def exchange(
         self, method: str, path: str, body: bytes | None = None, media: str = "application/json"
     ) -> tuple[int, bytes]:

@@ -41,7 +41,9 @@ class HttpsAgent:
         *,
         heartbeat_interval: float,
         listening: Callable[[], None],
+        doors: asyncio.Semaphore,
     ) -> None:
+        self._doors = doors
         self._agent = agent
         self._counts = counts
         self._interval = heartbeat_interval
@@ -74,11 +76,14 @@ class HttpsAgent:
 
     async def _exchange(self) -> None:
         # The first one comes back at once and says that the login works; as the real agent does it.
-        wait = 0.0 if self._listening is not None else random.uniform(*_POLL_SECONDS)
+        wait = 0.0 if not self._connection.connected else random.uniform(*_POLL_SECONDS)
         request = Request(self._session, int(wait), _ROOM, self._acknowledged, self._messages)
-        status, content = await self._connection.exchange(
-            "POST", "/api/v1/relay/exchange", request.to_bytes(), media=_MEDIA
-        )
+        if not self._connection.connected:
+            # A machine of its own would not let a new connection wait for 4,999 others.
+            async with self._doors:
+                status, content = await self._ask(request)
+        else:
+            status, content = await self._ask(request)
         if status != 200:
             raise HttpError(f"an exchange was answered with {status}: {content[:200]!r}")
         self._counts.answered += sum(kind is Kind.RESULT for kind, _ in self._messages)
@@ -95,3 +100,6 @@ class HttpsAgent:
             if result is not None:
                 self._messages.append((Kind.RESULT, result))
             self._acknowledged.append(message["id"])
+
+    async def _ask(self, request: Request) -> tuple[int, bytes]:
+        return await self._connection.exchange("POST", "/api/v1/relay/exchange", request.to_bytes(), media=_MEDIA)

@@ -23,8 +23,8 @@ from benchmarks.simulator.https_agents import HttpsAgent
 
 _ENROLLERS = 8
 """Enrolments under way at the same time."""
-_DOORS = 16
-"""AMQP connections being made at the same time."""
+_DOORS = {"amqp": 16, "https": 64}
+"""Connections being made at the same time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +64,7 @@ class Worker:
         await asyncio.gather(*(self._enrol(waiting, told) for _ in range(_ENROLLERS)))
         self._say("enrolled")
 
-        doors = asyncio.Semaphore(_DOORS)
+        doors = asyncio.Semaphore(_DOORS[kind])
         tasks = [asyncio.create_task(self._connected(agent, token, doors).run()) for agent, token in told]
         ended = asyncio.create_task(_standard_input_ended())
         listening = asyncio.create_task(self._all_listen.wait())
@@ -97,7 +97,13 @@ class Worker:
         interval = orders.heartbeat_interval
         if orders.relay == "https":
             return HttpsAgent(
-                agent, orders.api, token, counts, heartbeat_interval=interval, listening=self._one_more_listens
+                agent,
+                orders.api,
+                token,
+                counts,
+                heartbeat_interval=interval,
+                listening=self._one_more_listens,
+                doors=doors,
             )
         return AmqpAgent(
             agent,

@@ -53,7 +53,7 @@ class ConnectionLimits:
     """An agent's connection without a request is kept so long: longer than any poll."""
     parked: int = 1024
     """Accepted connections that wait because their address has its share of guests already."""
-    grace_seconds: float = 3.0
+    grace_seconds: float = 1.0
     """A guest is never sent away younger than this: its head may be on its way."""
 
     @classmethod
@@ -218,15 +218,16 @@ class Connections:
         connection.address = address
         self._of_address[address] += 1
 
-    def opened(self, address: str, cut: Callable[[], None]) -> Connection | None:
+    def opened(self, address: str, cut: Callable[[], None], *, push: bool = True) -> Connection | None:
         """A new guest; None when its address has too many that are too young to be sent away.
 
         Args:
             address: as :meth:`address_of` gives it.
             cut: ends the connection.
+            push: whether another one of the address may be sent away for it.
         """
         many = bool(address) and self._of_address[address] >= self.limits.guests_an_address
-        if many and not self._send_away(address, "one address's share"):
+        if many and not (push and self._send_away(address, "one address's share")):
             return None
         connection = Connection(self, address, cut, self.now())
         self._guests[connection] = None

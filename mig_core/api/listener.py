@@ -117,7 +117,10 @@ class Listener:
     def _begin(self, accepted: socket.socket, peer: str) -> None:
         accepted.setblocking(False)
         address = self._connections.address_of(peer)
-        connection = None if address in self._parked else self._connections.opened(address, accepted.close)
+        connection = None
+        if address not in self._parked:
+            # Those before it are soon known, if they are honest: it waits a moment before it pushes one of them out.
+            connection = self._connections.opened(address, accepted.close, push=not self._most_parked())
         if connection is not None:
             connection.announced = self._proxy_protocol and self._connections.trusts(peer)
             self._serve(accepted, connection)
@@ -137,7 +140,9 @@ class Listener:
             accepted, until = waiting[0]
             connection = None
             if until > self._loop.time() and not self._closed:
-                connection = self._connections.opened(address, accepted.close)
+                waited = self._loop.time() - (until - self._connections.limits.head_seconds)
+                push = waited >= self._connections.limits.grace_seconds
+                connection = self._connections.opened(address, accepted.close, push=push)
                 if connection is None:
                     return
             waiting.popleft()
