@@ -11,12 +11,14 @@ PLACES = {
     "zsh": "usr/share/zsh/vendor-completions/_{program}",
     "fish": "usr/share/fish/vendor_completions.d/{program}.fish",
 }
-TYPER = ("mig",)
-"""Programs that complete by themselves, when asked."""
+TYPER = {"mig": True, "mig-admin": False, "mig-console": False}
+"""Programs of typer, and whether they complete by themselves, when asked."""
 
 
 def completions(program: str, target: str) -> dict[str, str]:
     """Path below ``/`` -> text, for each shell; nothing for a program that has nothing to complete."""
+    if not TYPER.get(program, True):
+        return {}
     if program in TYPER:
         variable = f"_{program.replace('-', '_').upper()}_COMPLETE"
         texts = {

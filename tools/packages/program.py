@@ -27,11 +27,12 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="build-packages", description="Builds deb and rpm packages.")
     parser.add_argument("names", nargs="*", metavar="PACKAGE", help=f"default: all of {', '.join(BY_NAME)}")
     parser.add_argument("--out", type=Path, default=ROOT / "dist" / "packages")
-    parser.add_argument("--number", default=_version(), help="version of the packages (for tests of upgrades)")
+    parser.add_argument("--number", action="append", help="version of the packages; repeatable (for tests of upgrades)")
     options = parser.parse_args()
     unknown = set(options.names) - BY_NAME.keys()
     if unknown:
         parser.error(f"no such package: {', '.join(sorted(unknown))}")
+    numbers = options.number or [_version()]
     os.umask(0o022)
     options.out.mkdir(parents=True, exist_ok=True)
     epoch = int(os.environ.get("SOURCE_DATE_EPOCH") or _last_commit())
@@ -42,8 +43,8 @@ def main() -> int:
                 continue
             began = time.monotonic()
             stage = Path(folder) / package.name
-            _stage(package, stage, Path(folder), options.number)
-            made = make_files(package, stage, Path(folder), options.out, options.number, epoch)
+            _stage(package, stage, Path(folder), numbers[0])
+            made = [one for number in numbers for one in make_files(package, stage, Path(folder), options.out, number, epoch)]
             installed = sum(one.lstat().st_size for one in stage.rglob("*") if not one.is_dir()) / 1e6
             names = ", ".join(f"{one.name} {one.stat().st_size / 1e6:.1f} MB" for one in made)
             sys.stdout.write(f"{names}; installed {installed:.1f} MB; {time.monotonic() - began:.0f} s\n")
@@ -55,7 +56,7 @@ def _stage(package: Package, stage: Path, work: Path, version: str) -> None:
     make_environment(package, stage, work)
     for program, target in package.programs.items():
         for page in pages(program, target):
-            manual = stage / "usr/share/man/man1" / f"{page.name}.1.gz"
+            manual = stage / "usr/share/man/man1" / f"{page.file}.gz"
             manual.parent.mkdir(parents=True, exist_ok=True)
             manual.write_bytes(gzip.compress(page.text(version).encode("utf-8"), mtime=0))
         for place, text in completions(program, target).items():

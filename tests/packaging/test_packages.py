@@ -1,0 +1,166 @@
+"""The agent's packages: what is in them, that it runs where it is put, and that it is the same each time."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from mig_core.testing.services import service_missing
+
+ROOT = Path(__file__).parents[2]
+EPOCH = 1_700_000_000
+UNITS = ROOT / "packaging" / "systemd"
+
+
+def build(out: Path, *names: str) -> None:
+    command = [sys.executable, str(ROOT / "tools" / "build-packages"), "--out", str(out), *names]
+    subprocess.run(command, check=True, capture_output=True, env={**os.environ, "SOURCE_DATE_EPOCH": str(EPOCH)})
+
+
+@dataclass
+class Built:
+    """The files that were built, and the agent's as it lies on an endpoint."""
+
+    folder: Path
+    root: Path
+
+    def file(self, pattern: str) -> Path:
+        (found,) = self.folder.glob(pattern)
+        return found
+
+    def deb(self, *words: str) -> str:
+        command = ["dpkg-deb", *words]
+        return subprocess.run(command, check=True, capture_output=True, text=True).stdout
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Built:
+    if shutil.which("dpkg-deb") is None or shutil.which("rpm") is None:
+        service_missing("dpkg-deb and rpm are not installed")
+    folder, root = tmp_path_factory.mktemp("packages"), tmp_path_factory.mktemp("root")
+    build(folder, "mig-agent", "mig-agent-audit")
+    for package in folder.glob("*.deb"):
+        subprocess.run(["dpkg-deb", "-x", str(package), str(root)], check=True)
+    return Built(folder, root)
+
+
+def test_the_deb_names_its_python_and_gpg_and_is_small(built: Built) -> None:
+    control = built.deb("-f", str(built.file("mig-agent_*.deb")))
+
+    major, minor = sys.version_info[:2]
+    assert f"python3 (>= {major}.{minor}~), python3 (<< {major}.{minor + 1})" in control
+    assert "gpg | gnupg" in control
+    (size,) = (int(line.split()[1]) for line in control.splitlines() if line.startswith("Installed-Size:"))
+    assert size < 60_000
+
+
+def test_deb_and_rpm_hold_the_same_files(built: Built) -> None:
+    listed = built.deb("-c", str(built.file("mig-agent_*.deb"))).splitlines()
+    deb = {line.split(maxsplit=5)[5].split(" -> ")[0].strip("./") for line in listed if not line.startswith("d")}
+    asked = [
+        "rpm",
+        "-qp",
+        "--nosignature",
+        "--qf",
+        "[%{FILEMODES:perms} %{FILENAMES}\n]",
+        str(built.file("mig-agent-0*.rpm")),
+    ]
+    lines = subprocess.run(asked, check=True, capture_output=True, text=True).stdout.splitlines()
+
+    rpm = {line.split(maxsplit=1)[1].strip("/") for line in lines if not line.startswith("d")}
+
+    assert deb == rpm
+    assert "usr/lib/systemd/system/mig-agent.service" in deb
+    assert "usr/share/man/man1/mig-agent.1.gz" in deb
+    assert {one.split("/")[2] for one in deb if one.startswith("usr/share/")} >= {
+        "bash-completion",
+        "zsh",
+        "fish",
+        "man",
+        "doc",
+    }
+
+
+def test_nothing_in_it_names_the_place_it_was_built_in_and_all_is_of_one_time(built: Built) -> None:
+    traces = [str(ROOT).encode(), b"mig-packages-", str(Path(sys.prefix)).encode()]
+
+    files = [one for one in built.root.rglob("*") if one.is_file() and not one.is_symlink()]
+
+    assert len(files) > 1000
+    for file in files:
+        content = file.read_bytes()
+        assert not any(trace in content for trace in traces), file
+        assert file.stat().st_mtime == EPOCH, file
+        assert file.suffix != ".py" or (file.parent / "__pycache__").is_dir() or not content, file
+
+
+def test_the_program_is_started_with_the_systems_python_and_nothing_of_the_environments_variables(built: Built) -> None:
+    program = built.root / "opt" / "mig" / "agent" / "bin" / "mig-agent"
+
+    assert program.read_text(encoding="utf-8").startswith("#!/opt/mig/agent/bin/python3 -IB\n")
+    assert os.readlink(program.parent / "python3") == f"/usr/bin/python{sys.version_info[0]}.{sys.version_info[1]}"
+    assert os.readlink(built.root / "usr" / "bin" / "mig-agent") == "/opt/mig/agent/bin/mig-agent"
+
+
+def test_it_answers_from_where_it_lies_and_writes_nothing_there(built: Built, tmp_path: Path) -> None:
+    interpreter = built.root / "opt" / "mig" / "agent" / "bin" / "python3"
+    if not interpreter.exists():
+        service_missing(f"{os.readlink(interpreter)} is not installed")
+    (tmp_path / "note.txt").write_text("needle\n", encoding="ascii")
+    before = {one: one.lstat().st_mtime_ns for one in built.root.rglob("*")}
+    search = {"paths": [str(tmp_path)], "contents": ["^needle$"]}
+
+    ran = subprocess.run(
+        [str(interpreter), "-IB", str(interpreter.parent / "mig-agent"), "-m", "file"],
+        input=json.dumps({"class": "parameters", "parameters": {"searches": {"s1": search}}}),
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+
+    assert json.loads(ran.stdout)["foundanything"] is True
+    assert {one: one.lstat().st_mtime_ns for one in built.root.rglob("*")} == before
+
+
+def test_two_builds_are_the_same_to_the_byte(built: Built, tmp_path: Path) -> None:
+    build(tmp_path, "mig-agent-audit")
+
+    again = {one.name: one.read_bytes() for one in tmp_path.iterdir()}
+
+    assert again == {one.name: one.read_bytes() for one in built.folder.glob("mig-agent-audit*")}
+
+
+@pytest.mark.parametrize(("unit", "exposure"), [("mig-agent", 3.4), ("mig-api", 1.2), ("mig-scheduler", 1.2)])
+def test_systemd_likes_the_units(unit: str, exposure: float, tmp_path: Path) -> None:
+    if shutil.which("systemd-analyze") is None:
+        service_missing("systemd-analyze is not installed")
+    place = tmp_path / "usr" / "lib" / "systemd" / "system"
+    shutil.copytree("/usr/lib/systemd/system", place, symlinks=True)
+    shutil.copyfile(UNITS / f"{unit}.service", place / f"{unit}.service")
+    for program in (f"usr/bin/{unit}", "bin/sh"):
+        (tmp_path / program).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / program).write_text("")
+        (tmp_path / program).chmod(0o755)
+    analyze = ["systemd-analyze", f"--root={tmp_path}"]
+
+    verified = subprocess.run(
+        [*analyze, "--man=no", "verify", str(place / f"{unit}.service")], capture_output=True, text=True, check=False
+    )
+    rated = subprocess.run(
+        [*analyze, "--offline=yes", "--no-pager", "security", f"{unit}.service"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert f"{unit}.service" not in verified.stderr + verified.stdout
+    level = float(rated.stdout.rpartition(f"exposure level for {unit}.service: ")[2].split()[0])
+    assert level <= exposure
+    assert "LimitCORE=0" in (UNITS / f"{unit}.service").read_text(encoding="utf-8")

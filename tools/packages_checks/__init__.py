@@ -1,0 +1,1 @@
+"""What tools/packages-test checks: ``container`` is the engine, ``whole`` a MIG from packages, ``fresh`` an agent alone."""
