@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from mig_core.domain.agent import AgentState
 from mig_core.domain.ids import uuid7
 from mig_core.store.encoding import clean_text
 from mig_core.store.rows import Watched
@@ -18,18 +18,56 @@ if TYPE_CHECKING:
 
 DASHBOARD_PERIOD = timedelta(hours=24)
 
-_SUMS = {
-    "agents": "SELECT status AS key, count(*) AS value FROM agents GROUP BY status",
-    "actions": "SELECT state AS key, count(*) AS value FROM actions GROUP BY state",
-    # Ids begin with the moment they were made, so the primary key finds the commands of a period.
-    "commands": "SELECT state AS key, count(*) AS value FROM commands WHERE id >= %(since)s::uuid GROUP BY state",
-    "versions": "SELECT version AS key, count(*) AS value FROM agents WHERE status = %(online)s GROUP BY version",
-}
+# One pass over the agents for all that is counted of them: their rows are wide.
+_AGENTS = """
+    SELECT status, CASE WHEN status = 'online' THEN version END AS version, count(*) AS value,
+           count(*) FILTER (WHERE status IN ('online', 'idle') AND spool->'full' = 'true') AS agents_with_a_full_spool,
+           count(*) FILTER (WHERE status IN ('online', 'idle') AND jsonb_typeof(spool->'lost') = 'array'
+                              AND spool->'lost' <> '[]') AS agents_that_lost_answers,
+           count(*) FILTER (WHERE two_sessions_at > %(yesterday)s) AS agents_in_two_sessions,
+           count(*) FILTER (WHERE ledger_back_at > %(last_week)s) AS agents_whose_ledger_went_back,
+           count(*) FILTER (WHERE shown_name <> name) AS agents_under_a_name_that_is_not_theirs
+      FROM agents GROUP BY 1, 2
+"""
+_ADMITTED = ("online", "idle", "offline")
+_AGENT_ALARMS = (
+    "agents_with_a_full_spool",
+    "agents_that_lost_answers",
+    "agents_in_two_sessions",
+    "agents_whose_ledger_went_back",
+    "agents_under_a_name_that_is_not_theirs",
+)
+_ACTIONS = "SELECT state AS key, count(*) AS value FROM actions GROUP BY state"
+# Ids of commands begin with the moment they were made, and actions know between which ids theirs are: none is read.
+_COMMANDS = """
+    WITH asked AS (
+        SELECT id, state, targeted, final_counts, first_command, last_command FROM actions
+         WHERE last_command >= %(since)s::uuid AND targeted > 0
+    ), final AS (
+        SELECT key AS state, value::bigint AS number FROM asked, jsonb_each_text(coalesce(final_counts, '{}'))
+    ), queued AS (
+        SELECT count(*) AS number FROM asked
+          JOIN unsent_commands u ON u.action_id = asked.id AND u.id BETWEEN asked.first_command AND asked.last_command
+         WHERE asked.state = 'inflight'
+    ), sums AS (
+        SELECT state, sum(number)::bigint AS value FROM final GROUP BY state
+        UNION ALL
+        SELECT 'queued', number FROM queued
+        UNION ALL
+        SELECT 'sent', (SELECT coalesce(sum(targeted), 0) FROM asked) - (SELECT coalesce(sum(number), 0) FROM final)
+               - (SELECT number FROM queued)
+    )
+    SELECT state AS key, value FROM sums WHERE value > 0
+"""
 COUNTED = 100_000
 """Entries of a queue that are counted: more are too many anyway."""
 _QUEUES = {
     # Ids of these follow the time, so that their first one is found without looking at the others.
-    "commands": ("queued_at", "commands WHERE state = 'queued'", "ORDER BY id LIMIT 1"),
+    "commands": (
+        "(SELECT c.queued_at FROM commands c WHERE c.id = u.id)",
+        "unsent_commands u",
+        "ORDER BY u.id LIMIT 1",
+    ),
     "inbound": ("put_at", "relay_inbound", "ORDER BY id LIMIT 1"),
     "proposals": ("min(created_at)", "proposals WHERE state = 'open'", ""),
     "enrolments": ("min(enrolled_at)", "agents WHERE status = 'pending'", ""),
@@ -67,21 +105,6 @@ _RELAY_IS = """
 # Each line is something that somebody should look into.
 _ALARMS = """
     SELECT 'messages_set_aside' AS key, count(*) AS value FROM set_aside
-    UNION ALL
-    SELECT 'agents_with_a_full_spool', count(*) FROM agents
-     WHERE status IN ('online', 'idle') AND spool->'full' = 'true'
-    UNION ALL
-    SELECT 'agents_that_lost_answers', count(*) FROM agents
-     WHERE status IN ('online', 'idle') AND jsonb_typeof(spool->'lost') = 'array' AND spool->'lost' <> '[]'
-    UNION ALL
-    SELECT 'agents_in_two_sessions', count(*) FROM agents
-     WHERE status IN ('online', 'idle', 'offline') AND two_sessions_at > %(yesterday)s
-    UNION ALL
-    SELECT 'agents_whose_ledger_went_back', count(*) FROM agents
-     WHERE status IN ('online', 'idle', 'offline') AND ledger_back_at > %(last_week)s
-    UNION ALL
-    SELECT 'agents_under_a_name_that_is_not_theirs', count(*) FROM agents
-     WHERE status IN ('online', 'idle', 'offline') AND shown_name <> name
     UNION ALL
     SELECT 'relay_' || relay || '_in_trouble', 1 FROM relay_states WHERE problem <> '' AND said_at > %(lately)s
 """
@@ -176,20 +199,26 @@ class PostgresNumbers:
 
     async def dashboard(self, now: datetime) -> Mapping[str, Mapping[str, int]]:
         """See the protocol."""
-        parameters = {"since": uuid7(now - DASHBOARD_PERIOD, bytes(10)), "online": AgentState.ONLINE.value}
+        parameters = {
+            "since": uuid7(now - DASHBOARD_PERIOD, bytes(10)),
+            "lately": now - RELAY_STATE_LIFETIME,
+            "yesterday": now - timedelta(days=1),
+            "last_week": now - timedelta(days=7),
+        }
 
         async def work(cursor: Cursor) -> Mapping[str, Mapping[str, int]]:
-            sums = {}
-            times = {
-                "lately": now - RELAY_STATE_LIFETIME,
-                "yesterday": now - timedelta(days=1),
-                "last_week": now - timedelta(days=7),
-            }
-            for name, statement in _SUMS.items():
+            await cursor.execute(_AGENTS, parameters)
+            agents, versions, alarms = Counter[str](), Counter[str](), Counter[str]()
+            for row in await cursor.fetchall():
+                agents[row["status"]] += row["value"]
+                if row["version"] is not None:
+                    versions[row["version"]] += row["value"]
+                if row["status"] in _ADMITTED:
+                    alarms.update({name: row[name] for name in _AGENT_ALARMS if row[name]})
+            sums: dict[str, Mapping[str, int]] = {"agents": agents, "versions": versions}
+            for name, statement in (("actions", _ACTIONS), ("commands", _COMMANDS), ("alarms", _ALARMS)):
                 await cursor.execute(statement, parameters)
-                sums[name] = {row["key"]: row["value"] for row in await cursor.fetchall()}
-            await cursor.execute(_ALARMS, times)
-            sums["alarms"] = {row["key"]: row["value"] for row in await cursor.fetchall() if row["value"]}
-            return sums
+                sums[name] = {row["key"]: int(row["value"]) for row in await cursor.fetchall() if row["value"]}
+            return {**sums, "alarms": {**sums["alarms"], **alarms}}
 
-        return await self._database.transaction(work)
+        return await self._database.snapshot(work)

@@ -1,0 +1,205 @@
+"""The books of a large fleet: a hundred thousand agents and twenty million commands in a real database.
+
+``python -m benchmarks.books`` fills a PostgreSQL of its own by COPY, and then asks what the platform asks, through the
+store: fan-out of one action to all, pages, dashboard, answers, retention while others read. ``--scale 0.05`` runs with
+a twentieth of both. Ends with status 1 when a goal is missed at full scale.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import os
+import shutil
+import statistics
+import sys
+import tempfile
+import time
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from benchmarks.books_filling import BYTES_A_COMMAND, Filled, fill
+from benchmarks.tables import print_table
+from mig_core.domain.target import parse_target
+from mig_core.store.embedded.server import EmbeddedPostgres
+from mig_core.store.migrate import upgrade
+from mig_core.store.postgres import PostgresStore
+from mig_core.testing.store_samples import LEASE, action, answer, module_result, scheduled
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Sequence
+
+    from mig_core.domain.action import Action
+    from mig_core.domain.result import Answer
+
+AGENTS, COMMANDS = 100_000, 20_000_000
+GOALS = {"fan-out": 10.0, "page": 0.05, "dashboard": 0.1}
+"""Seconds."""
+_RUNS = 21
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs the benchmark; returns the exit status."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.books", description=__doc__)
+    parser.add_argument("--scale", type=float, default=1.0, help="of agents and commands (default: 1)")
+    parser.add_argument("--commands", type=int, help="so many commands, whatever the scale (default: 20 million)")
+    parser.add_argument("--state", type=Path, help="a folder with room (default: a temporary one); removed at the end")
+    options = parser.parse_args(arguments)
+    agents, commands = int(AGENTS * options.scale), options.commands or int(COMMANDS * options.scale)
+    needed = commands * BYTES_A_COMMAND
+    with tempfile.TemporaryDirectory(prefix="mig-books-", dir=options.state) as folder:
+        free = shutil.disk_usage(folder).free
+        if free < needed * 1.2:
+            print(f"books: {needed / 1e9:.0f} GB are needed in {folder}, {free / 1e9:.0f} GB are free", file=sys.stderr)
+            return 2
+        with EmbeddedPostgres(Path(folder) / "postgres") as server:
+            # Loading is not what is measured; everything else is PostgreSQL's own default.
+            server.run_sql("ALTER SYSTEM SET max_wal_size = '4GB'; SELECT pg_reload_conf()")
+            upgrade(server.url())
+            began = time.monotonic()
+            filled = fill(server.url(), agents, commands, _progress)
+            print(
+                f"{agents} agents, {filled.commands} commands of {len(filled.actions)} actions,"
+                f" filled in {time.monotonic() - began:.0f} s (agents: {agents / AGENTS:.0%}, commands: {commands / COMMANDS:.0%})"
+            )
+            return asyncio.run(_measure(server.url(), filled, full=agents >= AGENTS))
+
+
+async def _measure(url: str, filled: Filled, *, full: bool) -> int:
+    missed = []
+    async with PostgresStore(url, pool_size=4) as store:
+        # 1. One action to all.
+        now = datetime.now(UTC)
+        asked = action("to all", target="status = 'online'")
+        await scheduled(store, asked)
+        began = time.monotonic()
+        assert await store.actions.fan_out(asked.id, parse_target(asked.target), now=now) == filled.agents
+        fan_out = time.monotonic() - began
+        sent, answered = await _carried_on(store, asked, now)
+        rows = [["fan-out of one action to all", f"{fan_out:.2f} s", "", f"{GOALS['fan-out']:.0f} s"]]
+        if fan_out > GOALS["fan-out"]:
+            missed.append("fan-out")
+        rows += [
+            ["handed over, commands a second", f"{sent:.0f}", "", ""],
+            ["answers recorded a second", f"{answered:.0f}", "", ""],
+        ]
+        # 2. What people look at, that action half answered.
+        for name, goal, look in _looks(store, filled, asked, now):
+            first, median = await _timed(look)
+            rows.append([name, f"{median * 1000:.1f} ms", f"{first * 1000:.1f} ms", f"{goal * 1000:.0f} ms"])
+            if median > goal:
+                missed.append(name)
+        print_table("through the store", ["", "median", "first", "goal"], rows)
+        # 3. What is old goes, while others read and record.
+        print_table("retention", ["", ""], await _retention(store, url, filled, now))
+    print_table("on disk", ["", "bytes a command"], filled.sizes(url))
+    print(f"{os.cpu_count()} processors, load average {os.getloadavg()[0]:.1f}")
+    if missed:
+        print(f"goals missed: {', '.join(missed)}")
+    return 1 if missed and full else 0
+
+
+def _looks(
+    store: PostgresStore, filled: Filled, asked: Action, now: datetime
+) -> list[tuple[str, float, Callable[[], Awaitable[object]]]]:
+    page, old, agent = GOALS["page"], filled.actions[len(filled.actions) // 2], filled.agent_ids[filled.agents // 2]
+    middle = ""
+
+    async def next_page() -> None:
+        nonlocal middle
+        _, middle = await store.commands.list(old, limit=100, cursor=middle)
+
+    debian = parse_target("environment.os = 'linux' AND tags.operator = 'it'")
+    return [
+        ("actions, first page", page, lambda: store.actions.list(limit=50)),
+        ("the action under way", page, lambda: store.actions.get(asked.id)),
+        ("results of an old action, a page", page, next_page),
+        ("results of the action under way, a page", page, lambda: store.commands.list(asked.id, limit=100)),
+        ("results of one that found, a page", page, lambda: store.commands.list(old, found=True, limit=100)),
+        ("one agent's answer", page, lambda: store.commands.get(old, agent, proof=True)),
+        ("one agent's history, a page", page, lambda: store.commands.history(agent, limit=50)),
+        (
+            "followers: fifty answers on",
+            page,
+            lambda: store.commands.finished_since(asked.id, position="500", limit=50),
+        ),
+        ("agents, first page", page, lambda: store.agents.list(now=now, limit=100)),
+        ("agents by target, first page", page, lambda: store.agents.list(target=debian, now=now, limit=100)),
+        ("dashboard", GOALS["dashboard"], lambda: store.numbers.dashboard(now)),
+    ]
+
+
+async def _timed(look: Callable[[], Awaitable[object]]) -> tuple[float, float]:
+    """The first time, and the median of all."""
+    times = []
+    for _ in range(_RUNS):
+        began = time.monotonic()
+        await look()
+        times.append(time.monotonic() - began)
+    return times[0], statistics.median(times)
+
+
+async def _carried_on(store: PostgresStore, asked: Action, now: datetime) -> tuple[float, float]:
+    """Marks all as handed over and answers half of them; commands and answers a second."""
+    began, count = time.monotonic(), 0
+    while batch := await store.commands.claim_unsent(["https"], limit=500, lease=LEASE, now=now):
+        await store.commands.mark_sent([one.id for one in batch], now)
+        count += len(batch)
+    sent = count / (time.monotonic() - began)
+    answers: list[Answer] = []
+    cursor = ""
+    while len(answers) < count // 2:
+        some, cursor = await store.commands.list(asked.id, cursor=cursor, limit=1000)
+        answers += [answer(one, results=[module_result(found=False)]) for one in some]
+    began = time.monotonic()
+    for start in range(0, len(answers), 200):
+        await store.commands.record(answers[start : start + 200], now)
+    return sent, len(answers) / (time.monotonic() - began)
+
+
+async def _retention(store: PostgresStore, url: str, filled: Filled, now: datetime) -> list[list[str]]:
+    """Forgets the older half while pages are read and actions are asked."""
+    waits: list[float] = []
+    done = asyncio.Event()
+
+    async def others() -> None:
+        number = 0
+        while not done.is_set():
+            began = time.monotonic()
+            await store.commands.list(filled.actions[-1], limit=100)
+            await store.actions.create(
+                action(f"meanwhile {number}"), b"e", signers=[filled.signer], state=filled.pending, now=now
+            )
+            waits.append(time.monotonic() - began)
+            number += 1
+
+    before = filled.bytes_on_disk(url)
+    reading = asyncio.create_task(others())
+    await asyncio.sleep(1.0)
+    usual = statistics.median(waits)
+    began = time.monotonic()
+    forgotten = await store.actions.forget(before=now - timedelta(days=42))
+    took = time.monotonic() - began
+    done.set()
+    await reading
+    after = filled.bytes_on_disk(url)
+    return [
+        ["actions forgotten", str(forgotten)],
+        ["seconds", f"{took:.2f}"],
+        ["GB given back", f"{(before - after) / 1e9:.2f} of {before / 1e9:.2f}"],
+        [
+            "a page and a new action meanwhile: median before, worst during",
+            f"{usual * 1e3:.0f} ms, {max(waits) * 1e3:.0f} ms",
+        ],
+    ]
+
+
+def _progress(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
+
+
+if __name__ == "__main__":
+    with contextlib.suppress(KeyboardInterrupt):
+        sys.exit(main())
