@@ -62,7 +62,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             filled = fill(server.url(), agents, commands, _progress)
             print(
                 f"{agents} agents, {filled.commands} commands of {len(filled.actions)} actions,"
-                f" filled in {time.monotonic() - began:.0f} s (agents: {agents / AGENTS:.0%}, commands: {commands / COMMANDS:.0%})"
+                f" filled in {time.monotonic() - began:.0f} s"
+                f" (scale: {agents / AGENTS:.0%} of the agents, {commands / COMMANDS:.0%} of the commands)"
             )
             return asyncio.run(_measure(server.url(), filled, full=agents >= AGENTS))
 
