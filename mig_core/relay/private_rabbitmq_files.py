@@ -28,8 +28,10 @@ OWN_RESOURCES = r"^mig\."
 
 AUTH_PLUGINS = ("rabbitmq_auth_backend_cache", "rabbitmq_auth_backend_http")
 AUTH_QUESTIONS = ("user", "vhost", "resource", "topic")
-AUTH_CACHE_MS = 15_000
-"""How long the broker goes on believing that something was allowed, in milliseconds. Refusals are not remembered."""
+AUTH_CACHE_MS = 3_600_000
+"""How long the broker remembers that something was allowed, in milliseconds: what an agent that is logged in may touch
+follows from its name alone (:mod:`mig_core.relay.topology`). Logins are asked about each time, refusals not remembered.
+"""
 
 
 def write_configuration(state_dir: Path, *, port: int, password: str, auth_url: str | None) -> None:
@@ -52,7 +54,8 @@ def write_configuration(state_dir: Path, *, port: int, password: str, auth_url: 
     ]
     if auth_url:
         lines += [
-            "auth_backends.2 = cache",
+            "auth_backends.2.authn = http",
+            "auth_backends.2.authz = cache",
             "auth_cache.cached_backend = http",
             f"auth_cache.cache_ttl = {AUTH_CACHE_MS}",
             "auth_cache.cache_refusals = false",

@@ -117,6 +117,24 @@ def test_a_refusal_is_not_remembered_so_an_agent_approved_later_gets_in(
         assert connection.is_open
 
 
+def test_each_login_is_asked_about_and_what_it_may_touch_only_once(
+    broker: PrivateRabbitMQ, login_authority: LoginAuthority
+) -> None:
+    url = broker.amqp_url("agent-1", "right-token")
+    with connected(url) as connection:
+        connection.channel().basic_get("mig.agent.agent-1")
+    login_authority.asked.clear()
+
+    with connected(url) as connection:
+        connection.channel().basic_get("mig.agent.agent-1")
+    again = [question for question, _ in login_authority.asked]
+    login_authority.decide = lambda question, fields: False
+    with pytest.raises(pika.exceptions.ProbableAuthenticationError):
+        pika.BlockingConnection(pika.URLParameters(url))
+
+    assert again == ["user"]
+
+
 def test_the_default_account_guest_does_not_exist(broker: PrivateRabbitMQ) -> None:
     with pytest.raises(pika.exceptions.ProbableAuthenticationError):
         pika.BlockingConnection(pika.URLParameters(broker.amqp_url("guest", "guest")))
