@@ -11,6 +11,7 @@ import sys
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
+from mig_core.cli import words
 from mig_core.cli.formats import Format, Show
 from mig_core.cli.terminal import DIM, GREEN, YELLOW, data, flush, note
 from mig_core.client.csv_answers import CsvAnswers
@@ -129,10 +130,8 @@ def _rows_of_itself(elements: Any) -> Iterator[str]:
 
 
 def _installed_module(name: str) -> Module[Any] | None:
-    from mig_core.plugin.manager import load_module
-
     try:
-        return load_module(name)
+        return words.module(name)
     except PluginError:
         return None
 

@@ -7,10 +7,9 @@ from typing import Any
 
 import typer
 
-from mig_core.cli import ask_options, module_options
+from mig_core.cli import ask_options, module_options, words
 from mig_core.cli.terminal import YELLOW, note
 from mig_core.errors import ParameterError
-from mig_core.plugin.manager import load_module
 
 
 def module_command(name: str) -> Any:
@@ -19,7 +18,7 @@ def module_command(name: str) -> Any:
     Raises:
         ModuleUnknown: it cannot be loaded.
     """
-    module = load_module(name)
+    module = words.module(name)
 
     def ask(**arguments: Any) -> int:
         from mig_core.cli.ask import ask_operations

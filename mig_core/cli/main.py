@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from mig_core.cli import exit_codes
+from mig_core.cli import exit_codes, words
 from mig_core.cli.program import run
 from mig_core.errors import MigError
 
@@ -63,28 +63,12 @@ class LazyGroup(TyperGroup):
 
     def list_commands(self, ctx: Any) -> list[str]:
         """Modules and plugins' commands first, then our own."""
-        plugins = {**_installed("mig.modules"), **_installed("mig.cli")}
+        plugins = {**words.summaries(words.MODULES), **words.summaries(words.COMMANDS)}
         return [*sorted(set(plugins) - set(OWN_COMMANDS)), *OWN_COMMANDS]
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
         """Imports a command. Our own names win over plugins'."""
-        if cmd_name in OWN_COMMANDS:
-            module, _, attribute = OWN_COMMANDS[cmd_name][0].partition(":")
-            return _as_command(getattr(importlib.import_module(module), attribute), cmd_name)
-        if cmd_name in _installed("mig.modules"):
-            if cmd_name in _installed("mig.cli"):
-                from mig_core.cli.module_words import both
-                from mig_core.plugin.manager import load_command
-
-                return both(cmd_name, load_command(cmd_name))
-            from mig_core.cli.investigate import module_command
-
-            return module_command(cmd_name)
-        if cmd_name in _installed("mig.cli"):
-            from mig_core.plugin.manager import load_command
-
-            return _as_command(load_command(cmd_name), cmd_name)
-        return None
+        return _command(cmd_name)
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         """Says which command may have been meant by one that there is not."""
@@ -97,7 +81,7 @@ class LazyGroup(TyperGroup):
 
     def format_commands(self, ctx: Any, formatter: Any) -> None:
         """The list in ``mig --help``, made without importing any command."""
-        summaries = {**_installed("mig.modules"), **_installed("mig.cli")}
+        summaries = {**words.summaries(words.MODULES), **words.summaries(words.COMMANDS)}
         questions = [(name, text) for name, text in sorted(summaries.items()) if name not in OWN_COMMANDS]
         if questions:
             with formatter.section("Questions (one word a module)"):
@@ -133,29 +117,40 @@ def root(
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs one command line; returns its exit status."""
-    words = list(sys.argv[1:] if arguments is None else arguments)
-    if words[:1] == ["-i"]:  # the original's spelling of: mig ask FILE
-        words[0] = "ask"
-    words = [
-        *words[:1],
-        *(f"last-{int(word[1:]) - 1}" if _is_back(words, at) else word for at, word in enumerate(words) if at),
+    typed = list(sys.argv[1:] if arguments is None else arguments)
+    if typed[:1] == ["-i"]:  # the original's spelling of: mig ask FILE
+        typed[0] = "ask"
+    typed = [
+        *typed[:1],
+        *(f"last-{int(word[1:]) - 1}" if _is_back(typed, at) else word for at, word in enumerate(typed) if at),
     ]
-    return run(app, words, name="mig")
+    return run(app, typed, name="mig")
 
 
-def _is_back(words: Sequence[str], at: int) -> bool:
+def _is_back(typed: Sequence[str], at: int) -> bool:
     """Whether a word is ``-2``, the question before the last one, and no option's value."""
-    if words[0] not in OWN_COMMANDS or not _BACK.fullmatch(words[at]):
+    if typed[0] not in OWN_COMMANDS or not _BACK.fullmatch(typed[at]):
         return False
-    return not words[at - 1].startswith("-") and "--" not in words[:at]
+    return not typed[at - 1].startswith("-") and "--" not in typed[:at]
 
 
 @cache
-def _installed(group: str) -> dict[str, str]:
-    """Name -> one line of help, from package metadata."""
-    from mig_core.plugin.manager import installed
+def _command(name: str) -> Any:
+    """What a word calls; None: there is no such word."""
+    if name in OWN_COMMANDS:
+        module, _, attribute = OWN_COMMANDS[name][0].partition(":")
+        return _as_command(getattr(importlib.import_module(module), attribute), name)
+    if name in words.summaries(words.MODULES):
+        if name in words.summaries(words.COMMANDS):
+            from mig_core.cli.module_words import both
 
-    return {one.name: one.summary or f"From {one.distribution}." for one in installed(group)}
+            return both(name, words.command(name))
+        from mig_core.cli.investigate import module_command
+
+        return module_command(name)
+    if name in words.summaries(words.COMMANDS):
+        return _as_command(words.command(name), name)
+    return None
 
 
 def _as_command(loaded: object, name: str) -> Any:

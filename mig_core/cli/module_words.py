@@ -11,6 +11,7 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 
+from mig_core.cli import words
 from mig_core.plugin.parameters import Kind
 
 QUESTION = "question"
@@ -41,10 +42,9 @@ def both(name: str, local: object) -> Any:
         ModuleUnknown: the module cannot be loaded.
     """
     from mig_core.cli.investigate import module_command
-    from mig_core.plugin.manager import load_module
 
     group = typer.main.get_group(local) if isinstance(local, typer.Typer) else local
-    module = load_module(name)
+    module = words.module(name)
     question = module_command(name)
     commands = {**getattr(group, "commands", {}), QUESTION: question}
     made = ModuleWords(

@@ -1,6 +1,7 @@
-"""HTTP to mig-api, by urllib3 (its only importer in the client): requests, answers, and errors in MIG's words.
+"""HTTP to mig-api: requests, answers, and errors in MIG's words.
 
-urllib3 is imported at the first request, because it costs 70 ms that a program which asks nothing should not pay.
+Straight to it over :mod:`.direct`; where the environment names a proxy, through urllib3 (here is its only importer in
+the client). Either is imported at the first request: a program which asks nothing should not pay for it.
 """
 
 from __future__ import annotations
@@ -12,15 +13,14 @@ from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode, urlsplit
 
-from mig_core.domain.certificates import advice
+from mig_core.client.ways import ConnectionFailed
 from mig_core.errors import ApiError, ApiUnavailable, ConfigurationError
 from mig_core.network.proxies import environment_proxy
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
-    import urllib3
-
+    from mig_core.client.ways import Answer, Way
     from mig_core.config.client import ClientSettings
 
 PREFIX = "/api/v1"
@@ -76,7 +76,7 @@ class Transport:
         self._monotonic = monotonic
         self.clock_ahead = timedelta(0)
         """How far this machine's clock is ahead of the platform's, by the last answer's date; to a second or two."""
-        self._pool: urllib3.PoolManager | None = None
+        self._way: Way | None = None
 
     def request(
         self,
@@ -102,10 +102,10 @@ class Transport:
         url = self._url(path, None)
         try:
             raw = self._whole(response, url)
-        except _transport_errors() as error:
+        except ConnectionFailed as error:
             raise self._unavailable(url, error) from error
         finally:
-            response.release_conn()
+            response.release()
         if len(raw) > MAX_ANSWER_BYTES:
             raise ApiUnavailable(url, f"the answer is larger than {MAX_ANSWER_BYTES} bytes", next_step="ask for less")
         if response.status == 204 or not raw:
@@ -152,15 +152,15 @@ class Transport:
         try:
             while piece := response.read1(65536):
                 yield piece
-        except _transport_errors() as error:
+        except ConnectionFailed as error:
             raise self._unavailable(self._url(path, None), error) from error
         finally:
             response.close()
 
     def close(self) -> None:
         """Ends all connections."""
-        if self._pool is not None:
-            self._pool.clear()
+        if self._way is not None:
+            self._way.close()
 
     def _open(
         self,
@@ -172,44 +172,29 @@ class Transport:
         query: Mapping[str, object] | None = None,
         timeout: float,
         headers: Mapping[str, str] | None = None,
-    ) -> Any:
-        import urllib3
-
+    ) -> Answer:
         url = self._url(path, query)
         sent = {"Accept": "application/json, application/problem+json", **(headers or {})}
         if token:
             sent["Authorization"] = f"Bearer {token}"
         if body is not None:
             sent["Content-Type"] = "application/json"
-        # Only what changes nothing is repeated by itself, and only when the connection was at fault.
-        retries = urllib3.Retry(
-            total=2 if method == "GET" else 0, connect=0, redirect=0, status=0, other=0, backoff_factor=0.1
-        )
         try:
-            response = self._connections().urlopen(
-                method,
-                url,
-                body=body,
-                headers=sent,
-                redirect=False,
-                retries=retries,
-                timeout=urllib3.Timeout(connect=CONNECT_TIMEOUT, read=timeout),
-                preload_content=False,
-            )
-        except _transport_errors() as error:
+            response = self._way_there().open(method, url, body=body, headers=sent, timeout=timeout)
+        except ConnectionFailed as error:
             raise self._unavailable(self._url(path, None), error) from error
         self._compare_clocks(response.headers.get("Date", ""))
         if response.status >= 300:
             try:
                 raw = response.read(MAX_PROBLEM_BYTES)
-            except _transport_errors() as error:
+            except ConnectionFailed as error:
                 raise self._unavailable(self._url(path, None), error) from error
             finally:
-                response.release_conn()
+                response.release()
             raise _problem(response.status, raw, self._url(path, None))
         return response
 
-    def _whole(self, response: Any, url: str) -> bytes:
+    def _whole(self, response: Answer, url: str) -> bytes:
         """All that is read of an answer: a server that sends a byte now and then holds nobody for ever."""
         until = self._monotonic() + ANSWER_TIMEOUT
         pieces, size = [], 0
@@ -236,28 +221,31 @@ class Transport:
         }
         return f"{self.base_url}{PREFIX}{path}" + (f"?{urlencode(pairs)}" if pairs else "")
 
-    def _connections(self) -> urllib3.PoolManager:
-        if self._pool is None:
-            self._pool = self._new_pool()
-        return self._pool
+    def _way_there(self) -> Way:
+        if self._way is None:
+            self._way = self._new_way()
+        return self._way
 
-    def _new_pool(self) -> urllib3.PoolManager:
-        import urllib3
-
-        from mig_core.relay.tls import TlsOptions
-
-        settings = self._settings
-        options: dict[str, Any] = {"maxsize": 4}
+    def _new_way(self) -> Way:
+        settings, tls = self._settings, None
         if self.base_url.startswith("https:"):
-            options["ssl_context"] = TlsOptions(
-                settings.ca_file, settings.certificate_file, settings.key_file
-            ).context()
-        proxy = environment_proxy(self.base_url, self._environment)
-        return urllib3.ProxyManager(proxy, **options) if proxy else urllib3.PoolManager(**options)
+            from mig_core.relay.tls import TlsOptions
 
-    def _unavailable(self, url: str, error: Exception) -> ApiUnavailable:
-        text = str(getattr(error, "reason", None) or error)
+            tls = TlsOptions(settings.ca_file, settings.certificate_file, settings.key_file).context()
+        proxy = environment_proxy(self.base_url, self._environment)
+        if proxy:
+            from mig_core.client.through_proxy import ThroughProxy
+
+            return ThroughProxy(proxy, tls, connect_timeout=CONNECT_TIMEOUT)
+        from mig_core.client.direct import Direct
+
+        return Direct(self.base_url, tls, connect_timeout=CONNECT_TIMEOUT)
+
+    def _unavailable(self, url: str, error: ConnectionFailed) -> ApiUnavailable:
+        text = str(error)
         if "CERTIFICATE_VERIFY_FAILED" in text:
+            from mig_core.domain.certificates import advice
+
             return ApiUnavailable(
                 url,
                 f"its certificate cannot be trusted: {text}",
@@ -266,12 +254,6 @@ class Transport:
         return ApiUnavailable(
             url, f"cannot be reached: {text}", next_step="is mig-api running, and is `api` in the configuration right?"
         )
-
-
-def _transport_errors() -> tuple[type[Exception], ...]:
-    import urllib3
-
-    return (urllib3.exceptions.HTTPError, OSError)
 
 
 def _problem(status: int, raw: bytes, url: str) -> ApiError:

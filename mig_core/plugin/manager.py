@@ -23,7 +23,7 @@ from mig_core.plugin.module import API_VERSION, Module
 from mig_core.plugin.registered import named, registered
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Mapping
+    from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
     from importlib.metadata import EntryPoint
 
     import pluggy
@@ -159,16 +159,20 @@ class PluginManager:
         logging.getLogger(__name__).warning("plugin %s is left out: %s", name, problem)
 
 
-def load_module(name: str) -> Module[Any]:
+def load_module(name: str, *, targets: Sequence[str] | None = None) -> Module[Any]:
     """One module by name, without looking at any other.
+
+    Args:
+        name: an operation's word.
+        targets: what is registered under it, where that is known already; None: read from the metadata.
 
     Raises:
         ModuleUnknown: nothing installed provides it, or it cannot be loaded.
     """
-    targets = registered(MODULES, name)
-    if len(targets) == 1:
+    found = registered(MODULES, name) if targets is None else targets
+    if len(found) == 1:
         with suppress(Exception):  # whatever a plugin's file raises: the long way round says it in its words
-            return _instantiate(name, named(targets[0]))
+            return _instantiate(name, named(found[0]))
     return PluginManager(allow=(name,)).module(name)
 
 

@@ -8,15 +8,43 @@ from __future__ import annotations
 import importlib
 import os
 import sys
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator
+
+ENTRY_POINTS = "entry_points.txt"
+METADATA = "METADATA"
+OLD_METADATA = "PKG-INFO"
+"""Of an ``egg-info`` folder."""
+
+
+class Distribution(NamedTuple):
+    """What one distribution registers in some groups."""
+
+    name: str
+    summary: str
+    points: tuple[tuple[str, str, str], ...]
+    """Group, name and value of each entry point."""
 
 
 def registered(group: str, name: str) -> list[str]:
-    """What the installed distributions register as ``name``: their entry points' values, read as a file each.
+    """What the installed distributions register as ``name``: their entry points' values, read as a file each."""
+    return [
+        value
+        for folder in metadata_folders()
+        for _, key, value in _points(_text(os.path.join(folder, ENTRY_POINTS)), (group,))
+        if key == name
+    ]
+
+
+def metadata_folders() -> list[str]:
+    """The folder of each installed distribution's metadata.
 
     Looks where :mod:`importlib.metadata` looks, distributions in archives excepted; of a distribution that is found
     twice the first counts.
     """
-    values = []
+    folders = []
     seen = set()
     for folder in sys.path:
         for entry in _listed(folder):
@@ -25,8 +53,18 @@ def registered(group: str, name: str) -> list[str]:
             project = entry.rpartition(".")[0].partition("-")[0].lower().replace("-", "_").replace(".", "_")
             if project not in seen:
                 seen.add(project)
-                values += _values(_text(os.path.join(folder, entry, "entry_points.txt")), group, name)
-    return values
+                folders.append(os.path.join(folder, entry))
+    return folders
+
+
+def distribution_in(folder: str, groups: Collection[str]) -> Distribution | None:
+    """What the distribution with this folder of metadata registers in these groups; None: nothing."""
+    points = tuple(_points(_text(os.path.join(folder, ENTRY_POINTS)), groups))
+    if not points:
+        return None
+    text = _text(os.path.join(folder, METADATA)) or _text(os.path.join(folder, OLD_METADATA))
+    head = dict(line.partition(": ")[::2] for line in text.partition("\n\n")[0].splitlines())
+    return Distribution(head.get("Name", ""), head.get("Summary", ""), points)
 
 
 def _listed(folder: str) -> list[str]:
@@ -45,20 +83,18 @@ def _text(path: str) -> str:
         return ""
 
 
-def _values(text: str, group: str, name: str) -> list[str]:
-    """The values of a name in a group of an ``entry_points.txt``."""
-    values: list[str] = []
-    if f"[{group}]" not in text:
-        return values
+def _points(text: str, groups: Collection[str]) -> Iterator[tuple[str, str, str]]:
+    """Group, name and value of the entry points of some groups in an ``entry_points.txt``."""
+    if not any(f"[{group}]" in text for group in groups):
+        return
     section = ""
     for line in map(str.strip, text.splitlines()):
         if line.startswith("[") and line.endswith("]"):
             section = line[1:-1]
-        elif section == group and not line.startswith("#"):
+        elif section in groups and not line.startswith("#"):
             key, equals, value = line.partition("=")
-            if equals and key.strip() == name:
-                values.append(value.strip())
-    return values
+            if equals:
+                yield section, key.strip(), value.strip()
 
 
 def named(target: str) -> object:

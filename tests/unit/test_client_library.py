@@ -20,6 +20,7 @@ from mig_core.client.action_file import DEFAULT_TARGET, load_action_file, read_a
 from mig_core.client.compose import compose_action
 from mig_core.client.follow import PATIENCE, Event, follow_events, read_events
 from mig_core.client.session import Session
+from mig_core.client.through_proxy import ThroughProxy
 from mig_core.client.transport import Transport
 from mig_core.config.client import ClientSettings
 from mig_core.domain.action import Operation, read_action
@@ -164,7 +165,9 @@ def test_a_stream_of_something_else_is_no_usable_answer(stream: bytes) -> None:
 def test_a_proxy_of_the_environment_carries_requests() -> None:
     transport = Transport(ClientSettings(api="https://mig.example.net/"), {"https_proxy": "proxy:3128"})
 
-    assert str(transport._new_pool().proxy) == "http://proxy:3128"
+    way = transport._new_way()
+    assert isinstance(way, ThroughProxy)
+    assert str(way.pool.proxy) == "http://proxy:3128"
 
 
 def test_an_address_that_is_none_is_a_setting_that_is_wrong() -> None:

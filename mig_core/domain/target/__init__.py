@@ -15,9 +15,8 @@ PostgreSQL has them.
 
 from __future__ import annotations
 
-from mig_core.domain.target.addresses import addresses_of
-from mig_core.domain.target.agent_view import UNKNOWN, AgentView, Unknown
-from mig_core.domain.target.match import Verdict, holds, match
+from typing import TYPE_CHECKING, Any
+
 from mig_core.domain.target.parser import (
     MAX_DEPTH,
     MAX_LIST,
@@ -27,8 +26,13 @@ from mig_core.domain.target.parser import (
     parse_condition,
     parse_target,
 )
-from mig_core.domain.target.tree import Answer
 from mig_core.errors import TargetError
+
+if TYPE_CHECKING:
+    from mig_core.domain.target.addresses import addresses_of
+    from mig_core.domain.target.agent_view import UNKNOWN, AgentView, Unknown
+    from mig_core.domain.target.match import Verdict, holds, match
+    from mig_core.domain.target.tree import Answer
 
 __all__ = [
     "MAX_DEPTH",
@@ -48,3 +52,23 @@ __all__ = [
     "parse_condition",
     "parse_target",
 ]
+
+_ELSEWHERE = {
+    "Answer": "tree",
+    "AgentView": "agent_view",
+    "UNKNOWN": "agent_view",
+    "Unknown": "agent_view",
+    "Verdict": "match",
+    "addresses_of": "addresses",
+    "holds": "match",
+    "match": "match",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """What matches agents, imported when it is used: who only parses targets does not wait for it."""
+    if name not in _ELSEWHERE:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
+
+    return getattr(import_module(f"{__name__}.{_ELSEWHERE[name]}"), name)

@@ -12,7 +12,6 @@ from mig_core.domain.target.addresses import read_network
 from mig_core.domain.target.cursor import Cursor, found
 from mig_core.domain.target.lexer import Token, TokenKind
 from mig_core.domain.target.literals import MAX_INTEGER, MIN_INTEGER, read_interval, read_time
-from mig_core.domain.target.regex import MAX_PATTERN, parse_regex
 from mig_core.domain.target.tree import (
     AddressWithin,
     And,
@@ -176,6 +175,8 @@ def _like(cursor: Cursor, operand: Operand, operator: Token) -> Like:
 
 def pattern_value(cursor: Cursor) -> str:
     """The pattern that follows LIKE."""
+    from mig_core.domain.target.regex import MAX_PATTERN
+
     start = cursor.token
     pattern = _quoted_pattern(cursor)
     if len(pattern) > MAX_PATTERN:
@@ -200,6 +201,8 @@ def _regex(cursor: Cursor, operand: Operand, operator: Token) -> Node:
 
 def regex_value(cursor: Cursor, *, ignore_case: bool) -> str:
     """The regular expression that follows ``~``, checked."""
+    from mig_core.domain.target.regex import parse_regex  # most targets have none
+
     start = cursor.token
     pattern = _quoted_pattern(cursor)
     try:
