@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 from mig_core.cli import exit_codes
 from mig_core.cli.clock import clock_warning
-from mig_core.cli.following import follow
 from mig_core.cli.formats import Format
 from mig_core.cli.terminal import BLUE, YELLOW, confirm, data, note
 from mig_core.client.connection import Connection, connect
@@ -53,10 +52,11 @@ def ask_action(
         _check_rows(action, options.rows, connection)
     if not options.sign_only and not _agreed(action, options, connection):
         return exit_codes.ERROR
-    envelope = connection.signer.sign(unsigned)
     if options.sign_only:
+        envelope = connection.signer.sign(unsigned)
         data(json.dumps(envelope.to_json(), indent=2))
         return exit_codes.ALL_ANSWERED
+    envelope = connection.signed(unsigned)
     following = options.following if printer is None else replace(options.following, rows=None, printer=printer)
     return send_envelope(envelope, following, connection, detach=options.detach)
 
@@ -74,6 +74,8 @@ def send_envelope(envelope: Envelope, following: Following, connection: Connecti
         return exit_codes.ALL_ANSWERED
     if following.format is Format.TEXT:
         note(f"action {document['id']}", BLUE)
+    from mig_core.cli.following import follow  # while the agents answer
+
     return follow(connection.client, document, following)
 
 

@@ -93,6 +93,14 @@ class MigClient:
         """
         return self._transport.health(seconds)
 
+    def connect(self) -> None:
+        """Opens the first connection, so that the first request need not wait for it; other methods do it themselves.
+
+        Raises:
+            ConfigurationError: files for TLS cannot be used.
+        """
+        self._transport.connect()
+
     def close(self) -> None:
         """Ends all connections; the session stays."""
         self._transport.close()

@@ -6,6 +6,7 @@ Settings are read from ``$MIG_CONFIG``, else ``~/.config/mig/config.toml``.
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -14,10 +15,11 @@ from typing import TYPE_CHECKING
 from mig_core.config.client import ClientSettings
 from mig_core.config.loader import load_settings
 from mig_core.domain.ids import check_fingerprint
-from mig_core.errors import ConfigurationError
+from mig_core.errors import ConfigurationError, MigError
 
 if TYPE_CHECKING:
     from mig_core.client.client import MigClient
+    from mig_core.domain.envelope import Envelope
     from mig_core.pgp.base import Signer
 
 NEXT_STEP = "run: mig config init"
@@ -41,7 +43,7 @@ class Connection:
     @cached_property
     def signer(self) -> Signer:
         """The investigator's key."""
-        from mig_core.pgp.gnupg import GnupgSigner
+        from mig_core.pgp.signer import GnupgSigner  # without what verifies
 
         fingerprint = check_fingerprint(self.settings.fingerprint, subject="settings", path="fingerprint")
         return GnupgSigner(fingerprint, self.settings.gnupg_home)
@@ -52,6 +54,27 @@ class Connection:
         from mig_core.client.client import MigClient
 
         return MigClient(self.settings, signer=lambda: self.signer)
+
+    def signed(self, unsigned: Envelope) -> Envelope:
+        """The envelope with the investigator's signature.
+
+        While gpg works, or a person types a passphrase, another thread connects to the API.
+
+        Raises:
+            SignatureInvalid: the key cannot sign.
+        """
+        from threading import Thread
+
+        signer = self.signer
+        connecting = Thread(target=self._connect_early, daemon=True)
+        connecting.start()
+        envelope = signer.sign(unsigned)
+        connecting.join()
+        return envelope
+
+    def _connect_early(self) -> None:
+        with suppress(MigError):  # the first request says what is wrong
+            self.client.connect()
 
 
 def connect(settings: Path | str | None = None) -> Connection:

@@ -55,6 +55,8 @@ class Direct:
         self._connect_timeout = connect_timeout
         self._sleep = sleep
         self._idle: list[HTTPConnection] = []
+        self._failed: ConnectionFailed | None = None
+        """Why no connection could be opened ahead; the next request says so."""
 
     def open(
         self, method: str, url: str, *, body: bytes | None, headers: Mapping[str, str], timeout: float
@@ -76,6 +78,13 @@ class Direct:
                 self._sleep(PAUSE)
             left -= 1
 
+    def connect(self) -> None:
+        """See the protocol."""
+        try:
+            self._idle.append(self._new())
+        except ConnectionFailed as error:
+            self._failed = error
+
     def close(self) -> None:
         """See the protocol."""
         while self._idle:
@@ -91,6 +100,14 @@ class Direct:
                     connection.sock.settimeout(timeout)
                     return connection
                 connection.close()
+        failed, self._failed = self._failed, None
+        if failed is not None:  # tried a moment ago
+            raise failed
+        connection = self._new()
+        connection.sock.settimeout(timeout)
+        return connection
+
+    def _new(self) -> HTTPConnection:
         if self._tls is None:
             connection = HTTPConnection(self._host, self._port, timeout=self._connect_timeout)
         else:
@@ -100,7 +117,6 @@ class Direct:
         except (OSError, HTTPException, ValueError) as error:
             connection.close()
             raise ConnectionFailed(self._not_connected(error, connection)) from error
-        connection.sock.settimeout(timeout)
         return connection
 
     def _not_connected(self, error: Exception, connection: HTTPConnection) -> str:

@@ -51,6 +51,9 @@ class ThroughProxy:
             raise ConnectionFailed(_text(error)) from error
         return ProxiedAnswer(response)
 
+    def connect(self) -> None:
+        """See the protocol; here the first request connects."""
+
     def close(self) -> None:
         """See the protocol."""
         self.pool.clear()

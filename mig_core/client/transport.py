@@ -157,6 +157,14 @@ class Transport:
         finally:
             response.close()
 
+    def connect(self) -> None:
+        """Opens a connection; why it cannot be opened is said by the request that follows.
+
+        Raises:
+            ConfigurationError: files for TLS cannot be used.
+        """
+        self._way_there().connect()
+
     def close(self) -> None:
         """Ends all connections."""
         if self._way is not None:

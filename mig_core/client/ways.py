@@ -57,6 +57,10 @@ class Way(Protocol):
         """
         ...
 
+    def connect(self) -> None:
+        """Opens a connection ahead of the first request, where that is possible. Never fails: the request does."""
+        ...
+
     def close(self) -> None:
         """Ends all connections that nobody uses."""
         ...

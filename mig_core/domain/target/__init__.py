@@ -9,7 +9,7 @@ The same language says which alerts are meant (:func:`parse_condition`, :func:`h
 The reference for people is ``docs/targets.md``. The files, in the order a text passes them: ``lexer`` (tokens, read
 through a ``cursor``), ``parser`` (grammar) and ``predicates`` (one test) with ``names`` (columns, macros, suggestions),
 ``literals`` (times, intervals, networks) and ``regex`` (the subset of regular expressions: a ``regex_tree``, run by
-``automaton``); they make the ``tree``. Then ``match`` over an ``agent_view``, with ``addresses`` and ``jsontext`` as
+``automaton``); they make the ``tree``. Then ``matching`` over an ``agent_view``, with ``addresses`` and ``jsontext`` as
 PostgreSQL has them.
 """
 
@@ -31,7 +31,7 @@ from mig_core.errors import TargetError
 if TYPE_CHECKING:
     from mig_core.domain.target.addresses import addresses_of
     from mig_core.domain.target.agent_view import UNKNOWN, AgentView, Unknown
-    from mig_core.domain.target.match import Verdict, holds, match
+    from mig_core.domain.target.matching import Verdict, holds, match
     from mig_core.domain.target.tree import Answer
 
 __all__ = [
@@ -58,10 +58,10 @@ _ELSEWHERE = {
     "AgentView": "agent_view",
     "UNKNOWN": "agent_view",
     "Unknown": "agent_view",
-    "Verdict": "match",
+    "Verdict": "matching",
     "addresses_of": "addresses",
-    "holds": "match",
-    "match": "match",
+    "holds": "matching",
+    "match": "matching",
 }
 
 
