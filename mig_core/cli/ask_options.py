@@ -15,9 +15,6 @@ import typer
 from mig_core.cli.completion import complete_action, complete_target
 from mig_core.cli.formats import Format, Show
 from mig_core.cli.waiting import Waiting, waiting_of
-from mig_core.client.references import is_reference
-from mig_core.domain.ids import check_uuid
-from mig_core.domain.target import parse_target
 from mig_core.domain.times import parse_duration
 from mig_core.errors import InvalidDocument
 
@@ -76,6 +73,8 @@ class AskOptions:
         Raises:
             TargetError: it is none.
         """
+        from mig_core.domain.target import parse_target  # nor does help wait for it
+
         expanded = [parse_target(one, macros=macros).expanded for one in self.targets or (default,)]
         return expanded[0] if len(expanded) == 1 else " OR ".join(f"({one})" for one in expanded)
 
@@ -185,6 +184,8 @@ def chosen(arguments: Mapping[str, Any]) -> AskOptions:
 
 
 def _rows(given: Mapping[str, Any], output: Format, *, local: bool) -> RowOptions | None:
+    if not any(given[name] for name in ("where", "columns", "stack", "rare")):
+        return None
     from mig_core.cli.row_options import row_options
 
     rows = row_options(
@@ -203,6 +204,9 @@ def _narrowing(**actions: str | None) -> str:
     conditions = []
     for function, action in actions.items():
         if action:
+            from mig_core.client.references import is_reference
+            from mig_core.domain.ids import check_uuid
+
             try:
                 identifier = check_uuid(action.lower(), subject=f"--target-{function}", path="")
             except InvalidDocument as error:

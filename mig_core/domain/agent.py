@@ -7,9 +7,9 @@ one changes nothing.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from enum import StrEnum
 from typing import TYPE_CHECKING
 
+from mig_core.domain.agent_state import AgentState as AgentState
 from mig_core.domain.document import dump, load, members
 from mig_core.domain.ids import AgentId, agent_id, check_agent_id
 from mig_core.domain.times import format_time
@@ -24,21 +24,6 @@ if TYPE_CHECKING:
 MAX_HEARTBEAT_BYTES = 256 << 10
 MAX_NAME_BYTES = 1024
 """Of an agent's name in UTF-8. Names are indexed, and PostgreSQL refuses an index entry of more than 2,704 bytes."""
-
-
-class AgentState(StrEnum):
-    """Where an agent stands, as the platform sees it."""
-
-    PENDING = "pending"
-    """Enrolled without the secret: waits for ``mig agent approve``."""
-    ONLINE = "online"
-    """Its heartbeats arrive."""
-    IDLE = "idle"
-    """Some heartbeats are missing."""
-    OFFLINE = "offline"
-    """It said goodbye, or no heartbeat came for long; its commands wait until they expire."""
-    RETIRED = "retired"
-    """Taken out for good; its key is refused."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ gpg's name. The formats are those of GnuPG's ``doc/DETAILS``.
 from __future__ import annotations
 
 import functools
+import os
 import re
 import shutil
 import subprocess
@@ -18,10 +19,11 @@ import gnupg as python_gnupg
 
 from mig_core.domain.ids import Fingerprint
 from mig_core.errors import ConfigurationError
-from mig_core.pgp.base import KeyInfo
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from mig_core.pgp.base import KeyInfo
 
 _ESCAPED = re.compile(rb"\\x(3a|5c)")
 _FINGERPRINT = re.compile(r"[0-9A-F]{40}")
@@ -66,13 +68,16 @@ class Output(list[Any]):
         return lines[-1] if lines else ""
 
 
-def open_gpg(home: Path | None, options: list[str], environment: dict[str, str] | None = None) -> Any:
+def open_gpg(
+    home: Path | None, options: list[str], environment: dict[str, str] | None = None, *, tried: bool = True
+) -> Any:
     """python-gnupg's interface to ``gpg``; every call of it returns an :class:`Output`.
 
     Args:
         home: None is the investigator's own.
         options: for every run.
         environment: of the program; None is this process's.
+        tried: whether gpg is run at once, to see that it runs; a person who signs need not wait for that.
 
     Raises:
         ConfigurationError: gpg is not installed, or does not start.
@@ -80,12 +85,25 @@ def open_gpg(home: Path | None, options: list[str], environment: dict[str, str] 
     if shutil.which("gpg") is None:
         raise ConfigurationError("gpg", "", "is not installed, or not on the PATH", next_step=INSTALL)
     try:
-        gpg = python_gnupg.GPG(gnupghome=str(home) if home else None, options=options, env=environment)
+        interface = python_gnupg.GPG if tried else _Untried
+        gpg = interface(gnupghome=str(home) if home else None, options=options, env=environment)
     except (OSError, ValueError) as error:
         raise ConfigurationError("gpg", "", f"cannot be used: {error}", next_step=INSTALL) from error
     gpg.encoding = "latin-1"  # takes every byte; what is UTF-8 goes through latin1()
     gpg.result_map = dict.fromkeys(gpg.result_map, Output)
     return gpg
+
+
+class _Untried(python_gnupg.GPG):  # type: ignore[misc]  # has no types
+    """python-gnupg's interface, whose constructor would run gpg to learn its version; 2.2 is the oldest we support."""
+
+    def __init__(self, *, gnupghome: str | None, options: list[str], env: dict[str, str] | None) -> None:
+        if gnupghome and not os.path.isdir(gnupghome):
+            raise ValueError(f"there is no directory {gnupghome}")
+        self.gpgbinary, self.gnupghome, self.options, self.env = "gpg", gnupghome, options, env
+        self.keyring = self.secret_keyring = self.on_data = None
+        self.verbose = self.use_agent = self.check_fingerprint_collisions = False
+        self.version = (2, 2)
 
 
 @functools.cache
@@ -139,6 +157,8 @@ def listed_keys(output: Output) -> tuple[tuple[KeyInfo, bool, str], ...]:
 
 
 def _key_info(fields: list[str], fingerprint: str, user_ids: list[str]) -> KeyInfo:
+    from mig_core.pgp.base import KeyInfo  # who signs lists no keys
+
     return KeyInfo(
         fingerprint=Fingerprint(fingerprint),
         user_ids=tuple(user_ids),

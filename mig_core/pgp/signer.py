@@ -84,7 +84,7 @@ class GnupgSigner:
             passphrase = self._passphrase()
             if not passphrase or any(character in passphrase for character in "\r\n\0"):
                 raise SignatureInvalid(self._fingerprint, "the passphrase given is empty or not one line")
-        gpg = _open_secret(self._home)
+        gpg = _open_secret(self._home, tried=False)
         result: Output = gpg.sign(
             envelope.signed_bytes(),
             passphrase=latin1(passphrase) if passphrase else None,
@@ -183,14 +183,14 @@ def export_public(home: Path | None, fingerprint: Fingerprint) -> bytes:
     return data
 
 
-def _open_secret(home: Path | None) -> Any:
+def _open_secret(home: Path | None, *, tried: bool = True) -> Any:
     if home is None and os.environ.get("GNUPGHOME"):
         home = Path(os.environ["GNUPGHOME"])
     environment = dict(os.environ)
     if "GPG_TTY" not in environment:
         with contextlib.suppress(OSError):
             environment["GPG_TTY"] = os.ttyname(2)
-    return open_gpg(None if home is None else short_home(home), [*QUIET], environment)
+    return open_gpg(None if home is None else short_home(home), [*QUIET], environment, tried=tried)
 
 
 def _passphrase_from_file() -> Callable[[], str] | None:

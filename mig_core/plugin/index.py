@@ -17,19 +17,18 @@ import json
 import os
 import stat
 import sys
-import time
 from typing import TYPE_CHECKING, NamedTuple
 
-from mig_core.plugin.registered import ENTRY_POINTS, METADATA, distribution_in, metadata_folders
+from mig_core.plugin.registered import distribution_in, is_settled, marks_of, metadata_folders
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from mig_core.plugin.registered import Marks
+
 FORM = 1
 """Of the file; another one is not read."""
 MAX_BYTES = 4 << 20
-FRESH = 2.0
-"""Seconds in which two changes of a file may bear the same time, on the coarsest file systems there are."""
 GROUPS = ("mig.modules", "mig.cli")
 
 
@@ -52,10 +51,10 @@ def installed_words(environment: Mapping[str, str] = os.environ) -> tuple[Entry,
         return known
     if any(os.path.isfile(folder) for folder in sys.path):
         return _the_long_way()
-    before = _state(folders := metadata_folders())
+    before = marks_of(folders := metadata_folders())
     distributions = [found for folder in folders if (found := distribution_in(folder, GROUPS)) is not None]
     entries = tuple(Entry(*point, one.name, one.summary) for one in distributions for point in one.points)
-    if path and _settled(before) and before == _state(metadata_folders()):
+    if path and is_settled(before) and before == marks_of(metadata_folders()):
         _write(path, before, entries)
     return entries
 
@@ -68,39 +67,12 @@ def _the_long_way() -> tuple[Entry, ...]:
     return tuple(Entry(one.group, one.name, one.value, one.distribution, one.summary) for one in found)
 
 
-Mark = list[int]
-"""Device, inode, size, time of the last change of content and of anything; empty: there is no such file."""
-State = list[tuple[str, list[Mark]]]
-
-
-def _state(folders: list[str]) -> State:
-    """How things are now: the folders that are searched, then each distribution's metadata."""
-    return [(folder, [_mark(folder or ".")]) for folder in sys.path] + [
-        (folder, [_mark(folder), _mark(os.path.join(folder, ENTRY_POINTS)), _mark(os.path.join(folder, METADATA))])
-        for folder in folders
-    ]
-
-
-def _mark(path: str) -> Mark:
-    try:
-        found = os.stat(path)
-    except (OSError, ValueError):
-        return []
-    return [found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns]
-
-
-def _settled(state: State) -> bool:
-    """Whether nothing changed so lately, or in the future, that a further change could go unseen."""
-    newest = (time.time() - FRESH) * 1e9
-    return all(moment < newest for _, marks in state for mark in marks for moment in mark[3:])
-
-
-def _still(state: State) -> bool:
+def _still(state: Marks) -> bool:
     """Whether everything is as it was: no folder has other entries, no distribution other metadata."""
     remembered = [(str(path), marks) for path, marks in state]
     if [path for path, _ in remembered[: len(sys.path)]] != sys.path:
         return False
-    return remembered == _state([path for path, _ in remembered[len(sys.path) :]])
+    return remembered == marks_of([path for path, _ in remembered[len(sys.path) :]])
 
 
 def _path(environment: Mapping[str, str]) -> str:
@@ -151,7 +123,7 @@ def _read(path: str) -> tuple[Entry, ...] | None:
         return None
 
 
-def _write(path: str, state: State, entries: tuple[Entry, ...]) -> None:
+def _write(path: str, state: Marks, entries: tuple[Entry, ...]) -> None:
     """Puts the index there in one step; where that is not possible, the next command reads everything again."""
     folder = os.path.dirname(path)
     with contextlib.suppress(OSError):

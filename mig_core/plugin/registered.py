@@ -8,13 +8,16 @@ from __future__ import annotations
 import importlib
 import os
 import sys
+import time
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator
+    from collections.abc import Collection, Iterator, Sequence
 
 ENTRY_POINTS = "entry_points.txt"
 METADATA = "METADATA"
+FRESH = 2.0
+"""Seconds in which two changes of a file may bear the same time, on the coarsest file systems there are."""
 OLD_METADATA = "PKG-INFO"
 """Of an ``egg-info`` folder."""
 
@@ -65,6 +68,37 @@ def distribution_in(folder: str, groups: Collection[str]) -> Distribution | None
     text = _text(os.path.join(folder, METADATA)) or _text(os.path.join(folder, OLD_METADATA))
     head = dict(line.partition(": ")[::2] for line in text.partition("\n\n")[0].splitlines())
     return Distribution(head.get("Name", ""), head.get("Summary", ""), points)
+
+
+Mark = list[int]
+"""Device, inode, size, time of the last change of content and of anything; empty: there is no such file."""
+Marks = list[tuple[str, list[Mark]]]
+"""Path of a folder -> it, and the files in it that are read."""
+
+
+def marks_of(folders: Sequence[str]) -> Marks:
+    """By what a change is seen: the folders that are searched, then each distribution's metadata.
+
+    Two that are equal, and of which the first :func:`is_settled`, say that nothing was installed, upgraded or removed.
+    """
+    return [(folder, [_mark(folder or ".")]) for folder in sys.path] + [
+        (folder, [_mark(folder), _mark(os.path.join(folder, ENTRY_POINTS)), _mark(os.path.join(folder, METADATA))])
+        for folder in folders
+    ]
+
+
+def is_settled(marks: Marks) -> bool:
+    """Whether nothing changed so lately, or in the future, that a further change could bear the same time."""
+    newest = (time.time() - FRESH) * 1e9
+    return all(moment < newest for _, found in marks for mark in found for moment in mark[3:])
+
+
+def _mark(path: str) -> Mark:
+    try:
+        found = os.stat(path)
+    except (OSError, ValueError):
+        return []
+    return [found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns]
 
 
 def _listed(folder: str) -> list[str]:

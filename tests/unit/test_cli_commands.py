@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from typing import TYPE_CHECKING
@@ -14,7 +15,18 @@ from mig_core.cli.main import OWN_COMMANDS, main
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from mig_core.testing.keys import InvestigatorKeys
+
 HEAVY = {"psycopg", "falcon", "pika", "urllib3", "gnupg", "re2", "pyroute2", "rich", "mig_file"}
+SLOW_TO_START = {
+    *("psycopg", "falcon", "pika", "urllib3", "nacl", "pluggy", "stevedore", "importlib.metadata", "jsonschema"),
+    *("rich", "pydantic", "click", "prompt_toolkit", "asyncio", "zipfile", "urllib.request"),
+    *("mig_core.agent", "mig_core.api", "mig_core.scheduler", "mig_core.store", "mig_core.pgp.keyring"),
+    *("mig_core.domain.target.matching", "mig_core.domain.target.automaton", "mig_core.domain.target.regex"),
+    *("mig_core.domain.agent", "mig_core.plugin.table", "mig_core.client.through_proxy"),
+    *("mig_memory", "mig_pkg", "mig_sweep", "mig_sigma"),
+}
+"""What neither help nor a question waits for; what is imported grows by itself, and nobody notices 10 ms."""
 
 
 @pytest.mark.parametrize("command", sorted(OWN_COMMANDS))
@@ -33,6 +45,34 @@ def test_help_imports_no_command_and_no_plugin() -> None:
     imported = set(printed.rpartition("IMPORTED")[2].split())
     assert imported & HEAVY == set()
     assert not {name for name in imported if name.startswith("mig_core.cli.") and name.endswith((".agents", ".ask"))}
+
+
+def test_neither_help_nor_a_question_waits_for_what_it_does_not_need(
+    investigator_keys: InvestigatorKeys, tmp_path: Path
+) -> None:
+    settings = tmp_path / "config.toml"
+    settings.write_text(
+        f'api = "http://127.0.0.1:1"\nfingerprint = "{investigator_keys.alice.fingerprint}"\n'
+        f'gnupg_home = "{investigator_keys.home}"\n'
+    )
+    places = {"MIG_CONFIG": str(settings), "XDG_CACHE_HOME": str(tmp_path), "XDG_STATE_HOME": str(tmp_path)}
+    code = (
+        "import sys; from mig_core.cli.main import main; main(sys.argv[1:]);"
+        "import mig_core.cli.following; print('IMPORTED', *sorted(sys.modules))"
+    )
+
+    for words in (["--help"], ["file", "-path", "/etc", "-name", "^shadow$", "-t", "os='linux'"]):
+        done = subprocess.run(
+            [sys.executable, "-c", code, *words],
+            capture_output=True,
+            text=True,
+            check=True,
+            env={**os.environ, **places},
+        )
+        imported = set(done.stdout.rpartition("IMPORTED")[2].split())
+        assert imported & SLOW_TO_START == set(), words
+    assert "127.0.0.1:1" in done.stderr  # the question was signed, and went as far as the API
+    assert "mig_core.client.direct" in imported
 
 
 def test_an_unknown_command_is_a_usage_error(capsys: pytest.CaptureFixture[str]) -> None:

@@ -219,7 +219,7 @@ class Executor:
             "cpu_seconds": math.ceil((seconds + GRACE_SECONDS) * self._settings.threads) + 5,
         }
         ending = _Ending(self._settings.memory_mb)
-        launched = self._launcher.launch()
+        launched = self._launcher.launch(request.get("module", ""))
         with launched.connection as connection:
             interruption.watch(self._launcher, launched)
             now = time.monotonic()

@@ -118,6 +118,8 @@ class Launcher:
         self._retired: dict[int, tuple[socket.socket, subprocess.Popen[bytes], threading.Thread]] = {}
         """Generation -> a zygote that starts no more operations and ends with the last of those it has started."""
         self._closing = threading.Event()
+        self._known: dict[str, Any] | None = None
+        """What the last zygote found; the next one need not look again where nothing was installed since."""
         self.catalogue = Catalogue()
 
     @property
@@ -146,7 +148,8 @@ class Launcher:
                 )
             try:
                 ours.settimeout(READY_SECONDS)
-                ours.send(json.dumps(self._configuration).encode("ascii"))
+                configuration = {**self._configuration, **({"known": self._known} if self._known else {})}
+                ours.send(json.dumps(configuration).encode("ascii"))
                 ready = json.loads(ours.recv(MAX_MESSAGE_BYTES))
             except (OSError, ValueError) as error:
                 ours.close()
@@ -159,6 +162,7 @@ class Launcher:
             with self._lock:
                 self._generation += 1
                 self._control, self._process = ours, process
+                self._known = ready["known"]
                 self.catalogue = Catalogue(
                     ready["modules"],
                     ready["failures"],
@@ -189,6 +193,7 @@ class Launcher:
                 self._control = self._process = self._reader = None
                 self._retired[self._generation] = (control, process, reader)
                 self._release(self._generation)
+            self._known = None
         return self.start()
 
     def _release(self, generation: int) -> None:
@@ -197,17 +202,20 @@ class Launcher:
             with contextlib.suppress(OSError):
                 self._retired[generation][0].shutdown(socket.SHUT_RDWR)
 
-    def launch(self) -> Launched:
+    def launch(self, module: str = "") -> Launched:
         """A new process that waits for its request.
+
+        Args:
+            module: whose code the process should have; empty: none.
 
         Raises:
             PluginError: no process can be had.
         """
-        while (launched := self._launch()) is None:
+        while (launched := self._launch(module)) is None:
             pass  # it went to rest, or died, at this very moment: once more
         return launched
 
-    def _launch(self) -> Launched | None:
+    def _launch(self, module: str) -> Launched | None:
         self.start()
         ours, theirs = socket.socketpair()
         with theirs, self._lock:
@@ -221,7 +229,7 @@ class Launcher:
             self._next += 1
             self._running[launched.number] = launched
             try:
-                message = {"do": "start", "number": launched.number}
+                message = {"do": "start", "number": launched.number, "module": module}
                 socket.send_fds(control, [json.dumps(message).encode("ascii")], [theirs.fileno()])
             except OSError as error:
                 del self._running[launched.number]

@@ -1,4 +1,4 @@
-"""The zygote: a small process that has every module's code ready and forks one child for each operation.
+"""The zygote: a small process that has modules' code ready and forks one child for each operation.
 
 Forking it takes 4 ms where a new interpreter with the same imports takes 55. It is a program of its own
 (``python -m mig_core.agent.operations.zygote FD``), started by the agent
@@ -6,6 +6,9 @@ Forking it takes 4 ms where a new interpreter with the same imports takes 55. It
 module's. It has one thread and holds nothing but the control socket.
 
 Plugins are *discovered* in a child that ends at once, so that what discovery needs is not inherited by every operation.
+What was found is told to the agent, and by it to the next zygote, which believes it as long as nothing was installed
+since. A module's code is loaded when it is first asked for, and stays: so the first answer after a rest waits for one
+module and not for all.
 
 Messages on the control socket (SOCK_SEQPACKET, JSON): first ``configure`` down and ``ready`` up; then ``start`` (with
 the operation's socket) and ``kill`` down, ``started`` and ``ended`` up. When the agent goes, however it goes, the
@@ -32,6 +35,8 @@ from mig_core.errors import ModuleUnknown
 from mig_core.plugin.persistent import PersistentModule
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from mig_core.plugin.module import Module
 
 MAX_MESSAGE_BYTES = 160_000
@@ -48,7 +53,10 @@ class Zygote:
 
     def __init__(self, control: socket.socket) -> None:
         self._control = control
+        self._values: dict[str, str] = {}
+        """Modules that are not loaded yet: name -> what their entry points name."""
         self._modules: dict[str, Module[Any]] = {}
+        self._failures: dict[str, str] = {}
         self._hooks: Any = None
         self._children: dict[int, int] = {}
         """Operation number -> process id of its child."""
@@ -83,48 +91,51 @@ class Zygote:
         finally:
             self._end_all()
 
-    def _prepare(self, *, allow: list[str], deny: list[str], preload: list[str]) -> dict[str, Any]:
-        found = _discover(allow, deny)
-        failures: dict[str, str] = dict(found["failures"])
-        wanted = set(preload)
-        if found["hooks"]:
+    def _prepare(
+        self, *, allow: list[str], deny: list[str], preload: list[str], known: dict[str, Any] | None = None
+    ) -> dict[str, Any]:
+        installed = _installed()
+        if not known or not installed or known["installed"] != installed:
+            known = {**_discover(allow, deny), "installed": installed}
+        if known["hooks"]:
             from mig_core.plugin.manager import PluginManager
 
             manager = PluginManager(allow=allow, deny=deny)
             self._hooks = manager.hooks("agent")
-            self._modules = {name: manager.module(name) for name in manager.names()}
-            failures.update(manager.failures)
-        else:
-            # Loaded and checked a moment ago, in a child; here without what finding them costs in memory.
-            for name, value in found["modules"].items():
-                try:
-                    self._modules[name] = _made(value)
-                except Exception as error:  # a plugin's file may raise anything
-                    failures[name] = f"{type(error).__name__}: {error}"
-        for module in self._modules.values():
-            wanted.update(module.info.preload)
-        for name in sorted(wanted):
-            # What a module would like to have ready may be missing; its run then says so.
+            known["failures"] = {**known["failures"], **_cut(manager.failures)}
+        self._values = {name: one["value"] for name, one in known["modules"].items()}
+        for name in sorted(preload):
             with contextlib.suppress(Exception):
                 importlib.import_module(name)
+        # An upgrade may put a new zygote beside an agent that runs since before: what such a one reads stays as it was.
+        modules = sorted(known["modules"].items())
         return {
             "event": "ready",
-            "modules": {name: bool(module.parameters.label) for name, module in sorted(self._modules.items())},
-            "persistent": {
-                name: module.takes_alerts
-                for name, module in sorted(self._modules.items())
-                if isinstance(module, PersistentModule)
-            },
-            "detectors": [
-                name
-                for name, module in sorted(self._modules.items())
-                if isinstance(module, PersistentModule) and module.watches_alerts
-            ],
-            "versions": found["versions"],
+            "modules": {name: one["labelled"] for name, one in modules},
+            "persistent": {name: one["alerts"] for name, one in modules if one["persistent"]},
+            "detectors": [name for name, one in modules if one["detector"]],
+            "network": [name for name, one in modules if one["network"]],
+            "versions": known["versions"],
             "path": [folder for folder in sys.path if folder],
-            "network": sorted(name for name, module in self._modules.items() if module.info.needs_network),
-            "failures": {name: text[:_MAX_FAILURE_TEXT] for name, text in sorted(failures.items())[:_MAX_FAILURES]},
+            "failures": known["failures"],
+            "known": known,
         }
+
+    def _load(self, name: str) -> None:
+        """Has the code of a module, and what it would like to have ready, in memory before its run is forked."""
+        value = self._values.pop(name, None)
+        if value is None:
+            return
+        try:
+            self._modules[name] = module = _made(value)
+        except Exception as error:  # a plugin's file may raise anything, though it did not when it was discovered
+            self._failures[name] = f"{type(error).__name__}: {error}"[:_MAX_FAILURE_TEXT]
+            return
+        for one in module.info.preload:
+            # What a module would like to have ready may be missing; its run then says so.
+            with contextlib.suppress(Exception):
+                importlib.import_module(one)
+        gc.freeze()
 
     def _take_message(self) -> bool:
         raw, descriptors, _, _ = socket.recv_fds(self._control, MAX_MESSAGE_BYTES, 1)
@@ -132,6 +143,7 @@ class Zygote:
             return False
         message = json.loads(raw)
         if message["do"] == "start":
+            self._load(message.get("module", ""))
             self._start(message["number"], socket.socket(fileno=descriptors[0]))
         elif message["do"] == "kill":
             self._kill(message["number"])
@@ -199,10 +211,12 @@ class Zygote:
                     os.waitpid(stray, os.WNOHANG)
 
     def _find(self, name: str) -> Module[Any]:
+        self._load(name)
         try:
             return self._modules[name]
         except KeyError:
-            raise ModuleUnknown(name, f"module {name!r} is not available") from None
+            why = f"cannot be loaded: {self._failures[name]}" if name in self._failures else "is not available"
+            raise ModuleUnknown(name, f"module {name!r} {why}") from None
 
     def _environment(self, name: str) -> dict[str, Any]:
         from mig_core.agent.operations.environment import gather_environment
@@ -230,8 +244,18 @@ def _kill_group(leader: int) -> None:
         pass
 
 
+def _installed() -> str:
+    """By what it is seen that something was installed, upgraded or removed; empty: too lately to be seen."""
+    import hashlib
+
+    from mig_core.plugin.registered import is_settled, marks_of, metadata_folders
+
+    marks = marks_of(metadata_folders())
+    return hashlib.blake2b(repr(marks).encode("utf-8", "surrogateescape")).hexdigest() if is_settled(marks) else ""
+
+
 def _discover(allow: list[str], deny: list[str]) -> dict[str, Any]:
-    """Names, failures and whether there are hooks, found out in a child that ends."""
+    """Modules, failures and whether there are hooks, found out in a child that ends."""
     reading, writing = os.pipe2(os.O_CLOEXEC)
     child = os.fork()
     if child == 0:
@@ -246,6 +270,10 @@ def _discover(allow: list[str], deny: list[str]) -> dict[str, Any]:
     except ValueError:
         found = {**_NOTHING, "failures": {"plugins": "looking for plugins ended without an answer"}}
     return found
+
+
+def _cut(failures: Mapping[str, str]) -> dict[str, str]:
+    return {name: text[:_MAX_FAILURE_TEXT] for name, text in sorted(failures.items())[:_MAX_FAILURES]}
 
 
 def _made(value: str) -> Module[Any]:
@@ -264,11 +292,11 @@ def _report_discovery(writing: int, allow: list[str], deny: list[str]) -> NoRetu
         from mig_core.plugin.manager import MODULES, PluginManager, installed
 
         manager = PluginManager(allow=allow, deny=deny)
-        points = [one for one in installed(MODULES) if one.name in manager.names()]
+        points = {one.name: one for one in installed(MODULES) if one.name in manager.names()}
         found = {
-            "modules": {one.name: one.value for one in points},
-            "versions": {one.name: one.version for one in points},
-            "failures": {name: text[:_MAX_FAILURE_TEXT] for name, text in manager.failures.items()},
+            "modules": {name: _described(one.value, manager.module(name)) for name, one in points.items()},
+            "versions": {name: one.version for name, one in points.items()},
+            "failures": _cut(manager.failures),
             "hooks": bool(entry_points(group="mig.agent")),
         }
     except Exception as error:  # one bad plugin must not keep the agent from starting
@@ -279,6 +307,19 @@ def _report_discovery(writing: int, allow: list[str], deny: list[str]) -> NoRetu
             raw = raw[os.write(writing, raw) :]
     finally:
         os._exit(0)
+
+
+def _described(value: str, module: Module[Any]) -> dict[str, Any]:
+    """What the agent wants to know of a module."""
+    lasting = module if isinstance(module, PersistentModule) else None
+    return {
+        "value": value,
+        "labelled": bool(module.parameters.label),
+        "network": module.info.needs_network,
+        "persistent": lasting is not None,
+        "alerts": lasting is not None and lasting.takes_alerts,
+        "detector": lasting is not None and lasting.watches_alerts,
+    }
 
 
 def main() -> None:

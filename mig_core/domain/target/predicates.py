@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, TypeVar
 
 from mig_core.domain.addresses import network_text
-from mig_core.domain.agent import AgentState
+from mig_core.domain.agent_state import AgentState
 from mig_core.domain.target import names
 from mig_core.domain.target.addresses import read_network
 from mig_core.domain.target.cursor import Cursor, found

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import threading
 import time
 from typing import TYPE_CHECKING, Any
@@ -251,6 +252,37 @@ def test_after_a_while_without_work_the_zygote_rests_and_the_next_operation_wake
     assert launcher.pid not in (0, first)
     assert "will be started again" not in caplog.text
     launcher.close()
+
+
+def test_after_a_rest_what_was_installed_meanwhile_counts(
+    plugin_folder: Path, zygote_program: tuple[str, ...], tmp_path: Path
+) -> None:
+    site = tmp_path / "site"
+    shutil.copytree(plugin_folder, site)
+    program = tuple(one.replace(str(plugin_folder), str(site)) for one in zygote_program)
+    launcher = Launcher(program=program, rest_after=0.2)
+    executor = Executor(launcher, ModuleSettings(memory_mb=96))
+    before = [run(executor, "echo", word="first").state]
+
+    rested(launcher)
+    before.append(run(executor, "echo", word="after a rest").state)
+    points = next(site.glob("*.dist-info/entry_points.txt")).read_text()
+    twin = site / "twin-1.0.dist-info"
+    twin.mkdir()
+    (twin / "METADATA").write_text("Metadata-Version: 2.1\nName: twin\nVersion: 1.0\n")
+    (twin / "entry_points.txt").write_text(points)
+    rested(launcher)
+    after = run(executor, "echo", word="claimed by two").state
+
+    assert before == [CommandState.SUCCESS, CommandState.SUCCESS]
+    assert after is not CommandState.SUCCESS
+    assert "claimed by more than one distribution" in launcher.catalogue.failures["echo"]
+    launcher.close()
+
+
+def rested(launcher: Launcher) -> None:
+    pid = launcher.pid
+    assert eventually(lambda: launcher.pid == 0 and (not pid or gone(pid)))
 
 
 def test_an_operation_that_takes_longer_than_the_rest_is_not_disturbed(
