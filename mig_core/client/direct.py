@@ -10,6 +10,7 @@ import contextlib
 import select
 import socket
 import time
+import weakref
 from http.client import HTTPConnection, HTTPException, HTTPSConnection, IncompleteRead
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlsplit
@@ -57,6 +58,7 @@ class Direct:
         self._idle: list[HTTPConnection] = []
         self._failed: ConnectionFailed | None = None
         """Why no connection could be opened ahead; the next request says so."""
+        weakref.finalize(self, _close_all, self._idle)
 
     def open(
         self, method: str, url: str, *, body: bytes | None, headers: Mapping[str, str], timeout: float
@@ -69,11 +71,11 @@ class Direct:
             connection = self._connected(timeout)
             try:
                 connection.request(method, target, body=body, headers={"User-Agent": "mig", **headers})
-                return DirectAnswer(connection.getresponse(), connection, self._idle, self._pool_name(), timeout)
+                return DirectAnswer(connection.getresponse(), connection, self, timeout)
             except (OSError, HTTPException) as error:
                 connection.close()
                 if not left:
-                    raise ConnectionFailed(_broken(error, self._pool_name(), timeout)) from error
+                    raise ConnectionFailed(_broken(error, self.name, timeout)) from error
             if left < REPEATED:
                 self._sleep(PAUSE)
             left -= 1
@@ -87,9 +89,14 @@ class Direct:
 
     def close(self) -> None:
         """See the protocol."""
-        while self._idle:
-            with contextlib.suppress(IndexError):  # another thread took it
-                self._idle.pop().close()
+        _close_all(self._idle)
+
+    def give_back(self, connection: HTTPConnection) -> None:
+        """Keeps a connection for the next request, or closes it."""
+        if connection.sock is not None and len(self._idle) < KEPT:
+            self._idle.append(connection)
+        else:
+            connection.close()
 
     def _connected(self, timeout: float) -> HTTPConnection:
         """A connection that stands: one that was used before, or a new one."""
@@ -129,7 +136,9 @@ class Direct:
             return str(error)
         return f"{who}: Failed to establish a new connection: {error}"
 
-    def _pool_name(self) -> str:
+    @property
+    def name(self) -> str:
+        """As errors name it."""
         kind = "HTTPConnectionPool" if self._tls is None else "HTTPSConnectionPool"
         return f"{kind}(host={self._host!r}, port={self._port or (80 if self._tls is None else 443)})"
 
@@ -141,16 +150,14 @@ class DirectAnswer:
         self,
         response: HTTPResponse,
         connection: HTTPConnection,
-        idle: list[HTTPConnection],
-        pool_name: str,
+        way: Direct,
         timeout: float,
     ) -> None:
         self.status = response.status
         self.headers: Any = response.headers  # finds names in any case; not declared a Mapping
         self._response = response
         self._connection = connection
-        self._idle = idle
-        self._pool_name = pool_name
+        self._way = way
         self._timeout = timeout
         self._left = response.length
         """Bytes that are still to come; None: the body ends where it says so itself."""
@@ -166,7 +173,7 @@ class DirectAnswer:
                     raise IncompleteRead(b"", self._left)
                 self._left -= len(piece)
         except (OSError, HTTPException, ValueError) as error:
-            raise ConnectionFailed(_broken(error, self._pool_name, self._timeout)) from error
+            raise ConnectionFailed(_broken(error, self._way.name, self._timeout)) from error
         if not piece:
             self._left = 0
         return piece
@@ -181,8 +188,8 @@ class DirectAnswer:
     def release(self) -> None:
         """See the protocol."""
         self._response.close()
-        if self._left == 0 and self._connection.sock is not None and len(self._idle) < KEPT:
-            self._idle.append(self._connection)
+        if self._left == 0:
+            self._way.give_back(self._connection)
         else:
             self._connection.close()
 
@@ -190,6 +197,12 @@ class DirectAnswer:
         """See the protocol."""
         self._response.close()
         self._connection.close()
+
+
+def _close_all(connections: list[HTTPConnection]) -> None:
+    while connections:
+        with contextlib.suppress(IndexError):  # another thread took it
+            connections.pop().close()
 
 
 def _readable(opened: socket.socket) -> bool:

@@ -10,5 +10,6 @@ Rows: ``columns`` declares them, ``rows`` finds them in elements, ``cells`` are 
 ``selection`` choose among them, ``written_rows`` is how a run keeps them, and ``table`` makes a whole module of that:
 its docstring begins with one, too.
 
-``manager`` finds and loads what is installed, with ``registered`` where it must be quick; plugins do not import them.
+``manager`` finds and loads what is installed, with ``registered`` where it must be quick, and ``index`` where it must
+be quick again and again; plugins do not import them.
 """

@@ -1,0 +1,214 @@
+"""The parts in their containers, by docker-compose: started, killed, started again; and SQL at the one that writes."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pika
+
+from mig_core.relay.private_rabbitmq import free_port
+from mig_core.relay.topology import SHARED_QUEUES
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+HERE = Path(__file__).parent
+ROOT = HERE.parents[1]
+TAG = "topology"
+NET = "172.31.77"
+PROJECT = "migtopology"
+SECRET = "a-secret-of-this-topology-only"
+_TARGETS = ("server", "database", "relay")
+
+
+class PartFailed(Exception):
+    """A container did not do what it should; carries what it said."""
+
+
+class Containers:
+    """All parts. ``up`` starts them in order, ``down`` removes them.
+
+    Args:
+        site: a new folder, mounted into each of them.
+    """
+
+    def __init__(self, site: Path) -> None:
+        self._site = site
+        self.primary = "db1"
+        self._ports = {"API_PORT": free_port(), "AMQP_PORT": free_port()}
+        self._environment = {
+            **{name: str(port) for name, port in self._ports.items()},
+            "SITE": str(site),
+            "NET": NET,
+            "MIG_TAG": TAG,
+            "COMPOSE_PROJECT_NAME": PROJECT,
+            "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+        }
+        shutil.copytree(HERE / "site", site, dirs_exist_ok=True)
+        for file in site.iterdir():
+            file.write_text(file.read_text(encoding="utf-8").replace("@NET@", NET), encoding="utf-8")
+            file.chmod(0o644)
+        (site / "enrolment-secret").write_text(SECRET, encoding="ascii")
+        site.chmod(0o755)
+
+    @property
+    def api(self) -> str:
+        """Where investigators and agents reach the two mig-api."""
+        return f"http://127.0.0.1:{self._ports['API_PORT']}"
+
+    @property
+    def relay(self) -> str:
+        """Where agents reach RabbitMQ."""
+        return f"amqp://127.0.0.1:{self._ports['AMQP_PORT']}/mig"
+
+    def build(self) -> None:
+        """The project's own images, and nginx's."""
+        for target in _TARGETS:
+            _run(
+                [
+                    "docker",
+                    "build",
+                    "-q",
+                    "-f",
+                    "compose/Dockerfile",
+                    "--target",
+                    target,
+                    "-t",
+                    f"mig/{target}:{TAG}",
+                    ".",
+                ]
+            )
+        _run(["docker", "build", "-q", "-t", f"mig/proxy:{TAG}", str(HERE)])
+
+    def up(self) -> None:
+        """Everything, in the order in which one part needs another."""
+        self.compose("up", "-d", "db1")
+        self.wait("PostgreSQL", lambda: self.sql("SELECT 1") == "1")
+        self.compose("up", "-d", "db2", "mq1")
+        self.wait("the first node of RabbitMQ", lambda: self._node("mq1"))
+        self.compose("up", "-d", "mq2", "mq3")
+        self.wait("the standby", lambda: self.sql("SELECT count(*) FROM pg_stat_replication") == "1")
+        # From here on what is committed is on the standby's disk, too.
+        self.sql("ALTER SYSTEM SET synchronous_standby_names = '*'")
+        self.sql("SELECT pg_reload_conf()")
+        for node in ("mq2", "mq3"):
+            self.wait(f"node {node} of RabbitMQ", lambda node=node: self._node(node))  # type: ignore[misc]
+        self.compose("up", "-d", "api1")
+        self.wait("api1", lambda: self._healthy("api1"))
+        self.compose("up", "-d", "api2", "proxy")
+        self.wait("api2", lambda: self._healthy("api2"))
+        self.wait("three nodes", lambda: self._nodes() == 3)
+        self._shared_queues()
+        self.compose("up", "-d", "scheduler1", "scheduler2")
+
+    def bootstrap_secret(self) -> str:
+        """What mig-api wrote for the first investigator."""
+        return self.inside("api1", "cat", "/var/lib/mig-api/bootstrap-secret").strip()
+
+    def kill(self, part: str) -> None:
+        """SIGKILL, at once."""
+        _run(["docker", "kill", self._container(part)])
+
+    def start(self, part: str) -> None:
+        """Starts a part that was killed, with what it had on its disk."""
+        _run(["docker", "start", self._container(part)])
+
+    def fail_over(self) -> None:
+        """Has the standby become the primary; the old one is dead, or is about to find out."""
+        self.primary = "db2"
+        self.sql("SELECT pg_promote()")
+
+    def new_standby(self) -> None:
+        """A new container in the old primary's place, which follows the new one."""
+        _run(["docker", "rm", "-f", "-v", self._container("db1")])
+        override = self._site / "standby.yml"
+        override.write_text("services:\n  db1:\n    command: [bash, /site/database, standby, db2]\n", encoding="ascii")
+        self.compose("-f", str(override), "up", "-d", "--no-deps", "db1")
+        self.wait("the new standby", lambda: self.sql("SELECT count(*) FROM pg_stat_replication") == "1")
+        self.sql("ALTER SYSTEM SET synchronous_standby_names = '*'")
+        self.sql("SELECT pg_reload_conf()")
+
+    def down(self) -> None:
+        """Removes containers and network; images stay."""
+        self.compose("down", "-v", "--remove-orphans", "-t", "2")
+
+    def sql(self, statement: str) -> str:
+        """One statement at the present primary; its rows, columns divided by ``|``."""
+        command = ["psql", "-h", "/run/mig", "-U", "postgres", "-d", "mig", "-qAt", "-c", statement]
+        return self.inside(self.primary, *command).strip()
+
+    def inside(self, part: str, *command: str) -> str:
+        """Runs a program in a part's container."""
+        return _run(["docker", "exec", self._container(part), *command])
+
+    def logs(self, part: str, lines: int = 30) -> str:
+        """The end of what a part wrote."""
+        done = subprocess.run(
+            ["docker", "logs", "--tail", str(lines), self._container(part)],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        return done.stdout + done.stderr
+
+    def compose(self, *words: str) -> None:
+        """docker-compose with our file; the words may begin with further ones."""
+        _run(["docker-compose", "-f", str(HERE / "compose.yml"), *words], environment=self._environment)
+
+    def wait(self, what: str, ready: Callable[[], bool], *, seconds: float = 180.0) -> None:
+        """Returns when it is ready.
+
+        Raises:
+            PartFailed: not in time.
+        """
+        deadline = time.monotonic() + seconds
+        said = ""
+        while time.monotonic() < deadline:
+            try:
+                if ready():
+                    return
+            except PartFailed as error:
+                said = str(error)
+            time.sleep(0.5)
+        raise PartFailed(f"{what}: not ready after {seconds:.0f} s: {said}")
+
+    def _container(self, part: str) -> str:
+        return f"{PROJECT}_{part}_1"
+
+    def _node(self, part: str) -> bool:
+        code = "exec 3<>/dev/tcp/127.0.0.1/5672 && printf 'AMQP\\x00\\x00\\x09\\x01' >&3 && head -c 1 <&3 | od -An -tu1"
+        return self.inside(part, "bash", "-c", code).strip() == "1"
+
+    def _nodes(self) -> int:
+        text = self.inside("mq1", "bash", "-c", _CTL.format(words="cluster_status --formatter json"))
+        return len(json.loads(text[text.index("{") :])["running_nodes"])
+
+    def _healthy(self, part: str) -> bool:
+        code = "import urllib.request as u; print(u.urlopen('http://127.0.0.1:1664/healthz', timeout=3).status)"
+        return self.inside(part, "python3", "-c", code).strip() == "200"
+
+    def _shared_queues(self) -> None:
+        """The queues that all schedulers share are quorum queues; a scheduler takes what exists as it is."""
+        login = pika.PlainCredentials("scheduler", "topology")
+        address = pika.ConnectionParameters("127.0.0.1", self._ports["AMQP_PORT"], "mig", login)
+        with pika.BlockingConnection(address) as connection:
+            for queue in SHARED_QUEUES:
+                connection.channel().queue_declare(queue, durable=True, arguments={"x-queue-type": "quorum"})
+
+
+_CTL = (
+    "RABBITMQ_NODENAME=rabbit@$(hostname)"
+    " RABBITMQ_CONF_ENV_FILE=/var/lib/mig-relay/rabbitmq-env.conf rabbitmqctl -q {words}"
+)
+
+
+def _run(words: list[str], *, environment: dict[str, Any] | None = None) -> str:
+    done = subprocess.run(words, capture_output=True, text=True, check=False, cwd=ROOT, env=environment, timeout=3600)
+    if done.returncode != 0:
+        raise PartFailed(f"{' '.join(words[:6])}: {(done.stderr or done.stdout).strip()[-800:]}")
+    return done.stdout

@@ -1,0 +1,210 @@
+"""Kills each part of a platform that has more than one of each, under load: ``python -m benchmarks.topology.run``.
+
+For who may use docker. Builds the images (``--no-build``: they are there), starts everything, has simulated agents of
+both relays listen, asks all of them over and over, and kills one part after the other: each mig-api, each scheduler,
+each node of RabbitMQ, the proxy, the PostgreSQL that writes. What was killed is started again after a while, except the
+database: its standby takes over, and a new standby takes its place. At the end the books must say of every question
+that each agent was asked once and answered once. Status 1: they do not.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from benchmarks.simulator.workers import Workers
+from benchmarks.tables import print_table
+from benchmarks.topology.containers import SECRET, Containers, PartFailed
+from benchmarks.topology.load import Load, Sums, sums_of
+from mig_core.client.client import MigClient
+from mig_core.config.client import ClientSettings
+from mig_core.errors import MigError
+from mig_core.pgp.gnupg import GnupgSigner, generate_key, stop_agent
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+PARTS = ("api1", "api2", "scheduler1", "scheduler2", "mq1", "mq2", "mq3", "proxy", "db1")
+COUNTERS = "SELECT name || '=' || value FROM counters WHERE value <> 0 ORDER BY name"
+
+
+@dataclass(frozen=True, slots=True)
+class Killed:
+    """One part's death, and how long anybody noticed."""
+
+    part: str
+    away: float
+    """Seconds until it was back, or another one had its place."""
+    asked: Sums | None
+    """The question that was under way or asked next."""
+    longest: float
+    """Seconds in which no question was taken."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs the benchmark; returns the exit status."""
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.topology.run", description=(__doc__ or "").split("\n")[0]
+    )
+    parser.add_argument("--agents", type=int, default=2000, help="half of them over https, half over amqp")
+    parser.add_argument("--away", type=float, default=20.0, help="seconds until a killed part is started again")
+    parser.add_argument("--pause", type=float, default=10.0, help="seconds between two questions")
+    parser.add_argument("--settle", type=float, default=30.0, help="seconds of load before each kill")
+    parser.add_argument("--kill", nargs="*", choices=PARTS, default=PARTS, help="which parts, in this order")
+    parser.add_argument("--no-build", action="store_true")
+    parser.add_argument("--keep", action="store_true", help="leave the containers at the end, to look into")
+    options = parser.parse_args(arguments)
+    with tempfile.TemporaryDirectory(prefix="mig-topology-") as name:
+        folder = Path(name)
+        containers = Containers(folder / "site")
+        try:
+            if not options.no_build:
+                containers.build()
+            containers.up()
+            return _measure(containers, folder, options)
+        except PartFailed as error:
+            print(f"topology: {error}", file=sys.stderr)
+            return 1
+        finally:
+            if not options.keep:
+                containers.down()
+
+
+def _measure(containers: Containers, folder: Path, options: argparse.Namespace) -> int:
+    home = folder / "gnupg"
+    key = generate_key(home, "Topology", "topology@example.net")
+    signer = GnupgSigner(key.fingerprint, home)
+    settings = ClientSettings(api=containers.api, fingerprint=key.fingerprint, gnupg_home=home)
+    client = MigClient(settings, lambda: signer, keep_session=False)
+    try:
+        client.bootstrap(containers.bootstrap_secret(), "topology", signer.public_key())
+        half = options.agents // 2
+        with (
+            _fleet("https", half, containers, folder) as https,
+            _fleet(containers.relay, half, containers, folder) as amqp,
+        ):
+            for fleet in (https, amqp):
+                fleet.wait_for("enrolled", seconds=600)
+            for fleet in (https, amqp):
+                fleet.wait_for("listening", seconds=900)
+            containers.wait("heartbeats of all", lambda: _online(client) == 2 * half, seconds=300)
+            _say(f"{2 * half} agents listen")
+            load = Load(client, signer, options.pause)
+            load.start()
+            killed = [_kill(part, containers, load, options) for part in options.kill]
+            time.sleep(options.settle)
+            load.stop()
+            books = _last_books(containers, load, 2 * half)
+            return _report(books, killed, load, containers, {"https": https.end(), "amqp": amqp.end()}, 2 * half)
+    finally:
+        client.close()
+        stop_agent(home)
+
+
+def _kill(part: str, containers: Containers, load: Load, options: argparse.Namespace) -> Killed:
+    time.sleep(options.settle)
+    count = len(load.asked)
+    load.longest = 0.0
+    _until(lambda: len(load.asked) > count)  # a question has just gone out
+    time.sleep(0.5)
+    began = time.monotonic()
+    containers.kill(part)
+    if part == containers.primary:
+        containers.fail_over()
+        away = time.monotonic() - began
+        _say(f"{part} was killed, its standby promoted after {away:.1f} s")
+        time.sleep(options.away)
+        containers.new_standby()
+    else:
+        time.sleep(options.away)
+        containers.start(part)
+        away = time.monotonic() - began
+        _say(f"{part} was killed and is back after {away:.1f} s")
+    asked = load.asked[count]
+    _until(lambda: sums_of(containers, asked).open == 0, seconds=600)
+    sums = sums_of(containers, asked)
+    _say(f"  its question: {sums}; no question taken for {load.longest:.1f} s at most")
+    return Killed(part, away, sums, load.longest)
+
+
+def _last_books(containers: Containers, load: Load, agents: int) -> list[Sums]:
+    """The books, once nothing is open any more or ten minutes have passed."""
+    deadline = time.monotonic() + 660
+    while True:
+        books = [sums_of(containers, action) for action in load.asked]
+        if all(one.complete(agents) for one in books) or time.monotonic() > deadline:
+            return books
+        time.sleep(5)
+
+
+def _report(
+    books: list[Sums],
+    killed: list[Killed],
+    load: Load,
+    containers: Containers,
+    simulators: dict[str, dict[str, object]],
+    agents: int,
+) -> int:
+    rows = [
+        [one.part, f"{one.away:.1f}", f"{one.asked.seconds:.1f}" if one.asked else "", f"{one.longest:.1f}"]
+        for one in killed
+    ]
+    head = ["killed", "away (s)", "its question's last answer after (s)", "no question taken for (s)"]
+    print_table(f"{agents} agents, one part after the other", head, rows)
+    wrong = [one for one in books if not one.complete(agents)]
+    commands = sum(one.commands for one in books)
+    print(f"{len(books)} questions, {commands} commands, {sum(one.success for one in books)} answered")
+    print(f"questions that were sent again: {load.refused}")
+    for name, sums in simulators.items():
+        print(f"{name}: {sums}")
+    print(f"counters: {containers.sql(COUNTERS).split()}")
+    print(f"{os.cpu_count()} processors, load average now {os.getloadavg()[0]:.2f}")
+    for one in wrong:
+        print(f"UNACCOUNTED FOR: {one}")
+    print("every agent was asked once and answered once" if not wrong else f"{len(wrong)} questions are wrong")
+    return 1 if wrong else 0
+
+
+def _fleet(relay: str, agents: int, containers: Containers, folder: Path) -> Workers:
+    return Workers(
+        agents=agents,
+        processes=1,
+        api=containers.api,
+        relay=relay,
+        secret=SECRET,
+        heartbeat_interval=120.0,
+        finds_every=10,
+        log=folder / f"simulator-{'https' if relay == 'https' else 'amqp'}.log",
+    )
+
+
+def _online(client: MigClient) -> int:
+    try:
+        return int(client.evaluate("tags.environment = 'simulated' AND status = 'online'")["count"])
+    except MigError:
+        return -1
+
+
+def _until(ready: Callable[[], bool], *, seconds: float = 300.0) -> None:
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        try:
+            if ready():
+                return
+        except PartFailed:
+            pass
+        time.sleep(0.2)
+
+
+def _say(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
