@@ -124,18 +124,19 @@ class Transport:
         Raises:
             ApiUnavailable: no usable answer.
         """
-        import urllib3
-
         url = f"{self.base_url}/healthz"
+        way = self._new_way(connect_timeout=seconds)
         try:
-            response = self._connections().request(
-                "GET", url, redirect=False, retries=False, timeout=urllib3.Timeout(connect=seconds, read=seconds)
-            )
-        except _transport_errors() as error:
+            response = way.open("GET", url, body=None, headers={}, timeout=seconds)
+            raw = response.read(MAX_PROBLEM_BYTES)
+            response.close()
+        except ConnectionFailed as error:
             raise self._unavailable(url, error) from error
+        finally:
+            way.close()
         self._compare_clocks(response.headers.get("Date", ""))
         try:
-            said = json.loads(response.data[:MAX_PROBLEM_BYTES])["status"]
+            said = json.loads(raw)["status"]
         except (ValueError, KeyError, TypeError, RecursionError) as error:
             raise ApiUnavailable(url, "the answer is not mig-api's", next_step="is this address mig-api's?") from error
         return response.status, str(said)
@@ -234,7 +235,7 @@ class Transport:
             self._way = self._new_way()
         return self._way
 
-    def _new_way(self) -> Way:
+    def _new_way(self, *, connect_timeout: float = CONNECT_TIMEOUT) -> Way:
         settings, tls = self._settings, None
         if self.base_url.startswith("https:"):
             from mig_core.relay.tls import TlsOptions
@@ -244,10 +245,10 @@ class Transport:
         if proxy:
             from mig_core.client.through_proxy import ThroughProxy
 
-            return ThroughProxy(proxy, tls, connect_timeout=CONNECT_TIMEOUT)
+            return ThroughProxy(proxy, tls, connect_timeout=connect_timeout)
         from mig_core.client.direct import Direct
 
-        return Direct(self.base_url, tls, connect_timeout=CONNECT_TIMEOUT)
+        return Direct(self.base_url, tls, connect_timeout=connect_timeout)
 
     def _unavailable(self, url: str, error: ConnectionFailed) -> ApiUnavailable:
         text = str(error)
