@@ -74,8 +74,9 @@ def _dispatch(options: argparse.Namespace) -> int:
 
     if run_daemon(settings, _settings_file(options)):
         # With new settings, and everything anew: nothing is forgotten in an agent that was put together once.
-        sys.stderr.flush()
-        os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])  # noqa: S606  as what it is
+        from mig_core.renewal import begin_again
+
+        begin_again()
     return EXIT_OK
 
 

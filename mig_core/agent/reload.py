@@ -22,6 +22,7 @@ from mig_core.config.agent import AgentSettings
 from mig_core.config.loader import load_settings
 from mig_core.errors import MigError
 from mig_core.pgp.keyring import read_key_files
+from mig_core.renewal import LOOK_SECONDS, WatchedFiles
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -31,12 +32,9 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-LOOK_SECONDS = 15.0
 SETTINGS, PLUGINS = "settings", "plugins"
 """Under these names the heartbeat says what is new and not used."""
 _OLD = "those before stay in force"
-
-_Stamp = tuple[tuple[str, int, int], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,8 +78,8 @@ class Reload:
         self._problems: dict[str, str] = {}
         self._woken = threading.Event()
         self._stopping = threading.Event()
-        self._settings_seen = self._settings_tried = _stamp(_files_of(started.settings, started.file))
-        self._plugins_seen = self._plugins_used = _stamp(_plugin_folders(started.catalogue))
+        self._files = WatchedFiles(lambda: _files_of(started.settings, started.file))
+        self._plugins = WatchedFiles(lambda: _plugin_folders(launcher.catalogue))
 
     def look_now(self) -> None:
         """At once instead of within the quarter of a minute. From any thread."""
@@ -115,12 +113,8 @@ class Reload:
 
     def _look_at_settings(self, *, at_once: bool) -> bool:
         """Whether to begin again with others."""
-        stamp = _stamp(_files_of(self._started.settings, self._started.file))
-        settled = stamp == self._settings_seen
-        self._settings_seen = stamp
-        if stamp == self._settings_tried or not (settled or at_once):
-            return False  # half a file of settings may be whole TOML, with less in it
-        self._settings_tried = stamp
+        if not self._files.changed(at_once=at_once):
+            return False
         try:
             fresh = usable_settings(self._started.file)
         except MigError as error:
@@ -135,11 +129,8 @@ class Reload:
 
     def _look_at_plugins(self, *, at_once: bool) -> bool:
         """Whether there are others now."""
-        stamp = _stamp(_plugin_folders(self._launcher.catalogue))
-        settled = stamp == self._plugins_seen
-        self._plugins_seen = stamp
-        if stamp == self._plugins_used or not (settled or at_once):
-            return False  # what is just being installed is looked at when it is whole
+        if not self._plugins.changed(at_once=at_once):
+            return False  # or what is just being installed is looked at when it is whole
         before = self._launcher.catalogue
         try:
             after = self._launcher.renew()
@@ -148,7 +139,7 @@ class Reload:
             self._problems[PLUGINS] = str(error)
             return False
         self._problems.pop(PLUGINS, None)
-        self._plugins_used = self._plugins_seen = _stamp(_plugin_folders(after))
+        self._plugins.again()
         if after == before:
             return False
         log.info("the plugins are others now: %s", ", ".join(after.modules) or "none")
@@ -207,16 +198,3 @@ def _plugin_folders(catalogue: Catalogue) -> Iterable[Path]:
                 yield from sorted(Path(one.path) for one in entries if one.name.endswith((".dist-info", ".egg-link")))
         except OSError:  # a zipped library, or a folder that is not there
             continue
-
-
-def _stamp(paths: Iterable[Path]) -> _Stamp:
-    seen = []
-    for path in paths:
-        try:
-            found = path.stat()
-        except OSError:
-            seen.append((str(path), 0, 0))
-            continue
-        # A change of owner or mode changes the second.
-        seen.append((str(path), found.st_ino, max(found.st_mtime_ns, found.st_ctime_ns)))
-    return tuple(seen)

@@ -59,6 +59,8 @@ _SUPERVISOR_SECONDS = 4.5
 _PUBLISH_SECONDS = 30.0
 _RETRY_SECONDS = 15.0
 _DISK_RETRY_SECONDS = 5.0
+_TROUBLE_SECONDS = 5.0
+"""How soon a trouble of the relay is noticed."""
 _LOST_SECONDS = 30.0
 """How often a heartbeat is tried while nothing can be received."""
 
@@ -341,11 +343,21 @@ class Service:
             if relay is None or not relay.connected:
                 # Perhaps the login is refused: only an attempt to send tells.
                 delay = min(delay, _LOST_SECONDS)
-            self._beat.wait(delay)
+            self._wait_for_the_next(delay)
             if not self._stopping.is_set():
                 self._beat.clear()
         if self._broken is None and self._is_connected():
             self._say_goodbye()
+
+    def _wait_for_the_next(self, seconds: float) -> None:
+        """Until the next heartbeat is due; sooner when the relay has a trouble, for only sending shows a lost login."""
+        relay = self._relay
+        before = relay.trouble if relay is not None else ""
+        end = time.monotonic() + seconds
+        while (left := end - time.monotonic()) > 0 and not self._beat.wait(min(left, _TROUBLE_SECONDS)):
+            relay = self._relay
+            if relay is not None and relay.trouble not in ("", before):
+                return
 
     def _say_goodbye(self) -> None:
         """So that the platform knows at once that nobody answers any more."""

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from mig_core.api.middleware import AgentTokens
     from mig_core.api.polls import Waiters
+    from mig_core.domain.document import Members
     from mig_core.store.base import Agents
 
 log = logging.getLogger(__name__)
@@ -106,6 +107,18 @@ class AgentResources:
         yield Bound(
             Route(
                 "POST",
+                "/agents/renew-tokens",
+                "Makes the relay tokens of these agents worthless: each enrols again, by its key, for another",
+                Permission.AGENTS,
+                body=MAX_SMALL_BODY,
+                request="AgentsToRenew",
+                response="RenewedAgents",
+            ),
+            self.renew_tokens,
+        )
+        yield Bound(
+            Route(
+                "POST",
                 "/agents/{agent}/retire",
                 "Takes an agent out for good: its key and token are refused from now on",
                 Permission.AGENTS,
@@ -160,10 +173,7 @@ class AgentResources:
     async def retire_silent(self, call: Call) -> Reply:
         """POST /agents/retire"""
         fields = call.document()
-        agents = [
-            check_agent_id(one, subject="request", path=f"agents[{index}]")
-            for index, one in enumerate(fields.texts("agents", maximum=MOST_AT_ONCE, max_length=40))
-        ]
+        agents = _agents(fields)
         now = self._clock()
         since = fields.time("notheardsince") if fields.has("notheardsince") else now
         fields.close()
@@ -174,6 +184,18 @@ class AgentResources:
         log.info("%d of %d agents retired by %s", len(retired), len(agents), call.caller.name)
         return Reply({"retired": [*retired]})
 
+    async def renew_tokens(self, call: Call) -> Reply:
+        """POST /agents/renew-tokens"""
+        fields = call.document()
+        agents = _agents(fields)
+        fields.close()
+        renewed = await self._agents.renew_tokens(agents)
+        for agent in renewed:
+            self._tokens.forget(agent)
+            self._waiters.drop(agent)
+        log.info("the relay tokens of %d agents are renewed by %s", len(renewed), call.caller.name)
+        return Reply({"renewed": [*renewed]})
+
     async def retire(self, call: Call) -> Reply:
         """POST /agents/{agent}/retire"""
         agent = _agent(call)
@@ -182,6 +204,13 @@ class AgentResources:
         self._waiters.drop(agent)
         log.info("agent %s (%s) retired by %s", row.id, row.shown_name, call.caller.name)
         return Reply(agent_document(row))
+
+
+def _agents(fields: Members) -> list[AgentId]:
+    return [
+        check_agent_id(one, subject="request", path=f"agents[{index}]")
+        for index, one in enumerate(fields.texts("agents", maximum=MOST_AT_ONCE, max_length=40))
+    ]
 
 
 def _agent(call: Call) -> AgentId:

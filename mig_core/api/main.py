@@ -15,7 +15,6 @@ import logging
 import os
 import secrets
 import signal
-import socket
 import sys
 import threading
 import time
@@ -34,6 +33,7 @@ from mig_core.api.connections import ConnectionLimits, Connections, descriptor_l
 from mig_core.api.files import PlatformFiles
 from mig_core.api.keys import InvestigatorKeys
 from mig_core.api.listener import Listener
+from mig_core.api.listening import BACKLOG, address_of, drop_handed_on, hand_on, listening
 from mig_core.api.login import MAX_CLOCK_DIFFERENCE
 from mig_core.api.module_schemas import module_schemas
 from mig_core.api.polls import Waiters
@@ -45,12 +45,15 @@ from mig_core.errors import ConfigurationError, MigError
 from mig_core.logs import start_logging
 from mig_core.pgp.gnupg import GnupgKeyring
 from mig_core.plugin.manager import PluginManager
+from mig_core.renewal import begin_again, until_renewed
 from mig_core.soundness import SECONDS, leave, tell
 from mig_core.store.migrate import upgrade
 from mig_core.store.postgres import PostgresStore
 
 if TYPE_CHECKING:
+    import socket
     from collections.abc import Callable, Iterator, Mapping, Sequence
+    from types import FrameType
 
     from mig_core.api.app import MigApp
     from mig_core.api.connections import Connection
@@ -68,7 +71,6 @@ KEEP_ALIVE = 75
 """Seconds an idle connection is kept: longer than any poll."""
 GRACE = 1
 """Seconds that answers may still take once the server stops."""
-BACKLOG = 2048
 COLLECTION = (1_000, 20, 40)
 """When Python looks for circular garbage: the last number makes the pass over everything a rare one. Thousands of open
 polls are a million live objects; with the usual numbers those passes took a third of the processor time (docs/
@@ -94,12 +96,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         _start_log(settings.log_level, settings.log_format)
         raise_descriptor_limit()
         gc.set_threshold(*COLLECTION)
-        asyncio.run(serve(settings))
+        again = asyncio.run(serve(settings, file=path))
     except MigError as error:
         print(f"mig-api: {error.diagnostics()}", file=sys.stderr)  # noqa: T201  a program's last words
         return EXIT_ERROR
     except KeyboardInterrupt:
         return EXIT_INTERRUPTED
+    if again:
+        begin_again()
     return EXIT_OK
 
 
@@ -142,13 +146,17 @@ async def serve(
     started: Callable[[Server, str], None] = lambda server, address: None,
     limits: ConnectionLimits | None = None,
     monotonic: Callable[[], float] = time.monotonic,
-) -> None:
+    file: Path | None = None,
+) -> bool:
     """Serves until a signal says stop, or ``should_exit`` of the server is set.
+
+    Returns whether to begin again, with other settings; the listening socket is handed on then.
 
     Args:
         started: called once requests are answered, with the server and its address (``127.0.0.1:1664``).
         limits: of connections; none: what the descriptors allow.
         monotonic: see :func:`mig_core.api.app.create_app`.
+        file: where the settings are from.
 
     Raises:
         MigError: it cannot start.
@@ -188,15 +196,43 @@ async def serve(
             module_schemas=_module_schemas,
             monotonic=monotonic,
         )
-        sockets = [stack.enter_context(_listening(one)) for one in settings.addresses]
+        sockets = [stack.enter_context(listening(one)) for one in settings.addresses]
+        drop_handed_on()
         if not sockets:
             raise ConfigurationError("api", "listen", "is empty", next_step="address:port, or unix:/path")
-        address = _address_of(sockets[0])
+        address = address_of(sockets[0])
         server = Server(app, _uvicorn_config(app, settings), waiters, connections, lambda: started(server, address))
         server.proxy_protocol = settings.proxy_protocol
-        log.info("mig-api %s listens on %s", version(), ", ".join(map(_address_of, sockets)))
+        server.addresses = settings.addresses
+        log.info("mig-api %s listens on %s", version(), ", ".join(map(address_of, sockets)))
+        watching = asyncio.create_task(_watch(settings, file, server))
+        stack.callback(watching.cancel)
         await server.serve(sockets=sockets)
     log.info("mig-api has stopped")
+    return server.again
+
+
+async def _watch(settings: ApiSettings, file: Path | None, server: Server) -> None:
+    """Ends the server, to begin again, when the settings are others and usable."""
+    tls, database = settings.tls, settings.database
+    named = (file, tls.certificate_file, tls.key_file, database.url_file, database.owner_url_file)
+    await until_renewed(
+        lambda: [one for one in named if one is not None], functools.partial(_usable, file), server.hangup
+    )
+    server.again = server.should_exit = True
+
+
+def _usable(file: Path | None) -> None:
+    """Returns when mig-api could be put together with the settings as they are now.
+
+    Raises:
+        MigError: it could not.
+    """
+    settings = load_settings(ApiSettings, role="api", path=file, environment=os.environ)
+    database_url(settings)
+    PlatformFiles(settings)
+    _proxies(settings)
+    _uvicorn_config(None, settings)
 
 
 class Server(uvicorn.Server):
@@ -218,6 +254,17 @@ class Server(uvicorn.Server):
         self._waiters = waiters
         self._connections = connections
         self._on_started = started
+        self.hangup = asyncio.Event()
+        """Set by SIGHUP."""
+        self.again = False
+        """Whether it ends only to begin again."""
+        self.addresses: Sequence[str] = ()
+        """Of its sockets, as the settings write them."""
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """Ends for good, whatever was meant before."""
+        self.again = False
+        super().handle_exit(sig, frame)
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -229,10 +276,11 @@ class Server(uvicorn.Server):
         numbers = (signal.SIGTERM, signal.SIGINT)
         for number in numbers:
             loop.add_signal_handler(number, self.handle_exit, number, None)
+        loop.add_signal_handler(signal.SIGHUP, self.hangup.set)
         try:
             yield
         finally:
-            for number in numbers:
+            for number in (*numbers, signal.SIGHUP):
                 loop.remove_signal_handler(number)
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
@@ -255,6 +303,8 @@ class Server(uvicorn.Server):
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Ends waits, then connections."""
         self._waiters.stop()
+        if self.again:
+            hand_on(zip(self.addresses, sockets or (), strict=True))
         await super().shutdown(sockets)
 
 
@@ -310,45 +360,6 @@ def _uvicorn_config(app: object, settings: ApiSettings) -> uvicorn.Config:
             "api", "tls", f"certificate or key cannot be used: {error}", next_step="both in PEM form, and readable"
         ) from error
     return config
-
-
-@contextlib.contextmanager
-def _listening(address: str) -> Iterator[socket.socket]:
-    """A listening socket. A Unix socket takes connections from owner and group only; its file is removed at the end."""
-    try:
-        if address.startswith("unix:"):
-            path = Path(address.removeprefix("unix:"))
-            if path.is_socket():
-                path.unlink()
-            one = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-            before = os.umask(0o117)
-            try:
-                one.bind(str(path))
-            finally:
-                os.umask(before)
-            one.listen(BACKLOG)
-        else:
-            path = None
-            host, _, port = address.rpartition(":")
-            host = host.removeprefix("[").removesuffix("]")
-            family = socket.AF_INET6 if ":" in host else socket.AF_INET
-            one = socket.create_server((host, int(port)), family=family, backlog=BACKLOG)
-            # Connections inherit it. asyncio does it only for sockets made with an explicit protocol number; without it
-            # an answer's body waits for the acknowledgement of its head, which clients delay by 40 ms.
-            one.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    except (OSError, ValueError, OverflowError) as error:
-        raise ConfigurationError(
-            "api", "listen", f"cannot listen on {address}: {error}", next_step="address:port, or unix:/path"
-        ) from error
-    with one:
-        yield one
-    if path is not None:
-        path.unlink(missing_ok=True)
-
-
-def _address_of(listening: socket.socket) -> str:
-    name = listening.getsockname()
-    return f"unix:{name}" if isinstance(name, str) else "{}:{}".format(*name[:2])
 
 
 def _proxies(settings: ApiSettings) -> TrustedProxies:

@@ -341,6 +341,8 @@ SCHEMAS: dict[str, Schema] = {
         *("events", "samemachine"),
     ),
     "AgentsToRetire": _object({"agents": _list(AGENT_ID), "notheardsince": TIME}, "notheardsince"),
+    "AgentsToRenew": _object({"agents": _list(AGENT_ID)}),
+    "RenewedAgents": _object({"renewed": _list(AGENT_ID)}),
     "RetiredAgents": _object({"retired": _list(AGENT_ID)}),
     "Trust": _object({"acl": TEXT, "keyring": TEXT}),
     "EnrolmentSecret": _object(_ENROLMENT_SECRET),

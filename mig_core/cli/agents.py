@@ -10,7 +10,7 @@ import typer
 from mig_core.cli import tables
 from mig_core.cli.completion import complete_target
 from mig_core.cli.results import AgentArgument
-from mig_core.cli.retire import retire
+from mig_core.cli.retire import renew_token, retire
 from mig_core.cli.terminal import data, note
 from mig_core.client.connection import connect
 from mig_core.client.versions import version_condition, version_key
@@ -150,3 +150,4 @@ def approve(agent: AgentArgument) -> None:
 
 
 agent_app.command("retire")(retire)
+agent_app.command("renew-token")(renew_token)

@@ -1,4 +1,4 @@
-"""``mig agent retire``: one agent, or all that a target means or that were silent for long; asks before it does."""
+"""``mig agent retire`` and ``mig agent renew-token``: one agent, or all that a target means; both ask before."""
 
 from __future__ import annotations
 
@@ -47,14 +47,7 @@ def retire(
     if not found:
         note("no agent is meant; nobody is retired")
         return exit_codes.ALL_ANSWERED
-    for one in found[:SAMPLE]:
-        note(f"{one['name']}  {one['id']}  {tables.agent_state(one)}, last heard of {tables.moment(_heard(one))}")
-    if len(found) > SAMPLE:
-        note(f"… and {len(found) - SAMPLE} more")
-    online = sum(one["state"] == "online" for one in found)
-    if online:
-        note(f"{online} of them are online", YELLOW)
-    if not yes and not (sys.stdin.isatty() and confirm(f"Retire {len(found)} agents for good?")):
+    if not _agreed(found, "Retire {} agents for good?", yes=yes):
         note("nobody was retired; --yes retires without asking")
         return exit_codes.ERROR
     # Who came back while somebody was reading stays.
@@ -67,6 +60,46 @@ def retire(
     if len(retired) < len(found):
         note(f"{len(found) - len(retired)} were retired already, or came back in time", YELLOW)
     return exit_codes.ALL_ANSWERED
+
+
+def renew_token(
+    agent: Annotated[
+        str | None,
+        typer.Argument(help="Its exact name, its id, or the beginning of it", autocompletion=complete_agent),
+    ] = None,
+    target: Annotated[
+        str | None, typer.Option("--target", "-t", help="All that this target means", autocompletion=complete_target)
+    ] = None,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask")] = False,
+) -> int:
+    """Make relay tokens worthless: each agent enrols again, by its key, and is given another."""
+    if (agent is None) == (not target):
+        raise typer.BadParameter("name one agent, or give --target")
+    connection = connect()
+    found = _meant(connection, agent, target, None, pending=False)
+    if not found:
+        note("no agent is meant; no token is renewed")
+        return exit_codes.ALL_ANSWERED
+    if not _agreed(found, "Renew the tokens of {} agents?", yes=yes):
+        note("no token was renewed; --yes renews without asking")
+        return exit_codes.ERROR
+    renewed = connection.client.renew_tokens([one["id"] for one in found])
+    for identifier in renewed:
+        data(identifier)
+    note(f"{len(renewed)} agents enrol again; at a broker an open connection lasts: see docs/rotation.md")
+    return exit_codes.ALL_ANSWERED
+
+
+def _agreed(found: list[dict[str, Any]], question: str, *, yes: bool) -> bool:
+    """Shows how many and the first of them, and asks."""
+    for one in found[:SAMPLE]:
+        note(f"{one['name']}  {one['id']}  {tables.agent_state(one)}, last heard of {tables.moment(_heard(one))}")
+    if len(found) > SAMPLE:
+        note(f"… and {len(found) - SAMPLE} more")
+    online = sum(one["state"] == "online" for one in found)
+    if online:
+        note(f"{online} of them are online", YELLOW)
+    return yes or (sys.stdin.isatty() and confirm(question.format(len(found))))
 
 
 def _before(not_seen: str | None) -> datetime | None:

@@ -367,6 +367,14 @@ class MigClient:
             retired += self._post("/agents/retire", wish)["retired"]
         return retired
 
+    def renew_tokens(self, agents: Sequence[str]) -> list[str]:
+        """Makes the agents' relay tokens worthless, so that they enrol again for others; returns whose they were."""
+        renewed: list[str] = []
+        for first in range(0, len(agents), MOST_RETIRED_AT_ONCE):
+            some = agents[first : first + MOST_RETIRED_AT_ONCE]
+            renewed += self._post("/agents/renew-tokens", {"agents": [*some]})["renewed"]
+        return renewed
+
     def trust(self) -> Document:
         """Digests of the platform's copies of the agents' ``acl`` and ``keyring``; empty where it has none."""
         return self._get("/trust")

@@ -48,6 +48,7 @@ MAX_MESSAGE_BYTES = MAX_ACTION_BYTES + (64 << 10)
 """Largest message accepted from the relay, as JSON."""
 _SUPERSEDED = 409
 _TRY_AGAIN = frozenset({408, 425, 429})
+LOGIN_REFUSED = "the platform refuses the login"
 _DENIED = frozenset({401, 403, 407})
 _GONE = 410
 _TOO_LARGE = 413
@@ -100,6 +101,7 @@ class HttpsAgentRelay:
         self._closing = threading.Event()
         self._connected = False
         self._uploads = Uploads()
+        self._denied = False
         self._superseded = 0
         """Polls in a row that another process of this agent took over."""
         self._outbox = Outbox(prefetch)
@@ -126,6 +128,8 @@ class HttpsAgentRelay:
     @property
     def trouble(self) -> str:
         """See the protocol. One poll that was taken over says nothing; a proxy may have sent it twice."""
+        if self._denied:
+            return LOGIN_REFUSED
         return TWO_SESSIONS if self._superseded > 1 else ""
 
     def publish(self, kind: Kind, body: bytes, *, timeout: float = 30.0) -> None:
@@ -199,6 +203,7 @@ class HttpsAgentRelay:
             try:
                 messages = self._exchange(parcel, 0.0 if parcel.hurried else wait)
             except (RelayError, InvalidDocument, ValueError) as error:  # ValueError: numbers that JSON cannot say
+                self._denied = isinstance(error, RelayDenied)
                 self._superseded += isinstance(error, _Superseded)
                 if not alone and isinstance(error, RelayRefused):
                     continue  # one of the messages, perhaps: they are sent again one by one, by the other thread
@@ -209,7 +214,7 @@ class HttpsAgentRelay:
                     self._closing.wait(delay)
                 continue
             self._connected = not self._closing.is_set()
-            self._superseded = 0
+            self._superseded, self._denied = 0, False
             backoff.reset()
             for number, body in messages:
                 self._hand_over(number, body)

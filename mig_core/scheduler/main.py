@@ -25,6 +25,7 @@ from mig_core.exposition import MEDIA_TYPE
 from mig_core.logs import start_logging
 from mig_core.network.numbers_server import serving_numbers
 from mig_core.relay.https_platform import HttpsPlatformRelay
+from mig_core.renewal import begin_again, until_renewed
 from mig_core.scheduler.check_setup import check_setup, tls_options
 from mig_core.scheduler.metrics import SchedulerMetrics
 from mig_core.scheduler.service import Scheduler
@@ -63,21 +64,57 @@ def main(arguments: Sequence[str] | None = None) -> int:
             seen = check_setup(settings, _database_url(settings), seconds=options.within)
             return leave(EXIT_OK if tell("mig-scheduler", seen, sys.stdout) else EXIT_ERROR, seen)
         start_logging("scheduler", settings.log_level, settings.log_format)
-        asyncio.run(_run(settings))
+        again = asyncio.run(_run(settings, path))
     except MigError as error:
         print(f"mig-scheduler: {error.diagnostics()}", file=sys.stderr)  # noqa: T201  the program's own message
         return EXIT_ERROR
+    if again:
+        begin_again()
     return EXIT_OK
 
 
-async def _run(settings: SchedulerSettings) -> None:
+async def _run(settings: SchedulerSettings, path: Path | None) -> bool:
+    """Works until it is told to end; returns whether to begin again, with other settings."""
     loop = asyncio.get_running_loop()
     work = asyncio.ensure_future(_serve(settings))
+    hangup, ended = asyncio.Event(), asyncio.Event()
+
+    def end() -> None:
+        ended.set()
+        work.cancel()
+
     for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, work.cancel)
-    with contextlib.suppress(asyncio.CancelledError):
-        await work
+        loop.add_signal_handler(number, end)
+    loop.add_signal_handler(signal.SIGHUP, hangup.set)
+    watching = asyncio.ensure_future(until_renewed(lambda: _files(settings, path), lambda: _usable(path), hangup))
+    try:
+        await asyncio.wait({work, watching}, return_when=asyncio.FIRST_COMPLETED)
+        again = watching.done()
+        work.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await work
+    finally:
+        watching.cancel()
     _log.info("stopped")
+    return again and not ended.is_set()
+
+
+def _files(settings: SchedulerSettings, path: Path | None) -> list[Path]:
+    amqp = settings.amqp
+    named = (path, settings.database.url_file, amqp.url_file, amqp.ca_file, amqp.certificate_file, amqp.key_file)
+    return [one for one in named if one is not None]
+
+
+def _usable(path: Path | None) -> None:
+    """Returns when the scheduler could be put together with the settings as they are now.
+
+    Raises:
+        MigError: it could not.
+    """
+    settings = load_settings(SchedulerSettings, role="scheduler", path=path, environment=os.environ)
+    _database_url(settings)
+    inline_or_file("amqp.url", settings.amqp.url, settings.amqp.url_file)
+    tls_options(settings.amqp).context()
 
 
 def _database_url(settings: SchedulerSettings) -> str:

@@ -22,7 +22,7 @@ from mig_core.store.database import page_limit
 from mig_core.store.encoding import clean_text, jsonb, read_cursor, write_cursor
 from mig_core.store.enrolment_secrets import use_secret
 from mig_core.store.notify import notify
-from mig_core.store.retiring import retire_agent
+from mig_core.store.retiring import agents_on_machine_of, retire_agent, retire_silent_agent, tokens_renewed
 from mig_core.store.rows import AgentEvent
 
 if TYPE_CHECKING:
@@ -170,39 +170,26 @@ class PostgresAgents:
         for agent in sorted(set(agents)):
 
             async def work(cursor: Cursor, agent: AgentId = agent) -> bool:
-                await cursor.execute(
-                    """
-                    SELECT 1 FROM agents WHERE id = %s AND status <> 'retired'
-                       AND coalesce(heartbeat_at, enrolment_sent_at) <= %s FOR UPDATE
-                    """,
-                    (clean_text(agent), since),
-                )
-                if await cursor.fetchone() is None:
-                    return False
-                await retire_agent(cursor, agent, now)
-                return True
+                return await retire_silent_agent(cursor, agent, since, now)
 
             # Each in a transaction of its own: an action's row is locked for each of its open commands.
             if await self._database.transaction(work):
                 retired.append(agent)
         return retired
 
+    async def renew_tokens(self, agents: Sequence[AgentId]) -> Sequence[AgentId]:
+        """See the protocol."""
+
+        async def work(cursor: Cursor) -> Sequence[AgentId]:
+            return await tokens_renewed(cursor, agents)
+
+        return await self._database.transaction(work)
+
     async def same_machine(self, agent: AgentRow) -> Sequence[AgentRow]:
         """See the protocol."""
-        machine = agent.environment.get("machine")
-        if not isinstance(machine, str) or not machine:
-            return []
 
         async def work(cursor: Cursor) -> Sequence[AgentRow]:
-            await cursor.execute(
-                f"""
-                SELECT {COLUMNS} FROM agents
-                 WHERE environment->>'machine' = %s AND id <> %s AND status <> 'pending'
-                 ORDER BY enrolled_at DESC, id LIMIT 20
-                """,  # noqa: S608 - a constant
-                (clean_text(machine), agent.id),
-            )
-            return [agent_row(row) for row in await cursor.fetchall()][::-1]
+            return await agents_on_machine_of(cursor, agent)
 
         return await self._database.transaction(work)
 

@@ -1,18 +1,19 @@
-"""Taking an agent out for good, within a transaction: what it still has to answer ends, and its key is refused."""
+"""Taking agents out for good, giving them other tokens, and who came in whose place; each within a transaction."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from mig_core.domain.ids import AgentId
 from mig_core.errors import NotFound
-from mig_core.store.agent_rows import COLUMNS, agent_row
+from mig_core.store.agent_rows import APPROVED, COLUMNS, agent_row
 from mig_core.store.books import close_commands
 from mig_core.store.encoding import clean_text
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from datetime import datetime
 
-    from mig_core.domain.ids import AgentId
     from mig_core.store.database import Cursor
     from mig_core.store.rows import AgentRow
 
@@ -26,6 +27,13 @@ _OPEN_COMMANDS = """
       JOIN commands c ON c.action_id = a.id AND c.agent_id = %s AND c.id BETWEEN a.first_command AND a.last_command
      WHERE a.state = 'inflight' AND c.position IS NULL
 """
+
+
+_RENEW = f"""
+    WITH renewed AS (
+        UPDATE agents SET token_digest = NULL WHERE id = ANY(%s) AND status IN {APPROVED} RETURNING id, shown_name
+    ) SELECT id, mig_log_add('agent.token_renewed', '', id, shown_name, '{{}}') FROM renewed ORDER BY id
+"""  # noqa: S608 - a constant
 
 
 async def retire_agent(cursor: Cursor, agent: AgentId, now: datetime) -> AgentRow:
@@ -46,3 +54,39 @@ async def retire_agent(cursor: Cursor, agent: AgentId, now: datetime) -> AgentRo
     row = await cursor.fetchone()
     assert row is not None
     return agent_row(row)
+
+
+async def retire_silent_agent(cursor: Cursor, agent: AgentId, since: datetime, now: datetime) -> bool:
+    """Retires the agent if nothing was heard of it since; whether it did."""
+    await cursor.execute(
+        """
+        SELECT 1 FROM agents WHERE id = %s AND status <> 'retired'
+           AND coalesce(heartbeat_at, enrolment_sent_at) <= %s FOR UPDATE
+        """,
+        (clean_text(agent), since),
+    )
+    if await cursor.fetchone() is None:
+        return False
+    await retire_agent(cursor, agent, now)
+    return True
+
+
+async def tokens_renewed(cursor: Cursor, agents: Sequence[AgentId]) -> Sequence[AgentId]:
+    """Makes the tokens of those that are approved worthless; returns whose they were."""
+    await cursor.execute(_RENEW, ([clean_text(one) for one in agents],))
+    return [AgentId(row["id"]) for row in await cursor.fetchall()]
+
+
+async def agents_on_machine_of(cursor: Cursor, agent: AgentRow) -> Sequence[AgentRow]:
+    """Others that say they run on the machine of this one, by when they enrolled: the latest twenty."""
+    machine = agent.environment.get("machine")
+    if not isinstance(machine, str) or not machine:
+        return []
+    await cursor.execute(
+        f"""
+        SELECT {COLUMNS} FROM agents WHERE environment->>'machine' = %s AND id <> %s AND status <> 'pending'
+         ORDER BY enrolled_at DESC, id LIMIT 20
+        """,  # noqa: S608 - a constant
+        (clean_text(machine), agent.id),
+    )
+    return [agent_row(row) for row in await cursor.fetchall()][::-1]

@@ -25,6 +25,7 @@ ASK_THE_PLATFORM: dict[str, tuple[str, ...]] = {
     "agent show": ("web1",),
     "agent approve": ("web1",),
     "agent retire": ("web1", "--yes"),
+    "agent renew-token": ("web1", "--yes"),
     "enrolment add": ("berlin",),
     "enrolment list": (),
     "enrolment revoke": ("berlin",),

@@ -63,6 +63,10 @@ class Processes:
         self._running[name] = process
         return process
 
+    def pid(self, name: str) -> int:
+        """The process id of one that runs."""
+        return self._running[name].pid
+
     def end(self, name: str, number: signal.Signals) -> None:
         """Sends one of them a signal and waits for its end; it is no longer watched."""
         process = self._running.pop(name)

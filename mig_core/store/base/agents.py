@@ -61,6 +61,13 @@ class Agents(Protocol):
         """Retires those of the agents of which nothing was heard since; returns which they were."""
         ...
 
+    async def renew_tokens(self, agents: Sequence[AgentId]) -> Sequence[AgentId]:
+        """Makes the relay tokens of those that are approved worthless: each enrols again, by its key, for another.
+
+        Returns whose they were.
+        """
+        ...
+
     async def same_machine(self, agent: AgentRow) -> Sequence[AgentRow]:
         """Other agents that say they run on the machine of this one, by when they enrolled; at most twenty.
 

@@ -1,0 +1,225 @@
+"""Certificates and logins of database and broker are exchanged while programs work: docs/rotation.md, tried."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+import signal
+import ssl
+import subprocess
+import threading
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+import urllib3
+
+from mig_core.cli.demo.processes import program
+from mig_core.relay.private_rabbitmq import SERVER
+from mig_core.relay.private_rabbitmq_files import broker_environment
+from mig_core.store.roles import API, SCHEDULER, create_login
+from mig_core.testing.certificates import make_certificates
+from mig_core.testing.fleet import eventually
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from mig_core.relay.private_rabbitmq import PrivateRabbitMQ
+    from mig_core.testing.postgres import PostgresServer
+
+OLD, NEW = "mig_rotate_old", "mig_rotate_new"
+
+
+class Program:
+    """One of ours as a process."""
+
+    def __init__(self, folder: Path, name: str, settings: str) -> None:
+        self.folder = folder
+        config = folder / "settings.toml"
+        config.write_text(settings, encoding="utf-8")
+        with (folder / "log").open("wb") as log:
+            self.process = subprocess.Popen([program(name), "--config", str(config)], stderr=log)
+
+    @property
+    def log(self) -> str:
+        return (self.folder / "log").read_text(encoding="utf-8", errors="replace")
+
+    def says(self, words: str, times: int = 1) -> None:
+        eventually(lambda: self._lives() and self.log.count(words) >= times)
+
+    def hang_up(self) -> None:
+        os.kill(self.process.pid, signal.SIGHUP)
+
+    def _lives(self) -> bool:
+        assert self.process.poll() is None, self.log
+        return True
+
+
+@contextlib.contextmanager
+def running(folder: Path, name: str, settings: str) -> Iterator[Program]:
+    started = Program(folder, name, settings)
+    try:
+        yield started
+    finally:
+        started.process.terminate()
+        assert started.process.wait(20) == 0, started.log
+
+
+@pytest.fixture
+def passwords(postgres_server: PostgresServer) -> Iterator[None]:
+    """The server asks the two logins for their passwords."""
+    hba = Path(postgres_server.run_sql("SHOW hba_file").strip())
+    before = hba.read_text(encoding="utf-8")
+    hba.write_text(f"local all {OLD},{NEW} scram-sha-256\n{before}", encoding="utf-8")
+    postgres_server.run_sql("SELECT pg_reload_conf()")
+    try:
+        yield
+    finally:
+        hba.write_text(before, encoding="utf-8")
+        postgres_server.run_sql("SELECT pg_reload_conf()")
+        for name in (OLD, NEW):
+            postgres_server.run_sql(f"DROP ROLE IF EXISTS {name}")
+
+
+def logins(postgres_server: PostgresServer, database: str) -> set[str]:
+    said = postgres_server.run_sql(f"SELECT DISTINCT usename FROM pg_stat_activity WHERE datname = '{database}'")
+    return {line.strip() for line in said.splitlines()} & {OLD, NEW}
+
+
+class Knocking:
+    """Connects to an address over and over; notes when it is refused."""
+
+    def __init__(self, port: int) -> None:
+        self._pool = urllib3.HTTPSConnectionPool("127.0.0.1", port, cert_reqs=ssl.CERT_NONE, retries=False, timeout=20)
+        self._ended = threading.Event()
+        self.answered, self.refused = 0, 0
+        self._thread = threading.Thread(target=self._knock)
+
+    def __enter__(self) -> Knocking:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._ended.set()
+        self._thread.join()
+
+    def _knock(self) -> None:
+        while not self._ended.wait(0.02):
+            try:
+                self._pool.request("GET", "/healthz", headers={"Connection": "close"})
+                self.answered += 1
+            except urllib3.exceptions.NewConnectionError:
+                self.refused += 1
+            except urllib3.exceptions.HTTPError:
+                pass  # it was taken before the change and not answered any more
+
+
+def believes(port: int, authority: Path) -> bool:
+    try:
+        context = ssl.create_default_context(cafile=authority)
+        with urllib3.HTTPSConnectionPool("127.0.0.1", port, ssl_context=context, retries=False, timeout=20) as pool:
+            return pool.request("GET", "/healthz").status == 200
+    except urllib3.exceptions.HTTPError:
+        return False
+
+
+@pytest.mark.filterwarnings("ignore::urllib3.exceptions.InsecureRequestWarning")
+@pytest.mark.usefixtures("passwords")
+def test_mig_api_takes_over_a_certificate_and_a_database_login_and_refuses_nobody_meanwhile(
+    tmp_path: Path, postgres_server: PostgresServer, store_database: str, store_url: str
+) -> None:
+    for name in (OLD, NEW):
+        create_login(store_url, name, f"password of {name}", group=API)
+    urls = {
+        name: postgres_server.url(role=name, database=store_database) + f"&password=password%20of%20{name}"
+        for name in (OLD, NEW)
+    }
+    for name in ("before", "after", "tls"):
+        (tmp_path / name).mkdir()
+    before, after = make_certificates(tmp_path / "before"), make_certificates(tmp_path / "after")
+    tls, url_file = tmp_path / "tls", tmp_path / "url"
+    url_file.write_text(urls[OLD])
+    for file in ("server.pem", "server.key"):
+        shutil.copy(before / file, tls)
+    settings = f"""
+        state = "{tmp_path}/state"
+        listen = "127.0.0.1:0"
+        database = {{ url_file = "{url_file}", pool_size = 2 }}
+        tls = {{ certificate_file = "{tls}/server.pem", key_file = "{tls}/server.key" }}
+    """
+    with running(tmp_path, "mig-api", settings) as api:
+        api.says("listens on 127.0.0.1:")
+        port = int(api.log.partition("listens on 127.0.0.1:")[2].split()[0])
+        with Knocking(port) as knocking:
+            assert believes(port, before / "ca.pem")
+
+            shutil.copy(after / "server.pem", tls)  # and its key is still the old one
+            api.hang_up()
+            api.says("are not used, those before stay in force")
+            assert believes(port, before / "ca.pem")
+
+            shutil.copy(after / "server.key", tls)
+            url_file.write_text(urls[NEW])
+            api.hang_up()
+            api.says("listens on 127.0.0.1:", times=2)
+
+            eventually(lambda: believes(port, after / "ca.pem"))
+            postgres_server.run_sql(f"ALTER ROLE {OLD} NOLOGIN")
+            eventually(lambda: logins(postgres_server, store_database) == {NEW})
+            answered = knocking.answered
+            eventually(lambda: knocking.answered > answered)
+        assert knocking.refused == 0
+
+
+class Broker:
+    """Programs that operate the broker."""
+
+    def __init__(self, server: PrivateRabbitMQ) -> None:
+        self.server = server
+
+    def control(self, *arguments: str) -> str:
+        ports = json.loads((self.server.state_dir / "ports.json").read_text())
+        command = [str(SERVER.with_name("rabbitmqctl")), "-q", *arguments]
+        environment = broker_environment(self.server.state_dir, ports)
+        return subprocess.run(command, env=environment, capture_output=True, text=True, check=True).stdout
+
+    def connected(self) -> set[str]:
+        return set(self.control("list_connections", "user").split())
+
+
+@pytest.mark.usefixtures("passwords")
+def test_the_scheduler_takes_over_logins_of_database_and_broker_in_the_same_process(
+    tmp_path: Path,
+    postgres_server: PostgresServer,
+    store_database: str,
+    store_url: str,
+    rabbitmq_server: PrivateRabbitMQ,
+) -> None:
+    for name in (OLD, NEW):
+        create_login(store_url, name, f"password of {name}", group=SCHEDULER)
+    url_file, amqp_file = tmp_path / "url", tmp_path / "amqp-url"
+    url_file.write_text(postgres_server.url(role=OLD, database=store_database) + f"&password=password%20of%20{OLD}")
+    amqp_file.write_text(rabbitmq_server.scheduler_url)
+    broker = Broker(rabbitmq_server)
+    user = '<<"rotated">>, <<"mig">>, <<".*">>, <<".*">>, <<".*">>, <<"test">>'
+    broker.control(
+        "eval",
+        'rabbit_auth_backend_internal:add_user(<<"rotated">>, <<"another">>, <<"test">>),'
+        f"rabbit_auth_backend_internal:set_permissions({user}).",
+    )
+    settings = f"""
+        database = {{ url_file = "{url_file}", pool_size = 2 }}
+        amqp = {{ url_file = "{amqp_file}" }}
+    """
+    with running(tmp_path, "mig-scheduler", settings) as scheduler:
+        scheduler.says("started; relays: https, amqp")
+
+        url_file.write_text(postgres_server.url(role=NEW, database=store_database) + f"&password=password%20of%20{NEW}")
+        amqp_file.write_text(rabbitmq_server.amqp_url("rotated", "another"))
+        scheduler.hang_up()
+        scheduler.says("started; relays: https, amqp", times=2)
+
+        eventually(lambda: logins(postgres_server, store_database) == {NEW})
+        eventually(lambda: "rotated" in broker.connected())
