@@ -446,7 +446,8 @@ class MigClient:
 
     def _wished(self, path: str, wish: RowsWish | StackWish) -> Iterator[Document]:
         return whole_pages(
-            lambda cursor: self._post(path, replace(wish, cursor=cursor).to_json()), self._transport.base_url
+            lambda cursor: self._post(path, replace(wish, cursor=cursor or wish.cursor).to_json()),
+            self._transport.base_url,
         )
 
     def _pages(self, path: str, query: Mapping[str, object], limit: int | None) -> Iterator[Document]:

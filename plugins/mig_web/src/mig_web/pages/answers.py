@@ -82,7 +82,8 @@ class StackPanel:
         site, own, wanted = self._page.site, wanted_of(request), wanted_there(request)
         wanted.stack, wanted.rare = own.stack, own.rare
         identifier = await site.call(site.client.action_id, action)
-        response.set_header("HX-Replace-Url", address(f"/actions/{identifier}", **wanted.parameters()))
+        if request.get_header("HX-Trigger") != "stack":  # the panel itself, as the page loads
+            response.set_header("HX-Replace-Url", address(f"/actions/{identifier}", **wanted.parameters()))
         context = await site.call(_stack, site, identifier, wanted)
         self._page.show(response, "stack.html", wanted=wanted, here=f"/actions/{identifier}", **context)
 
