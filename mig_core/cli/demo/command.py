@@ -21,6 +21,7 @@ from mig_core.cli.demo.site import ENDPOINTS, Site
 from mig_core.cli.demo.story import ask, questions
 from mig_core.cli.terminal import GREEN, note
 from mig_core.errors import MigError
+from mig_core.plugin.manager import COMMANDS, installed
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
@@ -77,6 +78,8 @@ def _stay(platform: Platform) -> None:
     note(f"  export MIG_CONFIG={site.client_settings}")
     note(f"  {program('mig')} agents")
     note(f"  {program('mig')} file -t all -path /etc -name '^hosts$'")
+    if any(one.name == "web" for one in installed(COMMANDS)):
+        note(f"  {program('mig')} web    # the same in your browser")
     note(f"What the parts say: {site.root / 'log'}")
     while True:
         try:
