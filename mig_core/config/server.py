@@ -106,6 +106,16 @@ class AmqpSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class WebhookSettings:
+    """Who is told when an action has ended; empty: nobody."""
+
+    url: str = ""
+    secret_file: Path | None = None
+    """File with what requests are signed with (HMAC-SHA256)."""
+    ca_file: Path | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class SchedulerSettings:
     """All of mig-scheduler's settings. The https relay is always served; it needs nothing but the database."""
 
@@ -123,6 +133,7 @@ class SchedulerSettings:
     """How long ended actions and their results are kept."""
     metrics_listen: str = ""
     """``address:port``, or ``unix:/path``, where Prometheus gets this scheduler's numbers; empty: nowhere."""
+    webhook: WebhookSettings = field(default_factory=WebhookSettings)
     log_level: str = "INFO"
     log_format: str = "text"
     """``text``, ``json``, or ``journal`` (systemd's, with fields)."""

@@ -7,6 +7,7 @@ import time
 from typing import TYPE_CHECKING
 
 from mig_core.config.server import inline_or_file
+from mig_core.scheduler.webhook import check_webhook
 from mig_core.soundness import examine
 from mig_core.store.examination import look_at_database
 from mig_core.store.roles import SCHEDULER
@@ -14,7 +15,7 @@ from mig_core.store.roles import SCHEDULER
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from mig_core.config.server import AmqpSettings, SchedulerSettings
+    from mig_core.config.server import AmqpSettings, SchedulerSettings, WebhookSettings
     from mig_core.relay.tls import TlsOptions
     from mig_core.soundness import Seen, Wrong
 
@@ -31,6 +32,7 @@ def check_setup(settings: SchedulerSettings, url: str, *, seconds: float) -> Seq
         {
             "database": lambda: look_at_database(url, SCHEDULER),
             "broker": lambda: _look_at_broker(settings.amqp),
+            "webhook": lambda: _look_at_webhook(settings.webhook),
         },
         seconds=seconds,
     )
@@ -41,6 +43,15 @@ def tls_options(settings: AmqpSettings) -> TlsOptions:
     from mig_core.relay.tls import TlsOptions
 
     return TlsOptions(settings.ca_file, settings.certificate_file, settings.key_file)
+
+
+def _look_at_webhook(settings: WebhookSettings) -> Iterator[str | Wrong]:
+    """Reads its settings; nothing is sent."""
+    if settings.url:
+        check_webhook(settings)
+        yield f"ends of actions are told to {settings.url.partition('?')[0]}"
+    else:
+        yield "nobody is told of ends"
 
 
 def _look_at_broker(settings: AmqpSettings) -> Iterator[str | Wrong]:

@@ -17,6 +17,7 @@ from mig_core.scheduler.loops import regularly, until_done, whenever_woken
 from mig_core.scheduler.metrics import SchedulerMetrics
 from mig_core.scheduler.periodic import Periodic
 from mig_core.scheduler.relay_watch import RelayWatch
+from mig_core.scheduler.webhook import Webhook
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -57,6 +58,8 @@ class Scheduler:
         fan_out = FanOut(self._store, self._now)
         outbox = Outbox(self._store, self._relays, self._now)
         periodic = Periodic(self._store, self._settings, self._now)
+        told = self._settings.webhook
+        webhook = Webhook(self._store, told, self._now) if told.url else None
         timed = self._metrics.timed
         fanning_out, handing_over = timed("fan_out", fan_out.run_due), timed("hand_over", outbox.run)
         every = self._settings.periodic_interval.total_seconds()
@@ -70,6 +73,11 @@ class Scheduler:
                 group.create_task(
                     whenever_woken(wakeups, "outbox", "handing over", handing_over, interval=_FALLBACK_INTERVAL)
                 )
+                if webhook is not None:
+                    telling = timed("webhook", webhook.run)
+                    group.create_task(
+                        whenever_woken(wakeups, "action", "telling ends", telling, interval=_FALLBACK_INTERVAL)
+                    )
                 group.create_task(regularly("periodic work", timed("periodic", periodic.run), interval=every))
         finally:
             for relay in self._relays.values():

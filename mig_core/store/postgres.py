@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from mig_core.errors import StoreError
 from mig_core.store.actions import PostgresActions
 from mig_core.store.agents import PostgresAgents
+from mig_core.store.announcements import PostgresAnnouncements
 from mig_core.store.answer_rows import PostgresAnswerRows
 from mig_core.store.commands import PostgresCommands
 from mig_core.store.database import Database, StoreLimits
@@ -51,6 +52,7 @@ class PostgresStore:
     enrolment_secrets: base.EnrolmentSecrets
     numbers: base.Numbers
     platform_log: base.PlatformLog
+    announcements: base.Announcements
     proposals: base.Proposals
     set_aside: base.SetAside
     relay_queue: RelayQueue
@@ -67,6 +69,7 @@ class PostgresStore:
         self.answer_rows = PostgresAnswerRows(self._database)
         self.enrolment_secrets = PostgresEnrolmentSecrets(self._database)
         self.numbers = PostgresNumbers(self._database)
+        self.announcements = PostgresAnnouncements(self._database)
         self.platform_log = PostgresPlatformLog(self._database)
         self.proposals = PostgresProposals(self._database)
         self.set_aside = PostgresSetAside(self._database)

@@ -30,6 +30,7 @@ BY_SCHEDULER = {
     "relay_queue": {"put_commands", "take_inbound", "remove_inbound", "dismiss", "drop_pieces"},
     "numbers": {"count", "relay_is", "fold"},
     "set_aside": {"put", "forget"},
+    "announcements": {"claim", "done"},
 }
 """What the scheduler does; the API does the rest."""
 
@@ -59,6 +60,7 @@ class SplitStore:
             "relay_queue",
             "numbers",
             "platform_log",
+            "announcements",
             "proposals",
             "set_aside",
             "wakeups",

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from mig_core.store.base.actions import Actions
 from mig_core.store.base.agents import Agents
+from mig_core.store.base.announcements import Announcements
 from mig_core.store.base.answer_rows import AnswerRows
 from mig_core.store.base.commands import Commands
 from mig_core.store.base.enrolment_secrets import EnrolmentSecrets
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Actions",
     "Agents",
+    "Announcements",
     "AnswerRows",
     "Commands",
     "EnrolmentSecrets",
@@ -52,6 +54,7 @@ class Store(Protocol):
     enrolment_secrets: EnrolmentSecrets
     numbers: Numbers
     platform_log: PlatformLog
+    announcements: Announcements
     proposals: Proposals
     set_aside: SetAside
     relay_queue: RelayQueue
