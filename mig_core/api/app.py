@@ -27,7 +27,7 @@ from mig_core.api.enrolment_secrets import EnrolmentSecretResources
 from mig_core.api.events import EventResources
 from mig_core.api.exchange import Call
 from mig_core.api.health import HealthResources
-from mig_core.api.intake import Intake
+from mig_core.api.intake import Intake, IntakeLimits
 from mig_core.api.investigators import InvestigatorResources
 from mig_core.api.limiter import Limiter, LoginFailures
 from mig_core.api.login import LoginResources
@@ -58,9 +58,9 @@ if TYPE_CHECKING:
     from mig_core.api.connections import Connections
     from mig_core.api.exchange import Bound, Event, Reply, Route
     from mig_core.api.files import PlatformFiles
-    from mig_core.api.intake import IntakeLimits
     from mig_core.api.keys import InvestigatorKeys
     from mig_core.api.polls import Waiters
+    from mig_core.api.workers import Place
     from mig_core.config.server import ApiSettings
     from mig_core.domain.document import JSON
     from mig_core.plugin.hooks import Answer
@@ -88,6 +88,7 @@ def create_app(
     new_token: Callable[[], str],
     connections: Connections | None = None,
     intake_limits: IntakeLimits | None = None,
+    place: Place | None = None,
     version: str = "",
     plugins: Sequence[Mapping[str, Answer] | None] = (),
     module_schemas: Callable[[], Mapping[str, JSON]] = dict,
@@ -102,13 +103,16 @@ def create_app(
         new_token: Unguessable texts, for nonces and tokens.
         connections: What the server counts of its connections.
         intake_limits: How much may be on its way in; none: what suits most platforms.
+        place: Which of several workers this is; none: it is alone.
         version: What the OpenAPI document calls this program's version.
         plugins: What plugins' ``mig_api_routes`` returned.
         monotonic: Seconds by which the buckets of failures refill.
         module_schemas: Gives what installed modules add to the OpenAPI document, when it is asked for.
     """
-    metrics = Metrics(connections, settings.state)
-    intake = Intake(lambda: store.relay_queue.backlog(), intake_limits)  # the store may not be open yet
+    metrics = Metrics(connections, settings.state, place)
+    parts = 1 if place is None else place.workers
+    limits = (intake_limits or IntakeLimits()).share_of(parts)
+    intake = Intake(lambda: store.relay_queue.backlog(), limits)  # the store may not be open yet
     tokens = AgentTokens(store.agents, clock=clock, lifetime=TOKENS_BELIEVED)
     hub = RelayHub(store.relay_queue, lambda: store.wakeups, tokens, waiters, metrics, intake, clock=clock)
     bound: list[Bound] = [
@@ -118,10 +122,10 @@ def create_app(
             bootstrap,
             session_lifetime=settings.session_lifetime,
             public_url=settings.public_url,
-            failures=LoginFailures(monotonic=monotonic),
-            bootstraps=Limiter(burst=20, per_second=0.5, monotonic=monotonic),
-            nonces=Limiter(burst=100, per_second=10, monotonic=monotonic),
-            notes=FailureNotes(store.platform_log, monotonic=monotonic),
+            failures=LoginFailures(shared_by=parts, monotonic=monotonic),
+            bootstraps=Limiter(burst=20, per_second=0.5, shared_by=parts, monotonic=monotonic),
+            nonces=Limiter(burst=100, per_second=10, shared_by=parts, monotonic=monotonic),
+            notes=FailureNotes(store.platform_log, shared_by=parts, monotonic=monotonic),
             clock=clock,
             new_token=new_token,
         ).routes(),
@@ -151,11 +155,12 @@ def create_app(
             store,
             tokens,
             secret=files.enrolment_secret,
-            failures=Limiter(burst=100, per_second=2, monotonic=monotonic),
+            failures=Limiter(burst=100, per_second=2, shared_by=parts, monotonic=monotonic),
             strangers=Limiter(
                 burst=500,
                 per_second=20,
                 what="enrolments without the secret from this address",
+                shared_by=parts,
                 monotonic=monotonic,
             ),
             clock=clock,

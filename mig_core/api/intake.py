@@ -12,7 +12,7 @@ import logging
 import time
 from collections import Counter, deque
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from mig_core.domain.messages import Backlog, Kind
@@ -43,6 +43,10 @@ class IntakeLimits:
     stored_an_agent: int = 64 << 20
     look_every: float = 2.0
     """Seconds between two looks at what is stored, while anything arrives."""
+
+    def share_of(self, parts: int) -> IntakeLimits:
+        """For one of so many processes: memory is divided; what is stored, all of them see."""
+        return replace(self, in_memory=max(2 * self.in_memory_a_party, self.in_memory // parts)) if parts > 1 else self
 
 
 class Intake:

@@ -22,6 +22,7 @@ class Limiter:
         what: What there were too many of, for the error.
         burst: Tokens of a full bucket.
         per_second: Tokens that come back each second.
+        shared_by: Processes that have a part of the bucket each.
         monotonic: Seconds that never run backwards.
     """
 
@@ -31,11 +32,12 @@ class Limiter:
         burst: float,
         per_second: float,
         what: str = "attempts from this address",
+        shared_by: int = 1,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._what = what
-        self._burst = burst
-        self._per_second = per_second
+        self._burst = max(1.0, burst / shared_by)
+        self._per_second = per_second / shared_by
         self._monotonic = monotonic
         self._buckets: OrderedDict[str, tuple[float, float]] = OrderedDict()
 
@@ -65,11 +67,21 @@ class LoginFailures:
     """Failed logins, counted for each account and client, so that a stranger locks out neither a colleague behind the
     same address nor, by naming an account, its owner elsewhere; and for each client in all, because they cost."""
 
-    def __init__(self, *, monotonic: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, *, shared_by: int = 1, monotonic: Callable[[], float] = time.monotonic) -> None:
         self._accounts = Limiter(
-            burst=20, per_second=0.5, what="failed logins to this account from this address", monotonic=monotonic
+            burst=20,
+            per_second=0.5,
+            what="failed logins to this account from this address",
+            shared_by=shared_by,
+            monotonic=monotonic,
         )
-        self._clients = Limiter(burst=200, per_second=5, what="failed logins from this address", monotonic=monotonic)
+        self._clients = Limiter(
+            burst=200,
+            per_second=5,
+            what="failed logins from this address",
+            shared_by=shared_by,
+            monotonic=monotonic,
+        )
 
     def check(self, account: str, client: str) -> None:
         """Returns when this client may try this account.

@@ -1,7 +1,7 @@
 """``mig-api``: reads the settings, puts the parts together, serves until SIGTERM. The only file that imports uvicorn.
 
-One process with one event loop; run several behind a proxy for more. On SIGTERM or SIGINT every open poll and stream is
-answered, then the process ends, within two seconds.
+One process with one event loop, or several workers (:mod:`.workers`). On SIGTERM or SIGINT every open poll and stream
+is answered, then the process ends, within two seconds.
 """
 
 from __future__ import annotations
@@ -38,6 +38,7 @@ from mig_core.api.login import MAX_CLOCK_DIFFERENCE
 from mig_core.api.module_schemas import module_schemas
 from mig_core.api.polls import Waiters
 from mig_core.api.relay_protocol import RelayHttpProtocol
+from mig_core.api.workers import BEGIN_AGAIN, MOST_WORKERS, PUBLISH_SECONDS, Workers
 from mig_core.config.loader import load_settings
 from mig_core.config.server import API_FILE, ApiSettings, inline_or_file
 from mig_core.dumps import forbid_dumps
@@ -57,6 +58,7 @@ if TYPE_CHECKING:
 
     from mig_core.api.app import MigApp
     from mig_core.api.connections import Connection
+    from mig_core.api.workers import Place
     from mig_core.domain.document import JSON
     from mig_core.plugin.hooks import Answer
     from mig_core.store.base import Store
@@ -85,6 +87,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--within", type=float, default=SECONDS, metavar="SECONDS", help="with --check: how long at most"
     )
+    parser.add_argument("--workers", type=int, metavar="N", help="processes (default: what the settings say, else 1)")
     parser.add_argument("-V", "--version", action="version", version=f"mig-api {version()}")
     options = parser.parse_args(arguments)
     forbid_dumps()
@@ -96,7 +99,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         _start_log(settings.log_level, settings.log_format)
         raise_descriptor_limit()
         gc.set_threshold(*COLLECTION)
-        again = asyncio.run(serve(settings, file=path))
+        workers = settings.workers if options.workers is None else options.workers
+        if not 1 <= workers <= MOST_WORKERS:
+            raise ConfigurationError("api", "workers", f"must be from 1 to {MOST_WORKERS}, got {workers}")
+        status = _serve_with(workers, settings, path) if workers > 1 else EXIT_OK
+        again = status == BEGIN_AGAIN if workers > 1 else asyncio.run(serve(settings, file=path))
     except MigError as error:
         print(f"mig-api: {error.diagnostics()}", file=sys.stderr)  # noqa: T201  a program's last words
         return EXIT_ERROR
@@ -104,7 +111,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return EXIT_INTERRUPTED
     if again:
         begin_again()
-    return EXIT_OK
+    return status
 
 
 def version() -> str:
@@ -139,9 +146,40 @@ def _check(settings: ApiSettings, seconds: float) -> int:
     return leave(EXIT_OK if tell("mig-api", seen, sys.stdout) else EXIT_ERROR, seen)
 
 
+def _serve_with(workers: int, settings: ApiSettings, file: Path | None) -> int:
+    """Listens, and has workers answer; their status."""
+    _migrate(settings)
+    _proxies(settings)
+    with contextlib.ExitStack() as stack:
+        sockets = [stack.enter_context(listening(one)) for one in settings.addresses]
+        drop_handed_on()
+
+        def work(place: Place) -> int:
+            try:
+                again = asyncio.run(serve(place.share_of(settings), place=place, sockets=sockets, file=file))
+            except MigError as error:
+                print(f"mig-api: {error.diagnostics()}", file=sys.stderr)  # noqa: T201  a program's last words
+                return EXIT_ERROR
+            return BEGIN_AGAIN if again else EXIT_OK
+
+        status = Workers(workers, work).run()
+        if status == BEGIN_AGAIN:
+            hand_on(zip(settings.addresses, sockets, strict=True))
+        return status
+
+
+def _migrate(settings: ApiSettings) -> None:
+    database = settings.database
+    owner_url = inline_or_file("database.owner_url", database.owner_url, database.owner_url_file)
+    if owner_url:
+        upgrade(owner_url)
+
+
 async def serve(
     settings: ApiSettings,
     *,
+    place: Place | None = None,
+    sockets: Sequence[socket.socket] | None = None,
     clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     started: Callable[[Server, str], None] = lambda server, address: None,
     limits: ConnectionLimits | None = None,
@@ -153,6 +191,8 @@ async def serve(
     Returns whether to begin again, with other settings; the listening socket is handed on then.
 
     Args:
+        place: which of several workers this is; none: it is alone.
+        sockets: that listen already, and are closed by the caller; none: those of the settings.
         started: called once requests are answered, with the server and its address (``127.0.0.1:1664``).
         limits: of connections; none: what the descriptors allow.
         monotonic: see :func:`mig_core.api.app.create_app`.
@@ -161,24 +201,22 @@ async def serve(
     Raises:
         MigError: it cannot start.
     """
-    database = settings.database
-    owner_url = inline_or_file("database.owner_url", database.owner_url, database.owner_url_file)
-    if owner_url:
-        await asyncio.to_thread(upgrade, owner_url)
+    await asyncio.to_thread(_migrate, settings)
     files = PlatformFiles(settings)
     state = _state_folder(settings.state)
     proxies = _proxies(settings)
     connections = Connections(limits or ConnectionLimits.of_descriptors(descriptor_limit()), proxies)
     async with contextlib.AsyncExitStack() as stack:
-        store: Store = PostgresStore(database_url(settings), pool_size=database.pool_size)
+        store: Store = PostgresStore(database_url(settings), pool_size=settings.database.pool_size)
         await store.open()
         stack.push_async_callback(store.close)
-        keys = InvestigatorKeys(store.investigators, functools.partial(GnupgKeyring, ahead=MAX_CLOCK_DIFFERENCE), state)
+        own = state if place is None else _state_folder(state / f"worker-{place.number + 1}")
+        keys = InvestigatorKeys(store.investigators, functools.partial(GnupgKeyring, ahead=MAX_CLOCK_DIFFERENCE), own)
         stack.callback(keys.close)
         bootstrap = BootstrapSecret(state, lambda: secrets.token_urlsafe(24))
         if await store.investigators.any():
             bootstrap.spend()
-        else:
+        elif place is None or place.first:
             bootstrap.offer()
         waiters = Waiters()
         app = create_app(
@@ -189,6 +227,7 @@ async def serve(
             bootstrap=bootstrap,
             waiters=waiters,
             connections=connections,
+            place=place,
             clock=clock,
             new_token=lambda: secrets.token_urlsafe(32),
             version=version(),
@@ -196,18 +235,22 @@ async def serve(
             module_schemas=_module_schemas,
             monotonic=monotonic,
         )
-        sockets = [stack.enter_context(listening(one)) for one in settings.addresses]
-        drop_handed_on()
+        if sockets is None:
+            sockets = [stack.enter_context(listening(one)) for one in settings.addresses]
+            drop_handed_on()
         if not sockets:
             raise ConfigurationError("api", "listen", "is empty", next_step="address:port, or unix:/path")
         address = address_of(sockets[0])
         server = Server(app, _uvicorn_config(app, settings), waiters, connections, lambda: started(server, address))
         server.proxy_protocol = settings.proxy_protocol
         server.addresses = settings.addresses
-        log.info("mig-api %s listens on %s", version(), ", ".join(map(address_of, sockets)))
+        if place is not None:
+            stack.callback(_accompany(place, server, app).cancel)
+        which = "" if place is None else f" (worker {place.number + 1} of {place.workers})"
+        log.info("mig-api %s%s listens on %s", version(), which, ", ".join(map(address_of, sockets)))
         watching = asyncio.create_task(_watch(settings, file, server))
         stack.callback(watching.cancel)
-        await server.serve(sockets=sockets)
+        await server.serve(sockets=list(sockets))
     log.info("mig-api has stopped")
     return server.again
 
@@ -233,6 +276,23 @@ def _usable(file: Path | None) -> None:
     PlatformFiles(settings)
     _proxies(settings)
     _uvicorn_config(None, settings)
+
+
+def _accompany(place: Place, server: Server, app: MigApp) -> asyncio.Task[None]:
+    """Tells the other workers what this one counts, and ends it when who forked it has ended."""
+    loop = asyncio.get_running_loop()
+
+    def orphaned() -> None:
+        loop.remove_reader(place.alive)
+        server.should_exit = True
+
+    async def publish() -> None:
+        while True:
+            app.metrics.publish()
+            await asyncio.sleep(PUBLISH_SECONDS)
+
+    loop.add_reader(place.alive, orphaned)
+    return loop.create_task(publish(), name="mig-api-publish")
 
 
 class Server(uvicorn.Server):

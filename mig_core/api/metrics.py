@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import shutil
 from collections import Counter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from mig_core.api.workers import added
 from mig_core.authorization import Check
 from mig_core.exposition import MEDIA_TYPE, Exposition, Samples, compared, counter, gauge, histogram, version
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from prometheus_client import Metric
 
     from mig_core.api.connections import Connections
+    from mig_core.api.workers import Place
     from mig_core.store.rows import Watched
 
 __all__ = ["MEDIA_TYPE", "Metrics"]
@@ -40,7 +42,9 @@ class Metrics:
         state: mig-api's folder; the room on its disk is told.
     """
 
-    def __init__(self, connections: Connections | None = None, state: Path | None = None) -> None:
+    def __init__(
+        self, connections: Connections | None = None, state: Path | None = None, place: Place | None = None
+    ) -> None:
         self._connections = connections
         self._state = state
         self._exposition = Exposition("api")
@@ -50,6 +54,9 @@ class Metrics:
         """Agents' polls that are open now."""
         self.streams = 0
         """Event streams that are open now."""
+        self._place = place
+        self._before = {} if place is None else place.board.read(place.number)
+        """What the worker had counted whose place this one took."""
 
     def text(
         self, dashboard: Mapping[str, Mapping[str, int]], counters: Mapping[str, int], watched: Watched | None = None
@@ -77,19 +84,44 @@ class Metrics:
         others |= {name: n for name, n in counters.items() if not name.startswith(REFUSED)}
         yield counter("mig_events", "what happened, by name", _by(others), ["name"])
 
-    def _process(self) -> Iterator[Metric]:
-        requests: Samples = {
-            (method, route, str(status)): n for (method, route, status), n in sorted(self.requests.items())
+    def publish(self) -> None:
+        """Tells the other workers what this one counts; once a second, if there are others."""
+        if self._place is not None:
+            self._place.board.write(self._place.number, self._own())
+
+    def _own(self) -> dict[str, Any]:
+        """What this process counts, and what the worker before it in its place counted."""
+        known = self._connections
+        grown = {
+            "requests": {f"{method} {route} {status}": n for (method, route, status), n in self.requests.items()},
+            "cut": {} if known is None else dict(known.cut),
         }
-        what = "requests answered by this process"
+        before = {name: self._before.get(name, {}) for name in grown}
+        now = {who.value: n for who, n in known.counts.items()} if known is not None else {}
+        return {**added([grown, before]), "polls": self.polls, "streams": self.streams, "connections": now}
+
+    def _numbers(self) -> dict[str, Any]:
+        """Of all workers."""
+        if self._place is None:
+            return self._own()
+        others = [one for one in range(self._place.workers) if one != self._place.number]
+        return added([self._own(), *map(self._place.board.read, others)])
+
+    def _process(self) -> Iterator[Metric]:
+        numbers = self._numbers()
+        requests: Samples = {
+            (method, route, status): n
+            for (method, route, status), n in sorted((key.split(), n) for key, n in numbers["requests"].items())
+        }
+        what = "requests answered by this mig-api"
         yield counter("mig_http_requests", what, requests, ["method", "route", "status"])
-        yield gauge("mig_poll_waiters", "open polls of agents", self.polls)
-        yield gauge("mig_event_streams", "open event streams of investigators", self.streams)
+        yield gauge("mig_poll_waiters", "open polls of agents", numbers["polls"])
+        yield gauge("mig_event_streams", "open event streams of investigators", numbers["streams"])
         if self._connections is not None:
-            counts: Samples = {(who.value,): number for who, number in self._connections.counts.items()}
+            counts = _by(numbers["connections"])
             yield gauge("mig_connections", "open connections, by who they are", counts, ["who"])
             cut = "connections ended from this side, by reason"
-            yield counter("mig_connections_cut", cut, _by(self._connections.cut), ["why"])
+            yield counter("mig_connections_cut", cut, _by(numbers["cut"]), ["why"])
         if self._state is not None and self._state.exists():
             free = shutil.disk_usage(self._state).free
             yield gauge("mig_disk_free_bytes", "room on the disk of mig-api's state directory", free)

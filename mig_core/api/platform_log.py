@@ -33,12 +33,17 @@ class FailureNotes:
     """Writes what did not work into the log. What is too much is counted, and the next entry says how many.
 
     Args:
+        shared_by: Processes that each have a part of what is not too much.
         monotonic: Seconds that never run backwards.
     """
 
-    def __init__(self, entries: PlatformLog, *, monotonic: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, entries: PlatformLog, *, shared_by: int = 1, monotonic: Callable[[], float] = time.monotonic
+    ) -> None:
         self._log = entries
-        self._limiter = Limiter(burst=MOST_AT_ONCE, per_second=MOST_PER_SECOND, monotonic=monotonic)
+        self._limiter = Limiter(
+            burst=MOST_AT_ONCE, per_second=MOST_PER_SECOND, shared_by=shared_by, monotonic=monotonic
+        )
         self._left_out = 0
 
     async def failed(self, what: str, subject: str, reason: str) -> None:

@@ -70,6 +70,8 @@ class ApiSettings:
     """
     proxy_protocol: bool = False
     """Whether each connection of a trusted proxy begins with a header of the PROXY protocol (version 1 or 2)."""
+    workers: int = 1
+    """Processes that answer on the same addresses; more than one when one processor is not enough."""
     database: DatabaseSettings = field(default_factory=DatabaseSettings)
     tls: ServerTlsSettings = field(default_factory=ServerTlsSettings)
     acl: Path | None = None

@@ -1,0 +1,193 @@
+"""``mig-api --workers``: several processes that are one mig-api to everybody else."""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from mig_core.api.limiter import Limiter
+from mig_core.api.metrics import Metrics
+from mig_core.api.workers import Blackboard, Place, added
+from mig_core.errors import ApiError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+
+class Program:
+    """A running ``mig-api --workers 2``."""
+
+    def __init__(self, folder: Path, database_url: str) -> None:
+        with socket.create_server(("127.0.0.1", 0)) as free:
+            self.port = free.getsockname()[1]
+        self.config = folder / "api.toml"
+        self.config.write_text(
+            f'listen = "127.0.0.1:{self.port}"\nstate = "{folder}/state"\nworkers = 2\n'
+            f'[database]\nurl = "{database_url}"\n',
+            encoding="utf-8",
+        )
+        environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+        words = [sys.executable, "-m", "mig_core.api.main", "--config", str(self.config)]
+        self._log = folder / "log"
+        with self._log.open("wb") as log:
+            self.process = subprocess.Popen(words, env=environment, stderr=log)
+
+    @property
+    def log(self) -> list[str]:
+        """What it wrote so far."""
+        return self._log.read_text(encoding="utf-8").splitlines()
+
+    def workers(self) -> set[int]:
+        """Their process ids."""
+        text = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text(encoding="ascii")
+        return {int(one) for one in text.split()}
+
+    def get(self, path: str) -> tuple[int, str]:
+        """Over a connection of its own, so any worker may answer."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=20)
+        try:
+            connection.request("GET", path)
+            response = connection.getresponse()
+            return response.status, response.read().decode()
+        finally:
+            connection.close()
+
+    def answered(self) -> int:
+        """How many requests for nothing in particular all workers together have answered, by the metrics."""
+        found = re.search(
+            r'^mig_http_requests_total\{method="GET",route="other",status="404"\} (\S+)',
+            self.get("/metrics")[1],
+            re.MULTILINE,
+        )
+        return int(float(found[1])) if found is not None else 0
+
+    def end(self) -> tuple[int, float]:
+        """Exit status, and the seconds it took."""
+        began = time.monotonic()
+        self.process.terminate()
+        status = self.process.wait(20)
+        return status, time.monotonic() - began
+
+
+def eventually(condition: Callable[[], object], seconds: float = 30.0) -> None:
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "it did not happen"
+        time.sleep(0.05)
+
+
+def alive(pid: int) -> bool:
+    with contextlib.suppress(OSError):
+        return Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()[0] != "Z"
+    return False
+
+
+@pytest.fixture
+def program(tmp_path: Path, api_store_url: str) -> Iterator[Program]:
+    program = Program(tmp_path, api_store_url)
+    try:
+        eventually(lambda: sum("listens on" in line for line in program.log) == 2 or program.process.poll() is not None)
+        yield program
+    finally:
+        program.process.kill()
+        program.process.wait()
+
+
+def test_workers_count_as_one_one_that_dies_is_replaced_and_all_end_together(program: Program) -> None:
+    before = program.workers()
+    statuses = [program.get("/nothing")[0] for _ in range(20)]
+    eventually(lambda: program.answered() == 20)
+
+    os.kill(min(before), signal.SIGKILL)
+
+    eventually(lambda: len(program.workers()) == 2 and min(before) not in program.workers())
+    eventually(lambda: sum("listens on" in line for line in program.log) == 3)
+    assert [program.get("/nothing")[0] for _ in range(10)] == [404] * 10
+    status, took = program.end()
+    assert statuses == [404] * 20
+    assert len(before) == 2
+    assert (status, took < 5) == (0, True), program.log
+    assert any("worker" in line and "another one starts" in line for line in program.log)
+    assert "Traceback" not in "".join(program.log)
+
+
+def test_other_settings_have_all_workers_begin_again_on_the_same_address(program: Program) -> None:
+    before = program.workers()
+    text = program.config.read_text(encoding="utf-8")
+    program.config.write_text(text.replace("workers = 2", "workers = 3"), encoding="utf-8")
+
+    program.process.send_signal(signal.SIGHUP)
+
+    eventually(lambda: sum("listens on" in line for line in program.log) == 5)
+    assert program.get("/healthz")[0] == 200
+    assert len(program.workers()) == 3
+    assert not before & program.workers()
+    assert program.end()[0] == 0
+
+
+def test_workers_end_with_the_process_that_forked_them(program: Program) -> None:
+    workers = program.workers()
+
+    program.process.kill()
+
+    eventually(lambda: not any(map(alive, workers)))
+
+
+def test_workers_that_cannot_start_end_the_program_with_the_reason(tmp_path: Path) -> None:
+    program = Program(tmp_path, "")
+
+    status = program.process.wait(60)
+
+    program.end()
+    assert status == 1
+    assert any("database.url: is missing" in line for line in program.log)
+
+
+def test_a_worker_that_takes_anothers_place_goes_on_with_its_counts() -> None:
+    board = Blackboard(2)
+    one, other = (Metrics(place=Place(number, board, 0)) for number in range(2))
+    one.requests["GET", "/x", 200] = 5
+    one.polls = 9
+    one.publish()
+    other.requests["GET", "/x", 200] = 2
+
+    instead = Metrics(place=Place(0, board, 0))
+    instead.requests["GET", "/x", 200] = 1
+    instead.publish()
+
+    text = other.text({}, {}).decode()
+    assert 'mig_http_requests_total{method="GET",route="/x",status="200"} 8.0' in text
+    assert "mig_poll_waiters 0.0" in text
+
+
+def test_bounds_of_one_process_are_divided_among_workers() -> None:
+    limiter = Limiter(burst=20, per_second=1.0, shared_by=4, monotonic=lambda: 0.0)
+    for _ in range(5):
+        limiter.check("one")
+        limiter.spend("one")
+
+    with pytest.raises(ApiError, match="too many"):
+        limiter.check("one")
+
+
+def test_what_is_being_written_is_not_read() -> None:
+    board = Blackboard(2)
+    board.write(1, {"polls": 3})
+    assert board.read(1) == {"polls": 3}
+    assert board.read(0) == {}
+
+    board._memory[(64 << 10) + 12] = 0  # in the middle of it
+
+    assert board.read(1) == {"polls": 3}
+    assert added([{"a": {"x": 1}, "n": 1}, {}, {"a": {"x": 2, "y": 3}, "n": 1}]) == {"a": {"x": 3, "y": 3}, "n": 2}
