@@ -38,6 +38,8 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 _STEADY = 5.0
+_LONGEST_PAUSE = 5.0
+"""Seconds between two attempts to connect, at most: schedulers are few, and all commands wait for them."""
 _IDLE = 10.0
 """Seconds without a message after which RabbitMQ is asked whether it takes any."""
 
@@ -65,7 +67,7 @@ class AmqpPlatformRelay:
         lease: float = 120.0,
         patience: float = 30.0,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
-        backoff: Callable[[], Backoff] = Backoff,
+        backoff: Callable[[], Backoff] = lambda: Backoff(limit=_LONGEST_PAUSE),
     ) -> None:
         self._broker = Broker.from_url(url, tls=tls)
         self._prefetch = prefetch
@@ -97,12 +99,30 @@ class AmqpPlatformRelay:
         self._keeper = asyncio.create_task(self._keep(link))
 
     async def admit(self, agents: Sequence[AgentId]) -> None:
-        """Makes each agent's queue; harmless to repeat. About 200 new ones a second."""
-        async with self._channel() as channel:
-            for agent in agents:
-                queue = topology.agent_queue(agent)
-                await channel.call("queue_declare", queue=queue, durable=True, arguments=CLASSIC)
-                await channel.call("queue_bind", queue=queue, exchange=topology.COMMANDS, routing_key=agent)
+        """Makes each agent's queue; harmless to repeat. About 200 new ones a second.
+
+        One that cannot be made (a queue of that name lies on a node of the cluster that is down) keeps no other agent
+        from its own; the error is raised at the end.
+        """
+        waiting = list(reversed(agents))
+        failure: RelayError | None = None
+        while waiting:
+            async with self._channel() as channel:
+                try:
+                    while waiting:
+                        queue = topology.agent_queue(waiting[-1])
+                        await channel.call("queue_declare", queue=queue, durable=True, arguments=CLASSIC)
+                        await channel.call(
+                            "queue_bind", queue=queue, exchange=topology.COMMANDS, routing_key=waiting[-1]
+                        )
+                        waiting.pop()
+                except RelayError as error:
+                    if not channel.reply_code:  # not this queue: the connection is gone
+                        raise
+                    failure = error
+                    waiting.pop()
+        if failure is not None:
+            raise failure
 
     async def dismiss(self, agents: Sequence[AgentId]) -> None:
         """Deletes each agent's queue, and what waits in it."""
@@ -126,10 +146,11 @@ class AmqpPlatformRelay:
         if homeless:
             try:
                 await self.admit(sorted({messages[index].agent for index in homeless}))
+            except RelayError as error:
+                log.warning("no place could be made for all of %d messages: %s", len(homeless), error)
+            with contextlib.suppress(RelayError):  # those of them that have a place now
                 again = await self._send(messages, homeless)
                 failed = {index: outcome for index, outcome in failed.items() if index not in homeless} | again
-            except RelayError as error:
-                log.warning("no place could be made for %d messages: %s", len(homeless), error)
         if self._link is not None and self._link.blocked and failed:
             log.warning("%s takes no messages now: %d wait", self._broker, len(failed))
         if Outcome.TOO_LARGE in failed.values():

@@ -7,11 +7,12 @@ import contextlib
 import secrets
 import threading
 import time
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 import pytest
 
-from mig_core.domain.messages import Kind
+from mig_core.domain.messages import Kind, Outgoing
 from mig_core.errors import ConfigurationError, RelayDenied, RelayUnavailable
 from mig_core.relay import topology
 from mig_core.relay.amqp_agent import AmqpAgentRelay
@@ -266,6 +267,30 @@ def test_an_agent_without_a_queue_sends_heartbeats_and_receives_once_admitted(am
     platform.send(agent, body(n=1))
     assert early.take(1) == [body(n=1)]
     early.relay.close()
+    ends.close()
+
+
+def test_a_queue_that_cannot_be_made_keeps_no_other_agent_from_its_own(amqp: RelayPair) -> None:
+    first, second = sorted((new_agent_id(), new_agent_id()))
+    ends = Ends(amqp)
+    platform = ends.platform()
+    relay = platform.relay
+    assert isinstance(relay, AmqpPlatformRelay)
+
+    async def in_the_way(method: str, **options: object) -> None:  # as one on a node that is down is
+        async with relay._channel() as channel:
+            await channel.call(method, queue=topology.agent_queue(first), **options)
+
+    platform.call(in_the_way("queue_declare", durable=False))
+    expires = datetime.now(UTC) + timedelta(minutes=1)
+    messages = [Outgoing(one, body(n=number), expires) for number, one in enumerate((first, second))]
+    failed = platform.call(relay.publish(messages))
+
+    assert list(failed) == [0]
+    assert ends.agent(second).take(1) == [body(n=1)]
+    with pytest.raises(RelayDenied):
+        platform.call(relay.admit([first]))
+    platform.call(in_the_way("queue_delete"))
     ends.close()
 
 
