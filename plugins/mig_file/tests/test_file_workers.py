@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -200,3 +201,47 @@ def test_a_share_fits_into_the_buffer_of_a_socket_whatever_the_names(tmp_path: P
 def run_group(run: SearchRun) -> Group:
     """The one read of a run."""
     return groups_of(run.slots)[0]
+
+
+def test_workers_begin_with_what_is_complete_while_more_is_collected(many: Path) -> None:
+    questions, group = _needle_group()
+    workers = Workers(2, questions, lambda: False, lambda numbers: group)
+    directory = os.open(many / "d01", os.O_RDONLY)
+    names = [name for name in sorted(os.listdir(directory)) if name.endswith(".txt")]
+    work = [[shares.Part(directory, (0,), [name])] for name in names[:3]]
+
+    try:
+        workers.offer(work, 2)
+        begun = list(workers.pids)
+        work += [[shares.Part(directory, (0,), [name])] for name in names[3:]]
+        workers.offer(work, len(work) - 1)
+        reports = workers.read(work, lambda: None)
+        again = workers.read([[shares.Part(directory, (0,), names)]], lambda: None)
+    finally:
+        workers.close()
+        os.close(directory)
+
+    found = [name for name, report in zip(names, reports, strict=True) for one in report.seen if one.reading.found]
+    assert len(begun) == 1
+    assert found == [name for name in names if int(name.removesuffix(".txt")) % 7 == 0]
+    assert len(again[0].seen) == len(found)
+
+
+def test_a_share_arrives_as_it_was_sent(tmp_path: Path) -> None:
+    ours, theirs = socket.socketpair()
+    directory = os.open(tmp_path, os.O_RDONLY)
+    share = [
+        shares.Part(directory, (0, 12), ["a b", "ü\n,", os.fsdecode(b"\xe9")]),
+        shares.Part(directory, (3,), ["x"]),
+    ]
+
+    with ours, theirs:
+        shares.send_share(ours, share)
+        got = shares.receive_share(theirs)
+
+    assert got is not None
+    assert [part[1:] for part in got] == [part[1:] for part in share]
+    for part in got:
+        assert os.path.sameopenfile(part.directory, directory)
+        os.close(part.directory)
+    os.close(directory)

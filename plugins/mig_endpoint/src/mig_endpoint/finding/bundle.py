@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import replace
+from copy import copy
 from typing import TYPE_CHECKING, NamedTuple
 
 from mig_endpoint.files.interruptions import DeadlinePassed
@@ -32,7 +32,7 @@ LARGE = 1 << 20
 """Files of at least this many bytes are a share of their own."""
 SMALL_IN_A_ROW = 200
 """After so many small files only one of ``SAMPLE`` is asked for its size, until one is large."""
-SAMPLE = 8
+SAMPLE = 16
 
 
 class Collected(NamedTuple):
@@ -58,6 +58,8 @@ class Bundle:
         """Of each part of each share: which batch it is of."""
         self._room = (0, 0)
         """Files, and characters of names, that the last share still takes."""
+        self._offered = 0
+        """Shares that workers know of."""
 
     def __len__(self) -> int:
         return len(self._collected)
@@ -72,29 +74,40 @@ class Bundle:
         Raises:
             OSError: too many files are open.
         """
-        batch = replace(batch, fd=os.dup(batch.fd))
+        batch = copy(batch)
+        batch.fd = os.dup(batch.fd)
         self._collected.append(Collected(batch, order, plans))
         self._files += len(order)
         part: Part | None = None
-        slots = plans.other.slots
+        slots, links, work = plans.other.slots, batch.links, self.work
+        files, room = self._room
         for name in order:
-            if name in batch.links:
+            if name in links:
                 continue
             if plans:
                 slots = plans[name].slots
-            large = self._is_large(batch, name)
-            files, room = self._room
+            self._small += 1
+            is_asked = self._small <= SMALL_IN_A_ROW or self._small % SAMPLE == 0
+            large = is_asked and self._is_large(batch, name)
             if large or not files or len(name) > room:
-                self.work.append([])
+                work.append([])
                 self._origin.append([])
                 files, room = shares.MOST_FILES, shares.MOST_CHARACTERS
                 part = None
             if part is None or part.slots != slots:
                 part = Part(batch.fd, slots, [])
-                self.work[-1].append(part)
+                work[-1].append(part)
                 self._origin[-1].append(len(self._collected) - 1)
             part.names.append(name)
-            self._room = (0, 0) if large else (files - 1, room - len(name))
+            files, room = (0, 0) if large else (files - 1, room - len(name))
+        self._room = files, room
+
+    def offer(self, workers: Workers) -> None:
+        """Lets workers begin with the shares that are complete."""
+        ready = len(self.work) - 1  # the last one may take more
+        if ready > self._offered:
+            self._offered = ready
+            workers.offer(self.work, ready)
 
     def read(self, workers: Workers, progress: Callable[[], object]) -> Iterator[tuple[Collected, Known]]:
         """Has all files read, and gives the batches back with what was seen; afterwards it is empty."""
@@ -114,12 +127,9 @@ class Bundle:
             for one in self._collected:
                 os.close(one.batch.fd)
             self._collected, self.work, self._origin = [], [], []
-            self._files, self._room = 0, (0, 0)
+            self._files, self._room, self._offered = 0, (0, 0), 0
 
     def _is_large(self, batch: Batch, name: str) -> bool:
-        self._small += 1
-        if self._small > SMALL_IN_A_ROW and self._small % SAMPLE:
-            return False
         try:
             status = batch.status(name)
         except OSError:

@@ -214,6 +214,8 @@ class Evaluation:
             else:
                 if self._bundle.is_full():
                     self.catch_up()
+                else:
+                    self._bundle.offer(self._workers)
                 return
         # 3. or now
         self.catch_up()

@@ -1,14 +1,15 @@
 """What the processes of a run say to each other: a share of files goes to a worker, what it saw comes back.
 
-A message is four bytes for its length (big endian), then JSON; a share also carries the descriptors of its directories.
-Both ends are this program, one forked from the other. A share is so small that it always fits into the socket's buffer:
-its sender never waits for a worker that waits for it. Used by
-``workers``.
+A message is four bytes for its length (big endian), then its body: of a report JSON; of a share the slots and names of
+each part with NULs between them, as no name has one, and two NULs between parts; it also carries the descriptors of its
+directories. Both ends are this program, one forked from the other. A share is so small that it always fits into the
+socket's buffer: its sender never waits for a worker that waits for it. Used by ``workers``.
 """
 
 from __future__ import annotations
 
 import json
+import os
 import struct
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -22,10 +23,10 @@ if TYPE_CHECKING:
 
     from mig_endpoint.finding.content import Question
 
-MOST_FILES = 48
-MOST_CHARACTERS = 4 << 10
-"""Of names in a share; one may take twelve bytes in JSON."""
-MOST_DIRECTORIES = 48
+MOST_FILES = 96
+MOST_CHARACTERS = 8 << 10
+"""Of names in a share; one takes four bytes at most."""
+MOST_DIRECTORIES = 96
 """The kernel passes at most 253 descriptors at once (SCM_MAX_FD)."""
 _LENGTH = struct.Struct(">I")
 
@@ -69,7 +70,8 @@ def send_share(connection: socket.socket, share: Sequence[Part]) -> None:
     """
     from socket import send_fds  # only where there are workers
 
-    body = json.dumps([(part.slots, part.names) for part in share]).encode()
+    texts = ["\0".join([",".join(map(str, part.slots)), *part.names]) for part in share]
+    body = os.fsencode("\0\0".join(texts))
     send_fds(connection, [_LENGTH.pack(len(body))], [part.directory for part in share])
     connection.sendall(body)
 
@@ -82,8 +84,11 @@ def receive_share(connection: socket.socket) -> list[Part] | None:
     body = _receive(connection, head)
     if body is None:
         return None
-    parts = zip(directories, json.loads(body), strict=True)
-    return [Part(directory, tuple(slots), names) for directory, (slots, names) in parts]
+    parts = []
+    for directory, text in zip(directories, os.fsdecode(body).split("\0\0"), strict=True):
+        slots, *names = text.split("\0")
+        parts.append(Part(directory, tuple(map(int, slots.split(","))), names))
+    return parts
 
 
 def send_report(connection: socket.socket, report: Report, numbers: dict[Question, int]) -> None:

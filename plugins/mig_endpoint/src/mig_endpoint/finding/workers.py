@@ -95,6 +95,8 @@ class Workers:
         self._shares: Sequence[Share] = ()
         self._left: deque[int] = deque()
         """Numbers of the shares that nobody has."""
+        self._offered = 0
+        """How many shares were complete."""
         self._reports: dict[int, Report] = {}
         self._worker_bytes = 0
         self._over_since: float | None = None
@@ -117,12 +119,7 @@ class Workers:
 
     def read(self, work: Sequence[Share], progress: Callable[[], object]) -> list[Report]:
         """Reads the files of all shares. ``progress`` is called now and then."""
-        if self._workers is None and len(work) > 1:
-            self._workers = []
-            with contextlib.suppress(OSError):  # no more processes or sockets to be had: fewer do it too
-                while len(self._workers) < self._processes - 1:
-                    self._workers.append(self._fork())
-        self._shares, self._left, self._reports = work, deque(range(len(work))), {}
+        self.offer(work, len(work))
         while len(self._reports) < len(work):
             self._serve(0 if self._left else WAIT_MS)
             if self._left:
@@ -132,6 +129,24 @@ class Workers:
             if not self._left and self._is_overdue():
                 self._give_up()
         return [self._reports[number] for number in range(len(work))]
+
+    def offer(self, work: Sequence[Share], ready: int) -> None:
+        """Lets workers begin, while there may come more of the work: :meth:`read` goes on with it, and ends it.
+
+        Args:
+            work: the same object as last time, as long as it was not read.
+            ready: so many shares, the first ones, are complete.
+        """
+        if self._shares is not work:
+            self._shares, self._left, self._reports, self._offered = work, deque(), {}, 0
+        self._left.extend(range(self._offered, ready))
+        self._offered = ready
+        if self._workers is None and ready > 1:
+            self._workers = []
+            with contextlib.suppress(OSError):  # no more processes or sockets to be had: fewer do it too
+                while len(self._workers) < self._processes - 1:
+                    self._workers.append(self._fork())
+        self._serve(0)
 
     def close(self) -> None:
         """Ends the workers."""
