@@ -125,15 +125,16 @@ def agent(
 
 
 def walk() -> Run:
-    """What two modules do twice when both are asked: every process opened, and its ``stat`` read."""
+    """What two modules do twice when both are asked: every process listed and opened. What they read differs."""
     from mig_core.plugin.coverage import Tally
     from mig_endpoint.processes.proc import Proc
-    from mig_endpoint.processes.visit import visit_all
+    from mig_endpoint.processes.visit import visit
 
     began, cpu = time.perf_counter(), time.process_time()
     tally = Tally()
     with Proc(tally) as proc:
-        visit_all(proc, tally, lambda process: process.stat)
+        for pid in proc.ids():
+            visit(proc, pid, tally, lightly=True)
     return Run(time.perf_counter() - began, time.process_time() - cpu, b"")
 
 

@@ -153,6 +153,21 @@ def test_a_thread_with_a_table_of_its_own_hides_no_socket(start_target: StartTar
     assert holders[0] != target.pid
 
 
+@pytest.mark.parametrize("leaderless", [False, True])
+def test_a_process_that_was_entered_lightly_has_the_same_open(
+    start_target: StartTarget, proc: Proc, *, leaderless: bool
+) -> None:
+    target = start_target(leaderless=leaderless)
+
+    with proc.process(target.pid) as process, proc.process(target.pid, lightly=True) as light:
+        whole, seen = list(descriptors_of(process)), list(descriptors_of(light))
+
+        assert seen == whole != []
+        assert light.thread == process.thread
+        assert light.command == process.command
+        assert light.has_threads() is (process.stat.threads > 1)
+
+
 def test_one_walk_serves_several_consumers(start_target: StartTarget, proc: Proc, tally: Tally) -> None:
     target = start_target()
     names: list[str] = []

@@ -53,21 +53,27 @@ class Holders:
             if place % _CHECK == 0 and expired():
                 self.denied = True
                 return
-            visit(proc, pid, tally, self._space, self._sockets)
+            visit(proc, pid, tally, self._look_at, lightly=True)
         self.denied = self.denied or _not_looked_at(proc, tally) > before
 
-    def _space(self, process: Process) -> None:
-        if process.stat.is_kernel_thread or (process.stat.has_ended and process.thread == process.pid):
-            return
-        number = process.namespace("net")
-        self.namespaces.setdefault(number, f"/proc/{process.thread}/ns/net")
+    def _look_at(self, process: Process) -> None:
+        """Reads what is needed of most processes and no more: two links and the descriptors.
 
-    def _sockets(self, process: Process) -> None:
-        if not process.has_memory():
+        Whoever has none (threads of the kernel, those that have ended, a main thread that has) is asked what it is.
+        """
+        try:
+            tables = list(tables_of(process))
+        except PermissionError:
+            process.find_thread()
+            if not process.has_memory():
+                return
+            raise
+        if not any(links for _, links in tables) and not process.has_memory():
             return
+        self.namespaces.setdefault(process.namespace("net"), f"/proc/{process.thread}/ns/net")
         text = ""
         mine: set[int] = set()
-        for thread, links in tables_of(process):
+        for thread, links in tables:
             for name, target in links:
                 if not target.startswith(_SOCKET):  # most descriptors are none
                     if number := number_in(target):

@@ -62,12 +62,20 @@ def descriptors_of(process: Process) -> Iterator[Descriptor]:
 def tables_of(process: Process) -> Iterator[tuple[int, list[tuple[str, str]]]]:
     """The same without order and objects, for those who look at very many: threads, and links as name and target.
 
+    It does with a process that was entered ``lightly``: what the main thread has open is all there is to be seen of a
+    process, unless that is nothing.
+
     Raises:
         PermissionError: we may not know.
     """
+    links = _links(process, process.thread)
+    if not links:
+        process.find_thread()
+        if process.thread != process.pid:
+            links = _links(process, process.thread)
     first = process.thread
-    yield first, _links(process, first)
-    if process.stat.threads > 1:
+    yield first, links
+    if process.has_threads():
         others = [one for one in process.threads() if one not in (first, process.pid)]
         for thread in _with_own_tables(first, others):
             yield thread, _links(process, thread)

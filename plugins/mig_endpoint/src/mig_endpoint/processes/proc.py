@@ -70,10 +70,10 @@ class Proc:
         self._look_at_mounts()
         return sorted(int(name) for name in os.listdir(self.folder) if name.isdecimal())
 
-    def process(self, pid: int) -> Process:
-        """A process, not yet open: entering its ``with`` raises what :class:`Process` says."""
+    def process(self, pid: int, *, lightly: bool = False) -> Process:
+        """A process, not yet open: entering its ``with`` raises what :class:`Process` says, and means ``lightly``."""
         folder = self._clean if pid in self._covered and self._clean >= 0 else self.folder
-        return Process(pid, folder, self.mounts)
+        return Process(pid, folder, self.mounts, lightly=lightly)
 
     def is_covered(self, pid: int) -> bool:
         """Whether something is mounted over a process."""

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 _MAX_MAPS = 64 << 20
 _MAX_TEXT = 4 << 20
 _AT_ONCE = 1 << 13
+_NO_THREADS = 2
+"""Links of a directory without directories in it; ``task`` has one more for each thread (``fs/proc/base.c``)."""
 _NAMESPACE = re.compile(r"[a-z]+:\[(\d+)\]")
 
 
@@ -41,12 +43,14 @@ class Process:
         pid: the process's id.
         proc: descriptor of /proc; :meth:`mig_endpoint.processes.proc.Proc.process` knows the right one.
         mounts: the mounts of this process, the reader.
+        lightly: entering does not ask whether the main thread has ended: whoever finds nothing there calls
+            :meth:`find_thread` and asks again. For those who look at all processes and need little of most.
 
     Every fact may raise OSError: PermissionError where we may not know, FileNotFoundError or ProcessLookupError when
     the process has ended. Entering raises FileNotFoundError if there is no such process.
     """
 
-    def __init__(self, pid: int, proc: int, mounts: Mounts) -> None:
+    def __init__(self, pid: int, proc: int, mounts: Mounts, *, lightly: bool = False) -> None:
         self.pid = pid
         self.mounts = mounts
         self.folder = -1
@@ -55,15 +59,16 @@ class Process:
         """The id of the thread that is asked."""
         self._proc = proc
         self._main = -1
+        self._lightly = lightly
 
     def __enter__(self) -> Process:
         self.folder = self._main = _open_folder(f"{self.pid}", self._proc)
-        try:
-            if self.stat.has_ended and self.stat.threads > 1:
-                self._ask_a_living_thread()
-        except BaseException:
-            self._close()
-            raise
+        if not self._lightly:
+            try:
+                self.find_thread()
+            except BaseException:
+                self._close()
+                raise
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
@@ -74,6 +79,15 @@ class Process:
             os.close(self.folder)
         os.close(self._main)
         self.folder = self._main = -1
+
+    def find_thread(self) -> None:
+        """Goes over to a living thread if the main one has ended; done by entering, unless ``lightly``."""
+        if self.folder == self._main and self.stat.has_ended and self.stat.threads > 1:
+            self._ask_a_living_thread()
+
+    def has_threads(self) -> bool:
+        """Whether there is more than one thread: a quarter of what :attr:`stat` costs."""
+        return os.stat("task", dir_fd=self._main).st_nlink > _NO_THREADS + 1
 
     def _ask_a_living_thread(self) -> None:
         for thread in self.threads():

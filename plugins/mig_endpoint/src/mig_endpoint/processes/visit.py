@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from mig_endpoint.processes.process import Process
 
 
-def visit(proc: Proc, pid: int, tally: Tally, *consumers: Callable[[Process], object]) -> None:
-    """Hands one process to the consumers, in turn.
+def visit(proc: Proc, pid: int, tally: Tally, *consumers: Callable[[Process], object], lightly: bool = False) -> None:
+    """Hands one process to the consumers, in turn; ``lightly`` is that of :class:`Process`.
 
     A process that has ended is no trouble. One that may not be read, that a mount hides, or about which the kernel
     tells nothing, is booked, and so is a consumer's own OSError.
@@ -26,7 +26,7 @@ def visit(proc: Proc, pid: int, tally: Tally, *consumers: Callable[[Process], ob
         tally.skip(reasons.COVERED, example)
         return
     try:
-        with proc.process(pid) as process:
+        with proc.process(pid, lightly=lightly) as process:
             for consumer in consumers:
                 consumer(process)
     except (FileNotFoundError, ProcessLookupError):
