@@ -13,6 +13,7 @@ import sys
 import threading
 import time
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn, TextIO
 
 from mig_core.errors import MigError
@@ -21,10 +22,11 @@ from mig_core.text import printable
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from datetime import timedelta
-    from pathlib import Path
 
-SECONDS = 2.0
-"""For all looks together; with the start of a program it stays below three."""
+SECONDS = 2.5
+"""From the start of the program until its looks are at an end."""
+LEAST_SECONDS = 1.0
+"""For the looks, however long the start took."""
 CLOCKS_MAY_DIFFER = 60.0
 """Seconds. Beyond that signatures and windows begin to be refused."""
 LITTLE_ROOM = 64 << 20
@@ -141,6 +143,22 @@ def _end(status: int) -> NoReturn:
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(status)
+
+
+def seconds_left(wanted: float | None = None) -> float:
+    """How long looks may take.
+
+    Args:
+        wanted: so long; None: as long as is left of :data:`SECONDS` since this process began.
+    """
+    if wanted is not None:
+        return wanted
+    try:
+        ticks = int(Path("/proc/self/stat").read_text(encoding="ascii").rpartition(")")[2].split()[19])
+        age = time.clock_gettime(time.CLOCK_BOOTTIME) - ticks / os.sysconf("SC_CLK_TCK")
+    except (OSError, ValueError, IndexError):
+        return SECONDS
+    return max(LEAST_SECONDS, SECONDS - age)
 
 
 def look_at_room(folder: Path) -> Iterator[str | Wrong]:

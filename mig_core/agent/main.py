@@ -50,9 +50,9 @@ def _dispatch(options: argparse.Namespace) -> int:
     settings = _settings(options)
     if options.check:
         from mig_core.agent.check_setup import check_setup
-        from mig_core.soundness import leave, tell
+        from mig_core.soundness import leave, seconds_left, tell
 
-        seen = check_setup(settings, _settings_file(options), seconds=options.within)
+        seen = check_setup(settings, _settings_file(options), seconds=seconds_left(options.within))
         return leave(EXIT_OK if tell("mig-agent", seen, sys.stdout) else EXIT_ERROR, seen)
     if options.command == "log":
         from mig_core.agent.records.opening import LEDGER
@@ -198,7 +198,7 @@ def make_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--check", action="store_true", help="check settings, keys, ACL, modules, disk, clock, API and relay, and end"
     )
-    parser.add_argument("--within", type=float, default=2.0, metavar="SECONDS", help="with --check: how long at most")
+    parser.add_argument("--within", type=float, metavar="SECONDS", help="with --check: how long at most")
     parser.add_argument("-V", "--version", action="store_true", help="print the version")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND")
     log = commands.add_parser("log", help="show what this endpoint was asked and answered, and verify the chain")

@@ -47,7 +47,7 @@ from mig_core.logs import start_logging
 from mig_core.pgp.gnupg import GnupgKeyring
 from mig_core.plugin.manager import PluginManager
 from mig_core.renewal import begin_again, until_renewed
-from mig_core.soundness import SECONDS, leave, tell
+from mig_core.soundness import leave, seconds_left, tell
 from mig_core.store.migrate import upgrade
 from mig_core.store.postgres import PostgresStore
 
@@ -84,9 +84,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="mig-api", description="MIG's REST API and https relay.")
     parser.add_argument("-c", "--config", type=Path, metavar="FILE", help=f"settings (default: {API_FILE}, if present)")
     parser.add_argument("--check", action="store_true", help="try settings, database, keys, disk, addresses, and end")
-    parser.add_argument(
-        "--within", type=float, default=SECONDS, metavar="SECONDS", help="with --check: how long at most"
-    )
+    parser.add_argument("--within", type=float, metavar="SECONDS", help="with --check: how long at most")
     parser.add_argument("--workers", type=int, metavar="N", help="processes (default: what the settings say, else 1)")
     parser.add_argument("-V", "--version", action="version", version=f"mig-api {version()}")
     options = parser.parse_args(arguments)
@@ -128,7 +126,7 @@ def _start_log(level: str, form: str) -> None:
     logging.getLogger("uvicorn.error").setLevel(max(logging.WARNING, logging.getLogger().level))
 
 
-def _check(settings: ApiSettings, seconds: float) -> int:
+def _check(settings: ApiSettings, seconds: float | None) -> int:
     """Says whether mig-api could start with these settings, and do its work."""
 
     def files() -> Iterator[str]:
@@ -142,7 +140,7 @@ def _check(settings: ApiSettings, seconds: float) -> int:
         _proxies(settings)
 
     start_logging("api", "CRITICAL")  # what is wrong is told once
-    seen = check_setup(settings, database_url(settings), files, seconds=seconds)
+    seen = check_setup(settings, database_url(settings), files, seconds=seconds_left(seconds))
     return leave(EXIT_OK if tell("mig-api", seen, sys.stdout) else EXIT_ERROR, seen)
 
 

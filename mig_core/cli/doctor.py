@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from mig_core.cli import exit_codes, tables
-from mig_core.soundness import SECONDS, Wrong, document, examine, leave, look_at_clock, look_at_room, tell
+from mig_core.soundness import Wrong, document, examine, leave, look_at_clock, look_at_room, seconds_left, tell
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -22,7 +22,7 @@ app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
 @app.command("doctor")
 def doctor(
-    within: Annotated[float, typer.Option("--within", help="Seconds for all of it")] = SECONDS,
+    within: Annotated[float | None, typer.Option("--within", help="Seconds for all of it")] = None,
     json: tables.JsonOption = False,
 ) -> int:
     """Try settings, key, platform, login, clocks and disk at once, and name the one thing that is wrong."""
@@ -30,15 +30,16 @@ def doctor(
     from mig_core.client.session import default_folder
 
     connection = connect()
+    seconds = seconds_left(within)
     seen = examine(
         {
             "key": lambda: _key(connection),
-            "platform": lambda: _platform(connection, within),
+            "platform": lambda: _platform(connection, seconds),
             "login": lambda: _login(connection),
             "disk": lambda: look_at_room(default_folder(os.environ)),
             "modules": _modules,
         },
-        seconds=within,
+        seconds=seconds,
     )
     if json:
         tables.document(document(seen))

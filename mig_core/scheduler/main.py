@@ -29,7 +29,7 @@ from mig_core.renewal import begin_again, until_renewed
 from mig_core.scheduler.check_setup import check_setup, tls_options
 from mig_core.scheduler.metrics import SchedulerMetrics
 from mig_core.scheduler.service import Scheduler
-from mig_core.soundness import SECONDS, leave, tell
+from mig_core.soundness import leave, seconds_left, tell
 from mig_core.store.postgres import PostgresStore
 
 if TYPE_CHECKING:
@@ -50,9 +50,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("-c", "--config", type=Path, help=f"settings (default: {SCHEDULER_FILE}, if it is there)")
     parser.add_argument("--check", action="store_true", help="try settings, database and relay, and end")
-    parser.add_argument(
-        "--within", type=float, default=SECONDS, metavar="SECONDS", help="with --check: how long at most"
-    )
+    parser.add_argument("--within", type=float, metavar="SECONDS", help="with --check: how long at most")
     parser.add_argument("-V", "--version", action="version", version=f"mig-scheduler {version('mig-core')}")
     options = parser.parse_args(arguments)
     forbid_dumps()
@@ -61,7 +59,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         settings = load_settings(SchedulerSettings, role="scheduler", path=path, environment=os.environ)
         if options.check:
             start_logging("scheduler", "CRITICAL")  # what is wrong is told once
-            seen = check_setup(settings, _database_url(settings), seconds=options.within)
+            seen = check_setup(settings, _database_url(settings), seconds=seconds_left(options.within))
             return leave(EXIT_OK if tell("mig-scheduler", seen, sys.stdout) else EXIT_ERROR, seen)
         start_logging("scheduler", settings.log_level, settings.log_format)
         again = asyncio.run(_run(settings, path))

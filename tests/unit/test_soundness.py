@@ -11,7 +11,18 @@ from typing import TYPE_CHECKING
 import pytest
 
 from mig_core.errors import StoreUnavailable
-from mig_core.soundness import LITTLE_ROOM, Wrong, document, examine, look_at_clock, look_at_room, tell
+from mig_core.soundness import (
+    LEAST_SECONDS,
+    LITTLE_ROOM,
+    SECONDS,
+    Wrong,
+    document,
+    examine,
+    look_at_clock,
+    look_at_room,
+    seconds_left,
+    tell,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -94,3 +105,8 @@ def test_a_folder_that_is_not_there_yet_is_judged_by_the_disk_it_will_be_on(
     assert "are free below" in str(before)
     assert isinstance(after, Wrong)
     assert "63 MiB are free" in after.problem
+
+
+def test_the_start_of_a_program_counts_but_leaves_time_for_looks() -> None:
+    assert LEAST_SECONDS <= seconds_left() < SECONDS
+    assert seconds_left(30.0) == 30.0
