@@ -122,8 +122,8 @@ def _pieces(entries: Iterable[JSON]) -> Iterator[str]:
         yield _text(some)[1:-1]
 
 
-def _text(value: JSON) -> str:
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+# json.dumps makes an encoder at each call, which costs as much as a small document.
+_text = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode
 
 
 def _encoded(value: JSON) -> bytes:

@@ -32,6 +32,11 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+BATCH = 400
+"""Messages that are worked on together, at most."""
+CROWD, REST = 3, 0.05
+"""After so many batches without a pause between them, seconds of rest after each: many agents answer at this moment,
+and what a batch costs is shared by all that came meanwhile. Who answers alone is recorded at once."""
 LARGE = 64 << 10
 """Documents above this size are read in a thread, so that the others do not wait; results among them only when the
 command they claim to answer is open."""
@@ -56,9 +61,14 @@ class Collector:
 
     async def run(self) -> None:
         """Collects; a batch is acknowledged after what it says is committed, or set aside."""
-        async for batch in self._relay.batches():
+        clock, ended, crowd = asyncio.get_running_loop().time, 0.0, 0
+        async for batch in self._relay.batches(limit=BATCH):
+            crowd = crowd + 1 if clock() - ended < REST else 0
             await self.collect(batch.messages)
             await batch.acknowledge()
+            if crowd >= CROWD and len(batch.messages) < BATCH // 2:
+                await asyncio.sleep(REST)
+            ended = clock()
             self._took_in(self._relay.name, batch.messages)
 
     async def collect(self, messages: Sequence[Inbound]) -> None:
