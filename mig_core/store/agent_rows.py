@@ -136,8 +136,8 @@ async def page_of_ids(
     where = sql.SQL(" WHERE {}").format(sql.SQL(" AND ").join(conditions)) if conditions else sql.SQL("")
     statement = sql.SQL("SELECT a.id FROM agents a{} ORDER BY a.name, a.id LIMIT %s").format(where)
     async with database.as_reader(cursor):
-        # Along the names until the page is full. How many agents a target fits PostgreSQL can only guess: so few that it
-        # would read and sort all of them.
+        # Along the names until the page is full. How many agents a target fits PostgreSQL can only guess: so few that
+        # it would read and sort all of them.
         await cursor.execute("SET LOCAL enable_sort = off")
         await cursor.execute(statement, [*parameters, limit])
         page = [row["id"] for row in await cursor.fetchall()]
