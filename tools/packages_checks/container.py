@@ -56,7 +56,7 @@ class Container:
     def try_to(self, line: str, *, seconds: float = 300) -> subprocess.CompletedProcess[str]:
         """A line for bash; no judgement."""
         return subprocess.run(
-            ["docker", "exec", "-w", "/packages", self.name, "bash", "-c", line],
+            ["docker", "exec", "-e", "DEBIAN_FRONTEND=noninteractive", "-w", "/packages", self.name, "bash", "-c", line],
             stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace", timeout=seconds, check=False,
         )
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from packages_checks.container import check, container, eventually, say
+from packages_checks.rpm import check_rpm
 from packages_checks.wheels import make_plugin
 
 if TYPE_CHECKING:
@@ -53,6 +54,7 @@ def check_whole(packages: Path, number: str, older: str, *, idle_minutes: float)
         left = one.run("ls -d /opt/mig /etc/mig /var/lib/mig-* /etc/systemd/system/*/mig-* /usr/bin/mig* 2>/dev/null; true")
         check(not left, f"left after purge: {left}")
         say("ok  purge leaves nothing")
+        check_rpm(one, number, older)
 
 
 def _units(one: Container) -> None:
