@@ -97,7 +97,7 @@ PACKAGES = (
         "MIG for investigators: mig and mig-console",
         "Signs questions with the investigator's own OpenPGP key and shows the answers\nof thousands of endpoints.",
         CLIENT,
-        ("mig-core[cli]", *(f"mig-plugin-{name}" for name in (*MODULES, "audit", "dispatch", "fswatch", "sigma", "yara", "sweep"))),
+        ("mig-core[cli]", *(f"mig-plugin-{name}" for name in (*MODULES, "audit", "dispatch", "fswatch", "sigma", "yara", "sweep", "web"))),
         programs={"mig": "mig_core.cli.main:main", "mig-console": "mig_core.cli.console.main:main"},
         debian=("gpg | gnupg", "gpg-agent | gnupg"),
         rpm=("gnupg2",),
