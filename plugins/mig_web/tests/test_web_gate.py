@@ -77,6 +77,15 @@ def test_the_token_is_good_once_for_a_cookie_that_scripts_and_other_sites_cannot
     assert "set-cookie" not in again.headers
 
 
+@pytest.mark.parametrize("path", ["//evil.example/x", "/\\evil.example/x", "///evil.example/x"])
+def test_no_address_leads_to_another_server(path: str, client: testing.TestClient) -> None:
+    with_session = client.simulate_get(path, query_string="token=x", headers={"Cookie": "mig-web-1665=secret-2"})
+    without = client.simulate_get(path, headers={})
+
+    assert (with_session.status_code, with_session.headers["location"]) == (303, "/evil.example/x")
+    assert without.text == "go to /evil.example/x"
+
+
 def test_with_a_session_a_spent_token_only_leaves_the_address(client: testing.TestClient) -> None:
     answered = client.simulate_get("/agents?token=secret-1", headers={"Cookie": "mig-web-1665=secret-2"})
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import hmac
 from typing import TYPE_CHECKING
-from urllib.parse import urlencode
+from urllib.parse import parse_qsl, quote, urlencode
 
 import falcon
 
@@ -84,7 +84,7 @@ class Gate:
             self._begin(request, response)
         if not self._has_session(request):
             raise Stranger(
-                request.relative_uri if request.method in _SAFE else "/",
+                _here(request.path, request.query_string) if request.method in _SAFE else "/",
                 "this browser has no session here, or came from another site",
             )
         if request.method not in _SAFE:
@@ -93,8 +93,9 @@ class Gate:
     def _begin(self, request: Request, response: Response) -> None:
         """A session for the token, which is spent with it. The address without the token is where to go next."""
         given = request.get_param_as_list("token") or [""]
-        rest = urlencode([(name, one) for name, one in _pairs(request) if name != "token"])
-        where = f"{request.path}?{rest}" if rest else request.path
+        pairs = parse_qsl(request.query_string, keep_blank_values=True)
+        rest = urlencode([(name, one) for name, one in pairs if name != "token"])
+        where = _here(request.path, rest)
         if self._token and hmac.compare_digest(given[0].encode(), self._token.encode()):
             self._token = ""
             response.set_cookie(self.cookie, self._session, path="/", http_only=True, secure=False, same_site="Strict")
@@ -129,7 +130,7 @@ class Gate:
             )
 
 
-def _pairs(request: Request) -> list[tuple[str, str]]:
-    from urllib.parse import parse_qsl
-
-    return parse_qsl(request.query_string, keep_blank_values=True)
+def _here(path: str, query: str) -> str:
+    """An address on this server: a path that begins with two slashes would lead to another."""
+    encoded = "/" + quote(path.lstrip("/\\"), safe="/")
+    return f"{encoded}?{query}" if query else encoded

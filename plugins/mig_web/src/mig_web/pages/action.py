@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from typing import TYPE_CHECKING, Any
 
 import falcon
@@ -159,7 +160,8 @@ class WholeAnswer:
         command = await site.call(lambda: site.client.command(site.client.action_id(action), agent, proof=True))
         response.media = command
         response.content_type = falcon.MEDIA_JSON
-        response.downloadable_as = f"{query(request, 'name') or 'answer'}.json"
+        name = re.sub(r"[^A-Za-z0-9._-]", "_", query(request, "name"))[:100]
+        response.downloadable_as = f"{name or 'answer'}.json"
 
 
 def live_context(action: dict[str, Any], recent: list[dict[str, Any]]) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import secrets
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -37,8 +38,8 @@ class CancelAction:
 
     def __init__(self, page: Page) -> None:
         self._page = page
-        self._shown: dict[str, bytes] = {}
-        """What was shown last for an action: these bytes and no others are signed."""
+        self._shown: dict[str, tuple[str, bytes]] = {}
+        """What forms have shown, each under a name of its own: these bytes and no others are signed."""
 
     async def on_get(self, request: Request, response: Response, action: str) -> None:
         """Shows the cancel."""
@@ -47,22 +48,23 @@ class CancelAction:
         payload = Cancel(ActionId(document["id"]), query(request, "reason"), datetime.now(UTC)).to_payload()
         while len(self._shown) >= MOST_CANCELS:
             del self._shown[next(iter(self._shown))]
-        self._shown[document["id"]] = payload
-        self._page.show(
-            response, "cancel.html", action=document, payload=payload.decode("utf-8"), reason=query(request, "reason")
-        )
+        name = secrets.token_hex(8)
+        self._shown[name] = document["id"], payload
+        self._page.show(response, "cancel.html", action=document, payload=payload.decode("utf-8"), shown=name)
 
     async def on_post(self, request: Request, response: Response, action: str) -> None:
         """Signs what was shown, and sends it."""
         site = self._page.site
-        payload = self._shown.pop(action, None)
-        if payload is None:
+        name = ((await form_of(request)).get("shown") or [""])[-1]
+        shown_for, payload = self._shown.get(name, ("", b""))
+        if shown_for != action:
             raise falcon.HTTPNotFound(title="Gone", description="this was sent, or is of an earlier run: look again")
 
         def sign_and_send() -> dict[str, Any]:
             return site.client.cancel(action, site.sign(Envelope(envelopes.CANCEL, payload)))
 
         await site.call(sign_and_send)
+        self._shown.pop(name, None)
         go(response, f"/actions/{action}")
 
 

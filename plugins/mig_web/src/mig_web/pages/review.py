@@ -63,8 +63,12 @@ class Review:
             signed = site.sign(ready.envelope)
             return str(site.client.create_action(signed)["id"])
 
-        action = await site.call(sign_and_send)
-        site.ready.pop(name, None)
+        del site.ready[name]  # a second click signs nothing
+        try:
+            action = await site.call(sign_and_send)
+        except BaseException:
+            site.ready[name] = ready
+            raise
         go(response, f"/actions/{action}")
 
 

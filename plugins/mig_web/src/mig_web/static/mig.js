@@ -141,27 +141,36 @@
   const follow = () => {
     const live = document.querySelector("[data-follow]");
     if (!live) return;
-    const source = new EventSource(live.dataset.follow);
-    let due = 0;
-    source.addEventListener("part", (event) => {
-      const part = JSON.parse(event.data);
-      live.innerHTML = part.html;
-      if (part.answered && Date.now() > due) {
-        due = Date.now() + PAUSE;
+    // A browser has six connections for a server: only the tab that is looked at keeps one open.
+    let source, due = 0, over = false;
+    const close = () => { source?.close(); source = undefined; };
+    const open = () => {
+      if (over || source || document.hidden) return;
+      source = new EventSource(live.dataset.follow);
+      source.addEventListener("part", (event) => {
+        const part = JSON.parse(event.data);
+        live.innerHTML = part.html;
+        if (part.answered && Date.now() > due) {
+          due = Date.now() + PAUSE;
+          refreshAll();
+        }
+      });
+      source.addEventListener("end", () => {
+        over = true;
+        close();
         refreshAll();
-      }
-    });
-    source.addEventListener("end", () => {
-      source.close();
-      refreshAll();
-    });
-    source.addEventListener("trouble", (event) => {
-      source.close();
-      const note = document.getElementById("trouble");
-      note.hidden = false;
-      note.textContent = JSON.parse(event.data);
-    });
-    addEventListener("pagehide", () => source.close());
+      });
+      source.addEventListener("trouble", (event) => {
+        over = true;
+        close();
+        const note = document.getElementById("trouble");
+        note.hidden = false;
+        note.textContent = JSON.parse(event.data);
+      });
+    };
+    document.addEventListener("visibilitychange", () => (document.hidden ? close() : open()));
+    addEventListener("pagehide", close);
+    open();
   };
 
   document.addEventListener("DOMContentLoaded", () => { prepare(); follow(); });
