@@ -70,6 +70,15 @@ def test_ntpds_and_ntpsecs_files_are_followed(put: Callable[[str, str], None], t
     assert servers(tmp_path) == ["four.test", "more.test", "0.debian.pool.ntp.org", "own.test"]
 
 
+def test_openntpds_file_is_read(put: Callable[[str, str], None], tmp_path: Path) -> None:
+    put(
+        "/etc/openntpd/ntpd.conf",
+        "#server no.test\nlisten on *\nservers pool.test\nserver one.test weight 5\nsensor *\n",
+    )
+
+    assert servers(tmp_path) == ["pool.test", "one.test"]
+
+
 def test_timesyncds_files_and_drop_ins_are_followed(put: Callable[[str, str], None], tmp_path: Path) -> None:
     put("/usr/lib/systemd/systemd-timesyncd", "")
     put("/etc/systemd/timesyncd.conf", "[Time]\n#NTP=\n#FallbackNTP=0.debian.pool.ntp.org 1.debian.pool.ntp.org\n")

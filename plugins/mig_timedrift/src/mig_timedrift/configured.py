@@ -28,13 +28,15 @@ TOO_MANY = Reason(f"configuration file beyond {MAX_FILES}, or larger than {MAX_B
 
 CHRONY = ("/etc/chrony/chrony.conf", "/etc/chrony.conf")
 NTP = ("/etc/ntp.conf", "/etc/ntpsec/ntp.conf")
+OPENNTPD = ("/etc/openntpd/ntpd.conf", "/etc/ntpd.conf")
+"""In Debian, and as OpenBSD has it: ntpd.conf(5). It answers no control message, so its servers are all that tells."""
 NTP_FROM_DHCP = ("/run/ntp.conf.dhcp", "/run/ntpsec/ntp.conf.dhcp", "/var/lib/ntp/ntp.conf.dhcp")
 SYSTEMD = ("/etc/systemd", "/run/systemd", "/usr/local/lib/systemd", "/usr/lib/systemd", "/lib/systemd")
 """Where systemd looks, the first wins."""
 TIMESYNCD = ("/usr/lib/systemd/systemd-timesyncd", "/lib/systemd/systemd-timesyncd")
 LINKS = "/run/systemd/netif/links/*"
 _BUILT_IN = "built in"
-_DIRECTIVES = ("server", "pool", "peer")
+_DIRECTIVES = ("server", "pool", "peer", "servers")
 
 
 class Server(NamedTuple):
@@ -89,7 +91,7 @@ class Configured:
                 self.command_port = int(values[0][:6]) or -1
 
     def _ntp(self) -> Iterator[Server]:
-        for path in (*NTP, *NTP_FROM_DHCP):
+        for path in (*NTP, *OPENNTPD, *NTP_FROM_DHCP):
             yield from self._ntp_file(path)
             if path in NTP:
                 for one in self._in_folders([f"{os.path.dirname(path)}/ntp.d"], ".conf"):

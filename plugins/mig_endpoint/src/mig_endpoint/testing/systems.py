@@ -20,6 +20,11 @@ if TYPE_CHECKING:
     from mig_core.plugin.table import TableModule
 
 
+DEBIAN_ROOTS = tuple(filter(None, os.environ.get("MIG_DEBIAN_ROOTS", "").split(":")))
+"""Systems that debootstrap made, to be named by whoever runs the tests: making one takes a minute or two, which CI does
+not have. With systemd, cron, sudo and openssh-server in them there is most to be seen."""
+
+
 class System:
     """Files below ``root``; made as they are written."""
 
