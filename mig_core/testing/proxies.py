@@ -38,13 +38,15 @@ class Kind:
     file: str
     program: str
     package: str
+    begins: str
+    """The line after which lines can be added to the part for everybody."""
     proxy_protocol: bool = False
 
 
 KINDS = (
-    Kind("nginx", "nginx.conf", "nginx", "nginx-light"),
-    Kind("haproxy", "haproxy.cfg", "haproxy", "haproxy", proxy_protocol=True),
-    Kind("caddy", "Caddyfile", "caddy", "caddy"),
+    Kind("nginx", "nginx.conf", "nginx", "nginx-light", "    server_name mig.example.net;"),
+    Kind("haproxy", "haproxy.cfg", "haproxy", "haproxy", "frontend mig", proxy_protocol=True),
+    Kind("caddy", "Caddyfile", "caddy", "caddy", "mig.example.net:443 {"),
 )
 
 
@@ -56,15 +58,17 @@ class Proxy:
         source: the folder of the files that operators are given.
         folder: exists; for what the proxy needs, with the certificates that ``make_certificates`` made for localhost.
         upstream: address of mig-api.
+        more: lines that an operator adds to the part for everybody.
     """
 
-    def __init__(self, kind: Kind, source: Path, folder: Path, upstream: str) -> None:
+    def __init__(self, kind: Kind, source: Path, folder: Path, upstream: str, *, more: str = "") -> None:
         self.port, self.mutual_port = _free_ports()
         self._kind = kind
         program = shutil.which(kind.program, path="/usr/sbin:/usr/local/sbin:/usr/bin:/usr/local/bin")
         if program is None:
             service_missing(f"no {kind.name} here (apt-get install {kind.package})")
         text = (source / kind.file).read_text(encoding="utf-8")
+        text = text.replace(kind.begins, f"{kind.begins}\n{more}", 1)
         for before, after in self._replacements(folder, upstream):
             assert before in text, f"{kind.file} has no {before}"
             text = text.replace(before, after)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import http.client
+import re
 import socket
 import ssl
 from dataclasses import replace
@@ -19,8 +20,10 @@ from mig_core.config.client import ClientSettings
 from mig_core.config.server import ServerTlsSettings
 from mig_core.domain import envelope as envelopes
 from mig_core.domain.envelope import Envelope, Signature
-from mig_core.errors import ApiError, ApiUnavailable
-from mig_core.testing.api_site import ApiSite
+from mig_core.errors import ApiError, ApiUnavailable, RelayUnavailable
+from mig_core.relay.https_transport import HttpsTransport
+from mig_core.relay.tls import TlsOptions
+from mig_core.testing.api_site import ApiSite, SampleAgent
 from mig_core.testing.certificates import make_certificates
 from mig_core.testing.proxies import KINDS, Kind, Proxy
 from mig_core.testing.store_samples import action as sample_action
@@ -33,9 +36,10 @@ if TYPE_CHECKING:
     from mig_core.testing.keys import InvestigatorKeys
 
 SOURCE = Path(__file__).parents[2] / "packaging" / "proxies"
+PAGE = (Path(__file__).parents[2] / "docs" / "proxies.md").read_text(encoding="utf-8")
 STRANGER, NEIGHBOUR = "127.0.0.7", "127.0.0.8"
 FAILED_LOGIN = Envelope(envelopes.LOGIN, b"{}", (Signature("A" * 40, b"nonsense"),)).to_bytes()
-QUICK = ConnectionLimits(guests=40, guests_an_address=20, agents=5, all=60, head_seconds=1.0, grace_seconds=60.0)
+BOUNDED = ConnectionLimits(guests=40, guests_an_address=20, agents=5, all=60, head_seconds=60.0, grace_seconds=60.0)
 
 
 @pytest.fixture
@@ -65,7 +69,11 @@ def make_site(
 
 @contextlib.contextmanager
 def standing_before(kind: Kind, folder: Path, upstream: str) -> Iterator[Proxy]:
-    proxy = Proxy(kind, SOURCE, make_certificates(folder, names="DNS:localhost,IP:127.0.0.1"), upstream)
+    """With the lines of the manual that refuse agents where everybody is let in."""
+    more = re.search(rf"```{kind.name}\n(.*?)```", PAGE, re.DOTALL)
+    assert more is not None
+    certificates = make_certificates(folder, names="DNS:localhost,IP:127.0.0.1")
+    proxy = Proxy(kind, SOURCE, certificates, upstream, more=more[1])
     try:
         proxy.wait_until_it_answers()
         yield proxy
@@ -143,11 +151,29 @@ def test_behind_a_proxy_everything_works_and_everybody_is_himself(
         shown = replace(mutual, certificate_file=folder / "client.pem", key_file=folder / "client.key")
         with MigClient(shown, lambda: site.keys.alice, keep_session=False, environment={}) as client:
             assert client.dashboard()["agents"] == {}
+        tls = TlsOptions(folder / "ca.pem", folder / "client.pem", folder / "client.key")
+        enrolment = SampleAgent(site).enrolment().to_bytes()
+        assert stranger.ask("POST", "/api/v1/enrol", enrolment) == 403
+        assert enrolled(f"https://localhost:{proxy.mutual_port}", tls, enrolment) == 200
+        with pytest.raises(RelayUnavailable):
+            enrolled(f"https://localhost:{proxy.mutual_port}", TlsOptions(folder / "ca.pem"), enrolment)
         nobody = MigClient(mutual, lambda: site.keys.alice, keep_session=False, environment={})
         with pytest.raises((ApiError, ApiUnavailable)):
             nobody.dashboard()
         alice.close()
         nobody.close()
+
+
+def enrolled(api: str, tls: TlsOptions, enrolment: bytes) -> int:
+    """The status of an enrolment as the agent sends it; a proxy that says no is as good as none."""
+    transport = HttpsTransport(api, "", tls=tls)
+    try:
+        status, _ = transport.exchange("POST", "/api/v1/enrol", body=enrolment, seconds=20, largest=1 << 16)
+    finally:
+        transport.close()
+    if status in (400, 403):
+        raise RelayUnavailable(f"it answered {status}")
+    return status
 
 
 def spoken(address: str, *pieces: bytes, source: str = "127.0.0.1") -> bytes:
@@ -156,6 +182,8 @@ def spoken(address: str, *pieces: bytes, source: str = "127.0.0.1") -> bytes:
     with socket.create_connection((host, int(port)), timeout=20, source_address=(source, 0)) as connection:
         for piece in pieces:
             connection.sendall(piece)
+        if not pieces:
+            connection.shutdown(socket.SHUT_WR)
         answer = b""
         with contextlib.suppress(ConnectionResetError):
             while more := connection.recv(65536):
@@ -167,7 +195,7 @@ HEALTH = b"GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
 
 
 def test_a_trusted_proxy_says_first_for_whom_it_speaks_and_nobody_else_may(make_site: Callable[..., ApiSite]) -> None:
-    site = make_site(QUICK, trusted_proxies=("127.0.0.1",), proxy_protocol=True)
+    site = make_site(BOUNDED, trusted_proxies=("127.0.0.1",), proxy_protocol=True)
     line = b"PROXY TCP4 203.0.113.9 192.0.2.1 4711 443\r\n"
 
     said = spoken(site.address, line, HEALTH)
@@ -184,10 +212,10 @@ def test_a_trusted_proxy_says_first_for_whom_it_speaks_and_nobody_else_may(make_
 
 
 def test_connections_over_a_proxy_count_for_their_client(make_site: Callable[..., ApiSite]) -> None:
-    site = make_site(QUICK, trusted_proxies=("127.0.0.1",), proxy_protocol=True)
+    site = make_site(BOUNDED, trusted_proxies=("127.0.0.1",), proxy_protocol=True)
     host, _, port = site.address.rpartition(":")
     with contextlib.ExitStack() as stack:
-        for _ in range(QUICK.guests_an_address):
+        for _ in range(BOUNDED.guests_an_address):
             held = stack.enter_context(socket.create_connection((host, int(port)), timeout=20))
             held.sendall(b"PROXY TCP4 203.0.113.9 192.0.2.1 1 2\r\n" + HEALTH.replace(b"Connection: close\r\n", b""))
             assert held.recv(12) == b"HTTP/1.1 200"
