@@ -17,7 +17,7 @@ from mig_core.agent.operations.clean_environment import clean_environment
 from mig_core.agent.operations.executor import Executor
 from mig_core.agent.operations.launcher import Launcher
 from mig_core.agent.operations.strays import Strays
-from mig_core.agent.ownership import check_ownership
+from mig_core.agent.ownership import check_ownership, fault_of, owners_of
 from mig_core.agent.persistent.plan import KEY, Plan, make_plan
 from mig_core.agent.persistent.supervisor import Supervisor
 from mig_core.agent.platform.connector import ApiTransport, PlatformConnector, relay_kind, tls_options
@@ -25,6 +25,7 @@ from mig_core.agent.platform.enrolment import Enroller
 from mig_core.agent.platform.facts import FactsHolder
 from mig_core.agent.platform.given import Gift, Given
 from mig_core.agent.platform.heartbeat import Heartbeats
+from mig_core.agent.platform.host_tags import HostTags
 from mig_core.agent.platform.machine import told_machine
 from mig_core.agent.records.opening import open_records
 from mig_core.agent.reload import Reload, Started
@@ -81,6 +82,7 @@ class Identity:
     enroller: Enroller
     transport: ApiTransport
     given: Given
+    host: HostTags
 
 
 def introduce(
@@ -122,14 +124,15 @@ def introduce(
         failures=catalogue.failures,
     )
     given = Given(settings.state / "given.json")
+    host = HostTags(settings.tags_folder, settings.cloud_tags, settings.cloud_file, _writers(settings))
     facts = FactsHolder(
         first,
         name=settings.name,
         gatherer=executor,
-        failures=lambda: {**launcher.catalogue.failures, **failures()},
+        failures=lambda: {**launcher.catalogue.failures, **failures(), **host.problems()},
         modules=lambda: launcher.catalogue.modules,
         trust=trust,
-        given=lambda: given.gift().tags,
+        given=lambda: {**given.gift().tags, **host.tags()},
     )
     facts.refresh()
     transport = ApiTransport(platform)
@@ -148,7 +151,18 @@ def introduce(
     else:
         # Its owner may have taken the secret away after it was used.
         read_secret(platform.enrolment_secret_file)
-    return Identity(key, facts, enroller, transport, given)
+    return Identity(key, facts, enroller, transport, given, host)
+
+
+def _writers(settings: AgentSettings) -> Callable[[Path], str]:
+    """Says who else could write a file than who may own what the agent believes."""
+    owners = owners_of(settings.trust)
+
+    def fault(path: Path) -> str:
+        found = fault_of(path, owners)
+        return f"{found[0]}: {found[1]}" if found else ""
+
+    return fault
 
 
 def _keep_nothing(given: Given) -> None:
@@ -352,6 +366,7 @@ def _compose(settings: AgentSettings, file: Path | None, launcher: Launcher, str
     reload = Reload(
         Started(settings, file, plan, launcher.catalogue),
         trust,
+        identity.host,
         launcher,
         plan=lambda catalogue: make_plan(settings.persistent, catalogue, executor),
         begin_again=service.begin_again,

@@ -60,6 +60,8 @@ def _dispatch(options: argparse.Namespace) -> int:
 
         whole = show_ledger(settings.state / LEDGER, as_json=options.json, out=sys.stdout, err=sys.stderr)
         return EXIT_OK if whole else EXIT_ERROR
+    if options.command == "prepare-image":
+        return _prepare_image(settings)
     if options.command == "journal":
         return _journal(settings, go_on=options.go_on)
     from mig_core.dumps import forbid_dumps
@@ -98,6 +100,16 @@ def _without_settings(options: argparse.Namespace) -> int | None:
         words = [options.verb, *getattr(options, "names", ())]
         return EXIT_OK if run(words, as_json=getattr(options, "json", False), out=sys.stdout) else EXIT_ERROR
     return None
+
+
+def _prepare_image(settings: AgentSettings) -> int:
+    from mig_core.agent.state_directory import prepare_image
+
+    enrolled = prepare_image(settings)
+    if enrolled:
+        sys.stderr.write(f"an agent had enrolled here; nobody is it any more: mig agent retire {enrolled}\n")
+    sys.stderr.write(f"{settings.state} is empty: each machine made from this image has an agent of its own\n")
+    return EXIT_OK
 
 
 def _journal(settings: AgentSettings, *, go_on: bool) -> int:
@@ -206,6 +218,10 @@ def make_parser() -> argparse.ArgumentParser:
     journal = commands.add_parser("journal", help="show whether the record of what was run here is whole")
     journal.add_argument(
         "--go-on", action="store_true", help="end the doubt after it was lost: old actions may be run a second time"
+    )
+    commands.add_parser(
+        "prepare-image",
+        help="empty the state directory for an image of this machine; no agent starts here before the next boot",
     )
     commands.add_parser("id", help="print the agent's id, making its key if there is none")
     commands.add_parser("enrol", help="introduce the agent to the platform once, and print how it stands")

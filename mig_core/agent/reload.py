@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
     from mig_core.agent.operations.launcher import Catalogue, Launcher
     from mig_core.agent.persistent.plan import Plan
+    from mig_core.agent.platform.host_tags import HostTags
 
 log = logging.getLogger(__name__)
 
@@ -53,6 +54,7 @@ class Reload:
     Args:
         started: what is in force.
         trust: keys and ACL.
+        host: tags of this host.
         launcher: of modules.
         plan: makes the plan of persistent modules for a catalogue.
         begin_again: ends the agent, to begin again with the new settings.
@@ -63,6 +65,7 @@ class Reload:
         self,
         started: Started,
         trust: Trust,
+        host: HostTags,
         launcher: Launcher,
         *,
         plan: Callable[[Catalogue], Plan],
@@ -71,6 +74,7 @@ class Reload:
     ) -> None:
         self._started = started
         self._trust = trust
+        self._host = host
         self._launcher = launcher
         self._plan = plan
         self._begin_again = begin_again
@@ -103,6 +107,7 @@ class Reload:
                 return
             before = dict(self._problems)
             changed = self._trust.look()
+            changed |= self._host.look(at_once=asked)
             again = self._look_at_settings(at_once=asked)
             changed |= self._look_at_plugins(at_once=asked)
             if changed or self._problems != before:

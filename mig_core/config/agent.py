@@ -116,6 +116,12 @@ class AgentSettings:
     log_format: str = "text"
     """``text``, ``json``, or ``journal`` (systemd's, with fields)."""
     tags: Mapping[str, str] = field(default_factory=dict)
+    tags_folder: Path = Path("/etc/mig/tags.d")
+    """Each file in it is a tag: its name, and as value its first line."""
+    cloud_tags: Mapping[str, str] = field(default_factory=dict)
+    """Tag -> where it stands in what cloud-init leaves, like ``{ region = "v1.region" }``."""
+    cloud_file: Path = Path("/run/cloud-init/instance-data.json")
+    """What cloud-init leaves."""
     platform: PlatformSettings = field(default_factory=PlatformSettings)
     trust: TrustSettings = field(default_factory=TrustSettings)
     modules: ModuleSettings = field(default_factory=ModuleSettings)

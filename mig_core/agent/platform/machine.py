@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
 FILE = "machine.json"
+IMAGE = "image.json"
 STOP, ENROL, IGNORE = "stop", "enrol", "ignore"
 """What to do with a state directory of another machine: ``copied_state`` in the settings."""
 _LOCK = "lock"
@@ -69,6 +70,40 @@ def is_copied(state: Path, machine: Machine) -> bool:
     """Whether a state directory says that it belongs to another machine than this one."""
     saved = _load(state / FILE)
     return bool(saved and machine.digest and saved != machine.digest)
+
+
+def mark_image(state: Path, machine: Machine) -> None:
+    """Keeps agents from running here until the machine has another id, or was booted again.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    content = {"machine": machine.digest, "boot": machine.boot}
+    replace_file(state / IMAGE, json.dumps(content).encode("ascii") + b"\n")
+
+
+def leave_image(state: Path, machine: Machine) -> None:
+    """Returns when this is no image that is being built; the mark of one that this machine was made from is taken away.
+
+    Raises:
+        ConfigurationError: it is one.
+    """
+    path = state / IMAGE
+    try:
+        saved = json.loads(path.read_bytes()[:4096])
+        same = saved["machine"] == machine.digest and saved["boot"] == machine.boot
+    except FileNotFoundError:
+        return
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        same = True
+    if same:
+        raise ConfigurationError(
+            str(path),
+            "",
+            "this is an image that is being built: mig-agent prepare-image was run here",
+            next_step="it starts on machines made from the image, and after the next boot; or remove the file",
+        )
+    path.unlink(missing_ok=True)
 
 
 def settle(state: Path, machine: Machine, *, policy: str, now: datetime) -> str:

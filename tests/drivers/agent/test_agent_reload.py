@@ -56,13 +56,16 @@ def test_settings_are_taken_over_in_the_same_process_and_broken_ones_leave_the_o
     assert "nonsense" in platform.heartbeats[-1].facts.failures["settings"]
     assert platform.heartbeats[-1].facts.tags == {"team": "blue"}
 
-    endpoint.configuration.write_text(settings.replace("blue", "green"))
+    (endpoint.folder / "tags.d").mkdir()
+    (endpoint.folder / "tags.d" / "site").write_text("berlin")
+    folder = f'tags_folder = "{endpoint.folder}/tags.d"'
+    endpoint.configuration.write_text(f"{folder}\n{settings.replace('blue', 'green')}")
     os.kill(endpoint.pid, signal.SIGHUP)
 
-    platform.wait_for(lambda: platform.heartbeats[-1].facts.tags == {"team": "green"})
+    platform.wait_for(lambda: platform.heartbeats[-1].facts.tags == {"team": "green", "site": "berlin"})
     after = platform.heartbeats[-1].facts
     assert after.pid == endpoint.pid and after.failures.keys() == {"broken"}
-    assert "the settings are others now (tags)" in endpoint.log
+    assert "the settings are others now (tags, tags_folder)" in endpoint.log
     command = endpoint.command(endpoint.action(("echo", {"word": "x"})))
     platform.send(command)
     assert platform.answer_to(command.command).state is CommandState.SUCCESS
@@ -113,3 +116,24 @@ def test_who_is_told_to_end_while_it_ends_to_begin_again_does_not_begin_again(
     platform.wait_for(lambda: "begins again" in endpoint.log)
 
     assert endpoint.stop() in (0, -signal.SIGTERM)
+
+
+def test_an_image_has_no_agent_and_a_machine_made_from_it_has_a_new_one(endpoint: Endpoint, platform: Platform) -> None:
+    endpoint.start()
+    platform.wait_for(lambda: platform.heartbeats)
+    in_use = endpoint.run("prepare-image")
+    endpoint.stop()
+
+    prepared = endpoint.run("prepare-image")
+    refused = endpoint.run()
+
+    assert in_use.returncode == 1 and "another agent uses" in in_use.stderr
+    assert prepared.returncode == 0 and f"mig agent retire {endpoint.id}" in prepared.stderr
+    assert sorted(one.name for one in endpoint.state.iterdir()) == ["image.json", "lock"]
+    assert refused.returncode == 1 and "an image that is being built" in refused.stderr
+
+    mark = endpoint.state / "image.json"
+    mark.write_text(mark.read_text().replace('"boot": "', '"boot": "earlier-'))
+    endpoint.start()
+
+    platform.wait_for(lambda: platform.heartbeats and platform.heartbeats[-1].facts.id != endpoint.id)

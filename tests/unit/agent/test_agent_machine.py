@@ -8,7 +8,16 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from mig_core.agent.platform.machine import FILE, Machine, is_copied, settle, this_machine
+from mig_core.agent.platform.machine import (
+    FILE,
+    IMAGE,
+    Machine,
+    is_copied,
+    leave_image,
+    mark_image,
+    settle,
+    this_machine,
+)
 from mig_core.errors import ConfigurationError
 from mig_core.identity import AgentKey
 
@@ -99,3 +108,22 @@ def test_the_machine_id_itself_is_never_written_down(tmp_path: Path) -> None:
     assert len(machine.digest) == 64 and identifier not in machine.digest
     assert this_machine((tmp_path / "odd",)).digest == ""
     assert this_machine().boot
+
+
+@pytest.mark.parametrize("made", [THERE, Machine(HERE.digest, "boot-2"), Machine("", "boot-2")])
+def test_no_agent_starts_in_an_image_and_one_does_on_each_machine_made_from_it(tmp_path: Path, made: Machine) -> None:
+    mark_image(tmp_path, HERE)
+
+    with pytest.raises(ConfigurationError, match="an image that is being built"):
+        leave_image(tmp_path, HERE)
+    leave_image(tmp_path, made)
+
+    assert not (tmp_path / IMAGE).exists()
+    leave_image(tmp_path, HERE)
+
+
+def test_a_mark_of_an_image_that_cannot_be_read_keeps_agents_from_starting(tmp_path: Path) -> None:
+    (tmp_path / IMAGE).write_text("{")
+
+    with pytest.raises(ConfigurationError):
+        leave_image(tmp_path, HERE)
