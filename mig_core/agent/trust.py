@@ -190,7 +190,7 @@ class Trust:
                 raise ConfigurationError(str(fault[0]), "", fault[1])
             content = read_acl_bytes(path)
             acl = parse_acl(path, content)
-        except MigError as error:
+        except (MigError, OSError) as error:  # OSError: a folder on the way cannot be looked into
             problems[ACL] = str(error)
             return
         with self._door:
@@ -200,7 +200,7 @@ class Trust:
         """Returns whether it must be tried again though nothing changes."""
         try:
             files = self._effective(read_key_files(self._settings.keys), problems)
-        except ConfigurationError as error:
+        except (ConfigurationError, OSError) as error:
             problems[KEYS] = str(error)
             return False
         if files == self._files and not isinstance(self._keyring, _Some):
@@ -210,7 +210,7 @@ class Trust:
             self._door.wait_for(lambda: not self._inside)
             try:
                 made = GnupgKeyring.from_files(self._home, files)
-            except MigError as error:
+            except (MigError, OSError) as error:
                 problems[KEYS] = str(error)
                 self._narrow(files)
                 return True

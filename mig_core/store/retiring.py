@@ -84,9 +84,9 @@ async def agents_on_machine_of(cursor: Cursor, agent: AgentRow) -> Sequence[Agen
         return []
     await cursor.execute(
         f"""
-        SELECT {COLUMNS} FROM agents WHERE environment->>'machine' = %s AND id <> %s AND status <> 'pending'
+        SELECT {COLUMNS} FROM agents WHERE left(environment->>'machine', 64) = %s AND id <> %s AND status <> 'pending'
          ORDER BY enrolled_at DESC, id LIMIT 20
         """,  # noqa: S608 - a constant
-        (clean_text(machine), agent.id),
+        (clean_text(machine[:64]), agent.id),
     )
     return [agent_row(row) for row in await cursor.fetchall()][::-1]
