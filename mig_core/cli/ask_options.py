@@ -10,9 +10,6 @@ import sys
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Annotated, Any
 
-import typer
-
-from mig_core.cli.completion import complete_action, complete_target
 from mig_core.cli.formats import Format, Show
 from mig_core.cli.waiting import Waiting, waiting_of
 from mig_core.domain.times import parse_duration
@@ -137,6 +134,10 @@ SPELLINGS: tuple[tuple[str, Any, str, tuple[str, ...]], ...] = (
 
 def option_parameters() -> Iterator[inspect.Parameter]:
     """The parameters of a typer function; :func:`chosen` reads what was given for them."""
+    import typer  # a plain question is read without it
+
+    from mig_core.cli.completion import complete_action, complete_target
+
     for name, kind, text, spellings in SPELLINGS:
         completes = complete_target if name == "target" else complete_action if name.startswith("target_") else None
         option = typer.Option(
@@ -156,16 +157,16 @@ def chosen(arguments: Mapping[str, Any]) -> AskOptions:
     given = {name: arguments["ask_" + name] for name, *_ in SPELLINGS}
     formats = [Format(name) for name in ("json", "jsonl", "csv") if given[name]]
     if len(formats) > 1:
-        raise typer.BadParameter("choose one of --json, --jsonl and --csv")
+        raise _bad("choose one of --json, --jsonl and --csv")
     try:
         expiry = parse_duration(given["expiry"]) if given["expiry"] else None
     except ValueError as error:
-        raise typer.BadParameter(f"-e: {error}") from None
+        raise _bad(f"-e: {error}") from None
     if expiry is not None and not expiry:
-        raise typer.BadParameter(f"-e: {given['expiry']} is no time at all, no agent could answer; give some, like 60s")
+        raise _bad(f"-e: {given['expiry']} is no time at all, no agent could answer; give some, like 60s")
     targets = tuple(dict.fromkeys(given["target"] or ()))
     if LOCAL in targets and len(targets) > 1:
-        raise typer.BadParameter(f"-t: {LOCAL} is this machine alone, without a platform; it goes with no other target")
+        raise _bad(f"-t: {LOCAL} is this machine alone, without a platform; it goes with no other target")
     return AskOptions(
         targets=targets,
         narrowing=_narrowing(found=given["target_found"], notfound=given["target_notfound"]),
@@ -196,7 +197,7 @@ def _rows(given: Mapping[str, Any], output: Format, *, local: bool) -> RowOption
         output=output,
     )
     if rows is not None and local:
-        raise typer.BadParameter("rows are put together by the platform: --where, --columns and --stack need one")
+        raise _bad("rows are put together by the platform: --where, --columns and --stack need one")
     return rows
 
 
@@ -211,7 +212,7 @@ def _narrowing(**actions: str | None) -> str:
                 identifier = check_uuid(action.lower(), subject=f"--target-{function}", path="")
             except InvalidDocument as error:
                 if not is_reference(action):
-                    raise typer.BadParameter(str(error)) from None
+                    raise _bad(str(error)) from None
                 from mig_core.client.connection import connect
 
                 identifier = connect().client.action_id(action)
@@ -222,3 +223,9 @@ def _narrowing(**actions: str | None) -> str:
 def _command_line() -> str:
     text = " ".join(["mig", *sys.argv[1:]])
     return text if len(text) <= MAX_NAME else text[: MAX_NAME - 1] + "…"
+
+
+def _bad(problem: str) -> Exception:
+    import typer
+
+    return typer.BadParameter(problem)

@@ -11,11 +11,12 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from mig_core.cli import exit_codes, tables
+from mig_core.cli import exit_codes
 from mig_core.cli.answers import AnswerPrinter
 from mig_core.cli.formats import Format, Show
 from mig_core.cli.terminal import RED, YELLOW, Progress, note
 from mig_core.cli.waiting import OPEN, OfflineWatch, Waiting
+from mig_core.client.explanation import cancelled
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -77,8 +78,8 @@ def _finish(client: MigClient, action: Document, printer: AnswerPrinter | None, 
         from mig_core.cli.row_output import print_rows
 
         print_rows(client, action, rows)
-    if tables.cancelled(action):
-        note(tables.cancelled(action), YELLOW)
+    if cancelled(action):
+        note(cancelled(action), YELLOW)
 
 
 class _Watch:

@@ -8,8 +8,7 @@ from typing import Any
 import typer
 
 from mig_core.cli import ask_options, module_options, words
-from mig_core.cli.terminal import YELLOW, note
-from mig_core.errors import ParameterError
+from mig_core.cli.module_question import ask_module
 
 
 def module_command(name: str) -> Any:
@@ -21,27 +20,7 @@ def module_command(name: str) -> Any:
     module = words.module(name)
 
     def ask(**arguments: Any) -> int:
-        from mig_core.cli.ask import ask_operations
-        from mig_core.domain.action import Operation
-
-        options = ask_options.chosen(arguments)
-        try:
-            raw = module.parameters.from_options(module_options.chosen(module.parameters, arguments))
-            parsed = module.parse_parameters(raw)
-        except ParameterError as error:
-            raise ParameterError(
-                module_options.option_of(module.parameters, error.path),
-                error.problem,
-                module=name,
-                next_step=error.next_step or f"see: mig {name} --help",
-            ) from None
-        for remark in module.remarks(parsed):
-            note(remark, YELLOW)
-        if options.is_local:
-            from mig_core.cli.local import run_locally
-
-            return run_locally(module, raw, options)
-        return ask_operations([Operation(name, raw)], options)
+        return ask_module(module, arguments, ask_options.chosen(arguments))
 
     parameters = [*module_options.option_parameters(module.parameters), *ask_options.option_parameters()]
     ask.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]  # what typer reads

@@ -8,21 +8,20 @@ from __future__ import annotations
 import difflib
 import inspect
 import itertools
-import re
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from typer.core import TyperCommand
 
-from mig_core.plugin.parameters import Kind, Parameter, Switch, text_of_file
+from mig_core.cli.module_arguments import PREFIX
+from mig_core.plugin.parameters import Kind, Parameter, Switch
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator
 
     from mig_core.plugin.parameters import Parameters
 
 _TYPES = {Kind.TEXT: str, Kind.INTEGER: int, Kind.BOOLEAN: bool}
-_PREFIX = "module_"
 _LARGEST_SHOWN = 1 << 32
 """An upper limit beyond this is there for parsers, and is not told."""
 _FALSE = ("false", "f", "0")
@@ -30,33 +29,11 @@ _TRUE = ("true", "t", "1")
 
 
 def option_parameters(parameters: Parameters) -> Iterator[inspect.Parameter]:
-    """The parameters of a typer function; :func:`chosen` reads what was given for them."""
+    """The parameters of a typer function; :mod:`mig_core.cli.module_arguments` reads what was given for them."""
     offered: list[Parameter | Switch] = [one for one in parameters.members if one.cli]
     for one in [*offered, *parameters.switches]:
-        name = _PREFIX + one.name.replace("-", "_")
+        name = PREFIX + one.name.replace("-", "_")
         yield inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=_annotation(one))
-
-
-def chosen(parameters: Parameters, arguments: Mapping[str, object]) -> dict[str, object]:
-    """Declared name -> value, for the options that were given.
-
-    Raises:
-        ParameterError: a file that one of them names cannot be read.
-    """
-    names = [one.name for one in parameters.members] + [one.name for one in parameters.switches]
-    values = {name: arguments.get(_PREFIX + name.replace("-", "_")) for name in names}
-    for one in parameters.members:
-        if one.reads_file and (value := values[one.name]):
-            texts = [text_of_file(one, str(path)) for path in (value if isinstance(value, list) else [value])]
-            values[one.name] = texts if isinstance(value, list) else texts[0]
-    return {name: value for name, value in values.items() if value is not None}
-
-
-def option_of(parameters: Parameters, path: str) -> str:
-    """The option that a JSON path of the parameters came from: ``--name`` for ``searches.s1.names[0]``."""
-    key = re.sub(r"\[[0-9]+\].*$", "", path).rpartition(".")[2]
-    named = {one.key: one.name for one in parameters.members if one.cli}
-    return f"--{named[key]}" if key in named else path
 
 
 class ModuleCommand(TyperCommand):

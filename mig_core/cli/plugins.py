@@ -68,7 +68,7 @@ def _taken(name: str) -> dict[str, str]:
     """Names that a module cannot have here -> who has them."""
     from importlib.util import find_spec
 
-    from mig_core.cli.main import OWN_COMMANDS
+    from mig_core.cli.own_commands import OWN_COMMANDS
     from mig_core.plugin.manager import COMMANDS, MODULES, installed
 
     taken = dict.fromkeys(OWN_COMMANDS, "a command of mig itself")

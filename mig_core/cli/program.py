@@ -10,27 +10,42 @@ import os
 import sys
 from typing import TYPE_CHECKING, Any, TextIO, cast
 
-import typer
-from typer.exceptions import TyperException
-
 from mig_core.cli import exit_codes
 from mig_core.cli.terminal import RED, note, note_alone, note_error
 from mig_core.errors import ApiError, MigError, ParameterError, Refused, RelayDenied, TargetError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
+
+    import typer
 
 
 def run(app: typer.Typer, arguments: Sequence[str], *, name: str) -> int:
-    """Runs the command and says on standard error why it failed; returns the exit status.
-
-    What was written is flushed, so that a reader who went away (``| head``) is noticed here and is an ERROR without a
-    word, and a full disk one with a line. A ``SystemExit`` passes.
+    """Runs the command, as :func:`obey` does.
 
     Args:
         app: its commands return an exit status, or None for ALL_ANSWERED.
         arguments: the words after the program's name.
         name: the program's, for help and in front of errors.
+    """
+
+    def command() -> object:
+        from typer.main import get_command
+
+        return get_command(app)(list(arguments), prog_name=name, standalone_mode=False)
+
+    return obey(command, name=name)
+
+
+def obey(command: Callable[[], object], *, name: str) -> int:
+    """Runs it and says on standard error why it failed; returns the exit status.
+
+    What was written is flushed, so that a reader who went away (``| head``) is noticed here and is an ERROR without a
+    word, and a full disk one with a line. A ``SystemExit`` passes.
+
+    Args:
+        command: returns an exit status; anything else is ALL_ANSWERED.
+        name: the program's, in front of errors.
     """
     if sys.stderr is None:  # mig ... 2>&-
         sys.stderr = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115  as long as the program
@@ -39,7 +54,7 @@ def run(app: typer.Typer, arguments: Sequence[str], *, name: str) -> int:
         return exit_codes.ERROR
     try:
         with contextlib.redirect_stdout(cast("TextIO", _Output(sys.stdout))):
-            status = _obey(app, arguments, name)
+            status = _status(command, name)
             sys.stdout.flush()
     except BrokenPipeError:
         _let_go()
@@ -51,9 +66,9 @@ def run(app: typer.Typer, arguments: Sequence[str], *, name: str) -> int:
     return status
 
 
-def _obey(app: typer.Typer, arguments: Sequence[str], name: str) -> int:
+def _status(command: Callable[[], object], name: str) -> int:
     try:
-        status = typer.main.get_command(app)(list(arguments), prog_name=name, standalone_mode=False)
+        status = command()
     except MigError as error:
         note_error(error, f"{name}: ")
         return status_of(error)
@@ -62,12 +77,27 @@ def _obey(app: typer.Typer, arguments: Sequence[str], name: str) -> int:
             raise
         note(f"{name}: {os.fsdecode(error.filename)}: {error.strerror}", RED)
         return exit_codes.ERROR
-    except TyperException as error:
+    except KeyboardInterrupt:
+        return exit_codes.INTERRUPTED
+    except Exception as error:
+        said = _typers(error)
+        if said is None:
+            raise
+        return said
+    return status if isinstance(status, int) else exit_codes.ALL_ANSWERED
+
+
+def _typers(error: Exception) -> int | None:
+    """The exit status of what typer raises, once it is shown; None: it is none of typer's."""
+    if "typer" not in sys.modules:
+        return None
+    from typer import Abort
+    from typer.exceptions import TyperException
+
+    if isinstance(error, TyperException):
         error.show()  # type: ignore[attr-defined]  # every usage error has it; typer does not declare it
         return exit_codes.USAGE
-    except (KeyboardInterrupt, typer.Abort):
-        return exit_codes.INTERRUPTED
-    return status if isinstance(status, int) else exit_codes.ALL_ANSWERED
+    return exit_codes.INTERRUPTED if isinstance(error, Abort) else None
 
 
 class _OutputFailed(Exception):

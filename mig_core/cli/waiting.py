@@ -7,8 +7,6 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import typer
-
 if TYPE_CHECKING:
     from mig_core.client.client import MigClient
 
@@ -77,5 +75,7 @@ def waiting_of(rule: str, *, offline: bool) -> Waiting:
         return Waiting(offline=offline)
     parts = _RULE.fullmatch(rule)
     if parts is None or int(parts[2] or 0) > 100 or not any(int(one) for one in parts.groups() if one):
+        import typer
+
         raise typer.BadParameter(f"--wait: must be like found:1, 95% or 20 (answers), got {rule!r:.60}")
     return Waiting(int(parts[1] or 0), int(parts[2] or 0), int(parts[3] or 0), offline)

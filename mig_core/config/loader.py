@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import collections.abc
 import dataclasses
-import difflib
 import tomllib
 import types
 import typing
@@ -127,7 +126,9 @@ def _build(kind: type[object], tree: object, prefix: str, source: str, sources: 
     hints = _hints(kind)
     for key in tree:
         if key not in hints:
-            close = difflib.get_close_matches(key, hints, n=1)
+            from difflib import get_close_matches  # only for errors
+
+            close = get_close_matches(key, hints, n=1)
             next_step = f"did you mean {close[0]}?" if close else f"known keys: {', '.join(hints)}"
             raise ConfigurationError(source, prefix + key, "is not a known key", next_step=next_step)
     built: dict[str, object] = {}

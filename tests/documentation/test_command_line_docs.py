@@ -14,7 +14,7 @@ from mig_core.cli.admin import app as admin_app
 from mig_core.cli.agents import agent_app
 from mig_core.cli.configuration import app as config_app
 from mig_core.cli.investigators import investigator_app
-from mig_core.cli.main import OWN_COMMANDS
+from mig_core.cli.own_commands import OWN_COMMANDS
 from mig_core.cli.plugins import plugin_app
 
 PAGE = (Path(__file__).parents[2] / "docs" / "command-line.md").read_text(encoding="utf-8")

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from mig_core.cli import exit_codes
-from mig_core.cli.main import OWN_COMMANDS, main
+from mig_core.cli.main import main
+from mig_core.cli.own_commands import OWN_COMMANDS
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -71,6 +72,7 @@ def test_neither_help_nor_a_question_waits_for_what_it_does_not_need(
         )
         imported = set(done.stdout.rpartition("IMPORTED")[2].split())
         assert imported & SLOW_TO_START == set(), words
+    assert "typer" not in imported
     assert "127.0.0.1:1" in done.stderr  # the question was signed, and went as far as the API
     assert "mig_core.client.direct" in imported
 

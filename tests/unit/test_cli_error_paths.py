@@ -12,7 +12,9 @@ import typer
 
 from mig_core.cli import admin, exit_codes
 from mig_core.cli.console import main as console
-from mig_core.cli.main import OWN_COMMANDS, app, main
+from mig_core.cli.main import main
+from mig_core.cli.own_commands import OWN_COMMANDS
+from mig_core.cli.root import app
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

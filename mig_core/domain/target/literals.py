@@ -7,7 +7,6 @@ position and makes the error.
 from __future__ import annotations
 
 import re
-import uuid
 from datetime import UTC, datetime, timedelta
 
 _TIME = re.compile(
@@ -57,7 +56,9 @@ def read_interval(text: str) -> timedelta | None:
 
 def read_action_id(text: str) -> str | None:
     """The canonical form of a UUID written with hyphens."""
+    from uuid import UUID  # most targets name no action
+
     try:
-        return str(uuid.UUID(text)) if len(text) == 36 else None
+        return str(UUID(text)) if len(text) == 36 else None
     except ValueError:
         return None
