@@ -26,7 +26,7 @@ from mig_core.domain.messages import Kind
 from mig_core.errors import InvalidDocument, RelayDenied, RelayError, RelayRefused, RelayUnavailable, RelayUnwanted
 from mig_core.network.backoff import Backoff
 from mig_core.relay.base import TWO_SESSIONS, Delivery
-from mig_core.relay.https_outbox import CARRIED_BYTES, Outbox
+from mig_core.relay.https_outbox import CARRIED_BYTES, Outbox, Patience
 from mig_core.relay.https_transport import HttpsTransport
 from mig_core.relay.https_uploads import SMALL_BYTES, MessageTooLarge, Uploads
 
@@ -88,6 +88,7 @@ class HttpsAgentRelay:
         chance: Callable[[], float] = random.random,
         backoff: Callable[[], Backoff] = Backoff,
         comes_back: Callable[[], Backoff] = lambda: Backoff(spread=RETURN_SECONDS),
+        patience: Patience | None = None,
     ) -> None:
         self._transport = HttpsTransport(api, f"{agent_id}:{token}", tls=tls, proxy=proxy)
         self._prefetch = prefetch
@@ -104,7 +105,7 @@ class HttpsAgentRelay:
         self._denied = False
         self._superseded = 0
         """Polls in a row that another process of this agent took over."""
-        self._outbox = Outbox(prefetch)
+        self._outbox = Outbox(prefetch, patience or Patience())
 
     def start(self, handle: Callable[[Delivery], None]) -> None:
         """Polls in the background and calls ``handle`` for each message."""

@@ -29,17 +29,23 @@ CARRIED_BYTES = 40 << 10
 """Larger messages do not travel in an exchange."""
 TOGETHER_BYTES = 48 << 10
 """Of all messages of one exchange: mig-api takes it the short way."""
-LINGER = 1.0
-"""Longest time a poll waits, after messages came in, for what they bring about."""
-AFTERWARDS = 0.02
-"""The same, once all of them are acknowledged: an answer follows at once, or there is none."""
 GATHER = 0.005
 """Seconds in which more may come that travels along."""
-HEAD_SECONDS = 5.0
-"""A poll's answer whose head is not here by then is kept back on the way (by a proxy that waits for the body)."""
 HEARTBEAT_PATIENCE = 5.0
 """A heartbeat waits so long for a poll that is due back."""
 MOST_ACKNOWLEDGED = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """Seconds."""
+
+    linger: float = 1.0
+    """Longest time a poll waits, after messages came in, for what they bring about."""
+    afterwards: float = 0.02
+    """The same, once all of them are acknowledged: an answer follows at once, or there is none."""
+    head: float = 5.0
+    """A poll's answer whose head is not here by then is kept back on the way (by a proxy that waits for the body)."""
 
 
 @dataclass(eq=False, slots=True)
@@ -77,8 +83,14 @@ class Outbox:
     """
 
     def __init__(
-        self, prefetch: int, *, now: Callable[[], float] = time.monotonic, backoff: Callable[[], Backoff] = Backoff
+        self,
+        prefetch: int,
+        patience: Patience,
+        *,
+        now: Callable[[], float] = time.monotonic,
+        backoff: Callable[[], Backoff] = Backoff,
     ) -> None:
+        self._patience = patience
         self._prefetch = prefetch
         self._now = now
         self._changed = threading.Condition()
@@ -134,7 +146,7 @@ class Outbox:
             self._letters.append(letter)
             self._changed.notify_all()
             poll = None
-            if not self._wait_for(letter, HEAD_SECONDS) and letter.carried and self._away is not None:
+            if not self._wait_for(letter, self._patience.head) and letter.carried and self._away is not None:
                 poll = self._away
                 self._letters.append(letter)
                 self._changed.notify_all()
@@ -272,13 +284,13 @@ class Outbox:
 
     def _linger(self) -> None:
         """Waits for what the last messages bring about."""
-        end = self._now() + LINGER
+        end = self._now() + self._patience.linger
         while self._fresh and not self._closed:
             if any(not letter.alone for letter in self._letters):
                 end = min(end, self._now() + GATHER / 4)
             if not self._fresh & self._held:
                 # As many came as fit: there are more, and answers have their turn with each poll.
-                end = min(end, self._now() + (AFTERWARDS if len(self._fresh) < self._prefetch else 0.0))
+                end = min(end, self._now() + (self._patience.afterwards if len(self._fresh) < self._prefetch else 0.0))
             left = end - self._now()
             if left <= 0:
                 break

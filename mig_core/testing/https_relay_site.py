@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
     from mig_core.domain.exchanges import Request
     from mig_core.domain.messages import Exchange
+    from mig_core.relay.https_outbox import Patience
 
 T = TypeVar("T")
 
@@ -204,6 +205,8 @@ class Server(ThreadingHTTPServer):
         self.tokens: dict[str, str] = {}
         self.faults: deque[int | bytes] = deque()
         self.requests: list[str] = []
+        self.connections = 0
+        """Made so far."""
         self.ending = False
         self.heads_late = False
         """Whether something on the way keeps an answer's head back until its body is there."""
@@ -231,6 +234,11 @@ class Server(ThreadingHTTPServer):
         self.shutdown()
         self._thread.join()
         self.server_close()
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        """A new connection."""
+        self.connections += 1
+        super().process_request(request, client_address)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """Connections that end in the middle are the subject of some tests."""
@@ -403,10 +411,10 @@ class Site:
         self.queue = QueueInMemory()
         self.server = Server(self.queue).start()
 
-    def agent_end(self, agent: AgentId, prefetch: int = 8) -> HttpsAgentRelay:
+    def agent_end(self, agent: AgentId, prefetch: int = 8, patience: Patience | None = None) -> HttpsAgentRelay:
         """An agent's end, whose token is known."""
         token = self.server.tokens.setdefault(agent, secrets.token_urlsafe())
-        return HttpsAgentRelay(self.server.url, agent, token, prefetch=prefetch)
+        return HttpsAgentRelay(self.server.url, agent, token, prefetch=prefetch, patience=patience)
 
     def platform_end(self) -> HttpsPlatformRelay:
         """A scheduler's end with short leases."""

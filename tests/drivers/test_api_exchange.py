@@ -11,20 +11,26 @@ import time
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from http.client import HTTPResponse
+from queue import Queue
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from mig_core.domain.exchanges import Request
 from mig_core.domain.messages import Kind, Outgoing
+from mig_core.relay.https_agent import HttpsAgentRelay
+from mig_core.relay.https_outbox import Patience
 from mig_core.testing.api_site import SampleAgent
+from mig_core.testing.nginx import LOCATION
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from mig_core.domain.messages import Inbound
+    from mig_core.relay.base import Delivery
     from mig_core.store.postgres import PostgresStore
     from mig_core.testing.api_site import ApiSite
+    from mig_core.testing.nginx import Nginx
 
 SHORT, LONG = "short", "long"
 """The ways inside; what takes the second is larger than the first takes of anybody, or comes in chunks."""
@@ -319,3 +325,27 @@ def test_a_body_that_is_torn_hands_in_nothing(agent: SampleAgent) -> None:
     with connected(agent) as connection:
         connection.ask(handing_in(b"whole"))
     assert stored(agent) == [(agent.id, b"whole")]
+
+
+@pytest.mark.parametrize("version", ["1.0", "1.1"])
+def test_through_an_nginx_with_its_defaults_an_answer_is_safe_before_the_next_command_comes(
+    agent: SampleAgent, nginx_before: Callable[..., Nginx], version: str
+) -> None:
+    location = LOCATION.replace("proxy_http_version 1.1", f"proxy_http_version {version}")
+    nginx = nginx_before(agent.site.address, location)
+    inbox: Queue[Delivery] = Queue()
+    relay = HttpsAgentRelay(
+        nginx.url, agent.id, agent.token, patience=Patience(linger=20.0, afterwards=20.0, head=60.0)
+    )
+    relay.start(inbox.put)
+    try:
+        queue(agent, 1)
+        inbox.get(timeout=20).acknowledge()
+
+        relay.publish(Kind.RESULT, b"safe", timeout=20)  # would not return: no other connection is tried before that
+
+        assert stored(agent) == [(agent.id, b"safe")]
+        queue(agent, 2)
+        assert json.loads(inbox.get(timeout=20).body) == {"number": 2}
+    finally:
+        relay.close()

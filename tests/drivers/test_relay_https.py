@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import random
 import ssl
+import threading
 import time
 from typing import TYPE_CHECKING
 
@@ -22,6 +23,7 @@ from mig_core.errors import (
     StoreUnavailable,
 )
 from mig_core.relay.https_agent import HttpsAgentRelay
+from mig_core.relay.https_outbox import Patience
 from mig_core.relay.https_platform import HttpsPlatformRelay
 from mig_core.relay.tls import TlsOptions
 from mig_core.testing.certificates import make_certificates
@@ -212,6 +214,82 @@ def test_acknowledgements_are_sent_while_the_poll_waits(site: Site, ends: Ends) 
     while site.queue.commands and time.monotonic() < deadline:
         time.sleep(0.01)
     assert not site.queue.commands
+
+
+def test_one_connection_carries_commands_answers_and_acknowledgements(site: Site, ends: Ends) -> None:
+    agent = new_agent_id()
+    platform = ends.platform()
+    relay = site.agent_end(agent, patience=Patience(linger=20.0, afterwards=20.0))
+    receiver = AgentEnd(relay, agent).start()
+
+    for number in range(5):
+        platform.send(agent, body(n=number))
+        receiver.next().acknowledge()
+        relay.publish(Kind.RESULT, body(answer=number))
+
+    assert {one.body for one in platform.take(5)} == {body(answer=number) for number in range(5)}
+    assert site.server.connections == 1
+    assert set(site.server.requests) == {"POST /api/v1/relay/exchange"}
+    assert not site.queue.commands
+    relay.close()
+
+
+def test_an_answer_that_comes_while_the_poll_is_away_does_not_wait_for_it(site: Site, ends: Ends) -> None:
+    agent = new_agent_id()
+    platform = ends.platform()
+    receiver = ends.agent(agent)
+    platform.send(agent, body(n=1))
+    held = receiver.next()
+    platform.send(agent, body(n=2))
+    receiver.next()  # so the poll went on without waiting for the first one's answer
+
+    receiver.relay.publish(Kind.RESULT, body(answer=1), timeout=10)
+    held.acknowledge()
+
+    assert platform.take(1)[0].body == body(answer=1)
+
+
+def test_where_heads_are_kept_back_answers_arrive_and_polls_travel_apart_from_then_on(site: Site, ends: Ends) -> None:
+    agent = new_agent_id()
+    platform = ends.platform()
+    site.server.heads_late = True
+    relay = site.agent_end(agent, patience=Patience(linger=20.0, afterwards=20.0, head=0.2))
+    receiver = AgentEnd(relay, agent).start()
+
+    for number in range(3):
+        platform.send(agent, body(n=number))
+        receiver.next().acknowledge()
+        relay.publish(Kind.RESULT, body(answer=number), timeout=10)
+
+    expected = {body(answer=number) for number in range(3)}
+    arrived: set[bytes] = set()
+    while arrived != expected:  # one came twice: with the poll whose head was late, and beside it
+        arrived.update(one.body for one in platform.take(1))
+    assert site.server.connections == 2
+    relay.close()
+
+
+def test_a_message_that_is_refused_does_not_take_others_with_it(site: Site, ends: Ends) -> None:
+    agent = new_agent_id()
+    platform = ends.platform()
+    relay = site.agent_end(agent)
+    site.server.largest = 5_000
+    bad, good = incompressible(9_000), body(answer=1)
+    refused: list[Exception] = []
+
+    def publish_bad() -> None:
+        with pytest.raises(RelayRefused) as error:
+            relay.publish(Kind.HEARTBEAT, bad, timeout=10)
+        refused.append(error.value)
+
+    thread = threading.Thread(target=publish_bad)
+    thread.start()
+    relay.publish(Kind.RESULT, good, timeout=10)
+    thread.join()
+
+    assert platform.take(1)[0].body == good
+    assert len(refused) == 1
+    relay.close()
 
 
 def test_a_second_process_of_the_same_agent_takes_over_the_first_ones_messages(site: Site, ends: Ends) -> None:
