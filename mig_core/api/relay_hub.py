@@ -12,7 +12,7 @@ import asyncio
 import logging
 import time
 from collections import deque
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, cast
 
 from mig_core.api.polls import Woken
 from mig_core.domain.exchanges import write_answer
@@ -39,6 +39,9 @@ LEASE = 120.0
 """Seconds after which a message that was fetched and not acknowledged is delivered again."""
 MOST_TOGETHER = 250
 """Exchanges of one transaction."""
+BELIEVED = 10.0
+"""Seconds in which a process that may receive is not asked about again."""
+MOST_REMEMBERED = 200_000
 MOST_BYTES = 4 << 20
 """What they hand in together, unless one alone has more."""
 GATHER = 0.002
@@ -139,6 +142,14 @@ class RelayHub:
         self._next_start = 0.0
         self._ticking: asyncio.TimerHandle | None = None
         self._hears = False
+        self._given: dict[AgentId, tuple[str, set[int]]] = {}
+        """The session that messages were given to, and which of them it has not acknowledged."""
+        self._leases: deque[tuple[float, AgentId, Sequence[int]]] = deque()
+        """Until when they are not given again, the earliest first."""
+        self._drained: dict[AgentId, str] = {}
+        """Agents for whom nothing waits (of the session that found that): nobody has said otherwise since."""
+        self._receives: dict[AgentId, tuple[str, float]] = {}
+        """The session that receives an agent's messages, and until when that is believed."""
 
     def bring(self, port: Port, agent: AgentId, digest: bytes, request: Request) -> Visit:
         """Takes in an exchange; the port hears what becomes of it.
@@ -172,6 +183,11 @@ class RelayHub:
 
     def _wake(self, keys: Iterable[str]) -> None:
         """Called with the agents for whom messages wait; with none, when somebody may have been missed."""
+        if keys:
+            for key in keys:
+                self._drained.pop(cast("AgentId", key), None)
+        else:
+            self._drained.clear()
         parked: Mapping[str, Visit] = self._parked  # type: ignore[assignment]  # an id that is none is in no mapping
         for visit in [parked[one] for one in keys if one in parked] if keys else list(parked.values()):
             if visit.busy:
@@ -249,17 +265,9 @@ class RelayHub:
         return True
 
     async def _exchange(self, visits: Sequence[Visit]) -> None:
-        exchanges = []
-        for one in visits:
-            limit = 0 if one.ended is Woken.GONE else one.limit
-            if (request := one.request) is not None:
-                exchanges.append(Exchange(one.agent, one.session, limit, request.messages, request.acknowledged))
-            elif limit:
-                exchanges.append(Exchange(one.agent, one.session, limit))
-            else:
-                exchanges.append(Exchange(one.agent, one.session, 0))
+        exchanges = [self._exchange_of(one) for one in visits]
         try:
-            results = await self._queue.exchange(exchanges, lease=LEASE, now=self._clock()) if exchanges else ()
+            results = await self._queue.exchange(exchanges, now=self._clock()) if exchanges else ()
         except StatementRefused as error:
             if len(visits) == 1:
                 self._fail(visits, error)
@@ -271,8 +279,49 @@ class RelayHub:
         except Exception as error:
             self._fail(visits, error)
             return
-        for one, claimed in zip(visits, results, strict=True):
+        for one, exchange, claimed in zip(visits, exchanges, results, strict=True):
+            self._remember(one, exchange, claimed)
             self._settle(one, claimed)
+
+    def _exchange_of(self, visit: Visit) -> Exchange:
+        """What of it the database is asked."""
+        agent, session, request = visit.agent, visit.session, visit.request
+        polls = bool(visit.limit) and visit.ended is not Woken.GONE
+        limit = visit.limit if polls and self._drained.get(agent) != session else 0
+        known, until = self._receives.get(agent, ("", 0.0))
+        check = polls and not (known == session and time.monotonic() < until)
+        given, numbers = self._given.get(agent, ("", ()))
+        held = tuple(numbers) if limit and given == session else ()
+        messages, acknowledged = ((), ()) if request is None else (request.messages, request.acknowledged)
+        return Exchange(agent, session, limit, messages, acknowledged, held, check)
+
+    def _remember(self, visit: Visit, exchange: Exchange, claimed: Sequence[Claimed] | None) -> None:
+        """What need not be asked next time."""
+        agent, session = visit.agent, visit.session
+        if max(len(self._drained), len(self._receives)) >= MOST_REMEMBERED:
+            self._drained.clear()
+            self._receives.clear()
+        given, numbers = self._given.get(agent, ("", set[int]()))
+        if exchange.acknowledged and numbers:
+            numbers.difference_update(exchange.acknowledged)
+            if not numbers:
+                del self._given[agent]
+        if claimed is None:
+            self._receives.pop(agent, None)
+            return
+        if exchange.check:
+            self._receives[agent] = (session, time.monotonic() + BELIEVED)
+        if not exchange.limit:
+            return
+        if len(claimed) < exchange.limit and not visit.again:
+            self._drained[agent] = session
+        if claimed:
+            ids = [one.id for one in claimed]
+            kept = numbers if given == session else set()
+            kept.update(ids)
+            self._given[agent] = (session, kept)
+            self._leases.append((time.monotonic() + LEASE, agent, ids))
+            self._tick_soon()
 
     def _settle(self, visit: Visit, claimed: Sequence[Claimed] | None) -> None:
         request, visit.request = visit.request, None
@@ -310,8 +359,7 @@ class RelayHub:
         self._parked[visit.agent] = visit
         self._metrics.polls += 1
         self._due.setdefault(int(visit.deadline) + 1, {})[visit] = None
-        if self._ticking is None:
-            self._ticking = asyncio.get_running_loop().call_later(1.0, self._tick)
+        self._tick_soon()
 
     def _unpark(self, visit: Visit) -> None:
         if (second := self._due.get(int(visit.deadline) + 1)) is not None and second.pop(visit, 0) is None:
@@ -320,8 +368,13 @@ class RelayHub:
             if self._parked.get(visit.agent) is visit:
                 del self._parked[visit.agent]
 
+    def _tick_soon(self) -> None:
+        if self._ticking is None:
+            self._ticking = asyncio.get_running_loop().call_later(1.0, self._tick)
+
     def _tick(self) -> None:
-        """Once a second: answers those whose time is over."""
+        """Once a second: answers those whose time is over, and gives again what was not acknowledged for long."""
+        self._ticking = None
         now = time.monotonic()
         for second in [one for one in self._due if one <= now]:
             for visit in tuple(self._due[second]):
@@ -329,4 +382,11 @@ class RelayHub:
                     self.finish(visit, ())
             if not self._due[second]:
                 del self._due[second]
-        self._ticking = asyncio.get_running_loop().call_later(1.0, self._tick) if self._due else None
+        while self._leases and self._leases[0][0] <= now:
+            _, agent, ids = self._leases.popleft()
+            _, numbers = self._given.get(agent, ("", set[int]()))
+            if not numbers.isdisjoint(ids):
+                numbers.difference_update(ids)
+                self._wake([agent])
+        if self._due or self._leases:
+            self._tick_soon()

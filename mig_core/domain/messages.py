@@ -82,6 +82,10 @@ class Exchange:
     session: str
     """Names the agent's process."""
     limit: int
-    """Most messages it takes; 0: none."""
+    """Most messages it takes; 0: none are looked for."""
     messages: Sequence[tuple[Kind, bytes]] = ()
     acknowledged: Sequence[int] = ()
+    held: Sequence[int] = ()
+    """Messages that it was given and has not acknowledged: not given again."""
+    check: bool = True
+    """Whether to ask if this process is the one that receives."""

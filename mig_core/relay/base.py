@@ -169,13 +169,11 @@ class RelayQueue(Protocol):
         """Removes messages for good. Foreign ids are ignored."""
         ...
 
-    async def exchange(
-        self, exchanges: Sequence[Exchange], *, lease: float, now: datetime
-    ) -> Sequence[Sequence[Claimed] | None]:
-        """:meth:`put_inbound`, :meth:`acknowledge`, :meth:`may_receive` and :meth:`claim` of many agents at once.
+    async def exchange(self, exchanges: Sequence[Exchange], *, now: datetime) -> Sequence[Sequence[Claimed] | None]:
+        """:meth:`put_inbound`, :meth:`acknowledge` and :meth:`may_receive` of many agents at once, and their messages.
 
-        All of it is committed, or nothing. Gives what each claimed; None: another process of the agent receives. Of two
-        of one agent and session the first is given the messages.
+        All of it is committed, or nothing. None: another process of the agent receives. Messages are given without a
+        lease: the caller remembers what it gave to whom, and says so (``held``) until it gives it again.
         """
         ...
 

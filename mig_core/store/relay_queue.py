@@ -51,6 +51,16 @@ _CLAIM = """
     UPDATE relay_messages m SET session = claimed.session, leased_until = claimed.until
       FROM claimed WHERE m.id = claimed.id RETURNING m.id, m.body, m.agent_id, m.session
 """
+_FOUND = """
+    SELECT found.id, found.body, poll.agent_id
+      FROM unnest(string_to_array(%s, ','), string_to_array(%s, ','), string_to_array(%s, ',')::integer[])
+           AS poll(agent_id, session, length)
+     CROSS JOIN LATERAL (
+           SELECT m.id, m.body FROM relay_messages m
+            WHERE m.agent_id = poll.agent_id AND m.expires > %s
+              AND (m.leased_until IS NULL OR m.leased_until <= %s OR m.session IS DISTINCT FROM poll.session)
+            ORDER BY m.id LIMIT poll.length) AS found
+"""
 _MAY_RECEIVE = """
     SELECT poll.agent_id, poll.session, mig_relay_session(poll.agent_id, poll.session, %s) AS answer
       FROM unnest(string_to_array(%s, ','), string_to_array(%s, ',')) AS poll(agent_id, session)
@@ -151,35 +161,24 @@ class PostgresRelayQueue:
         if possible:
             await self._acknowledgements.add((clean_text(agent), possible))
 
-    async def exchange(
-        self, exchanges: Sequence[Exchange], *, lease: float, now: datetime
-    ) -> Sequence[Sequence[Claimed] | None]:
+    async def exchange(self, exchanges: Sequence[Exchange], *, now: datetime) -> Sequence[Sequence[Claimed] | None]:
         """See the protocol."""
-        until = now + timedelta(seconds=lease)
-        polls = [
-            _Poll(clean_text(one.agent), clean_text(one.session), one.limit, now, until)
-            for one in exchanges
-            if one.limit
-        ]
         inbound = [(one.agent, kind.value, body) for one in exchanges for kind, body in one.messages]
         done = [(number, one.agent) for one in exchanges for number in one.acknowledged if 0 < number < 1 << 63]
+        checks = [(one.agent, one.session) for one in exchanges if one.check]
+        polls = [one for one in exchanges if one.limit]
 
-        async def work(cursor: Cursor) -> tuple[set[tuple[str, str]], dict[tuple[str, str], list[Claimed]]]:
+        async def work(cursor: Cursor) -> tuple[set[tuple[str, str]], dict[str, list[Claimed]]]:
             if inbound:
                 await _insert_inbound(cursor, inbound)
             if done:
                 await cursor.execute(_ACKNOWLEDGE, [_joined(column) for column in zip(*done, strict=True)])
-            refused = await _refused(cursor, [(one.agent, one.session) for one in polls], now) if polls else set()
-            allowed = [one for one in polls if (one.agent, one.session) not in refused]
-            return refused, await _claimed(cursor, allowed) if allowed else {}
+            refused = await _refused(cursor, checks, now) if checks else set()
+            return refused, await _found(cursor, polls, now) if polls else {}
 
-        refused, claimed = await self._database.transaction(work)
+        refused, found = await self._database.transaction(work)
         return [
-            None
-            if one.limit and (one.agent, one.session) in refused
-            else claimed.pop((one.agent, one.session), ())
-            if one.limit
-            else ()
+            None if one.check and (one.agent, one.session) in refused else _given(found.get(one.agent, ()), one)
             for one in exchanges
         ]
 
@@ -303,6 +302,24 @@ async def _refused(cursor: Cursor, polls: Sequence[tuple[str, str]], now: dateti
     """Agents and sessions that are not the ones to receive."""
     await cursor.execute(_MAY_RECEIVE, (now, *(_joined(column) for column in zip(*polls, strict=True))))
     return {(row["agent_id"], row["session"]) for row in await cursor.fetchall() if not row["answer"]}
+
+
+async def _found(cursor: Cursor, polls: Sequence[Exchange], now: datetime) -> dict[str, list[Claimed]]:
+    """The oldest messages for each agent, those that it holds among them."""
+    agents, sessions = _joined([one.agent for one in polls]), _joined([one.session for one in polls])
+    await cursor.execute(_FOUND, (agents, sessions, _joined([one.limit + len(one.held) for one in polls]), now, now))
+    found: dict[str, list[Claimed]] = {}
+    for row in await cursor.fetchall():
+        found.setdefault(row["agent_id"], []).append(Claimed(row["id"], row["body"]))
+    return found
+
+
+def _given(found: Sequence[Claimed], poll: Exchange) -> Sequence[Claimed]:
+    if not found or not poll.limit:
+        return ()
+    held = frozenset(poll.held)
+    new = {one.id: one for one in found if one.id not in held}  # two polls of one agent find everything twice
+    return [new[number] for number in sorted(new)[: poll.limit]]
 
 
 async def _claimed(cursor: Cursor, polls: Sequence[_Poll]) -> dict[tuple[str, str], list[Claimed]]:

@@ -108,16 +108,14 @@ class QueueInMemory:
         with self.changed:
             self.commands = [row for row in self.commands if not (row.agent == agent and row.id in set(ids))]
 
-    async def exchange(
-        self, exchanges: Sequence[Exchange], *, lease: float, now: datetime
-    ) -> Sequence[Sequence[Claimed] | None]:
+    async def exchange(self, exchanges: Sequence[Exchange], *, now: datetime) -> Sequence[Sequence[Claimed] | None]:
         """Each for itself."""
         results: list[Sequence[Claimed]] = []
         for one in exchanges:
             for kind, body in one.messages:
                 await self.put_inbound(one.agent, kind, body)
             await self.acknowledge(one.agent, one.acknowledged)
-            results.append(await self.claim(one.agent, one.session, limit=one.limit, lease=lease, now=now))
+            results.append(await self.claim(one.agent, one.session, limit=one.limit, lease=60.0, now=now))
         return results
 
     async def put_inbound(self, agent: AgentId, kind: Kind, body: bytes) -> None:

@@ -60,12 +60,13 @@ class RelayQueueContract:
                     Exchange(WEB2, "s", 0, [(Kind.RESULT, b"c")], [mine.id + 2]),
                     Exchange(WEB2, "t", 9),
                 ],
-                lease=30,
                 now=NOW,
             )
 
             assert [[one.body for one in claimed or ()] for claimed in results] == [[b"second"], [], [b"first"]]
-            assert await queue.exchange([], lease=30, now=NOW) == []
+            assert await queue.exchange([], now=NOW) == []
+            (again,) = await queue.exchange([Exchange(WEB1, "s", 1, held=[mine.id + 2])], now=NOW)
+            assert [one.body for one in again or ()] == [b"third"]
             left = await queue.claim(WEB1, "new", limit=9, lease=30, now=NOW)
             assert [one.body for one in left] == [b"second", b"third"]
             taken = await queue.take_inbound(limit=9, lease=30, now=NOW)
@@ -85,15 +86,13 @@ class RelayQueueContract:
         async def scenario() -> None:
             queue = store.relay_queue
             turns = [
-                (await queue.exchange([Exchange(WEB1, session, 9)], lease=30, now=later(number)))[0]
+                (await queue.exchange([Exchange(WEB1, session, 9)], now=later(number)))[0]
                 for number, session in enumerate(["one", "two"] * 4)
             ]
             refused = next(place for place, claimed in enumerate(turns) if claimed is None)
             session = ("one", "two")[refused % 2]
 
-            (result,) = await queue.exchange(
-                [Exchange(WEB1, session, 9, [(Kind.RESULT, b"x")])], lease=30, now=later(9)
-            )
+            (result,) = await queue.exchange([Exchange(WEB1, session, 9, [(Kind.RESULT, b"x")])], now=later(9))
 
             assert result is None
             assert [one.body for _, one in await queue.take_inbound(limit=9, lease=30, now=NOW)] == [b"x"]
