@@ -41,6 +41,9 @@ MOST_TOGETHER = 250
 """Exchanges of one transaction."""
 BELIEVED = 10.0
 """Seconds in which a process that may receive is not asked about again."""
+DRAINED = 60.0
+"""Seconds in which nobody looks again for whom nothing was found and nothing was announced since: a wakeup that was
+lost costs no more."""
 MOST_REMEMBERED = 200_000
 MOST_BYTES = 4 << 20
 """What they hand in together, unless one alone has more."""
@@ -146,8 +149,8 @@ class RelayHub:
         """The session that messages were given to, and which of them it has not acknowledged."""
         self._leases: deque[tuple[float, AgentId, Sequence[int]]] = deque()
         """Until when they are not given again, the earliest first."""
-        self._drained: dict[AgentId, str] = {}
-        """Agents for whom nothing waits (of the session that found that): nobody has said otherwise since."""
+        self._drained: dict[AgentId, tuple[str, float]] = {}
+        """The session that found nothing for its agent, and until when that is believed if nobody says otherwise."""
         self._receives: dict[AgentId, tuple[str, float]] = {}
         """The session that receives an agent's messages, and until when that is believed."""
 
@@ -287,9 +290,11 @@ class RelayHub:
         """What of it the database is asked."""
         agent, session, request = visit.agent, visit.session, visit.request
         polls = bool(visit.limit) and visit.ended is not Woken.GONE
-        limit = visit.limit if polls and self._drained.get(agent) != session else 0
-        known, until = self._receives.get(agent, ("", 0.0))
-        check = polls and not (known == session and time.monotonic() < until)
+        now = time.monotonic()
+        found_nothing, nothing_until = self._drained.get(agent, ("", 0.0))
+        limit = visit.limit if polls and not (found_nothing == session and now < nothing_until) else 0
+        receives, until = self._receives.get(agent, ("", 0.0))
+        check = polls and not (receives == session and now < until)
         given, numbers = self._given.get(agent, ("", ()))
         held = tuple(numbers) if limit and given == session else ()
         messages, acknowledged = ((), ()) if request is None else (request.messages, request.acknowledged)
@@ -314,7 +319,7 @@ class RelayHub:
         if not exchange.limit:
             return
         if len(claimed) < exchange.limit and not visit.again:
-            self._drained[agent] = session
+            self._drained[agent] = (session, time.monotonic() + DRAINED)
         if claimed:
             ids = [one.id for one in claimed]
             kept = numbers if given == session else set()

@@ -108,6 +108,8 @@ class Outbox:
         self._poll_back = 0.0
         """When the poll that is away is back at the latest."""
         self._heads_late = False
+        self._apart = False
+        """Whether heartbeats and answers travel apart: together they were not taken, and one of them may be."""
         self._backoff = backoff()
         self._acknowledge_from = 0.0
         self._beats: tuple[float, float] = (0.0, 0.0)
@@ -234,6 +236,7 @@ class Outbox:
         """The relay has it for good."""
         with self._changed:
             self._is_back(parcel)
+            self._apart = False
             for letter in parcel.letters:
                 letter.done, letter.carried = True, False
             self._settling.difference_update(parcel.acknowledged)
@@ -246,6 +249,7 @@ class Outbox:
         """It may have it or not."""
         with self._changed:
             self._is_back(parcel)
+            self._apart = self._apart or len({letter.kind for letter in parcel.letters}) > 1
             several = len(parcel.letters) + parcel.room > 1
             for letter in parcel.letters:
                 letter.carried = False
@@ -304,7 +308,13 @@ class Outbox:
         size = 0
         for letter in [one for one in self._letters if not (self._polls_turn and one.alone)]:
             size += len(letter.body)
-            full = size > TOGETHER_BYTES or len(parcel.letters) == MAX_MESSAGES or (letter.alone and parcel.letters)
+            apart = self._apart and parcel.letters and letter.kind is not parcel.letters[0].kind
+            full = (
+                apart
+                or size > TOGETHER_BYTES
+                or len(parcel.letters) == MAX_MESSAGES
+                or (letter.alone and parcel.letters)
+            )
             if parcel.letters and full:
                 break
             self._letters.remove(letter)
