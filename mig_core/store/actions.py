@@ -56,6 +56,11 @@ _OVERDUE = """
       JOIN commands c ON c.action_id = a.id AND c.id BETWEEN a.first_command AND a.last_command AND c.position IS NULL
      WHERE a.state = 'inflight' AND a.expire_after < %s LIMIT 20000
 """
+# Whoever closes a command removes its row; this is for what a program of another release left.
+_FORGET_UNSENT = """
+    DELETE FROM unsent_commands u
+     WHERE NOT EXISTS (SELECT FROM actions a WHERE a.id = u.action_id AND a.state = 'inflight')
+"""
 _FORGET = """
     DELETE FROM actions WHERE id IN (SELECT id FROM actions WHERE finished_at < %s ORDER BY finished_at LIMIT 20)
 """
@@ -233,6 +238,7 @@ class PostgresActions:
             await cursor.execute(
                 "DELETE FROM unsent_cancels WHERE action_id IN (SELECT id FROM actions WHERE expire_after < %s)", (now,)
             )
+            await cursor.execute(_FORGET_UNSENT)
             await cursor.execute("DELETE FROM relay_messages WHERE expires < %s", (now,))
             return changed + len(actions)
 

@@ -120,7 +120,7 @@ class PostgresCommands:
             # Each envelope travels once, not once a command.
             await cursor.execute(_ENVELOPES, (list({row["action_id"] for row in rows}),))
             actions = {row["id"]: row for row in await cursor.fetchall()}
-            return [_unsent(row, actions[row["action_id"]]) for row in rows]
+            return [_unsent(row, actions[row["action_id"]]) for row in rows if row["action_id"] in actions]
 
         return await self._database.transaction(work)
 

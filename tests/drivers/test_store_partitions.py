@@ -243,3 +243,23 @@ def test_the_sums_of_an_action_under_way_are_those_of_its_commands(
         assert (row.found, row.partial, sum(row.counts.values())) == (2, 1, 6)
 
     store_runner.run(scenario())
+
+
+def test_what_another_release_left_to_be_sent_holds_nobody_up(
+    store: PostgresStore, store_runner: asyncio.Runner, store_url: str
+) -> None:
+    async def scenario() -> None:
+        (agent,) = await enrolled(store, "web0")
+        with psycopg.connect(store_url) as connection:
+            connection.execute(
+                "INSERT INTO unsent_commands (id, action_id, agent_id) VALUES (mig_uuid7(now()), %s, %s)",
+                (UNDER_WAY, agent),
+            )
+
+        assert await store.commands.claim_unsent(["https"], limit=10, lease=LEASE, now=NOW) == []
+        await store.actions.expire(now=NOW, grace=timedelta())
+
+        with psycopg.connect(store_url) as connection:
+            assert connection.execute("SELECT count(*) FROM unsent_commands").fetchone() == (0,)
+
+    store_runner.run(scenario())
