@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 LONGEST_CELL = 400
 """Characters of a cell that are shown; the rest is to be had from the answer itself."""
+SHORT_CELL = 40
+"""Characters of a cell that stands on one line."""
 LONGEST_BLOCK = 200_000
 
 
@@ -122,6 +124,8 @@ def cell(value: Any) -> Markup:
     text = value if isinstance(value, str) else compact(value) if isinstance(value, list | dict) else str(value)
     if isinstance(value, bool):
         text = "yes" if value else "no"
+    if len(text) <= SHORT_CELL:
+        return Markup('<span class="short">{}</span>').format(visible(text))
     if len(text) <= LONGEST_CELL:
         return escape(visible(text))
     cut = visible(text[:LONGEST_CELL])

@@ -158,6 +158,7 @@
       source.addEventListener("end", () => {
         over = true;
         close();
+        document.querySelectorAll("[data-while-live]").forEach((one) => one.remove());
         refreshAll();
       });
       source.addEventListener("trouble", (event) => {
