@@ -18,7 +18,7 @@ WITH_SYSTEMD = "mig-packages-test:systemd"
 _DOCKERFILE = f"""\
 FROM {BASE}
 RUN apt-get update -qq && apt-get install -y -qq --no-install-recommends systemd systemd-sysv dbus python3 gpg gpg-agent procps man-db >/dev/null \\
- && rm -f /usr/sbin/policy-rc.d
+ && rm -f /usr/sbin/policy-rc.d && echo force-unsafe-io > /etc/dpkg/dpkg.cfg.d/80-throw-away
 CMD ["/sbin/init"]
 """
 
