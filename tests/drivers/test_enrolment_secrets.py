@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import random
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
@@ -218,6 +219,16 @@ def test_a_machine_that_comes_back_with_a_new_key_is_shown_on_both(
 
     assert f"successor: web1~{new.id}" in of_old and f"predecessor: web1 {old.id}" in of_new
     assert alice.agent(other.id)["samemachine"] == []
+
+
+def test_what_an_agent_says_of_its_machine_may_be_anything(api_site: ApiSite, alice: MigClient) -> None:
+    agent = ToldAgent(api_site, "odd")
+    said: list[JSON] = [random.Random(7).randbytes(50_000).hex(), "\x00", ["a"], 7, None]
+    for machine in said:
+        agent.environment = {"machine": machine}
+
+        assert agent.enrol().status == 200
+        assert alice.agent(agent.id)["samemachine"] == []
 
 
 def test_who_still_has_another_acl_or_other_keys_is_listed(
