@@ -282,7 +282,7 @@ class Outbox:
     def _due_of(self, letter: Letter) -> float:
         now = self._now()
         waits = letter.kind is Kind.HEARTBEAT and now < self._poll_back < min(
-            now + HEARTBEAT_PATIENCE, letter.deadline - 2 * GATHER
+            now + HEARTBEAT_PATIENCE, letter.deadline - 2.0
         )
         return self._poll_back + 1.0 if waits else now
 

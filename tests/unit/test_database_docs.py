@@ -34,3 +34,9 @@ def test_the_page_names_no_index_that_is_gone() -> None:
     listed = set(re.findall(r"`((?:commands|agents|actions|relay_messages|sessions)_\w+)`", PAGE))
 
     assert listed - set(NAMES) == {"commands_pkey"}
+
+
+def test_each_migration_has_a_number_of_its_own_and_none_is_left_out() -> None:
+    numbers = [one.version for one in migrations()]
+
+    assert numbers == list(range(1, len(numbers) + 1))
