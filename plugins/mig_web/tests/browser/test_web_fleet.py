@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from playwright.sync_api import Page
 
+    from mig_core.testing.fleet import Fleet
+
 
 def test_agents_are_listed_and_searched_by_target_while_somebody_types(page: Page) -> None:
     from playwright.sync_api import expect
@@ -46,3 +48,15 @@ def test_numbers_say_who_is_online_and_when_agents_were_last_heard_of(page: Page
     page.get_by_role("button", name="Dark or light").click()
     expect(page.locator("html")).to_have_attribute("data-theme", "dark")
     page.get_by_role("button", name="Dark or light").click()
+
+
+def test_who_has_another_acl_than_the_platform_is_marked(page: Page, site: Fleet) -> None:
+    from playwright.sync_api import expect
+
+    reference = site.platform.client.trust()["acl"]
+    page.goto("/?target=migagenthost1")
+
+    row = page.locator("#agents tbody tr")
+    expect(row).to_have_count(1)
+    expect(row.locator(f"code[title='ACL {reference}']")).to_have_text(reference[:8])
+    expect(row.locator(".warn")).to_have_count(0)

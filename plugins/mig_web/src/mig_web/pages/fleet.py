@@ -6,7 +6,7 @@ import asyncio
 import time
 from typing import TYPE_CHECKING, Any
 
-from mig_core.errors import TargetError
+from mig_core.errors import ApiError, TargetError
 from mig_web.listing import Pager
 from mig_web.pages.exchange import address, query
 
@@ -95,10 +95,11 @@ async def agents_of(site: Site, request: Request) -> dict[str, Any]:
     target, state = query(request, "target"), query(request, "state")
     cursor = query(request, "cursor")
     chosen = {"target": target, "state": state}
-    context: dict[str, Any] = {**chosen, "agents": [], "problem": [], "count": None}
+    context: dict[str, Any] = {**chosen, "agents": [], "problem": [], "count": None, "trust": {}}
     following = ""
     try:
         expanded = site.target(target) if target.strip() else ""
+        context["trust"] = await site.call(_trust, site)
         listed = await site.call(
             site.client.agent_page,
             target=expanded,
@@ -113,3 +114,13 @@ async def agents_of(site: Site, request: Request) -> dict[str, Any]:
         context["problem"] = error.diagnostics().lines()
     pager = Pager("/", chosen, cursor, following)
     return {**context, "pager": pager, "address": address("/", **chosen)}
+
+
+def _trust(site: Site) -> dict[str, Any]:
+    """Digests of the platform's copies of ACL and keys; nothing where an earlier platform does not tell them."""
+    try:
+        return site.client.trust()
+    except ApiError as error:
+        if error.status == 404:
+            return {}
+        raise
