@@ -1,6 +1,6 @@
 """What is installed, remembered between two commands of an investigator: name, distribution and summary of each plugin.
 
-Reading the metadata of all distributions costs ``mig`` 25 ms each time. The index costs 1 ms: it is used while every
+Reading the metadata of all distributions costs ``mig`` 25 ms each time. The index costs 2 ms: it is used while every
 folder of ``sys.path`` and the metadata of every distribution in it are as they were when it was written (inode, size,
 time of change), so a plugin that was installed, upgraded or removed a moment ago is seen at once. It is not written
 while something is so fresh that its next change could bear the same time.
