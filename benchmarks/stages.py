@@ -29,20 +29,20 @@ def main() -> None:
     def reached(stage: str) -> None:
         moments[stage] = time.monotonic() - spawned
 
-    import mig_core.cli.main  # noqa: F401  what mig imports first
+    import mig_core.cli.main
+    from mig_core.cli import words
     from mig_core.cli.answers import AnswerPrinter
     from mig_core.cli.formats import Format, Show
-    from mig_core.cli.investigate import module_command
     from mig_core.client.compose import compose_action
     from mig_core.client.connection import connect
     from mig_core.domain import envelope as envelopes
     from mig_core.domain.action import Operation
     from mig_core.domain.envelope import Envelope
 
-    module_command("file")
+    words.module("file")
     connection = connect()
     client, signer = connection.client, connection.signer
-    import urllib3  # noqa: F401  the client imports it at its first request
+    import mig_core.client.direct  # noqa: F401  the client imports it at its first request
 
     reached("imports")
     client.log_in()
