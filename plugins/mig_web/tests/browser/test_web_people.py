@@ -8,9 +8,13 @@ from typing import TYPE_CHECKING
 import pytest
 from playwright.sync_api import expect
 
+from mig_core.domain.action import Operation
+from mig_core.domain.proposal import Proposal
+
 if TYPE_CHECKING:
     from playwright.sync_api import BrowserContext, Page
 
+    from mig_core.domain.document import JSON
     from mig_core.testing.fleet import Fleet
 
 RULES = {
@@ -26,6 +30,14 @@ def asked(site: Fleet) -> str:
     action = site.detach("file", "-t", "all", "-path", "etc", "-path", "/nonexistent", "-name", "^(motd|mig-demo)$")
     site.ended(action)
     return action
+
+
+@pytest.fixture(scope="module")
+def waiting(site: Fleet) -> str:
+    """Where a proposal waits for a signature."""
+    search: dict[str, JSON] = {"searches": {"s1": {"paths": ["etc"], "names": ["^motd$"]}}}
+    proposal = Proposal("motd for people", "all", (Operation("file", search),), "asked for", "playbook 7")
+    return f"/inbox/proposals/{site.platform.client.propose(proposal)['id']}"
 
 
 def test_a_question_is_asked_and_read_by_keyboard_alone(page: Page) -> None:
@@ -64,7 +76,7 @@ def test_a_question_is_asked_and_read_by_keyboard_alone(page: Page) -> None:
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
 def test_axe_finds_nothing_and_nothing_is_wider_than_a_telephone(
-    theme: str, visitor: BrowserContext, asked: str
+    theme: str, visitor: BrowserContext, asked: str, waiting: str
 ) -> None:
     page = visitor.new_page()
     page.emulate_media(color_scheme="light" if theme == "light" else "dark")
@@ -79,6 +91,7 @@ def test_axe_finds_nothing_and_nothing_is_wider_than_a_telephone(
         f"{action}?stack=size": whole,
     }
     paths |= {f"{action}/agents/migagenthost1": "h1", f"{action}/cancel": "h1", "/nowhere": "h1"}
+    paths |= dict.fromkeys(("/inbox", waiting, "/agents/migagenthost1", "/cases", "/verify", "/investigators"), "h1")
     for path, last in paths.items():
         page.goto(path)
         page.locator(last).first.wait_for()
