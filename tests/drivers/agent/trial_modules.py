@@ -238,7 +238,7 @@ class Straying(Trial):
                 trace(parameters.text("word"), str(os.getpid()))
                 time.sleep(300)
             os._exit(0)
-        while not os.path.exists(parameters.text("word")):
+        while not (os.path.exists(parameters.text("word")) and os.path.getsize(parameters.text("word"))):
             time.sleep(0.01)
         how = parameters.integer("seconds")
         if how == 0:
