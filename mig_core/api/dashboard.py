@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from mig_core.api.exchange import Bound, Call, Reply, Route
+from mig_core.api.exchange import Bound, Call, Parameter, Reply, Route
+from mig_core.domain.times import format_time
 from mig_core.store.rows import Permission
 
 if TYPE_CHECKING:
@@ -34,6 +36,24 @@ class DashboardResources:
             ),
             self.show,
         )
+
+        yield Bound(
+            Route(
+                "GET",
+                "/dashboard/history",
+                "How many agents were in which state, every five minutes of the last `hours` (24; at most 192)",
+                Permission.READ,
+                query=(Parameter("hours", "how far back"),),
+                response="FleetHistory",
+            ),
+            self.history,
+        )
+
+    async def history(self, call: Call) -> Reply:
+        """GET /dashboard/history"""
+        hours = call.whole_number("hours", default=24, minimum=1, maximum=192)
+        found = await self._numbers.history(self._clock() - timedelta(hours=hours))
+        return Reply({"items": [{"time": format_time(at), "agents": dict(agents)} for at, agents in found]})
 
     async def show(self, call: Call) -> Reply:
         """GET /dashboard"""

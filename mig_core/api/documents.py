@@ -137,10 +137,18 @@ def agent_document(row: AgentRow) -> dict[str, JSON]:
         "spool": dict(row.spool),
         "started": time_or_null(row.started_at),
         "heartbeat": time_or_null(row.heartbeat_at),
+        "clockahead": _clock_ahead(row),
         "enrolled": time_or_null(row.enrolled_at),
         "enrolledwith": row.enrolled_with,
         "retired": time_or_null(row.retired_at),
     }
+
+
+def _clock_ahead(row: AgentRow) -> float | None:
+    """Seconds by which the agent's clock was ahead when it last sent a heartbeat, which took a moment to come."""
+    if row.heartbeat_at is None or row.heartbeat_sent_at is None:
+        return None
+    return round((row.heartbeat_sent_at - row.heartbeat_at).total_seconds(), 1)
 
 
 def event_document(event: AgentEvent) -> dict[str, JSON]:

@@ -330,6 +330,7 @@ SCHEMAS: dict[str, Schema] = {
             "spool": ANY,
             "started": _or_null(TIME),
             "heartbeat": _or_null(TIME),
+            "clockahead": _or_null(ANY),
             "enrolled": _or_null(TIME),
             "enrolledwith": TEXT,
             "retired": _or_null(TIME),
@@ -354,6 +355,7 @@ SCHEMAS: dict[str, Schema] = {
     "ShownEnrolmentSecret": _object({**_ENROLMENT_SECRET, "secret": TEXT}),
     "AgentList": _page("Agent"),
     "Dashboard": _object(dict.fromkeys(("alarms", "agents", "actions", "commands", "versions", "counters"), COUNTS)),
+    "FleetHistory": _object({"items": _list(_object({"time": TIME, "agents": COUNTS}))}),
     "PluginAnswer": {},
     "Enrolment": _object(
         {"state": TEXT, "token": TEXT, "relay": TEXT, "tags": TEXTS, "relayurl": TEXT},

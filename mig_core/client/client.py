@@ -418,6 +418,10 @@ class MigClient:
         """Numbers: ``agents``, ``actions``, ``commands``, ``versions``, ``counters``."""
         return self._get("/dashboard")
 
+    def fleet_history(self, hours: int = 24) -> list[Document]:
+        """How many ``agents`` were in which state at a ``time``, the earliest first."""
+        return list(self._get("/dashboard/history", {"hours": hours})["items"])
+
     # -- how
 
     def _get(self, path: str, query: Mapping[str, object] | None = None) -> Document:

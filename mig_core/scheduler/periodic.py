@@ -34,7 +34,10 @@ class Periodic:
     async def run(self) -> None:
         """One round. A part that cannot be done does not keep the others from being done."""
         store = self._store
-        for part in (self._age, self._expire, self._settle, store.numbers.fold, self._make_room, self._forget):
+        for part in (
+            *(self._age, self._expire, self._settle, store.numbers.fold),
+            *(self._keep_history, self._make_room, self._forget),
+        ):
             try:
                 await part()
             except Exception as error:
@@ -59,6 +62,9 @@ class Periodic:
     async def _settle(self) -> None:
         for action in await self._store.actions.settle(self._now()):
             _log.info("action %s has ended", action)
+
+    async def _keep_history(self) -> None:
+        await self._store.numbers.keep_history(self._now())
 
     async def _make_room(self) -> None:
         await self._store.actions.make_room(self._now())

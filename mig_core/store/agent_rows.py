@@ -24,7 +24,8 @@ if TYPE_CHECKING:
 COLUMNS = (
     "id, name, shown_name, two_sessions_at, ledger_back_at, public_key, status, relay, version, mode, pid, environment,"
     " tags, modules, failures, statistics,"
-    " persistent, spool, started_at, heartbeat_at, enrolled_at, enrolled_with, given_tags, given_relay, retired_at"
+    " persistent, spool, started_at, heartbeat_at, heartbeat_sent_at, enrolled_at, enrolled_with, given_tags,"
+    " given_relay, retired_at"
 )
 APPROVED = "('online', 'idle', 'offline')"
 """SQL's list of the states in which an agent may receive and answer; actions reach these."""
@@ -78,6 +79,7 @@ def agent_row(row: Row) -> AgentRow:
         spool=row["spool"],
         started_at=row["started_at"],
         heartbeat_at=row["heartbeat_at"],
+        heartbeat_sent_at=row["heartbeat_sent_at"],
         enrolled_at=row["enrolled_at"],
         enrolled_with=row["enrolled_with"],
         given_tags=row["given_tags"],

@@ -65,7 +65,7 @@ _REFRESH = f"""
 _BEAT = f"""
     UPDATE agents SET {SET_FACTS}, status = %(status)s, statistics = %(statistics)s::jsonb,
            persistent = %(persistent)s::jsonb, spool = %(spool)s::jsonb, heartbeat_at = %(now)s,
-           heartbeat_sequence = %(sequence)s
+           heartbeat_sent_at = %(sent)s, heartbeat_sequence = %(sequence)s
      WHERE id = %(id)s AND status IN {APPROVED} AND heartbeat_sequence < %(sequence)s
     RETURNING id
 """  # noqa: S608 - constants
@@ -298,6 +298,7 @@ class PostgresAgents:
                 "persistent": jsonb(one.persistent),
                 "spool": jsonb(one.spool),
                 "sequence": one.sequence,
+                "sent": one.sent,
                 "status": (AgentState.OFFLINE if one.leaving else AgentState.ONLINE).value,
                 "now": now,
                 "lately": now - STALE_PAUSE,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from mig_core.domain.ids import uuid7
@@ -11,8 +11,7 @@ from mig_core.store.encoding import clean_text
 from mig_core.store.rows import Watched
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-    from datetime import datetime
+    from collections.abc import Mapping, Sequence
 
     from mig_core.store.database import Cursor, Database
 
@@ -110,6 +109,16 @@ _ALARMS = """
 """
 
 
+HISTORY_STEP = timedelta(minutes=5)
+HISTORY_KEPT = timedelta(days=8)
+_KEEP_HISTORY = """
+    INSERT INTO fleet_history (at, agents)
+    SELECT %(at)s, (SELECT coalesce(jsonb_object_agg(status, number), '{}')
+                      FROM (SELECT status, count(*) AS number FROM agents GROUP BY 1) counted)
+     WHERE NOT EXISTS (SELECT FROM fleet_history WHERE at = %(at)s) ON CONFLICT DO NOTHING
+"""
+
+
 class PostgresNumbers:
     """:class:`mig_core.store.base.Numbers` in PostgreSQL."""
 
@@ -174,6 +183,26 @@ class PostgresNumbers:
             await cursor.execute("SELECT mig_fold_latencies()")
 
         await self._database.transaction(work)
+
+    async def keep_history(self, now: datetime) -> None:
+        """See the protocol."""
+        at = datetime.fromtimestamp(now.timestamp() // HISTORY_STEP.total_seconds() * HISTORY_STEP.total_seconds(), UTC)
+
+        async def work(cursor: Cursor) -> None:
+            await cursor.execute(_KEEP_HISTORY, {"at": at})
+            if cursor.rowcount:
+                await cursor.execute("DELETE FROM fleet_history WHERE at < %s", (at - HISTORY_KEPT,))
+
+        await self._database.transaction(work)
+
+    async def history(self, since: datetime) -> Sequence[tuple[datetime, Mapping[str, int]]]:
+        """See the protocol."""
+
+        async def work(cursor: Cursor) -> Sequence[tuple[datetime, Mapping[str, int]]]:
+            await cursor.execute("SELECT at, agents FROM fleet_history WHERE at >= %s ORDER BY at", (since,))
+            return [(row["at"], row["agents"]) for row in await cursor.fetchall()]
+
+        return await self._database.transaction(work)
 
     async def relay_is(self, relay: str, problem: str, now: datetime) -> None:
         """See the protocol."""

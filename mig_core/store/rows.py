@@ -154,6 +154,8 @@ class AgentRow:
     """What waits on the endpoint for the relay, as its last heartbeat said."""
     started_at: datetime | None = None
     heartbeat_at: datetime | None = None
+    heartbeat_sent_at: datetime | None = None
+    """By the agent's clock."""
     enrolled_at: datetime | None = None
     shown_name: str = ""
     """What people see: the name, when no other agent holds it, else ``name~id``. No two agents are shown alike."""

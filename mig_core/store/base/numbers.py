@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from datetime import datetime
 
     from mig_core.store.rows import Watched
@@ -36,6 +36,14 @@ class Numbers(Protocol):
 
     async def relay_problem(self, relay: str, now: datetime) -> str:
         """What keeps a relay from carrying messages, as schedulers said lately; empty: nothing."""
+        ...
+
+    async def keep_history(self, now: datetime) -> None:
+        """Keeps how many agents are in which state, once every five minutes; for schedulers, now and then."""
+        ...
+
+    async def history(self, since: datetime) -> Sequence[tuple[datetime, Mapping[str, int]]]:
+        """How many agents were in which state, the earliest first; at most the last eight days are kept."""
         ...
 
     async def dashboard(self, now: datetime) -> Mapping[str, Mapping[str, int]]:

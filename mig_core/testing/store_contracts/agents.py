@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from mig_core.api.documents import agent_document
 from mig_core.domain.agent import AgentState, Enrolment
 from mig_core.domain.command import CommandState
 from mig_core.domain.target import parse_target
@@ -146,6 +147,7 @@ class AgentsContract:
             row = await store.agents.get(web1)
             assert (row.heartbeat_at, row.statistics, row.state) == (later(99), {"commands": 9}, AgentState.ONLINE)
             assert row.persistent == {"audit": {"restarts": 9}}
+            assert (row.heartbeat_sent_at, agent_document(row)["clockahead"]) == (NOW, -99.0)
             assert (await store.agents.get(sample_agent_id("new"))).state is AgentState.PENDING
 
         store_runner.run(scenario())

@@ -112,3 +112,25 @@ class NumbersContract:
             assert (await numbers.dashboard(later(80)))["alarms"] == {}
 
         store_runner.run(scenario())
+
+    def test_how_the_fleet_stood_is_kept_every_five_minutes_of_eight_days(
+        self, store: Store, store_runner: asyncio.Runner
+    ) -> None:
+        """Whoever says so: several schedulers make one entry."""
+
+        async def scenario() -> None:
+            numbers = store.numbers
+            await store.agents.enrol(enrolment("web1"), approved=True, token_digest=b"", now=NOW)
+            await asyncio.gather(*(numbers.keep_history(later(second)) for second in (0, 1, 2)))
+            await store.agents.enrol(enrolment("web2"), approved=False, token_digest=b"", now=NOW)
+            await numbers.keep_history(later(300))
+
+            first, second = await numbers.history(NOW - timedelta(minutes=5))
+            await numbers.keep_history(later(8 * 86400 + 400))
+
+            assert first[1] == {"online": 1}
+            assert second[1] == {"online": 1, "pending": 1}
+            assert second[0] - first[0] == timedelta(minutes=5)
+            assert len(await numbers.history(NOW - timedelta(days=1))) == 1
+
+        store_runner.run(scenario())

@@ -14,9 +14,10 @@ from mig_core.domain.reading.where import parse_where
 from mig_core.plugin.manager import load_module
 from mig_web.following import MOST_SHORTFALLS, NAMED_AGENTS, OTHERS, Followings
 from mig_web.forms import fields_of, operation_of, words_of
+from mig_web.listing import Pager
 from mig_web.rows import condition_of, equal_to
 from mig_web.statebar import ORDER, parts_of, unaccounted
-from mig_web.templates import LONGEST_CELL, cell, lines_of
+from mig_web.templates import LONGEST_CELL, Templates, cell, lines_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -127,3 +128,25 @@ def test_what_is_booked_of_answers_is_bounded_and_leaves_nobody_out() -> None:
     assert found[0].reason == OTHERS
     assert max(len(one.named) for one in found) == NAMED_AGENTS
     assert followings.of("an action") is following
+
+
+@pytest.mark.parametrize(
+    ("ahead", "said"),
+    [(None, ""), (-1.5, ""), (60.0, ""), (3600.4, "clock 3,600 s ahead"), (-90.0, "clock 90 s behind, or its")],
+)
+def test_a_clock_that_is_more_than_a_minute_off_is_marked(ahead: float | None, said: str) -> None:
+    agent = {
+        **dict.fromkeys(("id", "name", "state", "version", "relay"), "x"),
+        "heartbeat": None,
+        "environment": {},
+        "tags": {},
+        "failures": {},
+        "twosessions": None,
+        "ledgerback": None,
+        "clockahead": ahead,
+    }
+    context = {"problem": [], "count": None, "target": "", "agents": [agent], "trust": {}}
+
+    shown = Templates().html("fleet_agents.html", {**context, "pager": Pager("/", {}, "", "")})
+
+    assert (said in shown) if said else ("clock" not in shown)

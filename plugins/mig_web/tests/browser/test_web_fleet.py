@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import json
+import re
 from typing import TYPE_CHECKING
+
+import psycopg
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
@@ -44,10 +48,26 @@ def test_numbers_say_who_is_online_and_when_agents_were_last_heard_of(page: Page
 
     expect(page.locator(".tile.online")).to_have_text("4 online")
     expect(page.get_by_role("row", name="within 5 minutes")).to_contain_text("4")
-    expect(page.locator("[data-plot] canvas")).to_be_visible()
+    expect(page.get_by_role("region", name="Last heard of").locator("canvas")).to_be_visible()
     page.get_by_role("button", name="Dark or light").click()
     expect(page.locator("html")).to_have_attribute("data-theme", "dark")
     page.get_by_role("button", name="Dark or light").click()
+
+
+def test_how_the_fleet_stood_over_the_day_is_plotted(page: Page, site: Fleet) -> None:
+    from playwright.sync_api import expect
+
+    with psycopg.connect(site.platform.postgres.url(), autocommit=True) as database:
+        for hours, online in ((2, 1), (1, 3)):
+            database.execute(
+                "INSERT INTO fleet_history VALUES (now() - %s * interval '1 hour', %s::jsonb)",
+                (hours, json.dumps({"online": online, "offline": 4 - online})),
+            )
+    page.goto("/")
+
+    day = page.get_by_role("region", name="Over the last day")
+    expect(day.get_by_role("img")).to_have_attribute("aria-label", re.compile("online: 1 at first"))
+    expect(day.locator("canvas")).to_be_visible()
 
 
 def test_who_has_another_acl_than_the_platform_is_marked(page: Page, site: Fleet) -> None:

@@ -6,6 +6,7 @@ import asyncio
 import time
 from typing import TYPE_CHECKING, Any
 
+from mig_core.domain.times import parse_time
 from mig_core.errors import ApiError, TargetError
 from mig_web.listing import Pager
 from mig_web.pages.exchange import address, query
@@ -32,6 +33,7 @@ def routes(page: Page) -> Iterable[tuple[str, object]]:
     yield "/", Fleet(page)
     yield "/fleet/agents", FleetAgents(page)
     yield "/fleet/heartbeats", Heartbeats(page)
+    yield "/fleet/history", History(page)
 
 
 class Fleet:
@@ -90,6 +92,28 @@ class Heartbeats:
         self._page.show(response, "fleet_heartbeats.html", bars=bars, whole=whole, plot=plot)
 
 
+class History:
+    """``/fleet/history``: how many agents were in which state over the last day, as the platform noted it."""
+
+    def __init__(self, page: Page) -> None:
+        self._page = page
+
+    async def on_get(self, request: Request, response: Response) -> None:
+        """Numbers for a plot, as a part of the page."""
+        site = self._page.site
+        noted = await site.call(_history, site)
+        series = [
+            {"label": state, "colour": f"--h-{state}", "values": [one["agents"].get(state, 0) for one in noted]}
+            for state in ("online", "idle", "offline")
+        ]
+        plot = {
+            "x": [int(parse_time(one["time"]).timestamp()) for one in noted],
+            "series": series,
+            "most": max((value for one in series for value in one["values"]), default=0),
+        }
+        self._page.show(response, "fleet_history.html", plot=plot)
+
+
 async def agents_of(site: Site, request: Request) -> dict[str, Any]:
     """A page of agents for a template; a target that cannot be read is a ``problem`` with its position."""
     target, state = query(request, "target"), query(request, "state")
@@ -114,6 +138,16 @@ async def agents_of(site: Site, request: Request) -> dict[str, Any]:
         context["problem"] = error.diagnostics().lines()
     pager = Pager("/", chosen, cursor, following)
     return {**context, "pager": pager, "address": address("/", **chosen)}
+
+
+def _history(site: Site) -> list[dict[str, Any]]:
+    """What the platform noted; nothing where an earlier platform does not."""
+    try:
+        return site.client.fleet_history()
+    except ApiError as error:
+        if error.status == 404:
+            return []
+        raise
 
 
 def _trust(site: Site) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-// Plots with uPlot, of numbers that a part of a page carries: {"x": [seconds], "series": [{"label", "values"}], "most"}.
+// Plots with uPlot, of numbers that a part of a page carries: {"x": [seconds], "series": [{"label", "values", "colour"}], "most"}.
 "use strict";
 (() => {
   const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
@@ -7,7 +7,7 @@
     place.replaceChildren();
     const axis = { stroke: colour("--dim"), grid: { stroke: colour("--line") }, ticks: { stroke: colour("--line") } };
     const lines = plot.series.map((one) => ({
-      label: one.label, stroke: colour("--accent"), width: 2, paths: uPlot.paths.stepped({ align: 1 }), points: { show: false },
+      label: one.label, stroke: colour(one.colour ?? "--accent"), width: 2, paths: uPlot.paths.stepped({ align: 1 }), points: { show: false },
     }));
     const options = {
       width: Math.max(place.clientWidth, 200), height: 200, series: [{}, ...lines], axes: [axis, { ...axis, size: 60 }],
