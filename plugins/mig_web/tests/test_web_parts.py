@@ -135,7 +135,7 @@ def test_what_is_booked_of_answers_is_bounded_and_leaves_nobody_out() -> None:
     [(None, ""), (-1.5, ""), (60.0, ""), (3600.4, "clock 3,600 s ahead"), (-90.0, "clock 90 s behind, or its")],
 )
 def test_a_clock_that_is_more_than_a_minute_off_is_marked(ahead: float | None, said: str) -> None:
-    agent = {
+    agent: dict[str, Any] = {
         **dict.fromkeys(("id", "name", "state", "version", "relay"), "x"),
         "heartbeat": None,
         "environment": {},
@@ -145,7 +145,7 @@ def test_a_clock_that_is_more_than_a_minute_off_is_marked(ahead: float | None, s
         "ledgerback": None,
         "clockahead": ahead,
     }
-    context = {"problem": [], "count": None, "target": "", "agents": [agent], "trust": {}}
+    context: dict[str, Any] = {"problem": [], "count": None, "target": "", "agents": [agent], "trust": {}}
 
     shown = Templates().html("fleet_agents.html", {**context, "pager": Pager("/", {}, "", "")})
 
