@@ -84,7 +84,7 @@ def _look_at_certificate(settings: ApiSettings) -> Iterator[str | Wrong]:
     left = (ends - datetime.now(UTC)).days
     if left < SOON:
         what = f"ends in {left} days" if left >= 0 else "has ended"
-        yield Wrong(f"{tls.certificate_file} {what}", "renew it, and start mig-api anew")
+        yield Wrong(f"{tls.certificate_file} {what}", "renew it; mig-api notices the new one by itself")
     else:
         yield f"{tls.certificate_file} is good for {left} days"
 

@@ -195,3 +195,24 @@ def test_rpm_installs_verifies_and_erases_it(built: Built, tmp_path: Path) -> No
 
     assert (verified.returncode, verified.stdout, installed) == (0, "", True)
     assert not (tmp_path / "opt" / "mig").exists()
+
+
+def test_every_program_of_every_package_has_its_manual_and_its_completions() -> None:
+    code = """
+from packages.contents import PACKAGES
+from packages.completions import completions
+from packages.manual import pages
+for package in PACKAGES:
+    for program, target in package.programs.items():
+        texts = [page.text("1") for page in pages(program, target)]
+        print(program, len(texts), len(completions(program, target)))
+"""
+    environment = {**os.environ, "PYTHONPATH": str(ROOT / "tools"), "PYTHONDONTWRITEBYTECODE": "1"}
+
+    ran = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=False)
+
+    assert ran.returncode == 0, ran.stderr
+    made = {program: (int(pages), int(files)) for program, pages, files in map(str.split, ran.stdout.splitlines())}
+    assert made.keys() == {"mig-agent", "mig-api", "mig-scheduler", "mig-admin", "mig", "mig-console"}
+    assert made["mig"][0] > 40
+    assert made["mig"][1] == made["mig-agent"][1] == 3

@@ -23,6 +23,8 @@ FILES = {
     "mig": {"~/.config/mig/config.toml": "settings"},
     "mig-console": {"~/.config/mig/config.toml": "settings"},
 }
+APPS = {"mig": "mig_core.cli.root", "mig-admin": "mig_core.cli.admin", "mig-console": "mig_core.cli.console.main"}
+"""Programs of typer, and the modules that have their ``app``."""
 Rows = "Sequence[tuple[str, str]]"
 
 
@@ -98,9 +100,8 @@ def parser_of(target: str) -> argparse.ArgumentParser | None:
 
 def pages(program: str, target: str) -> list[Page]:
     """A program's page, and one for each of its commands where it has many."""
-    if program in ("mig", "mig-admin", "mig-console"):
-        app = importlib.import_module(target.split(":")[0]).app
-        return list(_typer_pages(program, app))
+    if program in APPS:
+        return list(_typer_pages(program, importlib.import_module(APPS[program]).app))
     parser = parser_of(target)
     assert parser is not None, program
     return [_argparse_page(program, parser)]

@@ -20,6 +20,10 @@ from packages.manual import pages
 from packages.nfpm import SCRIPTS, make_file
 
 EXAMPLES = {"mig-agent": ("agent.toml", "acl.json"), "mig-server": ("api.toml", "scheduler.toml")}
+FURTHER = {
+    "mig-server": ("prometheus/mig.rules.yml", "grafana/mig.json", "proxies/nginx.conf", "proxies/haproxy.cfg", "proxies/Caddyfile"),
+}
+"""What goes beside them: alert rules, a dashboard, and configurations of proxies."""
 
 
 def main() -> int:
@@ -78,6 +82,8 @@ def _stage(package: Package, stage: Path, work: Path, version: str) -> None:
     _write(documents / "copyright", (ROOT / "NOTICE").read_text(encoding="utf-8") + "\n" + (ROOT / "LICENSE").read_text("utf-8"))
     for name in EXAMPLES.get(package.name, ()):
         _write(documents / "examples" / name, (PACKAGING / "examples" / name).read_text(encoding="utf-8"))
+    for name in FURTHER.get(package.name, ()):
+        _write(documents / "examples" / Path(name).name, (PACKAGING / name).read_text(encoding="utf-8"))
 
 
 def _write(path: Path, text: str) -> None:
