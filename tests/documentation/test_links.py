@@ -44,13 +44,14 @@ def anchors(page: Path) -> set[str]:
 def leads_to(page: Path, text: str) -> Path | None:
     """The file of ours that a piece of code names, if it names one: a path, seen from the page or from the root.
 
-    A name alone counts beside the page only: a plugin has a ``README.md`` too.
+    A name alone counts beside the page only: a plugin has a ``README.md`` too. What ``make`` made is no file of ours.
     """
     if not re.fullmatch(r"[\w.\-]+(/[\w.\-]+)*/?", text) or not ("/" in text or text.endswith(".md")):
         return None
     for start in (page.parent, ROOT) if "/" in text else (page.parent,):
-        if (start / text).exists():
-            return start / text
+        found = start / text
+        if found.exists() and not {ROOT / "dist", ROOT / "build"} & {found, *found.parents}:
+            return found
     return None
 
 
