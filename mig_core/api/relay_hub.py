@@ -316,8 +316,8 @@ class RelayHub:
             return
         if exchange.check:
             self._receives[agent] = (session, time.monotonic() + BELIEVED)
-        if not exchange.limit:
-            return
+        if not exchange.limit or visit.ended is Woken.GONE:
+            return  # what was found for one that is gone was given to nobody
         if len(claimed) < exchange.limit and not visit.again:
             self._drained[agent] = (session, time.monotonic() + DRAINED)
         if claimed:

@@ -71,6 +71,8 @@ class RelayHttpProtocol(BoundedHttpProtocol):
     _old = False
     """HTTP/1.0: the end of the answer is the end of the connection."""
     _slow: asyncio.TimerHandle | None = None
+    _unread = False
+    """Whether nothing more is read until the answers so far have left."""
 
     def __init__(
         self,
@@ -162,6 +164,13 @@ class RelayHttpProtocol(BoundedHttpProtocol):
         else:
             super().shutdown()
 
+    def resume_writing(self) -> None:
+        """The answers so far have left."""
+        super().resume_writing()
+        if self._unread:
+            self._unread = False
+            self.flow.resume_reading()
+
     # -- what goes out: the hub's port
 
     def admit(self) -> None:
@@ -220,6 +229,10 @@ class RelayHttpProtocol(BoundedHttpProtocol):
         self.server_state.total_requests += 1
         if self._keep:
             self._connection.rests()
+            if self.flow.write_paused and not self.flow.read_paused:
+                # Whoever does not read its answers gets no more of them, so that they do not fill the memory.
+                self._unread = True
+                self.flow.pause_reading()
         else:
             self.transport.close()
 

@@ -38,7 +38,9 @@ class Program:
             encoding="utf-8",
         )
         environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
-        words = [sys.executable, "-m", "mig_core.api.main", "--config", str(self.config)]
+        # As the first process of a container it has children that it did not make.
+        shell = ["sh", "-c", 'true & exec "$@"', "sh"]
+        words = [*shell, sys.executable, "-m", "mig_core.api.main", "--config", str(self.config)]
         self._log = folder / "log"
         with self._log.open("wb") as log:
             self.process = subprocess.Popen(words, env=environment, stderr=log)

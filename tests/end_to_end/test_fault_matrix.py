@@ -17,6 +17,7 @@ import psycopg
 import pytest
 import urllib3
 
+from mig_core.cli.demo.processes import program
 from mig_core.cli.demo.site import ENDPOINTS, HOLDER
 from mig_core.relay.private_rabbitmq import SERVER
 from mig_core.relay.private_rabbitmq_files import broker_environment
@@ -202,12 +203,20 @@ def test_an_endpoint_that_knows_a_key_as_revoked_refuses_its_questions(fleet: Fl
     site, signer = fleet.platform.site, fleet.platform.signer
     certificate = site.gnupg_home / "openpgp-revocs.d" / f"{signer.fingerprint}.rev"
     armed = certificate.read_text(encoding="ascii").replace(":-----BEGIN", "-----BEGIN")
-    (site.root / "keys" / "revoked.rev").write_text(armed, encoding="ascii")
+    # Only it is to know: the others have keys of their own.
+    keys = shutil.copytree(site.root / "keys", site.root / "keys-of-one")
+    (keys / "revoked.rev").write_text(armed, encoding="ascii")
     fleet.platform.processes.end(HOLDER, signal.SIGTERM)
-    fleet.platform.start_agent(HOLDER)
+    settings = site.folder("agents") / f"{HOLDER}.toml"
+    settings.write_text(
+        settings.read_text(encoding="utf-8").replace(f'"{site.root / "keys"}"', f'"{keys}"'), encoding="utf-8"
+    )
+    argv = [program("mig-agent"), "--config", str(settings)]
+    fleet.platform.processes.start(HOLDER, argv, cwd=site.endpoint_folder(HOLDER))
 
     answers = fleet.ask(*SMALL, "-e", "60s")
 
     assert answers.pop(HOLDER)["state"] == "refused"
-    # The others have the same folder of keys, and look at it every quarter of a minute.
-    assert {answer["state"] for answer in answers.values()} <= {"success", "refused"}
+    assert {name: answer["state"] for name, answer in answers.items()} == dict.fromkeys(
+        set(ENDPOINTS) - {HOLDER}, "success"
+    )
