@@ -130,10 +130,12 @@ class Workers:
                 self._start(number)
             while self._running:
                 pid, status = os.wait()
-                number = self._running.pop(pid, None)
-                code = os.waitstatus_to_exitcode(status)
-                if number is None or self._stopping:
+                if pid not in self._running:
                     continue  # the first process of a container also buries what others left behind
+                number = self._running.pop(pid)
+                code = os.waitstatus_to_exitcode(status)
+                if self._stopping:
+                    continue
                 if code == BEGIN_AGAIN or (code > 0 and not self._board.read(number)):
                     self._end_all()
                     return code

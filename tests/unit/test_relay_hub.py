@@ -30,7 +30,7 @@ class OneMessage:
         self.go = asyncio.Event()
 
     async def exchange(self, exchanges: Sequence[Exchange], *, now: datetime) -> Sequence[Sequence[Claimed]]:
-        assert now
+        assert now.tzinfo is not None
         self.asked.set()
         await self.go.wait()
         return [[MESSAGE] if one.limit and MESSAGE.id not in one.held else [] for one in exchanges]

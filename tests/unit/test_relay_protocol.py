@@ -12,10 +12,10 @@ from mig_core.api.clients import TrustedProxies
 from mig_core.api.connections import ConnectionLimits, Connections
 from mig_core.api.intake import Intake
 from mig_core.api.metrics import Metrics
-from mig_core.api.relay_hub import RelayHub
 from mig_core.api.relay_protocol import RelayHttpProtocol
 
 if TYPE_CHECKING:
+    from mig_core.api.relay_hub import RelayHub
     from mig_core.domain.messages import Backlog
 
 NONSENSE = (
@@ -54,7 +54,9 @@ def connected() -> tuple[RelayHttpProtocol, MemoryTransport]:
     async def application(_scope: object, _receive: object, _send: object) -> None:
         raise AssertionError("not for the application")
 
-    config = uvicorn.Config(cast("Any", application), interface="asgi3", http=RelayHttpProtocol, lifespan="off", log_config=None, ws="none")
+    config = uvicorn.Config(
+        cast("Any", application), interface="asgi3", http=RelayHttpProtocol, lifespan="off", log_config=None, ws="none"
+    )
     config.load()
     connections = Connections(ConnectionLimits.of_descriptors(1024), TrustedProxies([]))
     connection = connections.opened("192.0.2.1", lambda: None)
