@@ -7,8 +7,8 @@ module's. It has one thread and holds nothing but the control socket.
 
 Plugins are *discovered* in a child that ends at once, so that what discovery needs is not inherited by every operation.
 What was found is told to the agent, and by it to the next zygote, which believes it as long as nothing was installed
-since. A module's code is loaded when it is first asked for, and stays: so the first answer after a rest waits for one
-module and not for all.
+since, unless a plugin could not be loaded. A module's code is loaded when it is first asked for, and stays: so the
+first answer after a rest waits for one module and not for all.
 
 Messages on the control socket (SOCK_SEQPACKET, JSON): first ``configure`` down and ``ready`` up; then ``start`` (with
 the operation's socket) and ``kill`` down, ``started`` and ``ended`` up. When the agent goes, however it goes, the
@@ -97,12 +97,13 @@ class Zygote:
         installed = _installed()
         if not known or not installed or known["installed"] != installed:
             known = {**_discover(allow, deny), "installed": installed}
+        failures = known["failures"]
         if known["hooks"]:
             from mig_core.plugin.manager import PluginManager
 
             manager = PluginManager(allow=allow, deny=deny)
             self._hooks = manager.hooks("agent")
-            known["failures"] = {**known["failures"], **_cut(manager.failures)}
+            failures = {**failures, **_cut(manager.failures)}
         self._values = {name: one["value"] for name, one in known["modules"].items()}
         for name in sorted(preload):
             with contextlib.suppress(Exception):
@@ -117,8 +118,9 @@ class Zygote:
             "network": [name for name, one in modules if one["network"]],
             "versions": known["versions"],
             "path": [folder for folder in sys.path if folder],
-            "failures": known["failures"],
-            "known": known,
+            "failures": failures,
+            # A failure may be the machine's (no memory, a file that could not be read): next time it is tried again.
+            "known": None if known["failures"] else known,
         }
 
     def _load(self, name: str) -> None:
