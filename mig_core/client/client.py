@@ -7,103 +7,31 @@ and ``ApiUnavailable``; both say what to do next. The first call that needs it l
 from __future__ import annotations
 
 import base64
-import os
-import time
 from dataclasses import replace
-from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
-from urllib.parse import quote
+from typing import TYPE_CHECKING
 
+from mig_core.client.calls import Calls, Document, part
 from mig_core.client.follow import follow_events
-from mig_core.client.pages import read_page, read_pages, whole_pages
+from mig_core.client.pages import whole_pages
 from mig_core.client.references import find_action, find_agent
-from mig_core.client.session import Session, default_folder
-from mig_core.client.transport import Transport
 from mig_core.domain.action import MAX_OPERATIONS
 from mig_core.domain.document import dump, load, members
 from mig_core.domain.envelope import MAX_ACTION_BYTES
-from mig_core.errors import ApiError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
-    from datetime import timedelta
-    from pathlib import Path
-    from typing import Self
+    from collections.abc import Iterator, Mapping, Sequence
 
     from mig_core.client.follow import Event
-    from mig_core.config.client import ClientSettings
     from mig_core.domain.document import JSON
     from mig_core.domain.envelope import Envelope, Signature
     from mig_core.domain.proposal import Proposal
     from mig_core.domain.reading.reading import DiffWish, RowsWish, StackWish
-    from mig_core.pgp.base import Signer
-
-Document = dict[str, Any]
-
 
 MOST_RETIRED_AT_ONCE = 500
 
 
-class MigClient:
-    """One investigator at one API. Thread-safe, except that two threads may both log in.
-
-    Args:
-        signer: makes the investigator's signer; called only when a login is needed.
-        state: folder for session tokens; None: ``$XDG_STATE_HOME/mig``.
-        keep_session: False keeps the token in memory only.
-        environment: where proxies and ``XDG_STATE_HOME`` are looked up; default: the process's own.
-    """
-
-    def __init__(
-        self,
-        settings: ClientSettings,
-        signer: Callable[[], Signer],
-        *,
-        state: Path | None = None,
-        keep_session: bool = True,
-        environment: Mapping[str, str] | None = None,
-        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
-        monotonic: Callable[[], float] = time.monotonic,
-        sleep: Callable[[float], None] = time.sleep,
-    ) -> None:
-        surroundings = os.environ if environment is None else environment
-        self._transport = Transport(settings, surroundings, clock)
-        folder = (state or default_folder(surroundings)) if keep_session else None
-        self._session = Session(self._transport, settings.fingerprint, signer, folder=folder, clock=clock)
-        self._fingerprint = settings.fingerprint
-        self._monotonic = monotonic
-        self._sleep = sleep
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
-    @property
-    def clock_ahead(self) -> timedelta:
-        """How far this machine's clock is ahead of the platform's, by its last answer; to a second or two."""
-        return self._transport.clock_ahead
-
-    def health(self, *, seconds: float = 10.0) -> tuple[int, str]:
-        """How mig-api says it is: 200 and ``ok``, or 503 and the reason. Needs no login.
-
-        Raises:
-            ApiUnavailable: it cannot be reached, or is no mig-api.
-        """
-        return self._transport.health(seconds)
-
-    def connect(self) -> None:
-        """Opens the first connection, so that the first request need not wait for it; other methods do it themselves.
-
-        Raises:
-            ConfigurationError: files for TLS cannot be used.
-        """
-        self._transport.connect()
-
-    def close(self) -> None:
-        """Ends all connections; the session stays."""
-        self._transport.close()
+class MigClient(Calls):
+    """One investigator at one API; a method each for what can be asked."""
 
     # -- sessions and investigators
 
@@ -126,7 +54,7 @@ class MigClient:
 
     def investigator(self, fingerprint: str) -> Document:
         """One investigator."""
-        return self._get(f"/investigators/{_part(fingerprint)}")
+        return self._get(f"/investigators/{part(fingerprint)}")
 
     def add_investigator(self, name: str, public_key: bytes, permissions: Sequence[str]) -> Document:
         """Adds an investigator."""
@@ -142,11 +70,11 @@ class MigClient:
             change["active"] = active
         if permissions is not None:
             change["permissions"] = [*permissions]
-        return self._document(self._call("PATCH", f"/investigators/{_part(fingerprint)}", dump(change)))
+        return self._document(self._call("PATCH", f"/investigators/{part(fingerprint)}", dump(change)))
 
     def remove_investigator(self, fingerprint: str) -> Document:
         """Removes an investigator; what they asked keeps their name."""
-        return self._document(self._call("DELETE", f"/investigators/{_part(fingerprint)}", None))
+        return self._document(self._call("DELETE", f"/investigators/{part(fingerprint)}", None))
 
     # -- actions
 
@@ -156,7 +84,7 @@ class MigClient:
 
     def action(self, action: str) -> Document:
         """One action, with its ``envelope``."""
-        return self._get(f"/actions/{_part(action)}")
+        return self._get(f"/actions/{part(action)}")
 
     def actions(
         self,
@@ -191,11 +119,11 @@ class MigClient:
     def add_signature(self, action: str, signature: Signature) -> Document:
         """Adds a signature to a pending action; it covers the stored envelope's bytes."""
         one = _carried(signature)
-        return self._post(f"/actions/{_part(action)}/signatures", one)
+        return self._post(f"/actions/{part(action)}/signatures", one)
 
     def cancel(self, action: str, envelope: Envelope) -> Document:
         """Sends a signed cancel."""
-        return self._document(self._call("POST", f"/actions/{_part(action)}/cancel", envelope.to_bytes()))
+        return self._document(self._call("POST", f"/actions/{part(action)}/cancel", envelope.to_bytes()))
 
     def weights(self, envelope: Envelope, fingerprint: str) -> list[str]:
         """What the platform's copy of the ACL says about an action that is not signed yet: a line for each module."""
@@ -220,15 +148,15 @@ class MigClient:
 
     def proposal(self, proposal: str) -> Document:
         """One proposal."""
-        return self._get(f"/proposals/{_part(proposal)}")
+        return self._get(f"/proposals/{part(proposal)}")
 
     def proposal_signed(self, proposal: str, action: str) -> Document:
         """Says which action a proposal became."""
-        return self._post(f"/proposals/{_part(proposal)}/signed", {"action": action})
+        return self._post(f"/proposals/{part(proposal)}/signed", {"action": action})
 
     def reject_proposal(self, proposal: str, reason: str = "") -> Document:
         """Rejects a proposal."""
-        return self._post(f"/proposals/{_part(proposal)}/reject", {"reason": reason})
+        return self._post(f"/proposals/{part(proposal)}/reject", {"reason": reason})
 
     def platform_log(
         self,
@@ -261,7 +189,7 @@ class MigClient:
         With ``proofs`` each has what its agent signed: see :func:`mig_core.client.proofs.check_answer`.
         """
         query = {"state": [*states], "found": _word(found), "proof": "true" if proofs else None}
-        return self._pages(f"/actions/{_part(action)}/commands", query, limit)
+        return self._pages(f"/actions/{part(action)}/commands", query, limit)
 
     def command_page(
         self,
@@ -274,35 +202,35 @@ class MigClient:
     ) -> Document:
         """One page of :meth:`commands`."""
         query = {"state": [*states], "found": _word(found), "cursor": cursor, "limit": limit}
-        return self._page(f"/actions/{_part(action)}/commands", query)
+        return self._page(f"/actions/{part(action)}/commands", query)
 
     def command(self, action: str, agent: str, *, proof: bool = False) -> Document:
         """One agent's command of an action."""
         query = {"proof": "true"} if proof else None
-        return self._get(f"/actions/{_part(action)}/commands/{_part(agent)}", query)
+        return self._get(f"/actions/{part(action)}/commands/{part(agent)}", query)
 
     def rows(self, action: str, wish: RowsWish) -> Iterator[Document]:
         """Pages of rows, made by the platform; the first has the ``account`` of every endpoint that was asked."""
-        return self._wished(f"/actions/{_part(action)}/rows", wish)
+        return self._wished(f"/actions/{part(action)}/rows", wish)
 
     def diff(self, action: str, other: str, wish: DiffWish) -> Iterator[Document]:
         """Pages of what differs between the answers of two actions, ``other`` being the later one."""
-        path = f"/actions/{_part(action)}/diff"
+        path = f"/actions/{part(action)}/diff"
         return whole_pages(
             lambda cursor: self._post(path, replace(wish, cursor=cursor).to_json(other)), self._transport.base_url
         )
 
     def history(self, agent: str, limit: int | None = None) -> Iterator[Document]:
         """One agent's commands of all actions, the latest first, without their results."""
-        return self._pages(f"/agents/{_part(agent)}/commands", {}, limit)
+        return self._pages(f"/agents/{part(agent)}/commands", {}, limit)
 
     def history_page(self, agent: str, *, cursor: str = "", limit: int = 50) -> Document:
         """One page of :meth:`history`."""
-        return self._page(f"/agents/{_part(agent)}/commands", {"cursor": cursor, "limit": limit})
+        return self._page(f"/agents/{part(agent)}/commands", {"cursor": cursor, "limit": limit})
 
     def stack(self, action: str, wish: StackWish) -> Iterator[Document]:
         """Pages of a stack, made by the platform: ``items`` with ``value``, ``endpoints``, ``first`` and ``last``."""
-        return self._wished(f"/actions/{_part(action)}/stack", wish)
+        return self._wished(f"/actions/{part(action)}/stack", wish)
 
     def follow(self, action: str, position: str = "", *, tick: int = 0) -> Iterator[Event]:
         """Answers as they come in, until the action has ended: see :class:`~mig_core.client.follow.Event`.
@@ -310,7 +238,7 @@ class MigClient:
         Broken connections are taken up again where they broke. With ``tick`` there is an event ``tick`` after so many
         seconds in which nothing happened.
         """
-        path = f"/actions/{_part(action)}/events"
+        path = f"/actions/{part(action)}/events"
         return follow_events(
             lambda at: self._stream(path, at, tick),
             position,
@@ -338,7 +266,7 @@ class MigClient:
 
     def agent(self, agent: str) -> Document:
         """One agent, by id."""
-        return self._get(f"/agents/{_part(agent)}")
+        return self._get(f"/agents/{part(agent)}")
 
     def agent_id(self, text: str) -> str:
         """The id of an agent that is given by its id, the beginning of it, its exact name, or as ``name~id``.
@@ -350,11 +278,11 @@ class MigClient:
 
     def approve_agent(self, agent: str) -> Document:
         """Admits an agent that waits."""
-        return self._post(f"/agents/{_part(agent)}/approve", None)
+        return self._post(f"/agents/{part(agent)}/approve", None)
 
     def retire_agent(self, agent: str) -> Document:
         """Takes an agent out for good."""
-        return self._post(f"/agents/{_part(agent)}/retire", None)
+        return self._post(f"/agents/{part(agent)}/retire", None)
 
     def retire_silent(self, agents: Sequence[str], since: str = "") -> list[str]:
         """Takes those agents out of which nothing was heard since (RFC 3339, or now); returns which they were."""
@@ -408,7 +336,7 @@ class MigClient:
 
     def revoke_enrolment_secret(self, name: str) -> Document:
         """It admits nobody any more; agents that it admitted stay."""
-        return self._post(f"/enrolment-secrets/{_part(name)}/revoke", None)
+        return self._post(f"/enrolment-secrets/{part(name)}/revoke", None)
 
     def openapi(self) -> Document:
         """The platform's description of itself, with the modules that are installed there."""
@@ -421,60 +349,6 @@ class MigClient:
     def fleet_history(self, hours: int = 24) -> list[Document]:
         """How many ``agents`` were in which state at a ``time``, the earliest first."""
         return list(self._get("/dashboard/history", {"hours": hours})["items"])
-
-    # -- how
-
-    def _get(self, path: str, query: Mapping[str, object] | None = None) -> Document:
-        return self._document(self._call("GET", path, None, query))
-
-    def _post(self, path: str, document: dict[str, JSON] | None) -> Document:
-        return self._document(self._call("POST", path, None if document is None else dump(document)))
-
-    def _call(self, method: str, path: str, body: bytes | None, query: Mapping[str, object] | None = None) -> Any:
-        token = self._session.token()
-        try:
-            return self._transport.request(method, path, token=token, body=body, query=query)
-        except ApiError as error:
-            if error.status != 401:
-                raise
-        return self._transport.request(method, path, token=self._session.renew(), body=body, query=query)
-
-    def _stream(self, path: str, position: str, tick: int) -> Iterator[bytes]:
-        query = {"position": position, "tick": tick or None}
-        try:
-            yield from self._transport.stream(path, token=self._session.token(), query=query)
-        except ApiError as error:
-            if error.status != 401:
-                raise
-            yield from self._transport.stream(path, token=self._session.renew(), query=query)
-
-    def _wished(self, path: str, wish: RowsWish | StackWish) -> Iterator[Document]:
-        return whole_pages(
-            lambda cursor: self._post(path, replace(wish, cursor=cursor or wish.cursor).to_json()),
-            self._transport.base_url,
-        )
-
-    def _pages(self, path: str, query: Mapping[str, object], limit: int | None) -> Iterator[Document]:
-        return read_pages(
-            lambda cursor, size: self._get(path, {**query, "cursor": cursor, "limit": size}),
-            self._transport.base_url,
-            limit,
-        )
-
-    def _page(self, path: str, query: Mapping[str, object]) -> Document:
-        items, cursor = read_page(self._get(path, query), self._transport.base_url)
-        return {"items": items, "cursor": cursor}
-
-    @staticmethod
-    def _document(answer: Any) -> Document:
-        if not isinstance(answer, dict):
-            raise ApiError(0, "the API sent something else than an object", next_step="is this mig-api?")
-        return answer
-
-
-def _part(text: str) -> str:
-    """One segment of a path, whatever the text."""
-    return quote(text, safe="") or "-"
 
 
 def _word(truth: bool | None) -> str | None:
