@@ -54,17 +54,18 @@ class WatchedFiles:
         self._paths = paths
         self._seen = self._used = stamp_of(paths())
 
-    def changed(self, *, at_once: bool) -> bool:
+    def changed(self, *, at_once: bool, again: bool = False) -> bool:
         """Whether they are others than when this said so last, or at first; says it once.
 
         Args:
             at_once: somebody says that they are whole. Else they must have been the same for two looks: half a file
                 of settings may be a whole one, with less in it.
+            again: what was there when this said so last could not be used: it is said once more.
         """
         stamp = stamp_of(self._paths())
         settled = stamp == self._seen
         self._seen = stamp
-        if stamp == self._used or not (settled or at_once):
+        if (stamp == self._used and not again) or not (settled or at_once):
             return False
         self._used = stamp
         return True

@@ -16,7 +16,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mig_core.agent.ownership import check_ownership
-from mig_core.agent.platform.connector import tls_options
+from mig_core.agent.platform.connector import look_at_ways
+from mig_core.agent.state_directory import look_at_state
 from mig_core.agent.trust import Trust, parse_acl, read_acl_bytes
 from mig_core.config.agent import AgentSettings
 from mig_core.config.loader import load_settings
@@ -118,7 +119,8 @@ class Reload:
 
     def _look_at_settings(self, *, at_once: bool) -> bool:
         """Whether to begin again with others."""
-        if not self._files.changed(at_once=at_once):
+        # A file that they name may have come since.
+        if not self._files.changed(at_once=at_once, again=SETTINGS in self._problems):
             return False
         try:
             fresh = usable_settings(self._started.file)
@@ -174,7 +176,8 @@ def usable_settings(file: Path | None) -> AgentSettings:
     check_ownership(settings, file)
     parse_acl(settings.trust.acl, read_acl_bytes(settings.trust.acl))
     read_key_files(settings.trust.keys)
-    tls_options(settings.platform).context()
+    look_at_ways(settings.platform)
+    look_at_state(settings)
     return settings
 
 

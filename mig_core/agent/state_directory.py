@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from mig_core.agent.ownership import state_fault
-from mig_core.agent.platform.machine import leave_image, mark_image, settle, this_machine
+from mig_core.agent.platform.machine import STOP, is_copied, leave_image, mark_image, settle, this_machine
 from mig_core.errors import ConfigurationError
 from mig_core.identity import AgentKey
 
@@ -38,6 +38,19 @@ def made_state(path: Path) -> None:
         ) from error
     if fault := state_fault(path):
         raise ConfigurationError(str(path), "", fault, next_step="chmod 700 it, or set another")
+
+
+def look_at_state(settings: AgentSettings) -> None:
+    """Returns when an agent with these settings could use its state directory; makes it if it is missing.
+
+    Raises:
+        ConfigurationError: it cannot be used, or is a copy and ``copied_state`` says to stop.
+    """
+    made_state(settings.state)
+    if not os.access(settings.state, os.W_OK | os.X_OK):
+        raise ConfigurationError(str(settings.state), "", "the state directory cannot be written")
+    if settings.copied_state == STOP and is_copied(settings.state, this_machine()):
+        raise ConfigurationError(str(settings.state), "", "belongs to another machine")
 
 
 @contextlib.contextmanager

@@ -59,6 +59,8 @@ def read_acl_bytes(path: Path) -> bytes:
         ConfigurationError: it cannot be read.
     """
     try:
+        if path.exists() and not path.is_file():  # who opens a pipe waits until somebody writes
+            raise ConfigurationError(str(path), "", "is no regular file", next_step="put the ACL there as a file")
         with path.open("rb") as file:
             content = file.read(MAX_ACL_BYTES + 1)
     except OSError as error:

@@ -6,6 +6,7 @@ from collections.abc import Mapping  # noqa: TC003  read at run time by the load
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from mig_core.domain.agent import MAX_NAME_BYTES
 
@@ -41,6 +42,8 @@ class PlatformSettings:
     def __post_init__(self) -> None:
         if self.api and not self.api.startswith(("https://", "http://")):
             raise ValueError(f"api must begin with https:// or http://, got {self.api!r:.80}")
+        if self.api and not _names_a_host(self.api):
+            raise ValueError(f"api must name a host, and a port if any, got {self.api!r:.80}")
         if self.relay and not self.relay.startswith(("amqps://", "amqp://")):
             raise ValueError(f"relay must begin with amqps:// or amqp://, or be empty, got {self.relay!r:.80}")
 
@@ -142,3 +145,11 @@ class AgentSettings:
             raise ValueError(f"log_level must be DEBUG, INFO, WARNING or ERROR, got {self.log_level!r:.40}")
         if self.log_format not in ("text", "json", "journal"):
             raise ValueError(f"log_format must be text, json or journal, got {self.log_format!r:.40}")
+
+
+def _names_a_host(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        return bool(parts.hostname) and parts.port != 0
+    except ValueError:  # the port is no number, or too large; brackets do not fit
+        return False

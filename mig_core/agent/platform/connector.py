@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING
 
-from mig_core.errors import RelayUnavailable
+from mig_core.errors import ConfigurationError, RelayUnavailable
 from mig_core.relay.tls import TlsOptions
 
 if TYPE_CHECKING:
@@ -27,6 +27,25 @@ def relay_kind(settings: PlatformSettings) -> str:
 def tls_options(settings: PlatformSettings) -> TlsOptions:
     """The connection's files."""
     return TlsOptions(settings.tls.ca_file, settings.tls.certificate_file, settings.tls.key_file)
+
+
+def look_at_ways(settings: PlatformSettings) -> None:
+    """Returns when API and relay could be tried with these settings; nothing is connected to.
+
+    Raises:
+        ConfigurationError: address, proxy or a TLS file cannot be used.
+    """
+    if not settings.api:
+        raise ConfigurationError("agent.toml", "platform.api", "is missing", next_step='like "https://mig.example.net"')
+    from mig_core.relay.https_transport import HttpsTransport
+
+    tls = tls_options(settings)
+    tls.context()
+    HttpsTransport(settings.api, "", tls=tls, proxy=settings.proxy).close()
+    if settings.relay:
+        from mig_core.relay.amqp_broker import Broker
+
+        Broker.from_url(settings.relay, tls=tls)
 
 
 class ApiTransport:

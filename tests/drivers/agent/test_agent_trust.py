@@ -174,3 +174,15 @@ def test_a_folder_of_keys_that_is_away_leaves_the_old_in_force_and_an_empty_one_
     place.keys.mkdir()
 
     assert not believes(trust, people["alice"]) and trust.problems() == {}
+
+
+def test_an_acl_that_is_a_pipe_holds_nobody_up_and_leaves_the_old_in_force(
+    tmp_path: Path, place: TrustSettings, people: dict[str, GnupgSigner]
+) -> None:
+    trust = Trust(tmp_path / "home", place)
+
+    place.acl.unlink()
+    os.mkfifo(place.acl)
+
+    assert believes(trust, people["alice"])
+    assert "no regular file" in trust.problems()[ACL]
