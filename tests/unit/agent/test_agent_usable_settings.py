@@ -38,9 +38,7 @@ def test_settings_that_an_agent_could_start_with_are_usable(tmp_path: Path) -> N
         ('api = "http://127.0.0.1:9"', 'relay = "amqp:///mig"', "must be like amqps://"),
     ],
 )
-def test_an_address_that_cannot_be_one_leaves_the_old_in_force(
-    tmp_path: Path, api: str, more: str, said: str
-) -> None:
+def test_an_address_that_cannot_be_one_leaves_the_old_in_force(tmp_path: Path, api: str, more: str, said: str) -> None:
     file = write(tmp_path, api=api, more=more)
 
     with pytest.raises(ConfigurationError, match=said):
