@@ -311,7 +311,8 @@ def test_an_answer_that_something_on_the_way_refuses_delays_no_other_and_its_rea
     took = time.monotonic() - began
     platform.wait_for(lambda: refused.command in platform.answers, seconds=60)
     platform.heartbeats.clear()
-    platform.wait_for(lambda: bool(platform.heartbeats))
+    # A heartbeat may be on its way before an answer's acknowledgement is back.
+    platform.wait_for(lambda: bool(platform.heartbeats) and platform.heartbeats[-1].spool["answers"] == 0)
 
     answer = platform.answers[refused.command][0]
     assert states == [CommandState.SUCCESS] * 5
@@ -321,7 +322,7 @@ def test_an_answer_that_something_on_the_way_refuses_delays_no_other_and_its_rea
     assert "400" in answer.reason
     spool: Any = platform.heartbeats[-1].spool
     assert [one["command"] for one in spool["lost"]] == [refused.command]
-    assert (spool["answers"], spool["full"]) == (0, False)
+    assert not spool["full"]
     assert spool["disk_free"] > 0
 
 
