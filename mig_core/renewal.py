@@ -87,7 +87,7 @@ async def until_renewed(
     """
     import asyncio
 
-    watched = WatchedFiles(paths)
+    watched, problem = WatchedFiles(paths), ""
     while True:
         try:
             async with asyncio.timeout(LOOK_SECONDS):
@@ -96,12 +96,17 @@ async def until_renewed(
             pass
         at_once = hangup.is_set()
         hangup.clear()
-        if not watched.changed(at_once=at_once):
+        # What could not be used is tried again: a file may have come since, or a database.
+        if not watched.changed(at_once=at_once, again=bool(problem)):
             continue
         try:
             await asyncio.to_thread(usable)
         except (MigError, OSError) as error:
-            log.error("the new settings, or files that they name, are not used, those before stay in force: %s", error)
+            if str(error) != problem:
+                log.error(
+                    "the new settings, or files that they name, are not used, those before stay in force: %s", error
+                )
+            problem = str(error)
             continue
         log.info("the settings, or files that they name, are others now: it ends in good order and begins again")
         return

@@ -48,8 +48,10 @@ from mig_core.pgp.gnupg import GnupgKeyring
 from mig_core.plugin.manager import PluginManager
 from mig_core.renewal import begin_again, until_renewed
 from mig_core.soundness import leave, seconds_left, tell
+from mig_core.store.examination import look_at_database
 from mig_core.store.migrate import upgrade
 from mig_core.store.postgres import PostgresStore
+from mig_core.store.roles import API
 
 if TYPE_CHECKING:
     import socket
@@ -98,8 +100,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         raise_descriptor_limit()
         gc.set_threshold(*COLLECTION)
         workers = settings.workers if options.workers is None else options.workers
-        if not 1 <= workers <= MOST_WORKERS:
-            raise ConfigurationError("api", "workers", f"must be from 1 to {MOST_WORKERS}, got {workers}")
+        _check_workers(workers)
         status = _serve_with(workers, settings, path) if workers > 1 else EXIT_OK
         again = status == BEGIN_AGAIN if workers > 1 else asyncio.run(serve(settings, file=path))
     except MigError as error:
@@ -110,6 +111,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if again:
         begin_again()
     return status
+
+
+def _check_workers(number: int) -> None:
+    if not 1 <= number <= MOST_WORKERS:
+        raise ConfigurationError("api", "workers", f"must be from 1 to {MOST_WORKERS}, got {number}")
 
 
 def version() -> str:
@@ -257,23 +263,37 @@ async def _watch(settings: ApiSettings, file: Path | None, server: Server) -> No
     """Ends the server, to begin again, when the settings are others and usable."""
     tls, database = settings.tls, settings.database
     named = (file, tls.certificate_file, tls.key_file, database.url_file, database.owner_url_file)
-    await until_renewed(
-        lambda: [one for one in named if one is not None], functools.partial(_usable, file), server.hangup
-    )
+    usable = functools.partial(_usable, file, settings, database_url(settings))
+    await until_renewed(lambda: [one for one in named if one is not None], usable, server.hangup)
     server.again = server.should_exit = True
 
 
-def _usable(file: Path | None) -> None:
-    """Returns when mig-api could be put together with the settings as they are now.
+def _usable(file: Path | None, before: ApiSettings, url_before: str) -> None:
+    """Returns when mig-api could be put together with the settings as they are now, and do its work.
+
+    Args:
+        file: the settings.
+        before: those in force; what they have too is not tried.
+        url_before: their database login.
 
     Raises:
         MigError: it could not.
     """
     settings = load_settings(ApiSettings, role="api", path=file, environment=os.environ)
-    database_url(settings)
     PlatformFiles(settings)
     _proxies(settings)
     _uvicorn_config(None, settings)
+    _check_workers(settings.workers)
+    if not settings.addresses:
+        raise ConfigurationError("api", "listen", "is empty", next_step="address:port, or unix:/path")
+    for address in settings.addresses:
+        if address not in before.addresses and not address.startswith("unix:"):
+            with listening(address):
+                pass
+    url = database_url(settings)
+    if url != url_before:
+        for _ in look_at_database(url, API):  # raises when it cannot be used
+            pass
 
 
 def _accompany(place: Place, server: Server, app: MigApp) -> asyncio.Task[None]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
+import functools
 import logging
 import os
 import signal
@@ -29,8 +30,11 @@ from mig_core.renewal import begin_again, until_renewed
 from mig_core.scheduler.check_setup import check_setup, tls_options
 from mig_core.scheduler.metrics import SchedulerMetrics
 from mig_core.scheduler.service import Scheduler
+from mig_core.scheduler.webhook import check_webhook
 from mig_core.soundness import leave, seconds_left, tell
+from mig_core.store.examination import look_at_database
 from mig_core.store.postgres import PostgresStore
+from mig_core.store.roles import SCHEDULER
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -84,7 +88,8 @@ async def _run(settings: SchedulerSettings, path: Path | None) -> bool:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, end)
     loop.add_signal_handler(signal.SIGHUP, hangup.set)
-    watching = asyncio.ensure_future(until_renewed(lambda: _files(settings, path), lambda: _usable(path), hangup))
+    usable = functools.partial(_usable, path, settings, _database_url(settings))
+    watching = asyncio.ensure_future(until_renewed(lambda: _files(settings, path), usable, hangup))
     try:
         await asyncio.wait({work, watching}, return_when=asyncio.FIRST_COMPLETED)
         again = watching.done()
@@ -103,16 +108,41 @@ def _files(settings: SchedulerSettings, path: Path | None) -> list[Path]:
     return [one for one in named if one is not None]
 
 
-def _usable(path: Path | None) -> None:
-    """Returns when the scheduler could be put together with the settings as they are now.
+def _usable(path: Path | None, before: SchedulerSettings, url_before: str) -> None:
+    """Returns when the scheduler could be put together with the settings as they are now, and do its work.
+
+    Args:
+        path: the settings.
+        before: those in force; what they have too is not tried.
+        url_before: their database login.
 
     Raises:
         MigError: it could not.
     """
     settings = load_settings(SchedulerSettings, role="scheduler", path=path, environment=os.environ)
-    _database_url(settings)
-    inline_or_file("amqp.url", settings.amqp.url, settings.amqp.url_file)
-    tls_options(settings.amqp).context()
+    tls = tls_options(settings.amqp)
+    tls.context()
+    if broker := inline_or_file("amqp.url", settings.amqp.url, settings.amqp.url_file):
+        from mig_core.relay.amqp_broker import Broker
+
+        Broker.from_url(broker, tls=tls)
+    if settings.webhook.url:
+        check_webhook(settings.webhook)
+    if settings.metrics_listen != before.metrics_listen and not settings.metrics_listen.startswith("unix:"):
+        asyncio.run(_listen_once(settings.metrics_listen))
+    url = _database_url(settings)
+    if url != url_before:
+        for _ in look_at_database(url, SCHEDULER):  # raises when it cannot be used
+            pass
+
+
+async def _listen_once(address: str) -> None:
+    async def nothing() -> bytes:
+        return b""
+
+    if address:
+        async with serving_numbers(address, nothing, MEDIA_TYPE):
+            pass
 
 
 def _database_url(settings: SchedulerSettings) -> str:

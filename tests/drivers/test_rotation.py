@@ -161,7 +161,18 @@ def test_mig_api_takes_over_a_certificate_and_a_database_login_and_refuses_nobod
             assert believes(port, before / "ca.pem")
 
             shutil.copy(after / "server.key", tls)
+            url_file.write_text(urls[NEW].replace("password%20of", "no%20password%20of"))
+            api.hang_up()
+            api.says("does not let this program in")
+            assert believes(port, before / "ca.pem")
+
             url_file.write_text(urls[NEW])
+            (tmp_path / "settings.toml").write_text(settings.replace("127.0.0.1:0", f"127.0.0.1:{port}"))
+            api.hang_up()
+            api.says("cannot listen on")  # for somebody does already
+            assert believes(port, before / "ca.pem")
+
+            (tmp_path / "settings.toml").write_text(settings)
             api.hang_up()
             api.says("listens on 127.0.0.1:", times=2)
 
@@ -203,7 +214,7 @@ def test_the_scheduler_takes_over_logins_of_database_and_broker_in_the_same_proc
     url_file.write_text(postgres_server.url(role=OLD, database=store_database) + f"&password=password%20of%20{OLD}")
     amqp_file.write_text(rabbitmq_server.scheduler_url)
     broker = Broker(rabbitmq_server)
-    user = '<<"rotated">>, <<"mig">>, <<".*">>, <<".*">>, <<".*">>, <<"test">>'
+    user = '<<"rotated">>, <<"mig">>, <<"^mig\\\\.">>, <<"^mig\\\\.">>, <<"^mig\\\\.">>, <<"test">>'
     broker.control(
         "eval",
         'rabbit_auth_backend_internal:add_user(<<"rotated">>, <<"another">>, <<"test">>),'
@@ -215,6 +226,11 @@ def test_the_scheduler_takes_over_logins_of_database_and_broker_in_the_same_proc
     """
     with running(tmp_path, "mig-scheduler", settings) as scheduler:
         scheduler.says("started; relays: https, amqp")
+
+        url_file.write_text(postgres_server.url(role=NEW, database=store_database) + "&password=another")
+        scheduler.hang_up()
+        scheduler.says("are not used, those before stay in force: the database does not let this program in")
+        assert scheduler.log.count("started; relays") == 1
 
         url_file.write_text(postgres_server.url(role=NEW, database=store_database) + f"&password=password%20of%20{NEW}")
         amqp_file.write_text(rabbitmq_server.amqp_url("rotated", "another"))
