@@ -7,6 +7,7 @@ import os
 from typing import TYPE_CHECKING, Any
 
 from mig_core.client.cases import layout
+from mig_core.client.cases.folder import alone
 from mig_core.durable import replace_file
 from mig_core.errors import ApiError
 
@@ -32,11 +33,12 @@ def collect(client: MigClient, case: Case, action: str) -> tuple[Case, Document]
     identifier = str(document["id"])
     for folder in ("questions", "answers", "rows", layout.KEYS):
         case.path(folder).mkdir(mode=0o700, exist_ok=True)
-    _write_lines(case, identifier, client)
-    for fingerprint in document["signers"]:
-        _keep_key(client, case, str(fingerprint))
-    # Last: a question that lies here is whole.
-    replace_file(case.path(layout.question(identifier)), json.dumps(document, indent=1, ensure_ascii=True).encode())
+    with alone(case.path("answers")):  # two that fetch at once would write into one another's files
+        _write_lines(case, identifier, client)
+        for fingerprint in document["signers"]:
+            _keep_key(client, case, str(fingerprint))
+        # Last: a question that lies here is whole.
+        replace_file(case.path(layout.question(identifier)), json.dumps(document, indent=1, ensure_ascii=True).encode())
     return case.with_action(identifier), document
 
 

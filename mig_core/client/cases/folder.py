@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import json
+import os
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,7 +15,7 @@ from mig_core.domain.document import load, members
 from mig_core.domain.ids import check_uuid
 from mig_core.domain.times import format_time
 from mig_core.durable import replace_file
-from mig_core.errors import MigError
+from mig_core.errors import InvalidDocument, MigError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -52,20 +55,22 @@ class Case:
         return self.folder / member
 
     def with_action(self, action: str) -> Case:
-        """The case with one question more, kept on disk."""
-        if action in self.actions:
-            return self
-        return _kept(replace(self, actions=(*self.actions, action)))
+        """The case, as others have left it meanwhile, with one question more, kept on disk."""
+        with alone(self.folder):
+            now = open_case(self.folder.parent, self.folder.name)
+            return now if action in now.actions else _kept(replace(now, actions=(*now.actions, action)))
 
     def with_note(self, text: str, now: datetime) -> Case:
-        """The case with one note more, kept on disk.
+        """The case, as others have left it meanwhile, with one note more, kept on disk.
 
         Raises:
             MigError: it is empty, or too long.
         """
         if not text.strip() or len(text) > MAX_NOTE:
             raise MigError(f"a note has 1 to {MAX_NOTE:,} characters")
-        return _kept(replace(self, notes=(*self.notes, Note(format_time(now), text.strip()))))
+        with alone(self.folder):
+            case = open_case(self.folder.parent, self.folder.name)
+            return _kept(replace(case, notes=(*case.notes, Note(format_time(now), text.strip()))))
 
     def to_json(self) -> dict[str, Any]:
         """Its document."""
@@ -138,7 +143,8 @@ def cases(folder: Path) -> Iterator[Case]:
     """All cases, by name; one that cannot be read is left out."""
     for place in sorted(folder.iterdir()) if folder.is_dir() else ():
         if layout.NAME.fullmatch(place.name) and (place / layout.CASE).is_file():
-            yield read_case((place / layout.CASE).read_bytes(), place)
+            with contextlib.suppress(OSError, InvalidDocument):
+                yield read_case((place / layout.CASE).read_bytes(), place)
 
 
 def _checked(name: str) -> str:
@@ -147,6 +153,17 @@ def _checked(name: str) -> str:
             f"{name!r:.60} cannot be a case's name", next_step="letters, digits, '.', '_' and '-', at most 100"
         )
     return name
+
+
+@contextlib.contextmanager
+def alone(folder: Path) -> Iterator[None]:
+    """While it lasts, nobody else does in this folder what is done under this."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def _kept(case: Case) -> Case:

@@ -78,6 +78,8 @@ class CaseFile:
     def __init__(self, path: Path, *, most_bytes: int = MAX_BYTES) -> None:
         self._most_bytes = most_bytes
         try:
+            if path.exists() and not path.is_file():
+                raise MigError(f"{path} is no file", next_step="mig case export makes one")  # a device has no end
             self._zip = zipfile.ZipFile(path)
         except _DAMAGED as error:
             raise MigError(f"{path} is no case file: {error}", next_step="mig case export makes one") from error

@@ -176,10 +176,13 @@ def test_a_connection_of_this_account_is_its_own_and_one_that_there_is_not_is_no
             assert not neighbours.is_own(("127.0.0.1", 1), server.getsockname())
 
 
-@pytest.mark.parametrize(("uid", "own"), [(0, True), (os.geteuid(), True), (os.geteuid() + 1000, False)])
-def test_a_connection_of_another_account_is_not(uid: int, own: bool, tmp_path: Any) -> None:
+@pytest.mark.parametrize(
+    ("uid", "inode", "own"),
+    [(0, 12345, True), (os.geteuid(), 12345, True), (os.geteuid() + 1000, 12345, False), (0, 0, False)],
+)
+def test_a_connection_of_another_account_is_not(uid: int, inode: int, own: bool, tmp_path: Any) -> None:
     table = tmp_path / "tcp"
-    line = f"0: 0100007F:C350 0100007F:0681 01 00000000:00000000 00:00000000 00000000  {uid}        0 12345 1 0"
+    line = f"0: 0100007F:C350 0100007F:0681 01 00000000:00000000 00:00000000 00000000  {uid}        0 {inode} 1 0"
     table.write_text(f"  sl  local_address rem_address   st\n   {line}\n")
 
     assert neighbours.is_own(("127.0.0.1", 50000), ("127.0.0.1", 1665), table=str(table)) is own

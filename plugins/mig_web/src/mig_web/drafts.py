@@ -71,14 +71,15 @@ def command_line(site: Site, draft: Draft) -> str:
     words = ["mig"]
     module = site.modules.get(draft.operations[0].module) if len(draft.operations) == 1 else None
     said = None if module is None or draft.description or draft.threat else words_of(module, draft.operations[0])
-    if said is None:
+    # What would be shown escaped would, copied, ask something else.
+    if said is None or not "".join([*said, draft.name, draft.target]).isprintable():
         words += ["ask", "question.json"]
         said = []
     else:
         words.append(draft.operations[0].module)
         if draft.name:
             words += ["--action-name", draft.name]
-    if draft.target or words[1] == "ask":
+    if (draft.target or words[1] == "ask") and draft.target.isprintable():  # the file has it too
         words += ["-t", draft.target or site.connection.settings.target]
     if draft.expiry:
         words += ["-e", draft.expiry]

@@ -34,6 +34,7 @@ PATIENCE = 60.0
 """Seconds that an action is followed after the last one who watched has gone."""
 MOST_FOLLOWED = 8
 OTHERS = "other reasons"
+LARGEST_COUNT = 1 << 53
 
 
 @dataclass(slots=True)
@@ -115,26 +116,29 @@ class Following:
         self.looked_through += 1
         shown = ("agent", "agentname", "state", "reason", "found", "complete", "finished")
         self.recent.appendleft({key: command.get(key) for key in shown})
+        touched: list[Shortfall] = []
         if command.get("state") != "success":
-            self._book(command, str(command.get("state")), str(command.get("reason") or ""))
+            touched.append(self._shortfall(str(command.get("state")), str(command.get("reason") or "")))
         skips = list(_skipped(command))
         for reason, count in skips:
-            self._book(command, "not looked at", reason, count)
+            found = self._shortfall("not looked at", reason)
+            found.things += count
+            touched.append(found)
         if command.get("state") == "success" and command.get("complete") is False and not skips:
-            self._book(command, "not looked at", "the run was cut short")
+            touched.append(self._shortfall("not looked at", "the run was cut short"))
+        for found in {id(one): one for one in touched}.values():  # an agent may give a reason for several things
+            found.agents += 1
+            if len(found.named) < NAMED_AGENTS:
+                found.named.append((str(command.get("agent")), str(command.get("agentname"))))
         for kind, count in _examined(command):
             if kind in self.examined or len(self.examined) < MOST_SHORTFALLS:
                 self.examined[kind] = self.examined.get(kind, 0) + count
 
-    def _book(self, command: dict[str, Any], kind: str, reason: str, count: int = 0) -> None:
+    def _shortfall(self, kind: str, reason: str) -> Shortfall:
         key = (kind, reason[:LONGEST_REASON])
         if key not in self._shortfalls and len(self._shortfalls) >= MOST_SHORTFALLS:
             key = (kind, OTHERS)
-        found = self._shortfalls.setdefault(key, Shortfall(*key))
-        found.agents += 1
-        found.things += count
-        if len(found.named) < NAMED_AGENTS:
-            found.named.append((str(command.get("agent")), str(command.get("agentname"))))
+        return self._shortfalls.setdefault(key, Shortfall(*key))
 
 
 class Followings:
@@ -186,4 +190,5 @@ def _examined(command: dict[str, Any]) -> Iterator[tuple[str, int]]:
 
 
 def _count(value: object) -> int:
-    return value if isinstance(value, int) and not isinstance(value, bool) else 0
+    """A number that an endpoint gives; what it takes away from others, or adds beyond all measure, counts for nothing."""
+    return value if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= LARGEST_COUNT else 0

@@ -62,10 +62,10 @@ def field_value(text: str) -> Markup:
     return escape(str(text))
 
 
-def lines_of(text: str) -> Markup:
-    """A text of several lines, each visible; a very long one is cut with a note."""
-    rest = len(text) - LONGEST_BLOCK
-    shown = escape("\n".join(visible(line) for line in text[:LONGEST_BLOCK].split("\n")))
+def lines_of(text: str, *, whole: bool = False) -> Markup:
+    """A text of several lines, each visible; a very long one is cut with a note, unless the ``whole`` is wanted."""
+    rest = 0 if whole else len(text) - LONGEST_BLOCK
+    shown = escape("\n".join(visible(line) for line in (text if rest <= 0 else text[:LONGEST_BLOCK]).split("\n")))
     return shown if rest <= 0 else shown + escape(f"\n… and {rest:,} characters more")
 
 
@@ -85,9 +85,9 @@ def moment(text: str | None) -> Markup:
         return Markup("")
     try:
         at = parse_time(text)
-    except ValueError:
+        here = at.astimezone()
+    except (ValueError, OverflowError):  # years 1 and 9999 have no time here
         return escape(visible(text[:40]))
-    here = at.astimezone()
     local = "" if here.utcoffset() == UTC.utcoffset(None) else f" ({_local(here, at)} here)"
     return Markup('<time datetime="{}">{}{}</time>').format(text, at.astimezone(UTC).strftime("%F %TZ"), local)
 

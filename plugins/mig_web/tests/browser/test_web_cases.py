@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -46,9 +47,11 @@ def test_what_is_no_case_file_is_refused(page: Page, folder: Path) -> None:
     from playwright.sync_api import expect
 
     (folder / "x.zip").write_text("no archive")
-    page.goto("/verify")
+    os.mkfifo(folder / "pipe.zip")
 
-    page.get_by_label("File on this machine").fill(str(folder / "x.zip"))
-    page.get_by_role("button", name="Check").click()
+    for path in (str(folder / "x.zip"), str(folder / "pipe.zip"), "~nobody-of-this-name/x.zip"):
+        page.goto("/verify")
+        page.get_by_label("File on this machine").fill(path)
+        page.get_by_role("button", name="Check").click()
 
-    expect(page.get_by_role("alert")).to_contain_text("x.zip")
+        expect(page.get_by_role("alert")).to_contain_text(path.rpartition("/")[2])

@@ -120,7 +120,7 @@ class Verify(_CasePage):
         path = _text(await form_of(request), "path")
         if not path.startswith(("/", "~")):
             raise MigError(f"{path!r} is no absolute path", next_step="write it as /home/… or ~/…")
-        findings = await asyncio.to_thread(_findings, Path(path).expanduser())
+        findings = await asyncio.to_thread(_findings, path)
         self._page.show(
             response,
             "verify.html",
@@ -150,7 +150,11 @@ def _exported(site: Site, case: Case) -> IO[bytes]:
         return place.open("rb")
 
 
-def _findings(file: Path) -> list[Finding]:
+def _findings(path: str) -> list[Finding]:
+    try:
+        file = Path(path).expanduser()
+    except RuntimeError as error:
+        raise MigError(f"{path!r:.300}: there is no such account", next_step="write the whole path") from error
     with CaseFile(file) as opened:
         return sorted(opened.findings(), key=lambda one: one.verdict == "good")
 

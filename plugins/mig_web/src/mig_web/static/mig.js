@@ -51,6 +51,11 @@
   // Only our own pages have the form's secret; htmx sends it along with what changes something.
   document.addEventListener("htmx:configRequest", (event) => {
     if (event.detail.verb !== "get") event.detail.parameters.form_secret = secret();
+    // Rows that are fetched anew because answers came stay at the page of the list that somebody reads.
+    const cursor = new URLSearchParams(location.search).get("cursor");
+    if (cursor && event.detail.elt.id === "rows-form" && event.detail.triggeringEvent?.type === "mig:refresh") {
+      event.detail.parameters.cursor = cursor;
+    }
   });
 
   // -- keys
@@ -154,6 +159,12 @@
           due = Date.now() + PAUSE;
           refreshAll();
         }
+      });
+      source.addEventListener("error", () => {
+        if (source?.readyState !== EventSource.CLOSED) return;  // else the browser tries again by itself
+        const note = document.getElementById("trouble");
+        note.hidden = false;
+        note.textContent = "This does not go on: mig web has ended, or was started anew. Load the page again.";
       });
       source.addEventListener("end", () => {
         over = true;
