@@ -190,5 +190,5 @@ def _examined(command: dict[str, Any]) -> Iterator[tuple[str, int]]:
 
 
 def _count(value: object) -> int:
-    """A number that an endpoint gives; what it takes away from others, or adds beyond all measure, counts for nothing."""
+    """A number that an endpoint gives; one below nothing or beyond all measure counts as none."""
     return value if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= LARGEST_COUNT else 0
