@@ -52,6 +52,8 @@ LOGIN_REFUSED = "the platform refuses the login"
 _DENIED = frozenset({401, 403, 407})
 _GONE = 410
 _TOO_LARGE = 413
+_NO_CONTENT = 204
+_JSON = "application/json"
 _OCTETS = "application/octet-stream"
 _SPARE_SECONDS = 5.0
 """How long the second connection is kept after its last use."""
@@ -296,8 +298,15 @@ class HttpsAgentRelay:
         on_head: Callable[[int], None] = lambda status: None,
     ) -> bytes:
         """One request under ``/api/v1/relay/``; anything but success is an error of the tree."""
+
+        def head(status: int, kind: str) -> None:
+            if 200 <= status < 300 and status != _NO_CONTENT and kind != _JSON:
+                # Of a proxy that has a page for when mig-api is away, perhaps: nothing is safe.
+                raise RelayUnavailable(f"{self._transport}: {status} with {kind or 'no type'!r:.60}, not from mig-api")
+            on_head(status)
+
         status, answer = self._transport.exchange(
-            method, f"/api/v1/relay/{path}", body=body, seconds=seconds, largest=largest, media=media, on_head=on_head
+            method, f"/api/v1/relay/{path}", body=body, seconds=seconds, largest=largest, media=media, on_head=head
         )
         if 200 <= status < 300:
             return answer

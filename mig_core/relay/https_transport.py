@@ -19,7 +19,7 @@ import urllib3
 from urllib3.exceptions import HTTPError
 
 from mig_core.domain.certificates import explained
-from mig_core.errors import ConfigurationError, RelayUnavailable
+from mig_core.errors import ConfigurationError, RelayError, RelayUnavailable
 from mig_core.network.connections import observe_connections, shut_down
 from mig_core.network.proxies import environment_proxy
 from mig_core.relay.tls import TlsOptions
@@ -74,7 +74,7 @@ class HttpsTransport:
         seconds: float,
         largest: int,
         media: str = "",
-        on_head: Callable[[int], None] = lambda status: None,
+        on_head: Callable[[int, str], None] = lambda status, media: None,
     ) -> tuple[int, bytes]:
         """Sends a request; gives status and content of the answer.
 
@@ -82,7 +82,8 @@ class HttpsTransport:
             seconds: how long the answer may let wait, each time anything is read.
             largest: more bytes than this are not read.
             media: of the body, if it is not JSON.
-            on_head: called with the status as soon as it is known; the content may come much later.
+            on_head: called with the status and the content's media type as soon as they are known; the content may
+                come much later. It may raise a :class:`~mig_core.errors.RelayError`: then the content is not read.
 
         Raises:
             RelayUnavailable: no answer, or a larger one.
@@ -101,7 +102,12 @@ class HttpsTransport:
             )
             try:
                 self.date = response.headers.get("Date", "")
-                on_head(response.status)
+                try:
+                    media = response.headers.get("Content-Type", "")
+                    on_head(response.status, media.partition(";")[0].strip().lower())
+                except RelayError:
+                    response.close()
+                    raise
                 content = response.read(largest + 1, decode_content=False)
                 if len(content) > largest:
                     response.close()

@@ -201,7 +201,7 @@ class Server(ThreadingHTTPServer):
         super().__init__(address, Routes)
         self.queue = queue
         self.tokens: dict[str, str] = {}
-        self.faults: deque[int | bytes] = deque()
+        self.faults: deque[int | bytes | str] = deque()
         self.requests: list[str] = []
         self.connections = 0
         """Made so far."""
@@ -316,6 +316,7 @@ class Routes(BaseHTTPRequestHandler):
         early = request.carries and not server.heads_late
         if early:
             self.send_response(200)
+            self.send_header("Content-Type", "application/json")
             self.send_header("Transfer-Encoding", "chunked")
             self.end_headers()
         claimed = self._wait_for_messages(agent, request) if request.limit else []
@@ -373,7 +374,12 @@ class Routes(BaseHTTPRequestHandler):
         server.requests.append(f"{self.command} {urlsplit(self.path).path}")
         if server.faults:
             fault = server.faults.popleft()
-            self._answer(fault) if isinstance(fault, int) else self._answer(200, raw=fault)
+            if isinstance(fault, int):
+                self._answer(fault)
+            elif isinstance(fault, bytes):
+                self._answer(200, raw=fault)
+            else:
+                self._answer(200, raw=fault.encode(), media="text/html; charset=utf-8")
             return None
         agent, _, token = self.headers["Authorization"].removeprefix("Bearer ").partition(":")
         if server.tokens.get(agent) != token:
@@ -381,10 +387,13 @@ class Routes(BaseHTTPRequestHandler):
             return None
         return AgentId(agent)
 
-    def _answer(self, status: int, value: object = None, *, raw: bytes = b"") -> None:
+    def _answer(
+        self, status: int, value: object = None, *, raw: bytes = b"", media: str = "application/json"
+    ) -> None:
         content = raw or (json.dumps(value).encode() if value is not None else b"")
         self.send_response(status)
         if status != 204:
+            self.send_header("Content-Type", media)
             self.send_header("Content-Length", str(len(content)))
         self.end_headers()
         self.wfile.write(content if status != 204 else b"")

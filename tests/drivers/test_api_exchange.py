@@ -269,7 +269,7 @@ def test_an_exchange_whose_agent_has_gone_takes_no_messages(agent: SampleAgent) 
     queue(agent, 9)
 
     with connected(agent) as connection:
-        assert numbers(connection.ask(poll())[1]) == [9]
+        assert numbers(connection.ask(poll(20))[1]) == [9]
 
 
 def test_the_api_stops_at_once_and_answers_every_exchange(api_site: ApiSite, agent: SampleAgent) -> None:

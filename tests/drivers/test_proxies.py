@@ -130,14 +130,15 @@ def test_behind_a_proxy_everything_works_and_everybody_is_himself(
         assert stranger.sent(990_000) != 413
 
         # Whatever a stranger writes, he is counted, and nobody else is.
-        spoofed = [
-            stranger.ask("POST", "/api/v1/login", FAILED_LOGIN, **{"X-Forwarded-For": f"203.0.113.{number}"})
-            for number in range(21)
-        ]
-        assert (spoofed[0], spoofed[-1]) == (401, 429)
+        # On a slow machine his share comes back while he asks: until it is used up.
+        spoofed: list[int] = []
+        while 429 not in spoofed and len(spoofed) < 100:
+            forged = {"X-Forwarded-For": f"203.0.113.{len(spoofed)}"}
+            spoofed.append(stranger.ask("POST", "/api/v1/login", FAILED_LOGIN, **forged))
+        assert (spoofed[:20], spoofed[-1]) == ([401] * 20, 429)
         assert neighbour.ask("POST", "/api/v1/login", FAILED_LOGIN) == 401
         failed = [one["address"] for one in alice.platform_log(what=["login.failed"])]
-        assert failed == [NEIGHBOUR, *[STRANGER] * 20]
+        assert failed == [NEIGHBOUR, *[STRANGER] * spoofed.count(401)]
 
         # Events come as they happen: this one while the stream stays open.
         now = datetime.now(UTC)

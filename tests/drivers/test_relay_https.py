@@ -81,6 +81,20 @@ def test_a_server_in_trouble_is_asked_again_within_the_callers_time(site: Site, 
     relay.close()
 
 
+@pytest.mark.parametrize("size", [10, 60_000, 300_000], ids=["exchanged", "alone", "in pieces"])
+def test_a_page_that_a_proxy_shows_instead_is_not_taken_for_the_relay(site: Site, ends: Ends, size: int) -> None:
+    platform = ends.platform()
+    relay = site.agent_end(new_agent_id())
+    site.server.faults += ["<html>We are back soon</html>"] * 2
+    message = body(answer=incompressible(size).hex())
+
+    relay.publish(Kind.RESULT, message, timeout=20)
+
+    assert platform.take(1)[0].body == message
+    assert not site.server.faults
+    relay.close()
+
+
 @pytest.mark.parametrize("largest", [500_000, 64_000, 20_000])
 def test_pieces_become_as_small_as_what_is_on_the_way_takes(site: Site, ends: Ends, largest: int) -> None:
     agent = new_agent_id()
