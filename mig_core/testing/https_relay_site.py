@@ -387,9 +387,7 @@ class Routes(BaseHTTPRequestHandler):
             return None
         return AgentId(agent)
 
-    def _answer(
-        self, status: int, value: object = None, *, raw: bytes = b"", media: str = "application/json"
-    ) -> None:
+    def _answer(self, status: int, value: object = None, *, raw: bytes = b"", media: str = "application/json") -> None:
         content = raw or (json.dumps(value).encode() if value is not None else b"")
         self.send_response(status)
         if status != 204:
