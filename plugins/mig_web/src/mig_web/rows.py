@@ -68,6 +68,12 @@ def wanted_there(request: Request) -> Wanted:
     return _wanted(dict(parse_qsl(urlsplit(page[:MAX_ADDRESS]).query)))
 
 
+def cursor_there(request: Request) -> str:
+    """The page of the list that the whole page's address names."""
+    page = request.get_header("HX-Current-URL") or ""
+    return dict(parse_qsl(urlsplit(page[:MAX_ADDRESS]).query)).get("cursor", "")
+
+
 def _wanted(parameters: dict[str, str]) -> Wanted:
     filters = {
         name.removeprefix(PREFIX): text for name, text in parameters.items() if name.startswith(PREFIX) and text.strip()

@@ -13,7 +13,7 @@ from mig_core.domain.reading.reading import RowsWish, StackWish
 from mig_core.errors import ConditionError, InvalidDocument
 from mig_web.listing import Pager
 from mig_web.pages.exchange import address, query
-from mig_web.rows import chosen_of, equal_to, wanted_of, wanted_there
+from mig_web.rows import chosen_of, cursor_there, equal_to, wanted_of, wanted_there
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable, Iterator
@@ -83,7 +83,8 @@ class StackPanel:
         wanted.stack, wanted.rare = own.stack, own.rare
         identifier = await site.call(site.client.action_id, action)
         if request.get_header("HX-Trigger") != "stack":  # the panel itself, as the page loads
-            response.set_header("HX-Replace-Url", address(f"/actions/{identifier}", **wanted.parameters()))
+            whole = {**wanted.parameters(), "cursor": cursor_there(request)}
+            response.set_header("HX-Replace-Url", address(f"/actions/{identifier}", **whole))
         context = await site.call(_stack, site, identifier, wanted)
         self._page.show(response, "stack.html", wanted=wanted, here=f"/actions/{identifier}", **context)
 
