@@ -6,6 +6,7 @@ usage.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 from pathlib import Path
@@ -146,11 +147,14 @@ def _run_persistent(name: str) -> NoReturn:
 
 
 def _show_id(settings: AgentSettings) -> int:
-    from mig_core.agent.state_directory import made_state
+    from mig_core.agent.state_directory import made_state, opened_state
     from mig_core.identity import AgentKey
 
     made_state(settings.state)
-    sys.stdout.write(AgentKey.load_or_create(settings.state / "agent.key").agent_id + "\n")
+    path = settings.state / "agent.key"
+    # A key is made as at a start: in no image, and with the mark of the machine that it belongs to.
+    with contextlib.nullcontext() if path.exists() else opened_state(settings):
+        sys.stdout.write(AgentKey.load_or_create(path).agent_id + "\n")
     return EXIT_OK
 
 

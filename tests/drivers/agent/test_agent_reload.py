@@ -125,12 +125,14 @@ def test_an_image_has_no_agent_and_a_machine_made_from_it_has_a_new_one(endpoint
     endpoint.stop()
 
     prepared = endpoint.run("prepare-image")
-    refused = endpoint.run()
+    refused, no_id = endpoint.run(), endpoint.run("id")
 
     assert in_use.returncode == 1 and "another agent uses" in in_use.stderr
     assert prepared.returncode == 0 and f"mig agent retire {endpoint.id}" in prepared.stderr
     assert sorted(one.name for one in endpoint.state.iterdir()) == ["image.json", "lock"]
     assert refused.returncode == 1 and "an image that is being built" in refused.stderr
+    assert no_id.returncode == 1 and "an image that is being built" in no_id.stderr
+    assert not (endpoint.state / "agent.key").exists()
 
     mark = endpoint.state / "image.json"
     mark.write_text(mark.read_text().replace('"boot": "', '"boot": "earlier-'))
