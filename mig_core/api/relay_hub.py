@@ -318,7 +318,8 @@ class RelayHub:
             self._receives[agent] = (session, time.monotonic() + BELIEVED)
         if not exchange.limit or visit.ended is Woken.GONE:
             return  # what was found for one that is gone was given to nobody
-        if len(claimed) < exchange.limit and not visit.again:
+        # One that was taken over would not have heard of what came meanwhile.
+        if len(claimed) < exchange.limit and visit.ended is None and not visit.again:
             self._drained[agent] = (session, time.monotonic() + DRAINED)
         if claimed:
             ids = [one.id for one in claimed]
