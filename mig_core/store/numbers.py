@@ -106,10 +106,13 @@ _ALARMS = """
     SELECT 'messages_set_aside' AS key, count(*) AS value FROM set_aside
     UNION ALL
     SELECT 'relay_' || relay || '_in_trouble', 1 FROM relay_states WHERE problem <> '' AND said_at > %(lately)s
+    UNION ALL
+    SELECT 'no_scheduler_works', 1 FROM (SELECT max(at) AS last FROM fleet_history) schedulers WHERE last < %(silent)s
 """
 
 
 HISTORY_STEP = timedelta(minutes=5)
+"""Schedulers write one of these, so the last says also when one last worked."""
 HISTORY_KEPT = timedelta(days=8)
 _KEEP_HISTORY = """
     INSERT INTO fleet_history (at, agents)
@@ -231,6 +234,7 @@ class PostgresNumbers:
         parameters = {
             "since": uuid7(now - DASHBOARD_PERIOD, bytes(10)),
             "lately": now - RELAY_STATE_LIFETIME,
+            "silent": now - 2 * HISTORY_STEP - timedelta(minutes=1),
             "yesterday": now - timedelta(days=1),
             "last_week": now - timedelta(days=7),
         }

@@ -126,11 +126,13 @@ class NumbersContract:
             await numbers.keep_history(later(300))
 
             first, second = await numbers.history(NOW - timedelta(minutes=5))
+            alarms = [(await numbers.dashboard(later(second)))["alarms"] for second in (600, 300 + 661)]
             await numbers.keep_history(later(8 * 86400 + 400))
 
             assert first[1] == {"online": 1}
             assert second[1] == {"online": 1, "pending": 1}
             assert second[0] - first[0] == timedelta(minutes=5)
             assert len(await numbers.history(NOW - timedelta(days=1))) == 1
+            assert alarms == [{}, {"no_scheduler_works": 1}]
 
         store_runner.run(scenario())
