@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -12,12 +14,14 @@ from mig_core.domain.column_kind import ColumnKind
 from mig_core.domain.reading.shape import Field
 from mig_core.domain.reading.where import parse_where
 from mig_core.plugin.manager import load_module
+from mig_web.drafts import command_line
 from mig_web.following import MOST_SHORTFALLS, NAMED_AGENTS, OTHERS, Followings
 from mig_web.forms import fields_of, operation_of, words_of
 from mig_web.listing import Pager
+from mig_web.question import Draft
 from mig_web.rows import condition_of, equal_to
 from mig_web.statebar import ORDER, parts_of, unaccounted
-from mig_web.templates import LONGEST_CELL, Templates, cell, lines_of
+from mig_web.templates import LONGEST_BLOCK, LONGEST_CELL, Templates, cell, lines_of, moment
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -89,6 +93,41 @@ def test_a_filled_in_form_is_an_operation_that_words_say_too() -> None:
     words = words_of(module, operation)
     assert words == [*("--path", "/etc", "--path", "/usr", "--name", "^-x$"), *("--maxdepth", "3", "--no-matchall")]
     assert {one.name for one in fields_of(module, form, None)} >= {"path", "name", "matchany"}
+
+
+@pytest.mark.parametrize(
+    ("name", "target", "words"),
+    [
+        ("^a b$", "all", "mig file -t all --path /etc --name '^a b$'"),
+        ("^a\u00a0b$", "all", "mig ask question.json -t all"),
+        ("^a b$", "name = '\u200b'", "mig ask question.json"),
+    ],
+)
+def test_what_would_be_copied_escaped_is_asked_from_the_file(name: str, target: str, words: str) -> None:
+    module = load_module("file")
+    site: Any = SimpleNamespace(modules={"file": module})
+    operation = operation_of(module, {"p.path": ["/etc"], "p.name": [name]})
+
+    assert command_line(site, Draft((operation,), target)) == words
+
+
+def test_what_is_signed_is_shown_to_its_end_whatever_its_length() -> None:
+    text = "x" * LONGEST_BLOCK + "the end"
+
+    assert "the end" not in lines_of(text)
+    assert lines_of(text, whole=True) == text
+
+
+@pytest.mark.parametrize("zone", ["UTC+12", "UTC-12"])
+def test_the_first_and_the_last_of_times_are_shown(zone: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TZ", zone)
+    time.tzset()
+
+    shown = [moment(text) for text in ("0001-01-01T00:00:00Z", "9999-12-31T23:59:59Z")]
+
+    monkeypatch.undo()
+    time.tzset()
+    assert ("0001-01-01" in shown[0], "9999-12-31" in shown[1]) == (True, True)
 
 
 def test_a_long_cell_says_how_long_it_is_and_nothing_in_it_is_obeyed() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import re
 from typing import TYPE_CHECKING
@@ -10,6 +11,7 @@ import pytest
 from playwright.sync_api import expect
 
 from mig_core.domain.action import Operation
+from mig_core.domain.envelope import ACTION, Envelope
 from mig_core.domain.proposal import Proposal
 
 from .conftest import PATIENCE, running_web
@@ -74,6 +76,9 @@ def test_a_proposal_is_signed_as_it_is_shown(page: Page, site: Fleet) -> None:
     page.get_by_role("link", name="motd of all").click()
     expect(page.locator("main")).to_contain_text("seen on <b>one</b> host")
     shown = json.loads(page.locator("#signed").inner_text())
+    # As if the platform's word that the proposal is signed had been lost: the same page is sent once more.
+    payload = base64.b64decode(page.locator("[name=payload]").input_value())
+    site.platform.client.create_action(site.platform.signer.sign(Envelope(ACTION, payload)))
     page.get_by_role("button", name="Sign and ask 4 agents").click()
 
     expect(page).to_have_url(re.compile(f"/actions/{shown['id']}"))

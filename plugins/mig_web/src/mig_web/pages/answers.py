@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from mig_core.client.csv_answers import csv_cell
 from mig_core.domain.reading.reading import RowsWish, StackWish
-from mig_core.errors import ConditionError, InvalidDocument
+from mig_core.errors import ConditionError, InvalidDocument, MigError
 from mig_web.listing import Pager
 from mig_web.pages.exchange import address, query
 from mig_web.rows import chosen_of, cursor_there, equal_to, wanted_of, wanted_there
@@ -29,6 +29,7 @@ ROWS_A_PAGE = 100
 VALUES = 50
 EXPORT_PAGE = 5000
 PIECE = 1 << 16
+NO_ROWS = "The modules of this question declare no rows, or are installed neither here nor there"
 
 
 def routes(page: Page) -> Iterable[tuple[str, object]]:
@@ -99,7 +100,9 @@ class RowsFile:
         """Page by page from the platform, in pieces."""
         site, wanted = self._page.site, wanted_of(request)
         document = await site.call(lambda: site.client.action(site.client.action_id(action)))
-        chosen, _ = await site.call(chosen_of, site.client, document, wanted)
+        chosen, shapes = await site.call(chosen_of, site.client, document, wanted)
+        if not any(shapes):  # a file without rows would say that nothing was found
+            raise MigError(NO_ROWS, next_step="take all answers as JSON lines")
         pages = site.client.rows(document["id"], RowsWish(chosen, sort=wanted.sorting(), limit=EXPORT_PAGE))
         response.content_type = "text/csv; charset=utf-8"
         response.downloadable_as = f"rows-{document['id'][:13]}.csv"
@@ -129,9 +132,7 @@ def _rows(site: Site, action: str, wanted: Wanted, cursor: str) -> dict[str, Any
     try:
         chosen, shapes = chosen_of(site.client, document, wanted)
         if not any(shapes):
-            context["problem"] = [
-                "The modules of this question declare no rows, or are installed neither here nor there."
-            ]
+            context["problem"] = [f"{NO_ROWS}."]
             return context
         wish = RowsWish(chosen, sort=wanted.sorting(), limit=ROWS_A_PAGE, cursor=cursor)
         found = next(site.client.rows(action, wish))

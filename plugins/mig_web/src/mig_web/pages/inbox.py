@@ -7,6 +7,7 @@ import base64
 import binascii
 import hashlib
 import hmac
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
 import falcon
@@ -17,7 +18,7 @@ from mig_core.domain.action import read_action
 from mig_core.domain.document import dump
 from mig_core.domain.envelope import MAX_ACTION_BYTES, Envelope, envelope_from_json
 from mig_core.domain.proposal import read_proposal
-from mig_core.errors import Conflict, InvalidDocument
+from mig_core.errors import ApiError, Conflict, InvalidDocument
 from mig_web.pages.exchange import form_of, go
 from mig_web.signing import signing_view
 
@@ -124,11 +125,16 @@ class WaitingProposal(_InboxPage):
             found = site.client.proposal(proposal)
             if found["state"] != "open":
                 raise Conflict(f"it was {found['state']} already, by {found['decidedby']}: nothing was signed")
-            if not _read(found).is_asked_by(read_action(payload)):
+            asked = read_action(payload)
+            if not _read(found).is_asked_by(asked):
                 raise Conflict("this is not what is proposed: nothing was signed", next_step="look at it again")
-            created = site.client.create_action(site.sign(Envelope(envelopes.ACTION, payload)))
-            site.client.proposal_signed(found["id"], str(created["id"]))
-            return str(created["id"])
+            try:
+                site.client.create_action(site.sign(Envelope(envelopes.ACTION, payload)))
+            except ApiError as error:
+                if error.status != HTTPStatus.CONFLICT:
+                    raise  # else it was asked before, and the proposal does not know it yet
+            site.client.proposal_signed(found["id"], str(asked.id))
+            return str(asked.id)
 
         go(response, f"/actions/{await site.call(sign_and_ask)}")
 
