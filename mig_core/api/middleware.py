@@ -53,6 +53,8 @@ class AgentTokens:
         self._clock = clock
         self._lifetime = lifetime
         self._good: dict[AgentId, tuple[bytes, datetime]] = {}
+        self._forgotten = 0
+        """How often something had to be forgotten: what the store said before that is not remembered after it."""
 
     async def match(self, agent: AgentId, digest: bytes) -> bool:
         """Whether this is the token of an approved agent that is not retired. Wrong ones are never remembered."""
@@ -60,8 +62,11 @@ class AgentTokens:
         known = self._good.get(agent)
         if known is not None and known[0] == digest and now < known[1]:
             return True
+        forgotten = self._forgotten
         if not await self._agents.token_matches(agent, digest):
             return False
+        if forgotten != self._forgotten:
+            return True
         if len(self._good) >= MAX_TOKENS_REMEMBERED:
             self._good.clear()
         self._good[agent] = (digest, now + self._lifetime)
@@ -77,17 +82,19 @@ class AgentTokens:
             answers.append(known is not None and known[0] == digest and now < known[1])
         asked = [place for place, answer in enumerate(answers) if not answer]
         if asked:
+            forgotten = self._forgotten
             matches = await self._agents.tokens_match([given[place] for place in asked])
             if len(good) + len(asked) > MAX_TOKENS_REMEMBERED:
                 good.clear()
             for place, answer in zip(asked, matches, strict=True):
                 answers[place] = answer
-                if answer:
+                if answer and forgotten == self._forgotten:
                     good[given[place][0]] = (given[place][1], now + self._lifetime)
         return answers
 
     def forget(self, agent: AgentId) -> None:
         """Ask the store next time: the agent was retired, or has a new token."""
+        self._forgotten += 1
         self._good.pop(agent, None)
 
 
