@@ -15,7 +15,7 @@ from mig_core.domain.reading.shape import Field
 from mig_core.domain.reading.where import parse_where
 from mig_core.plugin.manager import load_module
 from mig_web.drafts import command_line
-from mig_web.following import MOST_SHORTFALLS, NAMED_AGENTS, OTHERS, Followings
+from mig_web.following import MOST_FOLLOWED, MOST_SHORTFALLS, NAMED_AGENTS, OTHERS, Followings
 from mig_web.forms import fields_of, operation_of, words_of
 from mig_web.listing import Pager
 from mig_web.question import Draft
@@ -190,3 +190,17 @@ def test_a_clock_that_is_more_than_a_minute_off_is_marked(ahead: float | None, s
     shown = Templates().html("fleet_agents.html", {**context, "pager": Pager("/", {}, "", "")})
 
     assert (said in shown) if said else ("clock" not in shown)
+
+
+def test_whoever_watches_an_action_is_not_left_alone_for_another() -> None:
+    followings = Followings(lambda: Stream())  # type: ignore[arg-type, return-value]  # all that it asks of a client
+    names = [f"action {number}" for number in range(MOST_FOLLOWED + 2)]
+
+    watched = [followings.of(name) for name in names]
+    again = [followings.of(name) for name in names]
+    for one in watched[:3]:
+        one._wanted -= 60
+    followings.of("one more")
+
+    assert again == watched
+    assert [one._stopped for one in watched] == [True] * 3 + [False] * (MOST_FOLLOWED - 1)

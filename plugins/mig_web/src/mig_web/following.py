@@ -33,6 +33,9 @@ TICK = 5
 PATIENCE = 60.0
 """Seconds that an action is followed after the last one who watched has gone."""
 MOST_FOLLOWED = 8
+"""Actions beyond that are kept only as long as somebody watches."""
+WATCHED = 5.0
+"""Seconds after which one that nobody asked for is not watched."""
 OTHERS = "other reasons"
 LARGEST_COUNT = 1 << 53
 
@@ -78,6 +81,11 @@ class Following:
     def alive(self) -> bool:
         """Whether it is still being gone through."""
         return self._thread.is_alive()
+
+    @property
+    def watched(self) -> bool:
+        """Whether somebody looks at it just now."""
+        return self._monotonic() - self._wanted < WATCHED
 
     def touch(self) -> None:
         """Somebody watches."""
@@ -142,7 +150,7 @@ class Following:
 
 
 class Followings:
-    """All actions that are followed; the oldest give way."""
+    """All actions that are followed; the oldest that nobody watches give way."""
 
     def __init__(self, client: Callable[[], MigClient]) -> None:
         self._client = client
@@ -156,9 +164,10 @@ class Followings:
             if found is None or found.trouble or not (found.ended or found.alive):
                 found = Following(self._client(), action)
             self._kept[action] = found
-            while len(self._kept) > MOST_FOLLOWED:
-                self._kept.pop(next(iter(self._kept))).stop()
             found.touch()
+            unwatched = [name for name, one in self._kept.items() if not one.watched]
+            for name in unwatched[: max(0, len(self._kept) - MOST_FOLLOWED)]:
+                self._kept.pop(name).stop()
             return found
 
     def stop(self) -> None:
