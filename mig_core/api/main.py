@@ -51,7 +51,7 @@ from mig_core.soundness import leave, seconds_left, tell
 from mig_core.store.examination import look_at_database
 from mig_core.store.migrate import upgrade
 from mig_core.store.postgres import PostgresStore
-from mig_core.store.roles import API
+from mig_core.store.roles import API, connect
 
 if TYPE_CHECKING:
     import socket
@@ -284,12 +284,18 @@ def _usable(file: Path | None, before: ApiSettings, url_before: str) -> None:
     _proxies(settings)
     _uvicorn_config(None, settings)
     _check_workers(settings.workers)
+    if settings.state != before.state:
+        _state_folder(settings.state)
     if not settings.addresses:
         raise ConfigurationError("api", "listen", "is empty", next_step="address:port, or unix:/path")
     for address in settings.addresses:
         if address not in before.addresses and not address.startswith("unix:"):
             with listening(address):
                 pass
+    database = settings.database
+    owner_url = inline_or_file("database.owner_url", database.owner_url, database.owner_url_file)
+    if owner_url:
+        connect(owner_url).close()
     url = database_url(settings)
     if url != url_before:
         for _ in look_at_database(url, API):  # raises when it cannot be used

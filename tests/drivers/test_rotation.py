@@ -170,6 +170,14 @@ def test_mig_api_takes_over_a_certificate_and_a_database_login_and_refuses_nobod
             (tmp_path / "settings.toml").write_text(settings.replace("127.0.0.1:0", f"127.0.0.1:{port}"))
             api.hang_up()
             api.says("cannot listen on")  # for somebody does already
+            (tmp_path / "settings.toml").write_text(settings.replace(f"{tmp_path}/state", "/dev/null/state"))
+            api.hang_up()
+            api.says("/dev/null/state")
+            owner = urls[NEW].replace("password%20of", "no%20password%20of")
+            unknown = settings.replace("pool_size = 2", f'pool_size = 2, owner_url = "{owner}"')
+            (tmp_path / "settings.toml").write_text(unknown)
+            api.hang_up()
+            api.says("in force: database:")
             assert believes(port, before / "ca.pem")
 
             (tmp_path / "settings.toml").write_text(settings)
