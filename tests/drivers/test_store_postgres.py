@@ -28,7 +28,7 @@ BY_SCHEDULER = {
         "awaited",
     },
     "relay_queue": {"put_commands", "take_inbound", "remove_inbound", "dismiss", "drop_pieces"},
-    "numbers": {"count", "relay_is", "fold"},
+    "numbers": {"count", "relay_is", "fold", "keep_history"},
     "set_aside": {"put", "forget"},
     "announcements": {"claim", "done"},
 }

@@ -127,7 +127,7 @@ class NumbersContract:
 
             first, second = await numbers.history(NOW - timedelta(minutes=5))
             alarms = [(await numbers.dashboard(later(second)))["alarms"] for second in (600, 300 + 661)]
-            await numbers.keep_history(later(8 * 86400 + 400))
+            await numbers.keep_history(later(8 * 86400 + 700))
 
             assert first[1] == {"online": 1}
             assert second[1] == {"online": 1, "pending": 1}
