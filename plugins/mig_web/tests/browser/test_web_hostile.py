@@ -117,6 +117,7 @@ def test_ten_thousand_answers_are_paged_filtered_and_stacked(page: Page, many: s
     page.get_by_label("Filter agent").press("Enter")
     expect(page.locator("#rows tbody tr")).to_have_count(1)
     page.get_by_role("link", name="All rows").click()
+    expect(page.locator("#rows tbody tr")).to_have_count(100)
     page.get_by_label("Values of").select_option("file")
     expect(page.locator("#stack tbody tr").first).to_contain_text("1,429")
     expect(page.locator("#coverage")).to_contain_text("Out of 10,000 answers.")

@@ -113,6 +113,7 @@ def test_rows_are_filtered_sorted_and_stacked_and_the_address_is_a_link_to_it(pa
     expect(page.get_by_label("Filter file")).to_have_value("motd")
 
     page.get_by_role("link", name="All rows").click()
+    expect(page.locator("#rows tbody tr")).to_have_count(8)
     page.get_by_label("Values of").select_option("size")
     expect(page.locator("#stack tbody tr").first).to_contain_text("9")
 
