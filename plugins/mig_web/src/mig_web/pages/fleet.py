@@ -123,13 +123,15 @@ async def agents_of(site: Site, request: Request) -> dict[str, Any]:
     following = ""
     try:
         expanded = site.target(target) if target.strip() else ""
-        context["trust"] = await site.call(_trust, site)
-        listed = await site.call(
-            site.client.agent_page,
-            target=expanded,
-            states=[state] if state in STATES else [],
-            cursor=cursor,
-            limit=AGENTS_A_PAGE,
+        context["trust"], listed = await asyncio.gather(
+            site.call(_trust, site),
+            site.call(
+                site.client.agent_page,
+                target=expanded,
+                states=[state] if state in STATES else [],
+                cursor=cursor,
+                limit=AGENTS_A_PAGE,
+            ),
         )
         context["agents"], following = listed["items"], listed["cursor"]
         if expanded and not cursor:
