@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import csv as csv_files
 import heapq
-import json as jsons
-import sys
 from itertools import islice
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from mig_core.cli import tables
+from mig_core.cli.entries import print_entries
 from mig_core.cli.formats import Format
 from mig_core.cli.results import AgentArgument, CsvOption, JsonlOption, one_format
-from mig_core.cli.terminal import data, flush
 from mig_core.client.connection import connect
-from mig_core.client.csv_answers import csv_cell
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -43,18 +39,7 @@ def history(
         heapq.merge(_answers(client.history(identifier)), _events(events), key=lambda one: one["time"], reverse=True),
         limit or None,
     )
-    if output is Format.JSON:
-        tables.document(list(lines))
-    elif output is Format.JSONL:
-        for one in lines:
-            data(jsons.dumps(one, ensure_ascii=True))
-    elif output is Format.CSV:
-        writer = csv_files.writer(sys.stdout)
-        writer.writerow(HEAD)
-        writer.writerows([csv_cell(one[name]) if one[name] is not None else "" for name in HEAD] for one in lines)
-    else:
-        tables.table(("time", "what", "state", "action", "detail"), (_shown(one) for one in lines))
-    flush()
+    print_entries(lines, output, HEAD, ("time", "what", "state", "action", "detail"), _shown, nothing="")
 
 
 def _answers(commands: Iterator[dict[str, Any]]) -> Iterator[dict[str, Any]]:

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import csv as csv_files
 import json as jsons
-import sys
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from mig_core.cli import tables
+from mig_core.cli.entries import print_entries
 from mig_core.cli.formats import Format
 from mig_core.cli.results import CsvOption, JsonlOption, one_format
-from mig_core.cli.terminal import data, flush
 from mig_core.client.connection import connect
-from mig_core.client.csv_answers import csv_cell
 from mig_core.domain.times import format_time, parse_duration, parse_time
 
 if TYPE_CHECKING:
@@ -50,18 +47,7 @@ def log(
     entries = connect().client.platform_log(
         since=begins, until=ends, who=who, what=what.split(","), subject=subject, address=address, limit=limit or None
     )
-    if output is Format.JSON:
-        tables.document(list(entries))
-    elif output is Format.JSONL:
-        for one in entries:
-            data(jsons.dumps(one, ensure_ascii=True))
-    elif output is Format.CSV:
-        writer = csv_files.writer(sys.stdout)
-        writer.writerow(HEAD)
-        writer.writerows([csv_cell(one[name]) for name in HEAD] for one in entries)
-    else:
-        tables.table(("time", "what", "who", "from", "subject", "detail"), [_shown(one) for one in entries])
-    flush()
+    print_entries(entries, output, HEAD, ("time", "what", "who", "from", "subject", "detail"), _shown)
 
 
 def _shown(one: dict[str, Any]) -> tuple[object, ...]:

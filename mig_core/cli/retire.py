@@ -21,20 +21,23 @@ if TYPE_CHECKING:
 SAMPLE = 10
 STATES = ("online", "idle", "offline")
 
+OneAgent = Annotated[
+    str | None, typer.Argument(help="Its exact name, its id, or the beginning of it", autocompletion=complete_agent)
+]
+AllAgents = Annotated[
+    str | None, typer.Option("--target", "-t", help="All that this target means", autocompletion=complete_target)
+]
+YesOption = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask")]
+
 
 def retire(
-    agent: Annotated[
-        str | None,
-        typer.Argument(help="Its exact name, its id, or the beginning of it", autocompletion=complete_agent),
-    ] = None,
-    target: Annotated[
-        str | None, typer.Option("--target", "-t", help="All that this target means", autocompletion=complete_target)
-    ] = None,
+    agent: OneAgent = None,
+    target: AllAgents = None,
     not_seen: Annotated[
         str | None, typer.Option("--not-seen", help="Only those of which nothing was heard for so long, like 90d")
     ] = None,
     pending: Annotated[bool, typer.Option("--pending", help="Those that wait for approval instead")] = False,
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask")] = False,
+    yes: YesOption = False,
 ) -> int:
     """Take agents out for good; their keys are refused from now on."""
     if agent is not None and (target or not_seen or pending):
@@ -63,14 +66,9 @@ def retire(
 
 
 def renew_token(
-    agent: Annotated[
-        str | None,
-        typer.Argument(help="Its exact name, its id, or the beginning of it", autocompletion=complete_agent),
-    ] = None,
-    target: Annotated[
-        str | None, typer.Option("--target", "-t", help="All that this target means", autocompletion=complete_target)
-    ] = None,
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask")] = False,
+    agent: OneAgent = None,
+    target: AllAgents = None,
+    yes: YesOption = False,
 ) -> int:
     """Make relay tokens worthless: each agent enrols again, by its key, and is given another."""
     if (agent is None) == (not target):
