@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import time
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from functools import partial
@@ -116,18 +115,11 @@ def _check_relay(settings: AgentSettings) -> Iterator[str | Wrong]:
     import asyncio
 
     from mig_core.identity import AgentKey
-    from mig_core.relay.amqp_connection import AmqpConnection
+    from mig_core.relay.amqp_connection import login_time
 
     login = (AgentKey.load_or_create(key_file).agent_id, token_file.read_text(encoding="ascii").strip())
     broker = Broker.from_url(platform.relay, tls=tls_options(platform), login=login)
-
-    async def log_in() -> None:
-        connection = await AmqpConnection.open(broker)
-        await connection.close(patience=0.2)
-
-    began = time.monotonic()
-    asyncio.run(log_in())
-    yield f"{shown} lets this agent in, after {time.monotonic() - began:.1f} s"
+    yield f"{shown} lets this agent in, after {asyncio.run(login_time(broker)):.1f} s"
 
 
 def _knock(host: str, port: int, shown: str) -> Iterator[str | Wrong]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import functools
 import logging
+import time
 from enum import Enum
 from typing import TYPE_CHECKING, Any, cast
 
@@ -324,3 +325,16 @@ def _parameters(broker: Broker) -> object:
 def _settle(future: asyncio.Future[Any], value: object) -> None:
     if not future.done():
         future.set_result(value)
+
+
+async def login_time(broker: Broker) -> float:
+    """Logs in and leaves again; returns the seconds it took.
+
+    Raises:
+        RelayUnavailable: nobody there, or no AMQP.
+        RelayDenied: the login or the virtual host is refused.
+    """
+    began = time.monotonic()
+    connection = await AmqpConnection.open(broker)
+    await connection.close(patience=0.2)
+    return time.monotonic() - began

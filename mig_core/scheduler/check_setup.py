@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from typing import TYPE_CHECKING
 
 from mig_core.config.server import inline_or_file
@@ -62,14 +61,7 @@ def _look_at_broker(settings: AmqpSettings) -> Iterator[str | Wrong]:
         return
     # Here, so that a scheduler without the amqp relay does not pay for its library.
     from mig_core.relay.amqp_broker import Broker
-    from mig_core.relay.amqp_connection import AmqpConnection
+    from mig_core.relay.amqp_connection import login_time
 
     broker = Broker.from_url(url, tls=tls_options(settings))
-
-    async def log_in() -> None:
-        connection = await AmqpConnection.open(broker)
-        await connection.close(patience=0.2)
-
-    began = time.monotonic()
-    asyncio.run(log_in())
-    yield f"{broker} lets the scheduler in, after {time.monotonic() - began:.1f} s"
+    yield f"{broker} lets the scheduler in, after {asyncio.run(login_time(broker)):.1f} s"

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import os
-import subprocess
 from typing import TYPE_CHECKING
 
-from mig_core.cli.demo.processes import program
 from mig_core.pgp.gnupg import export_public, generate_key
 from mig_core.pgp.home import stop_agent
+from mig_core.testing.fleet import run_mig
 
 if TYPE_CHECKING:
+    import subprocess
     from collections.abc import Iterator
 
     from mig_core.cli.demo.site import Site
@@ -38,15 +38,7 @@ class Colleague:
 
     def mig(self, *words: str) -> subprocess.CompletedProcess[str]:
         """Runs their ``mig`` to its end."""
-        return subprocess.run(
-            [program("mig"), *words],
-            env=self.environment(),
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
-        )
+        return run_mig(self.environment(), *words)
 
 
 @contextlib.contextmanager

@@ -28,6 +28,19 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
+def run_mig(environment: dict[str, str], *words: str, timeout: float = 60) -> subprocess.CompletedProcess[str]:
+    """Runs ``mig`` to its end, as the investigator whose environment it is."""
+    return subprocess.run(
+        [program("mig"), *words],
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=timeout,
+        check=False,
+    )
+
+
 @dataclass
 class Fleet:
     """A platform with the demonstration's agents, and ``mig`` as its investigator types it."""
@@ -36,15 +49,7 @@ class Fleet:
 
     def mig(self, *words: str, timeout: float = 60) -> subprocess.CompletedProcess[str]:
         """Runs ``mig`` to its end."""
-        return subprocess.run(
-            [program("mig"), *words],
-            env=self.environment(),
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=timeout,
-            check=False,
-        )
+        return run_mig(self.environment(), *words, timeout=timeout)
 
     def ask(self, *words: str, timeout: float = 60) -> dict[str, dict[str, Any]]:
         """Asks with ``--show all --json``; returns the answers by agent name."""

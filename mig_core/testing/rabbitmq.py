@@ -7,8 +7,10 @@ broker remembers for 15 seconds that something was allowed.
 
 from __future__ import annotations
 
+import json
 import socket
 import ssl
+import subprocess
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any, Self, cast
@@ -17,6 +19,7 @@ from urllib.parse import parse_qsl
 import pytest
 
 from mig_core.relay.private_rabbitmq import SERVER, PrivateRabbitMQ
+from mig_core.relay.private_rabbitmq_files import broker_environment
 from mig_core.testing.services import service_missing
 
 if TYPE_CHECKING:
@@ -25,6 +28,20 @@ if TYPE_CHECKING:
 
 QUESTION_LIMIT = 64 * 1024
 """Bytes a question of the broker may have."""
+
+
+class OperatedBroker:
+    """A broker of a test's own, and the program that operates it."""
+
+    def __init__(self, server: PrivateRabbitMQ) -> None:
+        self.server = server
+
+    def control(self, *arguments: str) -> str:
+        """What ``rabbitmqctl`` prints; fails when it fails."""
+        ports = json.loads((self.server.state_dir / "ports.json").read_text())
+        command = [str(SERVER.with_name("rabbitmqctl")), "-q", *arguments]
+        environment = broker_environment(self.server.state_dir, ports)
+        return subprocess.run(command, env=environment, capture_output=True, text=True, check=True).stdout
 
 
 class LoginAuthority:

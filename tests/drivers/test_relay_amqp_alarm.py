@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
-import subprocess
 import threading
 import time
 from typing import TYPE_CHECKING
@@ -16,8 +14,8 @@ from mig_core.errors import RelayRefused, RelayUnavailable
 from mig_core.relay import amqp_inbound
 from mig_core.relay.amqp_agent import AmqpAgentRelay
 from mig_core.relay.amqp_platform import AmqpPlatformRelay
-from mig_core.relay.private_rabbitmq import SERVER, PrivateRabbitMQ
-from mig_core.relay.private_rabbitmq_files import broker_environment
+from mig_core.relay.private_rabbitmq import PrivateRabbitMQ
+from mig_core.testing.rabbitmq import OperatedBroker
 from mig_core.testing.relay_ends import Ends, RelayPair, bodies_of, body, new_agent_id
 from mig_core.testing.services import service_missing
 
@@ -29,17 +27,8 @@ if TYPE_CHECKING:
     from mig_core.testing.rabbitmq import LoginAuthority
 
 
-class Broker:
+class Broker(OperatedBroker):
     """A broker of this file alone: an alarm is everybody's."""
-
-    def __init__(self, server: PrivateRabbitMQ) -> None:
-        self.server = server
-
-    def control(self, *arguments: str) -> str:
-        ports = json.loads((self.server.state_dir / "ports.json").read_text())
-        command = [str(SERVER.with_name("rabbitmqctl")), "-q", *arguments]
-        environment = broker_environment(self.server.state_dir, ports)
-        return subprocess.run(command, env=environment, capture_output=True, text=True, check=True).stdout
 
     @contextlib.contextmanager
     def alarm(self) -> Iterator[None]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import shutil
 import signal
@@ -17,11 +16,10 @@ import pytest
 import urllib3
 
 from mig_core.cli.demo.processes import program
-from mig_core.relay.private_rabbitmq import SERVER
-from mig_core.relay.private_rabbitmq_files import broker_environment
 from mig_core.store.roles import API, SCHEDULER, create_login
 from mig_core.testing.certificates import make_certificates
 from mig_core.testing.fleet import eventually
+from mig_core.testing.rabbitmq import OperatedBroker
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -192,17 +190,8 @@ def test_mig_api_takes_over_a_certificate_and_a_database_login_and_refuses_nobod
         assert knocking.refused == 0
 
 
-class Broker:
+class Broker(OperatedBroker):
     """Programs that operate the broker."""
-
-    def __init__(self, server: PrivateRabbitMQ) -> None:
-        self.server = server
-
-    def control(self, *arguments: str) -> str:
-        ports = json.loads((self.server.state_dir / "ports.json").read_text())
-        command = [str(SERVER.with_name("rabbitmqctl")), "-q", *arguments]
-        environment = broker_environment(self.server.state_dir, ports)
-        return subprocess.run(command, env=environment, capture_output=True, text=True, check=True).stdout
 
     def connected(self) -> set[str]:
         return set(self.control("list_connections", "user").split())
