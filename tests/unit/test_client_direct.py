@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import socket
 import threading
 from contextlib import contextmanager
@@ -26,6 +27,8 @@ class Server:
     def __init__(self, says: Sequence[tuple[bytes, bool]]) -> None:
         self.requests: list[bytes] = []
         self.connections = 0
+        self.closed = threading.Semaphore(0)
+        """Released for each connection that was closed, so that a test can wait until the client's side sees it."""
         self._says = list(says)
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.url = f"http://127.0.0.1:{self._listener.getsockname()[1]}/behind"
@@ -37,21 +40,29 @@ class Server:
             self.connections += 1
             with connection:
                 self._talk(connection)
+            self.closed.release()
         self._listener.close()
 
     def _talk(self, connection: socket.socket) -> None:
         while self._says:
-            head = b""
-            while b"\r\n\r\n" not in head:
+            request = b""
+            while not whole(request):
                 piece = connection.recv(65536)
                 if not piece:
                     return
-                head += piece
-            self.requests.append(head)
+                request += piece
+            self.requests.append(request)
             answer, kept = self._says.pop(0)
             connection.sendall(answer)
             if not kept:
                 return
+
+
+def whole(request: bytes) -> bool:
+    """Head and body are there; a socket closed over unread bytes resets the connection instead of ending it."""
+    head, end, body = request.partition(b"\r\n\r\n")
+    length = re.search(rb"(?i)\r\nContent-Length: (\d+)", head)
+    return bool(end) and len(body) >= (int(length[1]) if length else 0)
 
 
 @contextmanager
@@ -87,6 +98,7 @@ def test_a_connection_opened_ahead_is_the_first_requests() -> None:
 def test_a_connection_that_was_closed_meanwhile_is_replaced_even_for_what_must_not_be_repeated() -> None:
     with serving((OK, CUT), (OK, CUT)) as (transport, server):
         transport.request("POST", "/actions", body=b"1")
+        assert server.closed.acquire(timeout=10)
         transport.request("POST", "/actions", body=b"2")
 
     assert len(server.requests) == 2
