@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from typing import TYPE_CHECKING, Any
 
 from mig_core.domain.times import parse_time
@@ -12,7 +11,7 @@ from mig_web.listing import Pager
 from mig_web.pages.exchange import address, query
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Iterable
 
     from falcon.asgi import Request, Response
 
@@ -24,8 +23,6 @@ _KNOWN = "status IN ('online', 'idle', 'offline')"
 STATES = ("online", "idle", "offline", "pending", "retired")
 _SINCE = ("5 minutes", "1 hour", "3 hours", "6 hours", "12 hours", "1 day", "7 days")
 """How long ago agents were last heard of; the last class is everything before."""
-_HOURS = tuple(range(24, 0, -2))
-"""Points of the curve of the last day."""
 
 
 def routes(page: Page) -> Iterable[tuple[str, object]]:
@@ -66,30 +63,20 @@ class FleetAgents:
 class Heartbeats:
     """``/fleet/heartbeats``: how many agents were last heard of when; the platform counts."""
 
-    def __init__(self, page: Page, clock: Callable[[], float] = time.time) -> None:
+    def __init__(self, page: Page) -> None:
         self._page = page
-        self._clock = clock
 
     async def on_get(self, request: Request, response: Response) -> None:
-        """Numbers for a plot, as a part of the page."""
+        """Bars, as a part of the page."""
         site = self._page.site
-        moments = [f"{one} hours" for one in _HOURS]
-        targets = [_KNOWN, *(f"{_KNOWN} AND heartbeat_at > NOW() - interval '{one}'" for one in (*_SINCE, *moments))]
+        targets = [_KNOWN, *(f"{_KNOWN} AND heartbeat_at > NOW() - interval '{one}'" for one in _SINCE)]
         counted = await asyncio.gather(*(site.call(site.client.evaluate, one, 1) for one in targets))
         whole, *within = (int(one["count"]) for one in counted)
-        curve = [*within[len(_SINCE) :], within[0]]
-        within = within[: len(_SINCE)]
         bars = [
             (f"within {one}", count - before) for one, count, before in zip(_SINCE, within, [0, *within], strict=False)
         ]
         bars.append(("before that, or never", whole - within[-1]))
-        now = int(self._clock())
-        plot = {
-            "x": [*(now - hours * 3600 for hours in _HOURS), now],
-            "series": [{"label": "agents heard of since", "values": curve}],
-            "most": whole,
-        }
-        self._page.show(response, "fleet_heartbeats.html", bars=bars, whole=whole, plot=plot)
+        self._page.show(response, "fleet_heartbeats.html", bars=bars, whole=whole)
 
 
 class History:
