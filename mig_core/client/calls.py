@@ -33,7 +33,7 @@ Document = dict[str, Any]
 
 
 class Calls:
-    """One investigator at one API. Thread-safe, except that two threads may both log in.
+    """One investigator at one API. Thread-safe.
 
     Args:
         signer: makes the investigator's signer; called only when a login is needed.
@@ -106,16 +106,17 @@ class Calls:
         except ApiError as error:
             if error.status != 401:
                 raise
-        return self._transport.request(method, path, token=self._session.renew(), body=body, query=query)
+        return self._transport.request(method, path, token=self._session.renew(token), body=body, query=query)
 
     def _stream(self, path: str, position: str, tick: int) -> Iterator[bytes]:
         query = {"position": position, "tick": tick or None}
+        token = self._session.token()
         try:
-            yield from self._transport.stream(path, token=self._session.token(), query=query)
+            yield from self._transport.stream(path, token=token, query=query)
         except ApiError as error:
             if error.status != 401:
                 raise
-            yield from self._transport.stream(path, token=self._session.renew(), query=query)
+            yield from self._transport.stream(path, token=self._session.renew(token), query=query)
 
     def _wished(self, path: str, wish: RowsWish | StackWish) -> Iterator[Document]:
         return whole_pages(

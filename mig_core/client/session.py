@@ -11,6 +11,7 @@ import hashlib
 import json
 import os
 import stat
+import threading
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -40,7 +41,7 @@ def default_folder(environment: Mapping[str, str]) -> Path:
 
 
 class Session:
-    """The token of one investigator at one API.
+    """The token of one investigator at one API. Thread-safe: all who need a login at the same time share one.
 
     Args:
         fingerprint: whose; may be empty, then the signer's is used (and the key is looked for at once).
@@ -63,6 +64,9 @@ class Session:
         self._folder = folder
         self._clock = clock
         self._token = ""
+        self._lock = threading.Lock()
+        self._login: _Login | None = None
+        """The one that is under way."""
 
     def token(self) -> str:
         """A token that should still be good; logs in when there is none.
@@ -71,14 +75,11 @@ class Session:
             ApiError: the API refuses the login.
             SignatureInvalid: the key cannot sign.
         """
-        if not self._token:
-            self._token = self._kept() or self._log_in()
-        return self._token
+        return self._token or self._shared("")
 
-    def renew(self) -> str:
-        """A fresh token, after the API refused the present one."""
-        self._token = self._log_in()
-        return self._token
+    def renew(self, refused: str) -> str:
+        """A fresh token, after the API refused this one: what another thread got meanwhile, where it did."""
+        return self._shared(refused)
 
     def end(self, *, everywhere: bool = False) -> bool:
         """Forgets the token, here and at the API; returns whether there was one.
@@ -101,6 +102,30 @@ class Session:
                 path.unlink(missing_ok=True)
         self._token = ""
         return bool(token)
+
+    def _shared(self, refused: str) -> str:
+        """The token of one login for all who wait: GnuPG asks a person once. If it fails, it fails for them all."""
+        with self._lock:
+            if self._token and self._token != refused:
+                return self._token
+            login, ours = self._login, self._login is None
+            if login is None:
+                login = self._login = _Login()
+        if not ours:
+            login.ended.wait()
+            if login.error is not None:
+                raise login.error
+            return login.token
+        try:
+            login.token = ("" if refused else self._kept()) or self._log_in()
+        except BaseException as error:
+            login.error = error
+            raise
+        finally:
+            with self._lock:
+                self._token, self._login = login.token, None
+            login.ended.set()
+        return login.token
 
     def _log_in(self) -> str:
         signer = self._signer()
@@ -158,3 +183,12 @@ class Session:
             with os.fdopen(os.open(fresh, flags, 0o600), "w", encoding="utf-8") as file:
                 json.dump({"api": self._transport.base_url, "token": token, "expires": expires}, file)
             fresh.replace(path)
+
+
+class _Login:
+    """One login under way, and what came of it."""
+
+    def __init__(self) -> None:
+        self.ended = threading.Event()
+        self.token = ""
+        self.error: BaseException | None = None

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import http.server
 import itertools
 import json
 import os
 import socket
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -24,11 +26,14 @@ from mig_core.client.through_proxy import ThroughProxy
 from mig_core.client.transport import Transport
 from mig_core.config.client import ClientSettings
 from mig_core.domain.action import Operation, read_action
+from mig_core.domain.ids import Fingerprint
 from mig_core.errors import ApiUnavailable, ConfigurationError, InvalidDocument
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+    from mig_core.domain.envelope import Envelope
 
 NOW = datetime(2026, 11, 23, 12, 0, 30, tzinfo=UTC)
 
@@ -219,3 +224,66 @@ def test_a_session_file_that_others_can_read_is_not_used(tmp_path: Path) -> None
 
     assert good == "token"
     assert session._kept() == ""
+
+
+@contextlib.contextmanager
+def login_server() -> Iterator[str]:
+    """What an API answers to logins: token-1, token-2 and so on."""
+    numbers = itertools.count(1)
+
+    class Logins(http.server.BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            self.rfile.read(int(self.headers.get("Content-Length") or 0))
+            answer: dict[str, str] = {"nonce": "n"}
+            if not self.path.endswith("/nonce"):
+                answer = {"token": f"token-{next(numbers)}", "expires": "2026-11-23T20:00:00Z"}
+            body = json.dumps(answer).encode()
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_: object) -> None: ...
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Logins) as server:
+        threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+
+
+class CountedSigner:
+    """Signs nothing, and counts how often it is asked. It waits, as for a passphrase, until ``typed`` is set."""
+
+    fingerprint = Fingerprint("A" * 40)
+
+    def __init__(self) -> None:
+        self.asked = threading.Semaphore(0)
+        self.times = 0
+        self.typed = threading.Event()
+
+    def sign(self, envelope: Envelope) -> Envelope:
+        self.times += 1
+        self.asked.release()
+        assert self.typed.wait(30)
+        return envelope
+
+    def public_key(self) -> bytes:
+        return b""
+
+
+def test_all_who_wait_for_a_session_share_one_login(tmp_path: Path) -> None:
+    with login_server() as url, ThreadPoolExecutor(8) as threads:
+        signer = CountedSigner()
+        transport = Transport(ClientSettings(api=url), {})
+        session = Session(transport, signer.fingerprint, lambda: signer, folder=tmp_path, clock=lambda: NOW)
+
+        begun = [threads.submit(session.token) for _ in range(8)]
+        assert signer.asked.acquire(timeout=30)
+        signer.typed.set()
+        first = {one.result(30) for one in begun}
+        expired = [threads.submit(session.renew, "token-1") for _ in range(8)]
+        second = {one.result(30) for one in expired}
+
+        assert (first, second, signer.times) == ({"token-1"}, {"token-2"}, 2)
+        assert session.token() == "token-2"
+        transport.close()

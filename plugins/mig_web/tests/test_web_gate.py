@@ -77,6 +77,15 @@ def test_the_token_is_good_once_for_a_cookie_that_scripts_and_other_sites_cannot
     assert "set-cookie" not in again.headers
 
 
+def test_looking_at_the_first_address_without_opening_it_spends_no_token(client: testing.TestClient) -> None:
+    looked = client.simulate_head("/agents?token=secret-1", headers={})
+    opened = client.simulate_get("/agents?token=secret-1", headers={})
+
+    assert (looked.status_code, opened.status_code) == (403, 303)
+    assert "set-cookie" not in looked.headers
+    assert opened.headers["set-cookie"].startswith("mig-web-1665=secret-2;")
+
+
 @pytest.mark.parametrize("path", ["//evil.example/x", "/\\evil.example/x", "///evil.example/x"])
 def test_no_address_leads_to_another_server(path: str, client: testing.TestClient) -> None:
     with_session = client.simulate_get(path, query_string="token=x", headers={"Cookie": "mig-web-1665=secret-2"})

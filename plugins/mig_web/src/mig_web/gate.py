@@ -3,6 +3,7 @@
 1. Only processes of the same account connect (:mod:`mig_web.neighbours`).
 2. ``Host`` must be ours: a name that somebody makes point to 127.0.0.1 (DNS rebinding) is none.
 3. The token in the first address is good once, for a cookie that scripts cannot read and other sites cannot send.
+   Only GET takes it: HEAD looks at an address and leaves it as it is.
 4. Without the cookie there are only assets, and a page that says where to go.
 5. What changes something is a POST whose ``Origin`` is ours, with a value that only our own pages have.
 """
@@ -80,11 +81,11 @@ class Gate:
         if request.path.startswith(ASSETS) and request.method in _SAFE:
             return
         response.set_header("Cache-Control", "no-store")
-        if request.method in _SAFE and request.has_param("token"):
+        if request.method == "GET" and request.has_param("token"):
             self._begin(request, response)
         if not self._has_session(request):
             raise Stranger(
-                _here(request.path, request.query_string) if request.method in _SAFE else "/",
+                _without_token(request) if request.method in _SAFE else "/",
                 "this browser has no session here, or came from another site",
             )
         if request.method not in _SAFE:
@@ -93,9 +94,7 @@ class Gate:
     def _begin(self, request: Request, response: Response) -> None:
         """A session for the token, which is spent with it. The address without the token is where to go next."""
         given = request.get_param_as_list("token") or [""]
-        pairs = parse_qsl(request.query_string, keep_blank_values=True)
-        rest = urlencode([(name, one) for name, one in pairs if name != "token"])
-        where = _here(request.path, rest)
+        where = _without_token(request)
         if self._token and hmac.compare_digest(given[0].encode(), self._token.encode()):
             self._token = ""
             response.set_cookie(self.cookie, self._session, path="/", http_only=True, secure=False, same_site="Strict")
@@ -128,6 +127,14 @@ class Gate:
             raise falcon.HTTPForbidden(
                 title="An old page", description="this form is of an earlier run: load the page again"
             )
+
+
+def _without_token(request: Request) -> str:
+    """The address that is asked for, without the token: it belongs on no page."""
+    if not request.has_param("token"):
+        return _here(request.path, request.query_string)
+    pairs = parse_qsl(request.query_string, keep_blank_values=True)
+    return _here(request.path, urlencode([(name, one) for name, one in pairs if name != "token"]))
 
 
 def _here(path: str, query: str) -> str:

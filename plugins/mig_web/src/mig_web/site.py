@@ -35,10 +35,8 @@ class Site:
         self.ready: dict[str, Ready] = {}
         """Questions that wait for a signature, by an id of this process, the oldest first."""
         self.followings = Followings(lambda: self.client)
-        self._login = threading.Lock()
         self.signing = threading.Lock()
         """Held while something is signed: GnuPG may ask a person, one thing at a time."""
-        self._logged_in = False
 
     def close(self) -> None:
         """Ends all connections to the platform."""
@@ -63,16 +61,8 @@ class Site:
         return name
 
     async def call(self, work: Callable[P, T], *arguments: P.args, **named: P.kwargs) -> T:
-        """What waits for the platform, in a thread; logged in first, once, so that GnuPG asks once."""
-
-        def run() -> T:
-            with self._login:
-                if not self._logged_in:
-                    self.client.log_in()
-                    self._logged_in = True
-            return work(*arguments, **named)
-
-        return await asyncio.to_thread(run)
+        """What waits for the platform, in a thread."""
+        return await asyncio.to_thread(work, *arguments, **named)
 
     def sign(self, envelope: Envelope) -> Envelope:
         """Signs. Waits for whatever else is being signed.
