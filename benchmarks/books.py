@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
+import functools
 import os
 import shutil
 import statistics
@@ -20,7 +21,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from benchmarks.books_filling import BYTES_A_COMMAND, Filled, fill
+from benchmarks.books_filling import BYTES_A_COMMAND, PERIOD, Filled, fill, read_filled
 from benchmarks.tables import print_table
 from mig_core.domain.target import parse_target
 from mig_core.store.embedded.server import EmbeddedPostgres
@@ -46,34 +47,62 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--scale", type=float, default=1.0, help="of agents and commands (default: 1)")
     parser.add_argument("--commands", type=int, help="so many commands, whatever the scale (default: 20 million)")
     parser.add_argument("--state", type=Path, help="a folder with room (default: a temporary one); removed at the end")
+    parser.add_argument("--keep", type=Path, metavar="DIR", help="fill only, and keep the database in this new folder")
+    parser.add_argument("--from", type=Path, metavar="DIR", dest="kept", help="measure in the database that --keep made")
+    parser.add_argument("--leave", type=float, default=5.0, help="GB to leave free: fewer commands then (default: 5)")
     options = parser.parse_args(arguments)
     agents, commands = int(AGENTS * options.scale), options.commands or int(COMMANDS * options.scale)
-    needed = commands * BYTES_A_COMMAND
-    with tempfile.TemporaryDirectory(prefix="mig-books-", dir=options.state) as folder:
-        free = shutil.disk_usage(folder).free
-        if free < needed * 1.2:
+    if options.kept is not None:
+        # Of twelve weeks the oldest one goes each time.
+        return _measured(options.kept, None, forget=timedelta(weeks=1))
+    with contextlib.ExitStack() as stack:
+        folder = options.keep
+        if folder is None:
+            folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="mig-books-", dir=options.state)))
+        else:
+            folder.mkdir(parents=True)
+        needed, free = commands * BYTES_A_COMMAND * 1.2 + options.leave * 1e9, shutil.disk_usage(folder).free
+        if free < needed:
             print(f"books: {needed / 1e9:.0f} GB are needed in {folder}, {free / 1e9:.0f} GB are free", file=sys.stderr)
             return 2
-        with EmbeddedPostgres(Path(folder) / "postgres") as server:
-            # Loading is not what is measured; everything else is PostgreSQL's own default.
-            server.run_sql("ALTER SYSTEM SET max_wal_size = '4GB'; SELECT pg_reload_conf()")
+        filling = functools.partial(_fill, agents=agents, commands=commands, folder=folder, leave=options.leave)
+        if options.keep is None:
+            return _measured(folder, filling, forget=PERIOD / 2)
+        with EmbeddedPostgres(folder / "postgres") as server:
             upgrade(server.url())
-            began = time.monotonic()
-            filled = fill(server.url(), agents, commands, _progress)
-            print(
-                f"{agents} agents, {filled.commands} commands of {len(filled.actions)} actions,"
-                f" filled in {time.monotonic() - began:.0f} s"
-                f" (scale: {agents / AGENTS:.0%} of the agents, {commands / COMMANDS:.0%} of the commands)"
-            )
-            return asyncio.run(_measure(server.url(), filled, full=agents >= AGENTS))
+            filling(server)
+    return 0
 
 
-async def _measure(url: str, filled: Filled, *, full: bool) -> int:
+def _fill(server: EmbeddedPostgres, *, agents: int, commands: int, folder: Path, leave: float) -> Filled:
+    # Loading is not what is measured; everything else is PostgreSQL's own default.
+    server.run_sql("ALTER SYSTEM SET max_wal_size = '4GB'; SELECT pg_reload_conf()")
+    began = time.monotonic()
+    has_room = lambda: shutil.disk_usage(folder).free > leave * 1e9  # noqa: E731 - a name for what it says
+    filled = fill(server.url(), agents, commands, _progress, has_room)
+    _progress(f"filled in {time.monotonic() - began:.0f} s")
+    return filled
+
+
+def _measured(folder: Path, filling: Callable[[EmbeddedPostgres], Filled] | None, *, forget: timedelta) -> int:
+    """Starts the server in a folder, and ends it. The schema of a database that was kept becomes this build's."""
+    with EmbeddedPostgres(folder / "postgres") as server:
+        upgrade(server.url())
+        filled = filling(server) if filling is not None else read_filled(server.url())
+        print(
+            f"{filled.agents} agents, {filled.commands} commands of {len(filled.actions)} actions"
+            f" ({filled.agents / AGENTS:.0%} of the agents, {filled.commands / COMMANDS:.0%} of the commands)"
+        )
+        full = filled.agents >= AGENTS
+        return asyncio.run(_measure(server.url(), filled, forget=forget, full=full))
+
+
+async def _measure(url: str, filled: Filled, *, forget: timedelta, full: bool) -> int:
     missed = []
     async with PostgresStore(url, pool_size=4) as store:
         # 1. One action to all.
         now = datetime.now(UTC)
-        asked = action("to all", target="status = 'online'")
+        asked = action(f"to all, {now}", target="status = 'online'")
         await scheduled(store, asked)
         began = time.monotonic()
         assert await store.actions.fan_out(asked.id, parse_target(asked.target), now=now) == filled.agents
@@ -92,9 +121,12 @@ async def _measure(url: str, filled: Filled, *, full: bool) -> int:
             rows.append([name, f"{median * 1000:.1f} ms", f"{first * 1000:.1f} ms", f"{goal * 1000:.0f} ms"])
             if median > goal:
                 missed.append(name)
+        # 3. Its window ends, and nobody has answered the rest.
+        rows.append(["closed by their window's end, commands a second", f"{await _expired(store, now):.0f}", "", ""])
         print_table("through the store", ["", "median", "first", "goal"], rows)
-        # 3. What is old goes, while others read and record.
-        print_table("retention", ["", ""], await _retention(store, url, filled, now))
+        # 4. What is old goes, while others read and record.
+        oldest = (await store.actions.get(filled.actions[0])).created_at
+        print_table("retention", ["", ""], await _retention(store, url, filled, oldest + forget))
     print_table("on disk", ["", "bytes a command"], filled.sizes(url))
     print(f"{os.cpu_count()} processors, load average {os.getloadavg()[0]:.1f}")
     if missed:
@@ -152,7 +184,7 @@ async def _carried_on(store: PostgresStore, asked: Action, now: datetime) -> tup
     answers: list[Answer] = []
     cursor = ""
     while len(answers) < count // 2:
-        some, cursor = await store.commands.list(asked.id, cursor=cursor, limit=1000)
+        some, cursor = await store.commands.list(asked.id, cursor=cursor, limit=min(1000, count // 2 - len(answers)))
         answers += [answer(one, results=[module_result(found=False)]) for one in some]
     began = time.monotonic()
     for start in range(0, len(answers), 200):
@@ -160,8 +192,18 @@ async def _carried_on(store: PostgresStore, asked: Action, now: datetime) -> tup
     return sent, len(answers) / (time.monotonic() - began)
 
 
-async def _retention(store: PostgresStore, url: str, filled: Filled, now: datetime) -> list[list[str]]:
-    """Forgets the older half while pages are read and actions are asked."""
+async def _expired(store: PostgresStore, now: datetime) -> float:
+    """Ends all that is open, as at the end of its window; commands and actions a second."""
+    began, count = time.monotonic(), 0
+    while closed := await store.actions.expire(now=now, grace=timedelta(0)):
+        count += closed
+    await store.actions.settle(now)
+    return count / (time.monotonic() - began)
+
+
+async def _retention(store: PostgresStore, url: str, filled: Filled, until: datetime) -> list[list[str]]:
+    """Forgets what ended before a moment, while pages are read and actions are asked."""
+    now = datetime.now(UTC)
     waits: list[float] = []
     done = asyncio.Event()
 
@@ -171,7 +213,7 @@ async def _retention(store: PostgresStore, url: str, filled: Filled, now: dateti
             began = time.monotonic()
             await store.commands.list(filled.actions[-1], limit=100)
             await store.actions.create(
-                action(f"meanwhile {number}"), b"e", signers=[filled.signer], state=filled.pending, now=now
+                action(f"meanwhile, {now}, {number}"), b"e", signers=[filled.signer], state=filled.pending, now=now
             )
             waits.append(time.monotonic() - began)
             number += 1
@@ -181,7 +223,7 @@ async def _retention(store: PostgresStore, url: str, filled: Filled, now: dateti
     await asyncio.sleep(1.0)
     usual = statistics.median(waits)
     began = time.monotonic()
-    forgotten = await store.actions.forget(before=now - timedelta(days=42))
+    forgotten = await store.actions.forget(before=until)
     took = time.monotonic() - began
     done.set()
     await reading

@@ -14,7 +14,7 @@ from benchmarks.simulator.agent import SimulatedAgent
 from mig_core.domain.action import Action, Operation
 from mig_core.domain.command import ActionState, CommandMessage
 from mig_core.domain.envelope import ACTION, RESULT, Envelope, Signature, read_envelope
-from mig_core.domain.ids import ActionId, CommandId, uuid7
+from mig_core.domain.ids import ActionId, AgentId, CommandId, uuid7
 from mig_core.domain.proof import Proof
 from mig_core.domain.result import read_answer
 from mig_core.store.encoding import jsonb
@@ -24,7 +24,7 @@ from mig_core.testing.store_scale import fill_with_agents
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from mig_core.domain.ids import AgentId, Fingerprint
+    from mig_core.domain.ids import Fingerprint
 
 BYTES_A_COMMAND = 1_600
 """What is to be free on the disk, with the log of changes."""
@@ -93,21 +93,28 @@ class Filled:
         return [[name, f"{size / rows:.0f}"] for name, size in names]
 
 
-def fill(url: str, agents: int, commands: int, progress: Callable[[str], None]) -> Filled:
-    """Agents that are online, and actions to all of them, answered and ended, over twelve weeks."""
+def fill(
+    url: str, agents: int, commands: int, progress: Callable[[str], None], has_room: Callable[[], bool] = lambda: True
+) -> Filled:
+    """Agents that are online, and actions to all of them, answered and ended, over twelve weeks.
+
+    Args:
+        has_room: False ends it after the action that is being written; what is there by then is what is returned.
+    """
     ids = fill_with_agents(url, agents)
     count = max(1, commands // agents)
     step = PERIOD / count
     now = datetime.now(UTC)
     moments = [now - PERIOD + step * number for number in range(count)]
-    actions = [ActionId(uuid7(moment, os.urandom(10))) for moment in moments]
     people = [(agent, f"agent{number:05}") for number, agent in enumerate(ids)]
     people.sort(key=lambda one: one[0])  # as a fan-out writes them
     endings = [_ending(finds) for finds in (False, True)]
+    written = 0
     with psycopg.connect(url, autocommit=True) as connection:
         connection.execute("SET synchronous_commit = off")
         connection.execute("ALTER TABLE commands DISABLE TRIGGER commands_are_to_be_sent")
-        for number, (action, moment) in enumerate(zip(actions, moments, strict=True)):
+        for number, moment in enumerate(moments):
+            action = ActionId(uuid7(moment, os.urandom(10)))
             connection.execute("SELECT mig_commands_partition(%s)", (moment,))
             with connection.transaction(), connection.cursor() as cursor:
                 with cursor.copy(_COPY) as copy:
@@ -122,13 +129,29 @@ def fill(url: str, agents: int, commands: int, progress: Callable[[str], None]) 
                         "last": uuid7(moment, b"\xff" * 10),
                     },
                 )  # fmt: skip
+            written += agents
+            if not has_room():
+                progress(f"the disk is too full for more than {written} commands")
+                break
             if (number + 1) % 20 == 0:
-                progress(f"{(number + 1) * agents} commands are in the books")
+                progress(f"{written} commands are in the books")
         connection.execute("ALTER TABLE commands ENABLE TRIGGER commands_are_to_be_sent")
-        connection.execute("ANALYZE commands")
-        connection.execute("ANALYZE actions")
+        # As books are that were written over weeks.
+        connection.execute("VACUUM (ANALYZE) commands, actions, agents")
         connection.execute("CHECKPOINT")
-    return Filled(ids, actions, count * agents)
+    return read_filled(url)
+
+
+def read_filled(url: str) -> Filled:
+    """What :func:`fill` wrote, and what later measurements left of it."""
+    with psycopg.connect(url) as connection:
+        ids = connection.execute("SELECT id FROM agents WHERE status = 'online' ORDER BY name").fetchall()
+        actions = connection.execute(
+            "SELECT id, targeted FROM actions WHERE name LIKE 'question %' ORDER BY created_at"
+        ).fetchall()
+    return Filled(
+        [AgentId(one) for (one,) in ids], [ActionId(str(one)) for one, _ in actions], sum(one for _, one in actions)
+    )
 
 
 def _rows(people: list[tuple[AgentId, str]], action: ActionId, moment: datetime, endings: list[str]) -> Iterator[bytes]:

@@ -21,6 +21,7 @@ from mig_core.store.agent_rows import (
 from mig_core.store.database import page_limit
 from mig_core.store.encoding import clean_text, jsonb, read_cursor, write_cursor
 from mig_core.store.enrolment_secrets import use_secret
+from mig_core.store.heartbeats import record_heartbeats
 from mig_core.store.notify import notify
 from mig_core.store.retiring import agents_on_machine_of, retire_agent, retire_silent_agent, tokens_renewed
 from mig_core.store.rows import AgentEvent
@@ -34,8 +35,6 @@ if TYPE_CHECKING:
     from mig_core.store.database import Cursor, Database, Row
     from mig_core.store.rows import AgentRow
 
-STALE_PAUSE = timedelta(minutes=5)
-"""How often a second process of an agent is noted whose heartbeats change nothing."""
 WITH_SETTINGS, WITH_APPROVAL = "(settings)", "(approved)"
 """What admitted an agent that no named secret did."""
 MOST_PENDING = 5_000
@@ -62,14 +61,6 @@ _REFRESH = f"""
            given_relay = CASE WHEN %(with)s = '' THEN given_relay ELSE %(given_relay)s END
      WHERE id = %(id)s RETURNING {COLUMNS}
 """  # noqa: S608 - constants
-_BEAT = f"""
-    UPDATE agents SET {SET_FACTS}, status = %(status)s, statistics = %(statistics)s::jsonb,
-           persistent = %(persistent)s::jsonb, spool = %(spool)s::jsonb, heartbeat_at = %(now)s,
-           heartbeat_sent_at = %(sent)s, heartbeat_sequence = %(sequence)s
-     WHERE id = %(id)s AND status IN {APPROVED} AND heartbeat_sequence < %(sequence)s
-    RETURNING id
-"""  # noqa: S608 - constants
-_STALE = "SELECT mig_stale_session(%(id)s, %(started_at)s, %(pid)s::bigint, %(now)s, %(lately)s)"
 _EVENTS = "SELECT happened_at, kind, detail FROM agent_events WHERE agent_id = %s ORDER BY id DESC LIMIT 100"
 _NOT_ADMITTED = f"""
     SELECT id FROM agents WHERE relay = %s AND NOT admitted AND status IN {APPROVED} ORDER BY id LIMIT %s
@@ -289,35 +280,9 @@ class PostgresAgents:
 
     async def beat(self, heartbeats: Sequence[Heartbeat], now: datetime) -> Sequence[AgentId]:
         """See the protocol."""
-        # By id, one order for all, against deadlocks; of one agent the earlier first, so that both count.
-        ordered = sorted(heartbeats, key=lambda one: (one.facts.id, one.sequence))
-        parameters = [
-            facts_parameters(one.facts)
-            | {
-                "statistics": jsonb(one.statistics),
-                "persistent": jsonb(one.persistent),
-                "spool": jsonb(one.spool),
-                "sequence": one.sequence,
-                "sent": one.sent,
-                "status": (AgentState.OFFLINE if one.leaving else AgentState.ONLINE).value,
-                "now": now,
-                "lately": now - STALE_PAUSE,
-            }
-            for one in ordered
-        ]
 
         async def work(cursor: Cursor) -> Sequence[AgentId]:
-            if parameters:
-                await cursor.executemany(_BEAT, parameters, returning=True)
-            changed: dict[AgentId, None] = {}
-            while parameters:
-                changed |= {AgentId(row["id"]): None for row in await cursor.fetchall()}
-                if not cursor.nextset():
-                    break
-            stale = [one for one in parameters if one["id"] not in changed]
-            if stale:
-                await cursor.executemany(_STALE, stale)
-            return list(changed)
+            return await record_heartbeats(cursor, heartbeats, now)
 
         return await self._database.transaction(work)
 

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 def jsonb(value: Mapping[str, JSON] | Mapping[str, str] | Mapping[str, int] | Sequence[JSON]) -> str:
     """An object or a list as JSON text that jsonb accepts."""
+    if not value:
+        return "{}" if isinstance(value, Mapping) else "[]"
     plain: JSON = dict(value) if isinstance(value, Mapping) else list(value)
     try:
         text = dump(plain).decode("utf-8")

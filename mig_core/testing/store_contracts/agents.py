@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
@@ -26,8 +27,6 @@ from mig_core.testing.store_samples import (
 )
 
 if TYPE_CHECKING:
-    import asyncio
-
     from mig_core.store.base import Store
 
 
@@ -149,6 +148,30 @@ class AgentsContract:
             assert row.persistent == {"audit": {"restarts": 9}}
             assert (row.heartbeat_sent_at, agent_document(row)["clockahead"]) == (NOW, -99.0)
             assert (await store.agents.get(sample_agent_id("new"))).state is AgentState.PENDING
+
+        store_runner.run(scenario())
+
+    def test_heartbeats_of_many_agents_keep_what_each_of_them_says(
+        self, store: Store, store_runner: asyncio.Runner
+    ) -> None:
+        """Whatever characters are in it, and whoever else reports at the same moment in another order."""
+
+        async def scenario() -> None:
+            names = ("web1", "web2", "web3")
+            ids = await enrolled(store, *names)
+            odd = ("a", 'b"\\', "NULL", "{,}", "n\x00ul", "")
+            said = {name: replace(facts(name, tags={"is": name}), modules=odd) for name in names}
+            beats = [heartbeat(name, number, of=said[name]) for number in range(1, 9) for name in names]
+
+            ways = (beats, beats[::-1], beats[1::2], beats[::2])
+            seen = await asyncio.gather(*(store.agents.beat(one, later(60)) for one in ways))
+
+            assert {agent for changed in seen for agent in changed} == set(ids)
+            rows = [await store.agents.get(one) for one in ids]
+            assert [row.statistics for row in rows] == [{"commands": 8}] * 3
+            assert [row.tags for row in rows] == [{"is": name} for name in names]
+            assert {row.modules for row in rows} == {("a", 'b"\\', "NULL", "{,}", "n\ufffdul", "")}
+            assert await store.agents.beat([], later(90)) == []
 
         store_runner.run(scenario())
 
