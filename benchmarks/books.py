@@ -48,7 +48,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--commands", type=int, help="so many commands, whatever the scale (default: 20 million)")
     parser.add_argument("--state", type=Path, help="a folder with room (default: a temporary one); removed at the end")
     parser.add_argument("--keep", type=Path, metavar="DIR", help="fill only, and keep the database in this new folder")
-    parser.add_argument("--from", type=Path, metavar="DIR", dest="kept", help="measure in the database that --keep made")
+    parser.add_argument(
+        "--from", type=Path, metavar="DIR", dest="kept", help="measure in the database that --keep made"
+    )
     parser.add_argument("--leave", type=float, default=5.0, help="GB to leave free: fewer commands then (default: 5)")
     options = parser.parse_args(arguments)
     agents, commands = int(AGENTS * options.scale), options.commands or int(COMMANDS * options.scale)
