@@ -29,6 +29,7 @@ from mig_core.scheduler.reading import refused_check
 from mig_core.scheduler.service import Scheduler
 from mig_core.store.postgres import PostgresStore
 from mig_core.testing.api_site import SampleAgent
+from mig_core.testing.services import service_missing
 from mig_core.testing.store_samples import facts
 
 if TYPE_CHECKING:
@@ -129,12 +130,11 @@ def test_every_expression_of_rules_and_dashboard_names_what_a_live_scrape_has(
     }
 
 
-@pytest.mark.skipif(
-    shutil.which("promtool") is None,
-    reason="promtool is in Debian's package prometheus (100 MB), which CI does not install",
-)
 @pytest.mark.parametrize("words", [("check", "rules", RULES.name), ("test", "rules", "mig.rules.test.yml")])
 def test_promtool_finds_nothing_wrong_with_the_rules(words: tuple[str, ...]) -> None:
+    if shutil.which("promtool") is None:
+        service_missing("promtool is missing (apt-get install --no-install-recommends prometheus)")
+
     done = subprocess.run(["promtool", *words], cwd=RULES.parent, capture_output=True, text=True, check=False)
 
     assert done.returncode == 0, done.stdout + done.stderr

@@ -6,6 +6,7 @@ import contextlib
 import os
 import shutil
 import signal
+import socket
 import ssl
 import subprocess
 import threading
@@ -16,6 +17,7 @@ import pytest
 import urllib3
 
 from mig_core.cli.demo.processes import program
+from mig_core.relay.private_rabbitmq import free_port
 from mig_core.store.roles import API, SCHEDULER, create_login
 from mig_core.testing.certificates import make_certificates
 from mig_core.testing.fleet import eventually
@@ -236,3 +238,99 @@ def test_the_scheduler_takes_over_logins_of_database_and_broker_in_the_same_proc
 
         eventually(lambda: logins(postgres_server, store_database) == {NEW})
         eventually(lambda: "rotated" in broker.connected())
+
+
+@pytest.mark.usefixtures("passwords")
+def test_a_login_whose_password_changes_in_the_passfile_is_admitted_by_its_next_connections(
+    tmp_path: Path, postgres_server: PostgresServer, store_database: str, store_url: str
+) -> None:
+    passfile = tmp_path / "passfile"
+    passfile.touch(mode=0o600)
+
+    def change_password(password: str) -> None:
+        create_login(store_url, OLD, password, group=SCHEDULER)
+        passfile.write_text(f"*:*:*:{OLD}:{password}\n")
+
+    change_password("first")
+    settings = f"""
+        database = {{ url = "{postgres_server.url(role=OLD, database=store_database)}&passfile={passfile}" }}
+    """
+    with running(tmp_path, "mig-scheduler", settings) as scheduler:
+        scheduler.says("started; relays")
+
+        change_password("second")
+        ended = f"SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE usename = '{OLD}'"
+        postgres_server.run_sql(ended)
+
+        eventually(lambda: logins(postgres_server, store_database) == {OLD})
+        assert scheduler.log.count("started; relays") == 1
+
+
+class TlsListener:
+    """RabbitMQ's listener for TLS, with the files of a folder: what an operator exchanges there."""
+
+    def __init__(self, broker: Broker, folder: Path) -> None:
+        self._broker = broker
+        self.port = free_port()
+        files = {"cacertfile": "ca.pem", "certfile": "server.pem", "keyfile": "server.key"}
+        options = ", ".join(f'{{{option}, "{folder / file}"}}' for option, file in files.items())
+        broker.control("eval", f'rabbit_networking:start_ssl_listener({{"127.0.0.1", {self.port}}}, [{options}], 2).')
+
+    def shows_what_is_in_the_files(self) -> None:
+        """To everybody, who must come again."""
+        self._broker.control("eval", "ssl:clear_pem_cache().")
+        self._broker.control("close_all_user_connections", "scheduler", "rotation")
+
+    def is_believed_by(self, authority: Path) -> bool:
+        context = ssl.create_default_context(cafile=authority)
+        try:
+            with (
+                socket.create_connection(("127.0.0.1", self.port), timeout=20) as plain,
+                context.wrap_socket(plain, server_hostname="127.0.0.1"),
+            ):
+                return True
+        except ssl.SSLCertVerificationError:
+            return False
+
+    def carries(self) -> bool:
+        """Whether the scheduler is connected over it."""
+        return "scheduler\ttrue" in self._broker.control("list_connections", "user", "ssl")
+
+
+def test_the_scheduler_follows_rabbitmqs_certificate_to_another_authority(
+    tmp_path: Path, store_url: str, rabbitmq_server: PrivateRabbitMQ
+) -> None:
+    for name in ("before", "after", "tls"):
+        (tmp_path / name).mkdir()
+    before, after = make_certificates(tmp_path / "before"), make_certificates(tmp_path / "after")
+    tls = tmp_path / "tls"
+    for file in ("ca.pem", "server.pem", "server.key"):
+        shutil.copy(before / file, tls)
+    authorities = tmp_path / "authorities.pem"
+    shutil.copy(before / "ca.pem", authorities)
+    listener = TlsListener(Broker(rabbitmq_server), tls)
+    url = rabbitmq_server.scheduler_url.replace("amqp:", "amqps:").replace(
+        f":{rabbitmq_server.port}", f":{listener.port}"
+    )
+    settings = f"""
+        database = {{ url = "{store_url}" }}
+        amqp = {{ url = "{url}", ca_file = "{authorities}" }}
+    """
+    with running(tmp_path, "mig-scheduler", settings) as scheduler:
+        scheduler.says("started; relays: https, amqp")
+        eventually(listener.carries)
+
+        authorities.write_text((before / "ca.pem").read_text() + (after / "ca.pem").read_text())
+        scheduler.hang_up()
+        scheduler.says("started; relays: https, amqp", times=2)
+        for file in ("ca.pem", "server.pem", "server.key"):
+            shutil.copy(after / file, tls)
+        listener.shows_what_is_in_the_files()
+        assert not listener.is_believed_by(before / "ca.pem")
+        assert listener.is_believed_by(after / "ca.pem")
+        eventually(listener.carries)
+
+        shutil.copy(after / "ca.pem", authorities)
+        scheduler.hang_up()
+        scheduler.says("started; relays: https, amqp", times=3)
+        eventually(listener.carries)
