@@ -272,8 +272,8 @@ def speaks_amqp(port: int, *, timeout: float = 2.0) -> bool:
     return frame[:3] == b"\x01\x00\x00" and frame[7:11] == b"\x00\x0a\x00\x0a"
 
 
-def free_port(wanted: int = 0) -> int:
-    """A free TCP port of 127.0.0.1: the wanted one if it can be had.
+def free_port(wanted: int = 0, *, kind: socket.SocketKind = socket.SOCK_STREAM) -> int:
+    """A free port of 127.0.0.1, of TCP unless ``kind`` says UDP: the wanted one if it can be had.
 
     Others lie below the range from which the kernel takes ports by itself (ip(7): from 32768), so that between now and
     the moment a server listens there no connection of anybody gets it.
@@ -282,9 +282,10 @@ def free_port(wanted: int = 0) -> int:
         RelayUnavailable: none was found.
     """
     for port in (wanted, *random.sample(_PORTS, 100)):
-        with socket.socket() as probe, contextlib.suppress(OSError, OverflowError):
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        with socket.socket(type=kind) as probe, contextlib.suppress(OSError, OverflowError):
+            if kind == socket.SOCK_STREAM:  # one that only waits for late packets is free; with UDP it would share
+                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             if port:
                 probe.bind(("127.0.0.1", port))
                 return port
-    raise RelayUnavailable("no free TCP port on 127.0.0.1")
+    raise RelayUnavailable("no free port on 127.0.0.1")

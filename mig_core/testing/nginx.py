@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from mig_core.testing.ports import free_port
 from mig_core.testing.services import service_missing
 
 if TYPE_CHECKING:
@@ -47,8 +48,7 @@ class Nginx:
     """One nginx on a port of loopback; ``location`` stands below ``server``, and UPSTREAM in it for the other side."""
 
     def __init__(self, folder: Path, upstream: str, location: str = LOCATION) -> None:
-        with socket.create_server(("127.0.0.1", 0)) as free:
-            self.address = f"127.0.0.1:{free.getsockname()[1]}"
+        self.address = f"127.0.0.1:{free_port()}"
         folder.mkdir(parents=True)
         configuration = folder / "nginx.conf"
         text = _CONFIGURATION.format(

@@ -12,6 +12,7 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from mig_core.testing.ports import free_port
 from mig_core.testing.services import service_missing
 
 if TYPE_CHECKING:
@@ -62,7 +63,7 @@ class Proxy:
     """
 
     def __init__(self, kind: Kind, source: Path, folder: Path, upstream: str, *, more: str = "") -> None:
-        self.port, self.mutual_port = _free_ports()
+        self.port, self.mutual_port = free_port(), free_port()
         self._kind = kind
         program = shutil.which(kind.program, path="/usr/sbin:/usr/local/sbin:/usr/bin:/usr/local/bin")
         if program is None:
@@ -149,8 +150,3 @@ class Proxy:
         """Ends it, whoever is connected."""
         self._process.kill()
         self._process.communicate(timeout=10)
-
-
-def _free_ports() -> tuple[int, int]:
-    with socket.create_server(("127.0.0.1", 0)) as one, socket.create_server(("127.0.0.1", 0)) as two:
-        return one.getsockname()[1], two.getsockname()[1]

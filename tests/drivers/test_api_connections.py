@@ -21,6 +21,7 @@ from mig_core.api.connections import ConnectionLimits
 from mig_core.config.server import ServerTlsSettings
 from mig_core.testing.api_site import ApiSite, SampleAgent
 from mig_core.testing.certificates import make_certificates
+from mig_core.testing.ports import free_port
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -166,7 +167,7 @@ def test_agents_beyond_their_share_are_told_and_investigators_still_come_in(quic
 def test_three_hundred_silent_connections_do_not_silence_an_api_with_256_descriptors(
     tmp_path: Path, api_store_url: str
 ) -> None:
-    port = _free_port()
+    port = free_port()
     config = tmp_path / "api.toml"
     config.write_text(
         f'listen = "127.0.0.1:{port}"\nstate = "{tmp_path}/state"\n'
@@ -207,11 +208,6 @@ def test_three_hundred_silent_connections_do_not_silence_an_api_with_256_descrip
 
 def _few_descriptors() -> None:
     resource.setrlimit(resource.RLIMIT_NOFILE, (DESCRIPTORS, DESCRIPTORS))
-
-
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as found:
-        return int(found.getsockname()[1])
 
 
 def _seconds_until_healthy(port: int, source: str) -> float:

@@ -7,7 +7,6 @@ import http.client
 import os
 import re
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -20,6 +19,7 @@ from mig_core.api.limiter import Limiter
 from mig_core.api.metrics import Metrics
 from mig_core.api.workers import Blackboard, Place, added
 from mig_core.errors import ApiError
+from mig_core.testing.ports import free_port
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -29,8 +29,7 @@ class Program:
     """A running ``mig-api --workers 2``."""
 
     def __init__(self, folder: Path, database_url: str) -> None:
-        with socket.create_server(("127.0.0.1", 0)) as free:
-            self.port = free.getsockname()[1]
+        self.port = free_port()
         self.config = folder / "api.toml"
         self.config.write_text(
             f'listen = "127.0.0.1:{self.port}"\nstate = "{folder}/state"\nworkers = 2\n'

@@ -25,6 +25,7 @@ from mig_core.relay.https_transport import HttpsTransport
 from mig_core.relay.tls import TlsOptions
 from mig_core.testing.api_site import ApiSite, SampleAgent
 from mig_core.testing.certificates import make_certificates
+from mig_core.testing.ports import free_port
 from mig_core.testing.proxies import KINDS, Kind, Proxy
 from mig_core.testing.store_samples import action as sample_action
 
@@ -234,8 +235,7 @@ def test_the_header_comes_before_tls_and_mig_api_listens_on_both_families(
     folder = tmp_path / "own"
     folder.mkdir()
     make_certificates(folder, names="DNS:localhost")
-    with socket.create_server(("::1", 0), family=socket.AF_INET6) as free:
-        port = free.getsockname()[1]
+    port = free_port()
     site = make_site(
         listen=f"127.0.0.1:0, [::1]:{port}",
         trusted_proxies=("127.0.0.1",),

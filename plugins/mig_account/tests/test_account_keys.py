@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import socket
 import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,6 +21,7 @@ from mig_account.sshd_config import SshdConfig
 from mig_account.sshd_lines import words_of
 from mig_account.sshd_running import configurations
 from mig_core.plugin.coverage import Tally
+from mig_core.testing.ports import free_port
 
 if TYPE_CHECKING:
     from mig_endpoint.testing.systems import System
@@ -345,8 +345,7 @@ def test_a_running_sshd_s_configuration_is_found(tmp_path: Path) -> None:
     config = tmp_path / "sshd_config"
     key = tmp_path / "key"
     subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(key)], check=True)
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
+    port = free_port()
     config.write_text(f"HostKey {key}\nListenAddress 127.0.0.1\nPort {port}\nPidFile none\n")
     script = f"mount -t tmpfs none /run && mkdir /run/sshd && exec {SSHD} -D -e -f {config}"
     with subprocess.Popen(["unshare", "--mount", "sh", "-c", script], stderr=subprocess.PIPE, text=True) as running:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from mig_core.testing.ports import free_port
 from mig_dispatch.sinks.http import HttpSink, MozDefSink
 from mig_dispatch.targets import Secret, Tls, WebTarget
 
@@ -129,10 +130,7 @@ def test_what_was_accepted_before_trouble_is_not_sent_again(
 
 
 def test_a_server_that_is_not_there_is_trouble(maker: RecordMaker, alerts: Any) -> None:
-    with socket.socket() as unused:
-        unused.bind(("127.0.0.1", 0))
-        port = unused.getsockname()[1]
-    sink = HttpSink(WebTarget(f"http://127.0.0.1:{port}/"), 5, maker, "s")
+    sink = HttpSink(WebTarget(f"http://127.0.0.1:{free_port()}/"), 5, maker, "s")
 
     verdict = sink.deliver(alerts(count=1))
 

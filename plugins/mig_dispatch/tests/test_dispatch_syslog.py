@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from mig_core.testing.ports import free_port
+from mig_dispatch.sinks import stream
 from mig_dispatch.sinks.syslog import SyslogSink
 from mig_dispatch.targets import StreamTarget, SyslogTarget, Tls
 
@@ -29,18 +31,12 @@ STRICT = re.compile(
 )
 
 
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
 @pytest.fixture(params=["tcp", "tls"])
 def rsyslog(
     request: pytest.FixtureRequest, tmp_path: Path, needs_program: Any, certificates: Any, eventually: Any
 ) -> Iterator[tuple[SyslogTarget, Path]]:
     """A running rsyslog and the file it writes: one message a line."""
-    program, port, output = needs_program("rsyslogd"), _free_port(), tmp_path / "messages"
+    program, port, output = needs_program("rsyslogd"), free_port(), tmp_path / "messages"
     secure = request.param == "tls"
     if secure and not list(Path("/usr/lib").glob("*/rsyslog/lmnsd_ossl.so")):
         (pytest.fail if os.environ.get("CI") else pytest.skip)(
@@ -156,7 +152,16 @@ def test_a_receiver_that_reads_nothing_is_given_up_and_gets_the_batch_again(aler
     assert time.monotonic() - started < 5
 
 
-def test_a_receiver_that_dies_with_the_batch_half_taken_is_noticed_at_once(alerts: Any, maker: RecordMaker) -> None:
+def test_a_receiver_that_dies_with_the_batch_half_taken_is_noticed_at_once(
+    alerts: Any, maker: RecordMaker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    all_sent, unacknowledged = threading.Event(), stream._unacknowledged
+
+    def asked(connection: socket.socket) -> int:
+        all_sent.set()
+        return unacknowledged(connection)
+
+    monkeypatch.setattr(stream, "_unacknowledged", asked)
     listener = socket.socket()
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
     listener.bind(("127.0.0.1", 0))
@@ -164,7 +169,7 @@ def test_a_receiver_that_dies_with_the_batch_half_taken_is_noticed_at_once(alert
 
     def die() -> None:
         connection, _ = listener.accept()
-        time.sleep(0.3)  # by then all is sent, and what the small buffer does not hold waits with the sender
+        all_sent.wait(10)  # what the small buffer does not hold waits with the sender
         connection.close()
 
     thread = threading.Thread(target=die)

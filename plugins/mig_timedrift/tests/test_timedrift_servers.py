@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import socket
 import time
 from typing import TYPE_CHECKING, Any
@@ -11,10 +10,12 @@ import pytest
 
 from mig_core.errors import ParameterError
 from mig_core.plugin.module import Context
+from mig_core.testing.ports import free_port
 from mig_timedrift import TimedriftModule
 from mig_timedrift.packet import seconds_of
 
 if TYPE_CHECKING:
+    import contextlib
     from collections.abc import Callable
 
     from mig_core.domain.result import ModuleResult
@@ -127,9 +128,7 @@ def test_an_answer_that_does_not_count_gives_no_verdict_and_says_why(
 def test_silent_closed_forged_and_short_answers_are_waited_for_together_and_no_longer_than_the_limit(
     serving: Serving, answer: Answer
 ) -> None:
-    with contextlib.closing(socket.socket(socket.AF_INET, socket.SOCK_DGRAM)) as closed:
-        closed.bind(("127.0.0.1", 0))
-        port = closed.getsockname()[1]
+    port = free_port(kind=socket.SOCK_DGRAM)
     started = time.monotonic()
 
     with serving(lambda _question, _number: [], answer(ahead=100, origin=b"x" * 8), answer(length=20)) as servers:

@@ -14,6 +14,7 @@ import pytest
 
 from mig_core.plugin.module import Context
 from mig_core.testing.fleet import eventually
+from mig_core.testing.ports import free_port
 from mig_core.testing.services import service_missing
 from mig_timedrift import TimedriftModule, chrony, kernel, ntpd, timesyncd
 
@@ -55,11 +56,8 @@ class Chronyd:
         return found if found is not None and found.synchronized else None
 
 
-def free_port() -> int:
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as one:
-        one.bind(("127.0.0.1", 0))
-        port: int = one.getsockname()[1]
-        return port
+def free_udp_port() -> int:
+    return free_port(kind=socket.SOCK_DGRAM)
 
 
 @pytest.fixture(scope="module")
@@ -74,8 +72,8 @@ def chronyds(tmp_path_factory: pytest.TempPathFactory, liar: Any) -> Iterator[tu
     if shutil.which("chronyd") is None or os.geteuid() != 0:
         service_missing("chronyd (package chrony), as root, is not here")
     folder = tmp_path_factory.mktemp("chrony")
-    right = Chronyd(folder, serves=free_port(), commands=free_port())
-    misled = Chronyd(folder, serves=0, commands=free_port(), follows=liar.port)
+    right = Chronyd(folder, serves=free_udp_port(), commands=free_udp_port())
+    misled = Chronyd(folder, serves=0, commands=free_udp_port(), follows=liar.port)
     try:
         eventually(right.synchronized)
         yield right, misled
@@ -126,8 +124,8 @@ def _asked(server: str) -> ModuleResult:
 
 
 def test_where_nobody_listens_there_is_no_service() -> None:
-    assert chrony.reading(port=free_port()) is None
-    assert ntpd.reading(port=free_port()) is None
+    assert chrony.reading(port=free_udp_port()) is None
+    assert ntpd.reading(port=free_udp_port()) is None
 
 
 @pytest.mark.parametrize(

@@ -98,7 +98,7 @@ def test_elements_of_a_failed_labelled_module_are_an_object(executor: Executor) 
 
 def test_what_a_stubborn_module_handed_over_before_its_time_ran_out_is_kept(executor: Executor, tmp_path: Path) -> None:
     began = time.monotonic()
-    outcome = run(executor, "stubborn", limit=0.3, seconds=60, word=str(tmp_path / "pid"))
+    outcome = run(executor, "stubborn", limit=1.5, seconds=60, word=str(tmp_path / "pid"))
 
     assert outcome.state is CommandState.TIMEOUT
     assert outcome.result.elements == ["first", "second"]
@@ -141,9 +141,11 @@ def test_a_large_result_arrives(make_executor: Callable[..., Executor]) -> None:
     assert len(str(outcome.result.elements)) == 8 << 20
 
 
-@pytest.mark.parametrize("seconds", [0, 60])
-def test_all_processes_a_module_started_end_with_it(executor: Executor, tmp_path: Path, seconds: int) -> None:
-    run(executor, "breeder", limit=0.5, word=str(tmp_path / "pids"), seconds=seconds)
+@pytest.mark.parametrize(("seconds", "limit"), [(0, 30.0), (60, 2.0)], ids=["ended", "out of time"])
+def test_all_processes_a_module_started_end_with_it(
+    executor: Executor, tmp_path: Path, seconds: int, limit: float
+) -> None:
+    run(executor, "breeder", limit=limit, word=str(tmp_path / "pids"), seconds=seconds)
 
     pids = [int(line) for line in (tmp_path / "pids").read_text().split()]
     assert len(pids) == 10
@@ -164,9 +166,9 @@ def test_an_interruption_ends_the_run_and_keeps_what_was_found(executor: Executo
 
     began = time.monotonic()
     interruption.interrupt("enough")
-    thread.join(5)
+    thread.join(20)
 
-    assert time.monotonic() - began < 1
+    assert time.monotonic() - began < 5
     assert outcomes[0].state is CommandState.CANCELLED
     assert "enough" in outcomes[0].reason
     assert outcomes[0].result.elements == ["first", "second"]
@@ -239,7 +241,7 @@ def test_the_facts_are_gathered_in_a_child(executor: Executor) -> None:
 def test_after_a_while_without_work_the_zygote_rests_and_the_next_operation_wakes_it(
     zygote_program: tuple[str, ...], caplog: pytest.LogCaptureFixture
 ) -> None:
-    launcher = Launcher(program=zygote_program, rest_after=0.2)
+    launcher = Launcher(program=zygote_program, rest_after=1.5)  # time enough to read who served
     executor = Executor(launcher, ModuleSettings(memory_mb=96))
     run(executor, "echo", word="first")
     first = launcher.pid
