@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from mig_core.cli.formats import Format, Show
 from mig_core.cli.waiting import Waiting, waiting_of
+from mig_core.config.client import ONLINE
 from mig_core.domain.times import parse_duration
 from mig_core.errors import InvalidDocument
 
@@ -70,6 +71,9 @@ class AskOptions:
         Raises:
             TargetError: it is none.
         """
+        if not self.targets and default == ONLINE:
+            return default  # reading it would take longer than all that is left to do before signing
+
         from mig_core.domain.target import parse_target  # nor does help wait for it
 
         expanded = [parse_target(one, macros=macros).expanded for one in self.targets or (default,)]

@@ -7,6 +7,9 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path  # noqa: TC003  read at run time by the loader
 
+ONLINE = "status='online'"
+"""The target of who has set no other."""
+
 
 @dataclass(frozen=True, slots=True)
 class ClientSettings:
@@ -21,7 +24,7 @@ class ClientSettings:
     ca_file: Path | None = None
     certificate_file: Path | None = None
     key_file: Path | None = None
-    target: str = "status='online'"
+    target: str = ONLINE
     """Used when ``-t`` is not given."""
     expiry: timedelta = timedelta(minutes=5)
     """Used when ``-e`` is not given."""

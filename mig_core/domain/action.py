@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING
 from mig_core.domain import envelope as envelopes
 from mig_core.domain.document import dump, load, members
 from mig_core.domain.ids import ActionId, check_uuid
-from mig_core.domain.target import parse_target
 from mig_core.domain.times import format_time
 from mig_core.errors import InvalidDocument, TargetError
 
@@ -78,6 +77,8 @@ class Action:
 
     def parsed_target(self) -> Target:
         """The target's tree. Actions that were read have been checked, so this does not raise for them."""
+        from mig_core.domain.target import parse_target
+
         return parse_target(self.target)
 
 
@@ -136,6 +137,8 @@ def check_target(target: str, *, subject: str) -> None:
     Raises:
         InvalidDocument: names the position.
     """
+    from mig_core.domain.target import parse_target  # who only asks need not wait for what reads targets
+
     try:
         parse_target(target)
     except TargetError as error:

@@ -24,7 +24,6 @@ ALLOWED = {
     "psutil",
     "pycparser",
     "pynacl",
-    "python-gnupg",
     "stevedore",
     "urllib3",
 }

@@ -11,6 +11,8 @@ from hypothesis import strategies as st
 from mig_core.cli import ask_options, exit_codes, investigate, module_arguments, words
 from mig_core.cli.main import main
 from mig_core.cli.plain_question import plain_question
+from mig_core.config.client import ONLINE
+from mig_core.domain.target import parse_target
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -152,3 +154,9 @@ def test_a_value_that_the_module_refuses_is_told_as_ever(capsys: pytest.CaptureF
 
     assert status == exit_codes.USAGE
     assert "--name" in capsys.readouterr().err
+
+
+def test_the_target_that_is_not_read_is_what_reading_it_would_give() -> None:
+    expanded = parse_target(ONLINE, macros={"online": "name='x'", "status": "name='y'"}).expanded
+
+    assert expanded == ONLINE
