@@ -13,7 +13,6 @@ import pytest
 from mig_core.domain.envelope import ACTION, Envelope, Signature
 from mig_core.errors import ConfigurationError, InvalidDocument, SignatureInvalid
 from mig_core.pgp.gnupg import GnupgKeyring, GnupgSigner, export_public, generate_key, secret_keys
-from mig_core.pgp.gnupg_program import QUIET, Gpg
 from mig_core.pgp.home import short_home, stop_agent
 from mig_core.testing.keys import PASSPHRASE
 
@@ -376,10 +375,3 @@ def test_a_key_cannot_be_ordered_with_control_characters_or_an_unknown_algorithm
 ) -> None:
     with pytest.raises(ConfigurationError):
         generate_key(own_home, name, "eve@example.org", algorithm=algorithm)
-
-
-def test_a_machine_without_gpg_is_told_what_to_install(tmp_path: Path) -> None:
-    with pytest.raises(ConfigurationError, match="not installed") as refused:
-        Gpg(None, QUIET, {"PATH": str(tmp_path)}).list_keys()
-
-    assert "gnupg" in refused.value.next_step
