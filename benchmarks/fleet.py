@@ -10,6 +10,7 @@ import contextlib
 import dataclasses
 import json
 import os
+import resource
 import statistics
 import sys
 import tempfile
@@ -28,7 +29,9 @@ if TYPE_CHECKING:
 
     from benchmarks.usage import Usage
 
-STATUS_OK, STATUS_UNACCOUNTED = 0, 1
+STATUS_OK, STATUS_UNACCOUNTED, STATUS_IMPOSSIBLE = 0, 1, 2
+_OTHER_DESCRIPTORS = 100
+"""Sockets, files and pipes of a process that are nobody's connection."""
 _GOAL = 10.0
 """Seconds to the last answer of 1,000 agents, on two cores."""
 _TIMES = (
@@ -52,8 +55,14 @@ class Report:
     processes: int
     sources: list[str]
     platform_up: float = 0.0
+    workers: int = 1
+    """Processes of mig-api."""
+    made: float = 0.0
+    """Seconds until all simulated agents had made their keys: the simulator's own, before anything is asked."""
     enrolled: float = 0.0
     """Seconds to enrol all agents."""
+    enrolling: dict[str, float] = dataclasses.field(default_factory=dict)
+    """Milliseconds of processor for each agent that enrols, by part."""
     listening: float = 0.0
     """Seconds from then until all of them can be reached."""
     load: float = 0.0
@@ -71,7 +80,11 @@ class Report:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the benchmark; returns the exit status."""
     options = _options(arguments)
-    report = Report(options.agents, options.relay, options.processes, [])
+    if problem := missing_descriptors(options.agents, options.workers, options.processes, options.relay):
+        print(f"fleet: {problem}", file=sys.stderr)
+        return STATUS_IMPOSSIBLE
+    report = Report(options.agents, options.relay, options.processes, [], options.workers)
+    os.environ["MIG_API_WORKERS"] = str(options.workers)
     with contextlib.ExitStack() as stack:
         site = Site(stack.enter_context(_folder(options.state)), options.relay)
         os.environ["XDG_STATE_HOME"] = str(site.folder("investigator", "state"))
@@ -93,11 +106,35 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return STATUS_OK if report.complete else STATUS_UNACCOUNTED
 
 
+def missing_descriptors(agents: int, workers: int, processes: int, relay: str) -> str:
+    """Why this machine's limit of descriptors is too low for so many connections at once; empty: it is not."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if relay != "https" or most == resource.RLIM_INFINITY:
+        return ""
+    # What mig-api keeps from agents (docs/operations.md), and who of its workers accepts is chance.
+    kept = min(most // 8, 1024) + min(most // 16, 256) + _OTHER_DESCRIPTORS
+    served = agents if workers == 1 else min(agents, int(1.5 * agents / workers))
+    needed = max(served + kept, agents // processes + _OTHER_DESCRIPTORS)
+    if needed <= most:
+        return ""
+    return (
+        f"{agents} agents need {needed} descriptors in one process, the hard limit here is {most} (ulimit -Hn):"
+        " raise it, or let --workers or --processes share them"
+    )
+
+
 def _measure(report: Report, platform: Platform, workers: Workers, options: argparse.Namespace) -> None:
     began = time.monotonic()
+    workers.wait_for("made", seconds=options.patience)
+    report.made = time.monotonic() - began
+    before, began = part_usage(platform, workers), time.monotonic()
+    workers.enrol()
     enrolled = workers.wait_for("enrolled", seconds=options.patience)
     report.enrolled = time.monotonic() - began
-    _progress(f"{enrolled['enrolled']} agents are enrolled ({report.enrolled:.1f} s)")
+    after = part_usage(platform, workers)
+    report.enrolling = {name: 1000 * (after[name].cpu - one.cpu) / options.agents for name, one in before.items()}
+    costs = ", ".join(f"{name} {value:.2f}" for name, value in report.enrolling.items())
+    _progress(f"{enrolled['enrolled']} agents are enrolled ({report.enrolled:.1f} s; ms of processor each: {costs})")
     began = time.monotonic()
     listening = workers.wait_for("listening", seconds=options.patience)
     platform.processes.wait_for(
@@ -164,7 +201,9 @@ def _print(report: Report) -> None:
     head = ["part", "processes", "CPU s/question", "of a core", "idle RSS", "idle PSS", "after RSS", "after PSS"]
     print_table("what each part used (MiB)", head, parts)
     print(f"\n{'; '.join(report.sources)}")
-    print(f"enrolled in {report.enrolled:.1f} s, all listening {report.listening:.1f} s later")
+    costs = ", ".join(f"{name} {value:.2f}" for name, value in report.enrolling.items())
+    print(f"keys made in {report.made:.1f} s, enrolled in {report.enrolled:.1f} s more (ms of processor each: {costs})")
+    print(f"all listening {report.listening:.1f} s later; processes of mig-api: {report.workers}")
     print(f"{os.cpu_count()} processors, load average before the first question {report.load:.2f}")
     print(f"simulator: {json.dumps(report.simulator)}")
     if not report.complete:
@@ -193,6 +232,7 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--agents", type=int, default=1000)
     parser.add_argument("--relay", choices=("https", "amqp"), default="https")
     parser.add_argument("--processes", type=int, default=2, help="simulator processes (default: 2)")
+    parser.add_argument("--workers", type=int, default=1, help="processes of mig-api (default: 1)")
     parser.add_argument("--runs", type=int, default=3, help="how often the question is asked (default: 3)")
     parser.add_argument(
         "--state", type=Path, help="a new folder, kept afterwards with its logs (default: a temporary one)"

@@ -1,7 +1,8 @@
 """One process full of simulated agents, on one event loop: ``python -m benchmarks.simulator.worker``.
 
-Started by ``workers``: reads its orders as one line of JSON, writes a line of JSON when all agents are enrolled, when
-all of them listen, and at the end, which the end of its standard input brings about.
+Started by ``workers``: reads its orders as one line of JSON and writes a line of JSON when all agents have their keys.
+After another line of input they enrol; it writes a line when all are enrolled, when all of them listen, and at the end,
+which the end of its standard input brings about.
 """
 
 from __future__ import annotations
@@ -60,6 +61,9 @@ class Worker:
         waiting = [
             SimulatedAgent(number, kind, finds=number % orders.finds_every == 0, started=started) for number in numbers
         ]
+        self._say("made")
+        if not sys.stdin.readline():
+            return
         told: list[tuple[SimulatedAgent, str]] = []
         await asyncio.gather(*(self._enrol(waiting, told) for _ in range(_ENROLLERS)))
         self._say("enrolled")

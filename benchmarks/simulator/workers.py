@@ -74,6 +74,12 @@ class Workers:
             process.stdin.write(json.dumps(asdict(orders)).encode("ascii") + b"\n")
         return self
 
+    def enrol(self) -> None:
+        """Has the agents enrol, once their keys are made."""
+        for process in self._processes:
+            assert process.stdin is not None
+            process.stdin.write(b"enrol\n")
+
     def wait_for(self, event: str, *, seconds: float) -> dict[str, Any]:
         """The workers' sums, once all of them have said ``event``.
 

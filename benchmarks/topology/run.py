@@ -90,6 +90,9 @@ def _measure(containers: Containers, folder: Path, options: argparse.Namespace) 
             _fleet(containers.relay, half, containers, folder) as amqp,
         ):
             for fleet in (https, amqp):
+                fleet.wait_for("made", seconds=600)
+                fleet.enrol()
+            for fleet in (https, amqp):
                 fleet.wait_for("enrolled", seconds=600)
             for fleet in (https, amqp):
                 fleet.wait_for("listening", seconds=900)

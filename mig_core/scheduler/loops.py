@@ -38,15 +38,23 @@ async def until_done(what: str, work: Callable[[], Awaitable[T]]) -> T:
 
 
 async def whenever_woken(
-    wakeups: Wakeups, channel: str, what: str, work: Callable[[], Awaitable[bool]], *, interval: float
+    wakeups: Wakeups,
+    channel: str,
+    what: str,
+    work: Callable[[], Awaitable[bool]],
+    *,
+    interval: float,
+    rest: float = 0.0,
 ) -> None:
     """Does ``work`` now, then at every wakeup, and at least every ``interval`` seconds; never returns.
 
-    ``work`` returns whether there may be more to do at once.
+    ``work`` returns whether there may be more to do at once. After it there is a rest of so many seconds: what comes
+    meanwhile is worked on together.
     """
     async with wakeups.watch(channel) as watch:
         while True:
             if not await until_done(what, work):
+                await asyncio.sleep(rest)
                 await watch.wait(interval)
 
 

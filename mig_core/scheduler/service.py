@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 _FALLBACK_INTERVAL = 5.0
 """Seconds after which tables are looked at even if no wakeup came."""
 _ADMIT_BATCH = 200
+_ADMIT_REST = 0.1
+"""Seconds between two admissions: of a fleet that enrols many come meanwhile, one alone waits for nobody."""
 
 _log = logging.getLogger(__name__)
 
@@ -103,6 +105,7 @@ class Scheduler:
                     f"admitting agents to relay {relay.name}",
                     lambda: self._admit(relay),
                     interval=_FALLBACK_INTERVAL,
+                    rest=_ADMIT_REST,
                 )
             )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING
 
 from mig_core.domain.ids import Fingerprint
@@ -11,7 +12,7 @@ from mig_core.store.encoding import clean_text, jsonb
 from mig_core.store.rows import EnrolmentSecret
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
     from datetime import datetime
 
     from mig_core.store.database import Cursor, Database, Row
@@ -24,12 +25,11 @@ CHECK = "enrolment"
 _COLUMNS = (
     "name, created_at, created_by, expires_at, uses_left, used, last_used_at, tags, relay, revoked_at, revoked_by"
 )
-_USE = f"""
-    UPDATE enrolment_secrets SET used = used + 1, uses_left = uses_left - 1, last_used_at = %(now)s
-     WHERE digest = %(digest)s AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > %(now)s)
-       AND (uses_left IS NULL OR uses_left > 0)
-    RETURNING {_COLUMNS}
-"""  # noqa: S608 - a constant
+_LOCKED = f"SELECT {_COLUMNS}, digest FROM enrolment_secrets WHERE digest = ANY(%s) ORDER BY name FOR UPDATE"  # noqa: S608 - a constant
+_USED = """
+    UPDATE enrolment_secrets SET used = used + %(uses)s, uses_left = uses_left - %(uses)s, last_used_at = %(now)s
+     WHERE name = %(name)s
+"""
 
 
 class PostgresEnrolmentSecrets:
@@ -98,34 +98,66 @@ class PostgresEnrolmentSecrets:
         return await self._database.transaction(work)
 
 
-async def use_secret(cursor: Cursor, digest: bytes, now: datetime) -> EnrolmentSecret:
-    """The secret with this SHA-256, of which one use is gone now.
+class Granting:
+    """Secrets that are used within one transaction, which nobody else uses until it ends.
 
-    Raises:
-        Refused: it admits nobody; says why, to whoever has it.
+    Args:
+        cursor: the transaction's.
     """
-    await cursor.execute(_USE, {"digest": digest, "now": now})
-    row = await cursor.fetchone()
-    if row is not None:
-        return _secret(row)
-    await cursor.execute(
-        f"SELECT {_COLUMNS} FROM enrolment_secrets WHERE digest = %s",  # noqa: S608 - a constant
-        (digest,),
-    )
-    row = await cursor.fetchone()
-    if row is None:
-        raise Refused(
-            CHECK,
-            "this is no enrolment secret of the platform",
-            next_step="correct the agent's platform.enrolment_secret_file, or remove it and let it be approved",
-        )
-    known = _secret(row)
-    why = "is used up"
-    if known.revoked_at is not None:
-        why = f"was revoked at {format_time(known.revoked_at)}"
-    elif known.expires_at is not None and known.expires_at <= now:
-        why = f"expired at {format_time(known.expires_at)}"
-    raise Refused(CHECK, f"the enrolment secret {known.name} {why}", next_step="ask for another: mig enrolment add")
+
+    def __init__(self, cursor: Cursor) -> None:
+        self._cursor = cursor
+        self._known: dict[bytes, EnrolmentSecret] = {}
+        self._uses: Counter[bytes] = Counter()
+        self._last: dict[bytes, datetime] = {}
+
+    async def lock(self, digests: Iterable[bytes]) -> None:
+        """Reads the secrets with these SHA-256, those that are there. Once, before any is used."""
+        if wanted := list(set(digests)):
+            await self._cursor.execute(_LOCKED, (wanted,))
+            self._known = {bytes(row["digest"]): _secret(row) for row in await self._cursor.fetchall()}
+
+    def use(self, digest: bytes, now: datetime) -> EnrolmentSecret:
+        """The secret, of which one use is gone now.
+
+        Raises:
+            Refused: it admits nobody; says why, to whoever has it.
+        """
+        known = self._known.get(digest)
+        if known is None:
+            raise Refused(
+                CHECK,
+                "this is no enrolment secret of the platform",
+                next_step="correct the agent's platform.enrolment_secret_file, or remove it and let it be approved",
+            )
+        why = ""
+        if known.revoked_at is not None:
+            why = f"was revoked at {format_time(known.revoked_at)}"
+        elif known.expires_at is not None and known.expires_at <= now:
+            why = f"expired at {format_time(known.expires_at)}"
+        elif known.uses_left is not None and known.uses_left <= self._uses[digest]:
+            why = "is used up"
+        if why:
+            raise Refused(
+                CHECK, f"the enrolment secret {known.name} {why}", next_step="ask for another: mig enrolment add"
+            )
+        self._uses[digest] += 1
+        self._last[digest] = now
+        return known
+
+    def give_back(self, digest: bytes) -> None:
+        """One use did not happen."""
+        self._uses[digest] -= 1
+
+    async def write(self) -> None:
+        """What was used. Once, at the end."""
+        used = [
+            {"name": self._known[digest].name, "uses": uses, "now": self._last[digest]}
+            for digest, uses in sorted(self._uses.items())
+            if uses
+        ]
+        if used:
+            await self._cursor.executemany(_USED, used)
 
 
 def _secret(row: Row) -> EnrolmentSecret:

@@ -12,6 +12,7 @@ from mig_core.testing.store_contracts.actions import ActionsContract
 from mig_core.testing.store_contracts.agents import AgentsContract
 from mig_core.testing.store_contracts.answer_rows import AnswerRowsContract
 from mig_core.testing.store_contracts.commands import CommandsContract
+from mig_core.testing.store_contracts.enrolling import EnrollingContract
 from mig_core.testing.store_contracts.identities import IdentitiesContract
 from mig_core.testing.store_contracts.investigators import InvestigatorsContract
 from mig_core.testing.store_contracts.numbers import NumbersContract
@@ -26,6 +27,7 @@ from mig_core.testing.store_contracts.wakeups import WakeupsContract
 class StoreContract(
     InvestigatorsContract,
     AgentsContract,
+    EnrollingContract,
     IdentitiesContract,
     ActionsContract,
     OutboxContract,

@@ -64,6 +64,7 @@ class SplitStore:
             "proposals",
             "set_aside",
             "wakeups",
+            "enrolment_secrets",
         ):
             setattr(self, noun, SplitNoun(noun, api, scheduler))
 
