@@ -1,7 +1,8 @@
-"""Runs the ``gpg`` program and reads what it says: the only file that does.
+"""Runs the ``gpg`` program and reads what it says: the only file that imports python-gnupg.
 
-What gpg says of a signature or a key is read from its status lines and listings as bytes. The formats are those of
-GnuPG's ``doc/DETAILS``; a key's user id may hold anything, U+0085 and U+2028 too, and ends no line.
+python-gnupg starts the program and moves the bytes; its own readers of status lines and key listings are not used. They
+also end a line at U+0085 and U+2028, which a key's user id may hold, so that a user id could break them or speak in
+gpg's name. The formats are those of GnuPG's ``doc/DETAILS``.
 """
 
 from __future__ import annotations
@@ -9,18 +10,19 @@ from __future__ import annotations
 import functools
 import os
 import re
+import shutil
 import subprocess
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any
+
+import gnupg as python_gnupg
 
 from mig_core.domain.ids import Fingerprint
 from mig_core.errors import ConfigurationError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-    from mig_core.domain.envelope import Signature
     from mig_core.pgp.base import KeyInfo
 
 _ESCAPED = re.compile(rb"\\x(3a|5c)")
@@ -32,17 +34,24 @@ INSTALL = "install GnuPG 2.2 or newer (package gnupg)"
 QUIET = ("--no-options", "--no-auto-key-retrieve", "--no-auto-key-locate", "--disable-dirmngr")
 """Options of every run: nobody's gpg.conf, and no network."""
 
-_TALKING = ("--status-fd=2", "--no-tty", "--no-verbose", "--batch", "--fixed-list-mode", "--with-colons")
 
+class Output(list[Any]):
+    """What one run of gpg gave: standard output, status lines, exit code. (Empty as a list: python-gnupg wants one.)"""
 
-class Output(NamedTuple):
-    """What one run of gpg gave."""
+    data: bytes = b""
+    stderr: str = ""
+    returncode: int | None = None
 
-    data: bytes
-    """Standard output."""
-    stderr: str
-    """Status lines, and what it said to people; Latin-1 stands for the bytes."""
-    returncode: int
+    def __init__(self, _gpg: object) -> None:
+        super().__init__()
+
+    def handle_status(self, keyword: str, rest: str) -> None:
+        """Called by python-gnupg for what it takes for a status line; see :meth:`statuses`."""
+
+    def pub(self, fields: list[str]) -> None:
+        """Called by python-gnupg for what it takes for a line of a listing; see :func:`listed_keys`."""
+
+    uid = sec = fpr = sub = ssb = sig = grp = pub
 
     def statuses(self) -> dict[str, list[str]]:
         """gpg's status lines: keyword -> the rest of each such line."""
@@ -59,82 +68,42 @@ class Output(NamedTuple):
         return lines[-1] if lines else ""
 
 
-class Gpg:
-    """``gpg`` with one home and some options. Thread-safe.
+def open_gpg(
+    home: Path | None, options: list[str], environment: dict[str, str] | None = None, *, tried: bool = True
+) -> Any:
+    """python-gnupg's interface to ``gpg``; every call of it returns an :class:`Output`.
 
     Args:
-        home: there already; None is the investigator's own.
+        home: None is the investigator's own.
         options: for every run.
         environment: of the program; None is this process's.
+        tried: whether gpg is run at once, to see that it runs; a person who signs need not wait for that.
+
+    Raises:
+        ConfigurationError: gpg is not installed, or does not start.
     """
-
-    def __init__(self, home: Path | None, options: Sequence[str], environment: Mapping[str, str] | None = None) -> None:
-        if home is not None and not home.is_dir():
-            raise _unusable(f"there is no directory {home}")
-        self._words = ["gpg", *_TALKING, *([f"--homedir={home}"] if home is not None else []), *options]
-        self._environment = environment
-
-    def verify(self, data: bytes, signature: Signature, *options: str) -> Output:
-        """Whether a detached signature fits the data; a gpg that has both says what else it thinks of it.
-
-        Raises:
-            ConfigurationError: gpg does not start; as all methods.
-        """
-        reading, writing = os.pipe2(os.O_CLOEXEC)
-        try:
-            with open(writing, "wb") as pipe:
-                pipe.write(signature.sig)  # at most MAX_SIGNATURE_BYTES, which a pipe holds
-            words = [*options, "--enable-special-filenames", "--verify", "--", f"-&{reading}", "-"]
-            return self._run(words, data, inherited=(reading,))
-        finally:
-            os.close(reading)
-
-    def sign(self, data: bytes, *options: str, passphrase: str | None) -> Output:
-        """A detached signature of the data.
-
-        Args:
-            passphrase: one line; None leaves it to gpg-agent.
-        """
-        if passphrase is None:
-            return self._run([*options, "--detach-sign"], data)
-        words = ["--pinentry-mode=loopback", "--passphrase-fd=0", *options, "--detach-sign"]
-        return self._run(words, passphrase.encode("utf-8") + b"\n" + data)
-
-    def list_keys(self, *wanted: Fingerprint, secret: bool = False) -> Output:
-        """The listing that :func:`listed_keys` reads, of some keys or of all."""
-        return self._run(["--list-secret-keys" if secret else "--list-keys", *wanted])
-
-    def import_keys(self, data: bytes) -> Output:
-        """Takes in keys and revocations."""
-        return self._run(["--import"], data)
-
-    def export_keys(self, fingerprint: Fingerprint) -> bytes:
-        """A public key, armored; empty: there is none."""
-        return self._run(["--armor", "--export", fingerprint]).data
-
-    def generate(self, order: str) -> Output:
-        """Makes a key as the order says (GnuPG's manual, Unattended key generation)."""
-        return self._run(["--generate-key"], order.encode("utf-8"))
-
-    def _run(self, words: Sequence[str], data: bytes = b"", *, inherited: Sequence[int] = ()) -> Output:
-        try:
-            done = subprocess.run(
-                [*self._words, *words],
-                input=data,
-                capture_output=True,
-                pass_fds=inherited,
-                env=self._environment,
-                check=False,
-            )
-        except FileNotFoundError as error:
-            raise _unusable("is not installed, or not on the PATH") from error
-        except OSError as error:
-            raise _unusable(f"cannot be used: {error}") from error
-        return Output(done.stdout, done.stderr.decode("latin-1"), done.returncode)
+    if shutil.which("gpg") is None:
+        raise ConfigurationError("gpg", "", "is not installed, or not on the PATH", next_step=INSTALL)
+    try:
+        interface = python_gnupg.GPG if tried else _Untried
+        gpg = interface(gnupghome=str(home) if home else None, options=options, env=environment)
+    except (OSError, ValueError) as error:
+        raise ConfigurationError("gpg", "", f"cannot be used: {error}", next_step=INSTALL) from error
+    gpg.encoding = "latin-1"  # takes every byte; what is UTF-8 goes through latin1()
+    gpg.result_map = dict.fromkeys(gpg.result_map, Output)
+    return gpg
 
 
-def _unusable(problem: str) -> ConfigurationError:
-    return ConfigurationError("gpg", "", problem, next_step=INSTALL)
+class _Untried(python_gnupg.GPG):  # type: ignore[misc]  # has no types
+    """python-gnupg's interface, whose constructor would run gpg to learn its version; 2.2 is the oldest we support."""
+
+    def __init__(self, *, gnupghome: str | None, options: list[str], env: dict[str, str] | None) -> None:
+        if gnupghome and not os.path.isdir(gnupghome):
+            raise ValueError(f"there is no directory {gnupghome}")
+        self.gpgbinary, self.gnupghome, self.options, self.env = "gpg", gnupghome, options, env
+        self.keyring = self.secret_keyring = self.on_data = None
+        self.verbose = self.use_agent = self.check_fingerprint_collisions = False
+        self.version = (2, 2)
 
 
 @functools.cache
@@ -154,9 +123,14 @@ def known_algorithms() -> frozenset[int]:
             check=True,
         ).stdout
     except (OSError, subprocess.SubprocessError) as error:
-        raise _unusable(f"cannot be used: {error}") from error
+        raise ConfigurationError("gpg", "", f"cannot be used: {error}", next_step=INSTALL) from error
     words = said.decode("latin-1").strip().rpartition(":")[2].split(";")
     return frozenset(int(word) for word in words if word.isdigit())
+
+
+def latin1(text: str) -> str:
+    """A text that python-gnupg turns into the UTF-8 form of ``text``."""
+    return text.encode("utf-8").decode("latin-1")
 
 
 def listed_keys(output: Output) -> tuple[tuple[KeyInfo, bool, str], ...]:

@@ -7,8 +7,11 @@ bytes. A longer home is reached through a symbolic link with a short name, which
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import os
 import stat
+import subprocess
+import tempfile
 from pathlib import Path
 
 from mig_core.errors import ConfigurationError
@@ -54,8 +57,6 @@ def short_home(home: Path) -> Path:
     found = folder.lstat()
     if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.geteuid() or found.st_mode & 0o077:
         raise ConfigurationError(str(folder), "", "must be a directory that only you can enter", next_step="remove it")
-    import hashlib
-
     link = folder / hashlib.sha256(name).hexdigest()[:_LINK_NAME_LENGTH]
     with contextlib.suppress(FileExistsError):
         link.symlink_to(absolute)
@@ -64,8 +65,6 @@ def short_home(home: Path) -> Path:
 
 def _short_place() -> Path:
     """A folder for temporary files whose own path leaves room for the link's; ``TMPDIR`` may be too long itself."""
-    import tempfile  # hardly any home is so long
-
     room = MAX_HOME_BYTES - len(f"/mig-gnupg-{os.geteuid()}/") - _LINK_NAME_LENGTH
     places = [tempfile.gettempdir(), "/tmp", "/var/tmp"]  # noqa: S108  what is made there is private, and checked
     return Path(
@@ -75,8 +74,6 @@ def _short_place() -> Path:
 
 def stop_agent(home: Path) -> None:
     """Ends the gpg-agent of a home, if one runs. Call it before the home is removed."""
-    import subprocess
-
     short = short_home(home)
     with contextlib.suppress(OSError, subprocess.TimeoutExpired):
         subprocess.run(

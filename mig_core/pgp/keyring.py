@@ -20,7 +20,7 @@ from mig_core.domain.envelope import MAX_SIGNATURE_BYTES
 from mig_core.domain.times import CLOCK_TOLERANCE
 from mig_core.errors import ConfigurationError, InvalidDocument, SignatureInvalid
 from mig_core.pgp.certificates import read_key_block
-from mig_core.pgp.gnupg_program import QUIET, Gpg, known_algorithms, listed_keys
+from mig_core.pgp.gnupg_program import QUIET, Output, known_algorithms, listed_keys, open_gpg
 from mig_core.pgp.home import private_home
 from mig_core.pgp.selection import KEPT_BY_OWNER, Selection, select
 from mig_core.pgp.signature_packet import check_signature_form
@@ -74,7 +74,7 @@ class GnupgKeyring:
         self._home = private_home(home)
         self._ahead = ahead
         self._clock = clock
-        self._gpg = Gpg(self._home, [*QUIET, *KEYRING])
+        self._gpg = open_gpg(self._home, [*QUIET, *KEYRING])
         self._gpg.list_keys()  # lets gpg make its files, so that no verification has to
         self._adding = threading.Lock()
         self._early: list[Certificate] = []
@@ -160,7 +160,10 @@ class GnupgKeyring:
             raise SignatureInvalid(shown(signature), str(error)) from None
         now = self._clock()
         self._take_early(now)
-        result = self._gpg.verify(data, signature, "--lock-never")
+        with tempfile.NamedTemporaryFile(dir=self._home, prefix="signature-") as file:
+            file.write(signature.sig)
+            file.flush()
+            result: Output = self._gpg.verify_data(file.name, data, extra_args=["--lock-never"])
         return judge(result, signature, now=now, ahead=self._ahead)
 
     def _take_early(self, now: datetime) -> None:
@@ -177,15 +180,15 @@ class GnupgKeyring:
         Raises:
             OSError: the home cannot be written.
         """
-        said = self._import_bytes(b"".join(one.data for one in selection.usable))
+        result = self._import_bytes(b"".join(one.data for one in selection.usable))
         keys = self._missing(selection)
         for one in keys:
-            said = self._import_bytes(one.data)  # one that gpg chokes on takes those behind it away
+            result = self._import_bytes(one.data)  # one that gpg chokes on takes those behind it away
         missing = self._missing(selection) if keys else []
         if missing:
             self._probe()
         for one in missing:
-            selection.refuse(one.fingerprint, said or "gpg does not take it")
+            selection.refuse(one.fingerprint, result.complaint() or "gpg does not take it")
         for revocation in selection.revocations:
             self._import_bytes(revocation)
         return self.keys()
@@ -194,9 +197,9 @@ class GnupgKeyring:
         there = {key.fingerprint for key in self.keys()}
         return [one for one in selection.usable if one.fingerprint not in there]
 
-    def _import_bytes(self, data: bytes) -> str:
-        """What gpg complains of."""
-        return self._gpg.import_keys(data).complaint() if data else ""
+    def _import_bytes(self, data: bytes) -> Output:
+        result: Output = self._gpg.import_keys(data) if data else Output(None)
+        return result
 
     def _probe(self) -> None:
         with tempfile.NamedTemporaryFile(dir=self._home, prefix="probe-") as file:

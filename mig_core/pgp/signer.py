@@ -8,15 +8,16 @@ from __future__ import annotations
 
 import contextlib
 import os
+import tempfile
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from mig_core.domain.envelope import Signature
 from mig_core.domain.ids import Fingerprint, check_fingerprint
 from mig_core.domain.times import CLOCK_TOLERANCE
 from mig_core.errors import ConfigurationError, SignatureInvalid
-from mig_core.pgp.gnupg_program import QUIET, Gpg, listed_keys
+from mig_core.pgp.gnupg_program import QUIET, Output, latin1, listed_keys, open_gpg
 from mig_core.pgp.home import private_home, short_home
 from mig_core.pgp.signature_packet import check_signature_form
 from mig_core.pgp.verdict import KEYRING, judge
@@ -83,21 +84,31 @@ class GnupgSigner:
             passphrase = self._passphrase()
             if not passphrase or any(character in passphrase for character in "\r\n\0"):
                 raise SignatureInvalid(self._fingerprint, "the passphrase given is empty or not one line")
-        gpg = _open_secret(self._home)
-        options = [f"--local-user={self._fingerprint}", *_SIGNING, *self._options]
-        result = gpg.sign(envelope.signed_bytes(), *options, passphrase=passphrase)
+        gpg = _open_secret(self._home, tried=False)
+        result: Output = gpg.sign(
+            envelope.signed_bytes(),
+            passphrase=latin1(passphrase) if passphrase else None,
+            clearsign=False,
+            detach=True,
+            binary=True,
+            extra_args=[f"--local-user={self._fingerprint}", *_SIGNING, *self._options],
+        )
         said = result.statuses()
         if result.returncode != 0 or len(said.get("SIG_CREATED", ())) != 1 or not result.data:
-            problem, next_step = _why_not_signed(said, listed_keys(gpg.list_keys(self._fingerprint)))
+            problem, next_step = _why_not_signed(said, listed_keys(gpg.list_keys(keys=[self._fingerprint])))
             raise SignatureInvalid(self._fingerprint, problem, next_step=next_step)
         signature = Signature(self._fingerprint, result.data)
         self._check(gpg, envelope.signed_bytes(), signature)
         return envelope.with_signature(signature)
 
-    def _check(self, gpg: Gpg, data: bytes, signature: Signature) -> None:
+    def _check(self, gpg: Any, data: bytes, signature: Signature) -> None:
         """Returns when agents that have this key will accept the signature."""
-        # What gpg remembers of the key's own signatures was found out by other rules.
-        result = gpg.verify(data, signature, *KEYRING, "--lock-never", "--no-sig-cache")
+        with tempfile.NamedTemporaryFile(prefix="mig-signature-") as file:
+            file.write(signature.sig)
+            file.flush()
+            # What gpg remembers of the key's own signatures was found out by other rules.
+            options = [*KEYRING, "--lock-never", "--no-sig-cache"]
+            result: Output = gpg.verify_data(file.name, data, extra_args=options)
         try:
             check_signature_form(signature.sig)
             made_by = judge(result, signature, now=datetime.now(UTC), ahead=CLOCK_TOLERANCE)
@@ -151,11 +162,11 @@ def generate_key(
     order = f"{_KEY_TYPES[algorithm]}Key-Usage: sign\nName-Real: {name}\nName-Email: {email}\nExpire-Date: {expires}\n"
     private_home(home)
     gpg = _open_secret(home)
-    result = gpg.generate(f"{order}{protection}%commit\n")
+    result: Output = gpg.gen_key(latin1(f"{order}{protection}%commit\n"))
     created = result.statuses().get("KEY_CREATED", [])
     if not created:
         raise ConfigurationError("gpg", "", f"did not make a key in {home}: {result.complaint()}")
-    ((made, _, _),) = listed_keys(gpg.list_keys(Fingerprint(created[0].split()[1]), secret=True))
+    ((made, _, _),) = listed_keys(gpg.list_keys(secret=True, keys=[created[0].split()[1]]))
     return made
 
 
@@ -165,20 +176,21 @@ def export_public(home: Path | None, fingerprint: Fingerprint) -> bytes:
     Raises:
         SignatureInvalid: there is no such key.
     """
-    data = _open_secret(home).export_keys(fingerprint)
+    exported = _open_secret(home).export_keys(fingerprint, armor=True)
+    data = exported.encode("latin-1") if isinstance(exported, str) else bytes(exported)
     if not data:
         raise SignatureInvalid(fingerprint, "there is no such key in GnuPG", next_step="gpg --list-secret-keys")
     return data
 
 
-def _open_secret(home: Path | None) -> Gpg:
+def _open_secret(home: Path | None, *, tried: bool = True) -> Any:
     if home is None and os.environ.get("GNUPGHOME"):
         home = Path(os.environ["GNUPGHOME"])
     environment = dict(os.environ)
     if "GPG_TTY" not in environment:
         with contextlib.suppress(OSError):
             environment["GPG_TTY"] = os.ttyname(2)
-    return Gpg(None if home is None else short_home(home), QUIET, environment)
+    return open_gpg(None if home is None else short_home(home), [*QUIET], environment, tried=tried)
 
 
 def _passphrase_from_file() -> Callable[[], str] | None:

@@ -24,6 +24,7 @@ ALLOWED = {
     "psutil",
     "pycparser",
     "pynacl",
+    "python-gnupg",
     "stevedore",
     "urllib3",
 }

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from mig_core.testing.keys import InvestigatorKeys
 
-HEAVY = {"psycopg", "falcon", "pika", "urllib3", "re2", "pyroute2", "rich", "mig_file"}
+HEAVY = {"psycopg", "falcon", "pika", "urllib3", "gnupg", "re2", "pyroute2", "rich", "mig_file"}
 SLOW_TO_START = {
     *("psycopg", "falcon", "pika", "urllib3", "nacl", "pluggy", "stevedore", "importlib.metadata", "jsonschema"),
     *("rich", "pydantic", "click", "prompt_toolkit", "asyncio", "zipfile", "urllib.request"),
