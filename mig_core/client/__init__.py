@@ -9,15 +9,16 @@
         for answer in question:
             print(answer.agent, answer.state, answer.rows)
 
-``mig``, ``question`` and ``answer`` are it; ``answer_rows`` reads rows, ``stack`` counts values, ``frames`` makes
-data frames of them, ``notebook`` shows a question in Jupyter, ``assistant`` is what an assistant may do. Below, sync
-and thread-safe: ``connection`` puts a client together from the investigator's settings; ``client`` has a method for
-every route an investigator may call, ``calls`` is how it calls them; ``transport`` asks, in one of two ``ways``:
-``direct``, or ``through_proxy``; ``session`` logs in; ``pages`` reads lists to their end; ``follow`` hears of an
-action's answers as they come; ``compose`` and ``action_file`` make actions to be signed; ``proofs`` checks answers
-against what agents signed; ``csv_answers`` writes answers as CSV; ``shapes`` knows where the rows of answers lie,
-``references`` what people type for an action or an agent; ``explanation`` says what became of a command; ``cases``
-keeps answers as evidence, ``timeline`` writes their times for Timesketch; ``versions`` puts releases in order.
+``mig``, ``question`` and ``answer`` are it; ``answer_rows`` reads rows, ``stack`` counts values, ``frames`` makes data
+frames of them, ``notebook`` shows a question in Jupyter, ``assistant`` is what an assistant may do. Below, sync and
+thread-safe: ``connection`` puts a client together from the investigator's settings; ``client`` has a method for every
+route an investigator may call, ``calls`` is how it calls them; ``transport`` asks, in one of two ``ways``: ``direct``,
+or ``through_proxy``; ``silence`` is how long nobody answered; ``session`` logs in; ``pages`` reads lists to their end;
+``follow`` hears of an action's answers as they come; ``compose`` and ``action_file`` make actions to be signed;
+``proofs`` checks answers against what agents signed; ``csv_answers`` writes answers as CSV; ``shapes`` knows where the
+rows of answers lie, ``references`` what people type for an action or an agent; ``explanation`` says what became of a
+command; ``cases`` keeps answers as evidence, ``timeline`` writes their times for Timesketch; ``versions`` puts
+releases in order.
 """
 
 from typing import TYPE_CHECKING, Any

@@ -73,6 +73,14 @@ class Calls:
         """How far this machine's clock is ahead of the platform's, by its last answer; to a second or two."""
         return self._transport.clock_ahead
 
+    @property
+    def silent(self) -> float:
+        """Seconds for which the platform has said nothing, though it was asked; 0 where nothing is waited for.
+
+        What arrives on a stream of events does not count, only that it begins.
+        """
+        return self._transport.silence.seconds()
+
     def health(self, *, seconds: float = 10.0) -> tuple[int, str]:
         """How mig-api says it is: 200 and ``ok``, or 503 and the reason. Needs no login.
 

@@ -13,6 +13,7 @@ from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode, urlsplit
 
+from mig_core.client.silence import Silence
 from mig_core.client.ways import ConnectionFailed
 from mig_core.errors import ApiError, ApiUnavailable, ConfigurationError
 from mig_core.network.proxies import environment_proxy
@@ -76,6 +77,7 @@ class Transport:
         self._monotonic = monotonic
         self.clock_ahead = timedelta(0)
         """How far this machine's clock is ahead of the platform's, by the last answer's date; to a second or two."""
+        self.silence = Silence(monotonic)
         self._way: Way | None = None
 
     def request(
@@ -127,9 +129,10 @@ class Transport:
         url = f"{self.base_url}/healthz"
         way = self._new_way(connect_timeout=seconds)
         try:
-            response = way.open("GET", url, body=None, headers={}, timeout=seconds)
-            raw = response.read(MAX_PROBLEM_BYTES)
-            response.close()
+            with self.silence.broken_by_an_answer():
+                response = way.open("GET", url, body=None, headers={}, timeout=seconds)
+                raw = response.read(MAX_PROBLEM_BYTES)
+                response.close()
         except ConnectionFailed as error:
             raise self._unavailable(url, error) from error
         finally:
@@ -189,7 +192,8 @@ class Transport:
         if body is not None:
             sent["Content-Type"] = "application/json"
         try:
-            response = self._way_there().open(method, url, body=body, headers=sent, timeout=timeout)
+            with self.silence.broken_by_an_answer():
+                response = self._way_there().open(method, url, body=body, headers=sent, timeout=timeout)
         except ConnectionFailed as error:
             raise self._unavailable(self._url(path, None), error) from error
         self._compare_clocks(response.headers.get("Date", ""))
@@ -207,7 +211,11 @@ class Transport:
         """All that is read of an answer: a server that sends a byte now and then holds nobody for ever."""
         until = self._monotonic() + ANSWER_TIMEOUT
         pieces, size = [], 0
-        while size <= MAX_ANSWER_BYTES and (piece := response.read1(_PIECE)):
+        while size <= MAX_ANSWER_BYTES:
+            with self.silence.broken_by_an_answer():
+                piece = response.read1(_PIECE)
+            if not piece:
+                break
             pieces.append(piece)
             size += len(piece)
             if self._monotonic() > until:

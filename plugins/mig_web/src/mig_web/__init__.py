@@ -7,5 +7,5 @@ in memory: the connection to the platform, what is ready to be signed, the actio
 long lists; ``assets`` are files that browsers fetch. ``forms`` makes fields of what modules declare, ``drafts``
 questions (``question``) of filled-in forms, ``signing`` shows what will be signed; ``rows`` reads what is wanted of
 answers out of an address, ``statebar`` is the bar of an action. ``pipe`` reaches a page whose port cannot be reached.
-Nothing of this is imported on an endpoint.
+``waiting`` is what browsers get while the platform says nothing. Nothing of this is imported on an endpoint.
 """

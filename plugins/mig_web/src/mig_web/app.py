@@ -13,6 +13,7 @@ from mig_web.assets import Assets
 from mig_web.gate import Gate, Stranger
 from mig_web.pages.exchange import Page
 from mig_web.templates import Templates
+from mig_web.waiting import HowItStands, WaitingRoom
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -44,8 +45,10 @@ def create_app(site: Site, gate: Gate) -> falcon.asgi.App[Request, Response]:
     templates = Templates(navigation=NAVIGATION, form_secret=gate.form_secret, api=site.connection.settings.api)
     page = Page(site, templates)
     app.add_route("/static/{name:path}", Assets())
+    room = WaitingRoom(page)
+    app.add_route("/waiting", HowItStands(room))
     for path, resource in _routes(page):
-        app.add_route(path, resource)
+        app.add_route(path, room.before(path, resource))
     problems = _Problems(page)
     app.add_error_handler(Exception, problems.unexpected)
     app.add_error_handler(falcon.HTTPError, problems.refused)
@@ -78,7 +81,9 @@ class _Problems:
         """What MIG raises on purpose says itself what to do."""
         status = 502 if isinstance(error, ApiUnavailable) else error.status if isinstance(error, ApiError) else 400
         lines = error.diagnostics().lines()
-        self._show(request, response, falcon.code_to_http_status(status if 400 <= status < 600 else 502), lines)
+        again = isinstance(error, ApiUnavailable) and request.method == "GET"
+        code = falcon.code_to_http_status(status if 400 <= status < 600 else 502)
+        self._show(request, response, code, lines, again=again)
 
     async def refused(self, request: Request, response: Response, error: falcon.HTTPError, _: Any) -> None:
         """What falcon, or the gate, refuses."""
@@ -96,6 +101,9 @@ class _Problems:
         log.error("%s %s: a defect", request.method, request.path, exc_info=error)
         self._show(request, response, falcon.HTTP_500, ["A fault of mig web; the terminal it runs in tells more."])
 
-    def _show(self, request: Request, response: Response, status: str, lines: list[str]) -> None:
-        part = bool(request.get_header("HX-Request"))
-        self._page.show(response, "problem_part.html" if part else "problem.html", status=status, lines=lines)
+    def _show(
+        self, request: Request, response: Response, status: str, lines: list[str], *, again: bool = False
+    ) -> None:
+        """As a page or a part of one. ``again``: it is worth asking for it again, which the page does."""
+        template = "problem_part.html" if request.get_header("HX-Request") else "problem.html"
+        self._page.show(response, template, status=status, lines=lines, again=again)

@@ -13,7 +13,7 @@ from collections import deque
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from mig_core.errors import MigError
+from mig_core.errors import ApiUnavailable, MigError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -30,6 +30,8 @@ LONGEST_REASON = 300
 RECENT = 8
 TICK = 5
 """Seconds after which a quiet stream lets the thread look whether anybody still watches."""
+LATE = TICK + 3
+"""Seconds without a word after which the page says so."""
 PATIENCE = 60.0
 """Seconds that an action is followed after the last one who watched has gone."""
 MOST_FOLLOWED = 8
@@ -71,6 +73,9 @@ class Following:
         self.recent: deque[dict[str, Any]] = deque(maxlen=RECENT)
         self.ended = False
         self.trouble = ""
+        self.again = False
+        """Whether the trouble is one that passes: the platform cannot be reached."""
+        self._heard = monotonic()
         self.version = 0
         """Grows with every change."""
         self._shortfalls: dict[tuple[str, str], Shortfall] = {}
@@ -87,6 +92,11 @@ class Following:
         """Whether somebody looks at it just now."""
         return self._monotonic() - self._wanted < WATCHED
 
+    @property
+    def unheard(self) -> float:
+        """Seconds since the platform last said something of it, be it that nothing is new."""
+        return self._monotonic() - self._heard
+
     def touch(self) -> None:
         """Somebody watches."""
         self._wanted = self._monotonic()
@@ -102,6 +112,7 @@ class Following:
     def _run(self) -> None:
         try:
             for event in self._client.follow(self._id, tick=TICK):
+                self._heard = self._monotonic()
                 if self._stopped or self._monotonic() - self._wanted > PATIENCE:
                     return
                 if event.kind == "command":
@@ -112,6 +123,7 @@ class Following:
                 if event.kind != "tick":
                     self.version += 1
         except MigError as error:
+            self.again = isinstance(error, ApiUnavailable)
             self.trouble = "\n".join(error.diagnostics().lines())
             self.version += 1
         except Exception:

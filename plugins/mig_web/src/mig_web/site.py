@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import secrets
 import threading
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, cast
 
 from mig_web.following import Followings
 
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 
 MOST_READY = 50
 """Questions that wait for a signature; the oldest gives way."""
+MOST_CALLS = 64
+"""Calls of the platform at the same time; the others wait for their turn."""
 P = ParamSpec("P")
 T = TypeVar("T")
 
@@ -35,6 +38,7 @@ class Site:
         self.ready: dict[str, Ready] = {}
         """Questions that wait for a signature, by an id of this process, the oldest first."""
         self.followings = Followings(lambda: self.client)
+        self._calls = asyncio.Semaphore(MOST_CALLS)
         self.signing = threading.Lock()
         """Held while something is signed: GnuPG may ask a person, one thing at a time."""
 
@@ -61,8 +65,30 @@ class Site:
         return name
 
     async def call(self, work: Callable[P, T], *arguments: P.args, **named: P.kwargs) -> T:
-        """What waits for the platform, in a thread."""
-        return await asyncio.to_thread(work, *arguments, **named)
+        """What waits for the platform, in a thread of its own: one that hangs holds up neither others nor the end."""
+        loop = asyncio.get_running_loop()
+        outcome: asyncio.Future[T] = loop.create_future()
+
+        def settle(value: T | None, error: BaseException | None) -> None:
+            if outcome.cancelled():
+                return
+            if error is None:
+                outcome.set_result(cast("T", value))
+            else:
+                outcome.set_exception(error)
+
+        def run() -> None:
+            value, failed = None, None
+            try:
+                value = work(*arguments, **named)
+            except Exception as error:
+                failed = error
+            with contextlib.suppress(RuntimeError):  # the loop has ended: nobody waits any more
+                loop.call_soon_threadsafe(settle, value, failed)
+
+        async with self._calls:
+            threading.Thread(target=run, name="platform", daemon=True).start()
+            return await outcome
 
     def sign(self, envelope: Envelope) -> Envelope:
         """Signs. Waits for whatever else is being signed.

@@ -10,7 +10,7 @@ import falcon
 from falcon.asgi import SSEvent
 
 from mig_core.client.explanation import explain
-from mig_web.following import MOST_SHORTFALLS
+from mig_web.following import LATE, MOST_SHORTFALLS
 from mig_web.pages.exchange import query
 from mig_web.rows import wanted_of
 from mig_web.statebar import parts_of, unaccounted
@@ -70,17 +70,20 @@ class ActionEvents:
         self._page = page
 
     async def on_get(self, request: Request, response: Response, action: str) -> None:
-        """Server-sent events: ``part``, then ``end``, or ``trouble``."""
+        """Server-sent events: ``part``, ``silence`` while the platform says nothing, then ``end``, or ``trouble``."""
         identifier = await self._page.site.call(self._page.site.client.action_id, action)
         response.sse = self._events(self._page.site.followings.of(identifier))
 
     async def _events(self, following: Following) -> AsyncIterator[SSEvent | None]:
-        seen, silent = -1, 0.0
+        seen, silent, told = -1, 0.0, ""
         while not self._page.site.stopping:
             following.touch()
             if following.trouble:
-                yield SSEvent(event="trouble", json=following.trouble)
+                yield SSEvent(event="trouble", json={"text": following.trouble, "again": following.again})
                 return
+            if (text := _unheard(following)) != told:
+                told, silent = text, 0.0
+                yield SSEvent(event="silence", json=text)
             if following.version != seen and following.action:
                 seen, silent, ended = following.version, 0.0, following.ended
                 context = live_context(following.action, list(following.recent))
@@ -119,6 +122,7 @@ class Coverage:
             waiting=counts.get("queued", 0) + counts.get("sent", 0),
             ended=following.ended,
             trouble=following.trouble,
+            again=following.again,
             most=MOST_SHORTFALLS,
         )
 
@@ -167,6 +171,16 @@ class WholeAnswer:
 def live_context(action: dict[str, Any], recent: list[dict[str, Any]]) -> dict[str, Any]:
     """For the part that changes while answers come."""
     return {"parts": parts_of(action), "unaccounted": unaccounted(action), "recent": recent}
+
+
+def _unheard(following: Following) -> str:
+    """What is said while the platform says nothing: what stands on the page is from before."""
+    if following.ended or following.unheard < LATE:
+        return ""
+    return (
+        f"The platform has said nothing of this question for {following.unheard:.0f} s. mig web goes on asking; what"
+        " stands here is from before."
+    )
 
 
 def _printed(modules: dict[str, Any], names: list[str], command: dict[str, Any]) -> list[tuple[str, str]]:

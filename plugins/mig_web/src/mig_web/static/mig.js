@@ -141,6 +141,48 @@
     if (part?.dataset.due) setTimeout(() => refresh(part), 300);
   });
 
+  // -- a platform that says nothing: told on every page while something is waited for, and asked again
+  const LATE = 3000, OFTEN = 1000, AGAIN = 5000, LONG = 10000, LEAVING = 120000;
+  const asked = new Map();  // what is waited for, and since when
+  let leaving = 0, looking;
+  const look = async () => {
+    const waits = document.getElementById("waiting");
+    let now;
+    try {
+      now = await (await fetch(`/waiting?of=${encodeURIComponent(waits?.dataset.of ?? "")}`)).json();
+    } catch {
+      now = { silent: true, ready: false, text: "mig web itself does not answer: it has ended, or was started anew." };
+    }
+    const longest = asked.size ? Date.now() - Math.min(...asked.values()) : 0;
+    const late = longest > LONG && !now.silent;
+    const note = waits ?? document.getElementById("silence");
+    if (now.silent || (waits && now.text)) note.textContent = now.text;
+    else if (late) note.textContent = `The platform works on a part of this page for ${Math.round(longest / 1000)} s; what stands there is from before.`;
+    if (!waits) note.hidden = !now.silent && !late;
+    if (waits && now.ready) return location.reload();
+    looking = waits || asked.size || now.silent || Date.now() < leaving ? setTimeout(look, OFTEN) : undefined;
+  };
+  const watch = () => { looking ??= setTimeout(look, LATE); };
+  const expects = (what) => { asked.set(what, Date.now()); watch(); };
+  const arrived = (what) => asked.delete(what);
+  document.addEventListener("htmx:beforeRequest", (event) => expects(event.detail.xhr));
+  document.addEventListener("htmx:afterRequest", (event) => {
+    arrived(event.detail.xhr);
+    // A part that could not be had because the platform is away is asked for again, where it still stands like that.
+    const { xhr, target, requestConfig } = event.detail;
+    if (xhr.status !== 502 || requestConfig.verb !== "get") return;
+    setTimeout(() => {
+      if (target.isConnected && target.querySelector(":scope > .problem")) htmx.ajax("GET", requestConfig.path, { target, values: requestConfig.parameters });
+    }, AGAIN);
+  });
+  for (const kind of ["submit", "click"]) {
+    document.addEventListener(kind, (event) => {
+      if (event.defaultPrevented || (kind === "click" && !event.target.closest?.("a[href]"))) return;
+      leaving = Date.now() + LEAVING;
+      watch();
+    });
+  }
+
   // -- following an action: the server sends parts of the page, a few a second
   const PAUSE = 2000;
   const follow = () => {
@@ -148,11 +190,19 @@
     if (!live) return;
     // A browser has six connections for a server: only the tab that is looked at keeps one open.
     let source, due = 0, over = false;
-    const close = () => { source?.close(); source = undefined; };
+    const close = () => { arrived(live); source?.close(); source = undefined; };
+    const say = (text) => {
+      const note = document.getElementById("trouble");
+      note.hidden = !text;
+      note.textContent = text;
+    };
     const open = () => {
       if (over || source || document.hidden) return;
       source = new EventSource(live.dataset.follow);
+      expects(live);
       source.addEventListener("part", (event) => {
+        arrived(live);
+        say("");
         const part = JSON.parse(event.data);
         live.innerHTML = part.html;
         if (part.answered && Date.now() > due) {
@@ -162,9 +212,8 @@
       });
       source.addEventListener("error", () => {
         if (source?.readyState !== EventSource.CLOSED) return;  // else the browser tries again by itself
-        const note = document.getElementById("trouble");
-        note.hidden = false;
-        note.textContent = "This does not go on: mig web has ended, or was started anew. Load the page again.";
+        arrived(live);
+        say("This does not go on: mig web has ended, or was started anew. Load the page again.");
       });
       source.addEventListener("end", () => {
         over = true;
@@ -172,12 +221,13 @@
         document.querySelectorAll("[data-while-live]").forEach((one) => one.remove());
         refreshAll();
       });
+      source.addEventListener("silence", (event) => { arrived(live); say(JSON.parse(event.data)); });
       source.addEventListener("trouble", (event) => {
-        over = true;
+        const trouble = JSON.parse(event.data);
+        over = !trouble.again;
         close();
-        const note = document.getElementById("trouble");
-        note.hidden = false;
-        note.textContent = JSON.parse(event.data);
+        say(trouble.text);
+        if (trouble.again) setTimeout(open, AGAIN);
       });
     };
     document.addEventListener("visibilitychange", () => (document.hidden ? close() : open()));
@@ -185,5 +235,10 @@
     open();
   };
 
-  document.addEventListener("DOMContentLoaded", () => { prepare(); follow(); });
+  document.addEventListener("DOMContentLoaded", () => {
+    prepare();
+    follow();
+    const waits = document.getElementById("waiting");
+    if (waits) looking = setTimeout(look, Number(waits.dataset.waiting));
+  });
 })();
