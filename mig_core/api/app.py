@@ -44,7 +44,7 @@ from mig_core.api.relay_hub import RelayHub
 from mig_core.api.targets import TargetResources
 from mig_core.api.uploads import UploadResources
 from mig_core.domain.document import dump
-from mig_core.domain.ids import uuid7
+from mig_core.domain.ids import AgentId, uuid7
 from mig_core.errors import ApiError
 from mig_core.store.acting import Acting, acting_for
 
@@ -114,6 +114,14 @@ def create_app(
     limits = (intake_limits or IntakeLimits()).share_of(parts)
     intake = Intake(lambda: store.relay_queue.backlog(), limits)  # the store may not be open yet
     tokens = AgentTokens(store.agents, clock=clock, lifetime=TOKENS_BELIEVED)
+
+    def end_logins(agents: Sequence[str]) -> None:
+        """Another process, or this one, ended these agents' logins."""
+        for agent in map(AgentId, agents):
+            tokens.forget(agent)
+            waiters.drop(agent)
+
+    store.wakeups.hear("login", end_logins)
     hub = RelayHub(store.relay_queue, lambda: store.wakeups, tokens, waiters, metrics, intake, clock=clock)
     bound: list[Bound] = [
         *LoginResources(
@@ -148,9 +156,9 @@ def create_app(
             clock=clock,
         ).routes(),
         *EnrolmentSecretResources(
-            store.enrolment_secrets, of_settings=files.enrolment_secret, clock=clock, new_token=new_token
+            store.enrolment_secrets, of_settings=files.enrolment_secret_state, clock=clock, new_token=new_token
         ).routes(),
-        *DashboardResources(store.numbers, clock=clock).routes(),
+        *DashboardResources(store.numbers, files.unusable, clock=clock).routes(),
         *EnrolmentResources(
             store,
             tokens,
@@ -175,6 +183,7 @@ def create_app(
         store,
         metrics,
         lambda: openapi_document([one.route for one in bound], version, modules=module_schemas()),
+        files.unusable,
         clock=clock,
     )
     bound += health.routes()

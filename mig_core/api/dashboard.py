@@ -10,18 +10,30 @@ from mig_core.domain.times import format_time
 from mig_core.store.rows import Permission
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Mapping
     from datetime import datetime
 
     from mig_core.domain.document import JSON
     from mig_core.store.base import Numbers
 
 
-class DashboardResources:
-    """Sums and counters."""
+async def sums_of(numbers: Numbers, unusable: Callable[[], int], now: datetime) -> Mapping[str, Mapping[str, int]]:
+    """The store's sums, with the alarm of this process: how many of the files it watches cannot be used."""
+    sums = await numbers.dashboard(now)
+    count = unusable()
+    return {**sums, "alarms": {**sums.get("alarms", {}), "files_that_cannot_be_used": count}} if count else sums
 
-    def __init__(self, numbers: Numbers, *, clock: Callable[[], datetime]) -> None:
+
+class DashboardResources:
+    """Sums and counters.
+
+    Args:
+        unusable: counts the files that mig-api watches and cannot use.
+    """
+
+    def __init__(self, numbers: Numbers, unusable: Callable[[], int], *, clock: Callable[[], datetime]) -> None:
         self._numbers = numbers
+        self._unusable = unusable
         self._clock = clock
 
     def routes(self) -> Iterable[Bound]:
@@ -57,7 +69,7 @@ class DashboardResources:
 
     async def show(self, call: Call) -> Reply:
         """GET /dashboard"""
-        sums = await self._numbers.dashboard(self._clock())
+        sums = await sums_of(self._numbers, self._unusable, self._clock())
         document: dict[str, JSON] = {
             key: dict(sums.get(key, {})) for key in ("alarms", "agents", "actions", "commands", "versions")
         }

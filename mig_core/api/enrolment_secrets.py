@@ -35,7 +35,7 @@ class EnrolmentSecretResources:
     """Add, list, revoke.
 
     Args:
-        of_settings: gives the settings' own secret; empty: there is none.
+        of_settings: gives the state of the settings' own secret; empty: there is none.
         new_token: makes an unguessable text.
     """
 
@@ -92,8 +92,8 @@ class EnrolmentSecretResources:
         """GET /enrolment-secrets"""
         now = self._clock()
         rows: list[JSON] = [secret_document(row, now) for row in await self._secrets.list()]
-        if self._of_settings():
-            rows.insert(0, {**_EMPTY, "name": SETTINGS})
+        if state := self._of_settings():
+            rows.insert(0, {**_EMPTY, "name": SETTINGS, "state": state})
         return Reply(page(rows, ""))
 
     async def add(self, call: Call) -> Reply:
@@ -156,12 +156,11 @@ def is_secret(known: str, given: str) -> bool:
 
 
 _EMPTY: dict[str, JSON] = {
-    "state": "usable",
     "created": None,
     "creator": "",
     "expires": None,
     "usesleft": None,
-    "used": 0,
+    "used": None,
     "lastused": None,
     "tags": {},
     "relay": "",

@@ -1,14 +1,15 @@
 """Files that mig-api reads anew when they change: its copy of the agents' ACL and keys, and an enrolment secret.
 
 A few ``stat`` calls a request; what is new counts when it was read whole, else the one before stays in force and the
-log says why. Nothing here decides what an agent believes.
+log says why. Of an enrolment secret nothing stays in force: whoever empties its file, or takes it away, wants nobody
+admitted by what was in it. Nothing here decides what an agent believes.
 """
 
 from __future__ import annotations
 
 import hashlib
 import logging
-from typing import TYPE_CHECKING, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from mig_core.config.server import inline_or_file
 from mig_core.domain.acl import read_acl
@@ -38,15 +39,28 @@ class PlatformFiles:
         self._acl = None if settings.acl is None else WatchedFile(settings.acl, acl_of)
         self._keys = None if settings.keys is None else WatchedFile(settings.keys, keyring_digest_of)
         path = settings.enrolment_secret_file
-        self._secret = None if path is None else WatchedFile(path, secret_of)
+        self._secret = None if path is None else WatchedFile(path, secret_of, otherwise="")
 
     def acl(self) -> Acl | None:
         """The platform's copy of the agents' ACL; None: it has none."""
         return None if self._acl is None else self._acl()[0]
 
     def enrolment_secret(self) -> str:
-        """That of the settings; empty: there is none."""
+        """That of the settings; empty: there is none, or its file cannot be used."""
         return "" if self._secret is None else self._secret()
+
+    def enrolment_secret_state(self) -> str:
+        """``usable``, ``unusable``, or empty where the settings name no file."""
+        if self._secret is None:
+            return ""
+        return "usable" if self._secret() else "unusable"
+
+    def unusable(self) -> int:
+        """How many of them are others now, and cannot be used."""
+        watched: list[WatchedFile[Any]] = [one for one in (self._acl, self._keys, self._secret) if one is not None]
+        for one in watched:
+            one()
+        return sum(bool(one.problem) for one in watched)
 
     def digests(self) -> dict[str, str]:
         """Of the copies of ACL and keys, as agents tell theirs; empty where there is no copy."""
@@ -62,31 +76,40 @@ class WatchedFile(Generic[T]):
     Args:
         path: watched.
         read: reads it whole.
+        otherwise: in force while the newest cannot be read; none: the one before.
 
     Raises:
         MigError: it cannot be read; at a start there is no old one.
     """
 
-    def __init__(self, path: Path, read: Callable[[Path], T]) -> None:
+    def __init__(self, path: Path, read: Callable[[Path], T], otherwise: T | None = None) -> None:
         self._path = path
         self._read = read
+        self._otherwise = otherwise
         self._stamp = _stamp(path)
         self._value = read(path)
         self.problem = ""
         """Why the newest is not used; empty: it is."""
 
     def __call__(self) -> T:
-        """The newest that could be read."""
+        """The newest that could be read, or what counts otherwise."""
         stamp = _stamp(self._path)
-        if stamp != self._stamp:
+        # What has nothing in its place is tried again: a moment without descriptors is no change of the file.
+        if stamp != self._stamp or (self.problem and self._otherwise is not None):
             self._stamp = stamp
             try:
                 self._value = self._read(self._path)
                 self.problem = ""
                 log.info("%s is read anew", self._path)
             except MigError as error:
-                self.problem = str(error)
-                log.error("the new %s is not used, the one before stays in force: %s", self._path, error)
+                before, self.problem = self.problem, str(error)
+                if before == self.problem:
+                    pass  # it was said
+                elif self._otherwise is not None:
+                    self._value = self._otherwise
+                    log.error("%s; what was in it before is not in force any more", error)
+                else:
+                    log.error("the new %s is not used, the one before stays in force: %s", self._path, error)
         return self._value
 
 

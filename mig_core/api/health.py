@@ -6,6 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from mig_core.api import metrics as prometheus
+from mig_core.api.dashboard import sums_of
 from mig_core.api.exchange import Access, Bound, Call, Reply, Route
 
 if TYPE_CHECKING:
@@ -22,11 +23,19 @@ class HealthResources:
 
     Args:
         openapi: Makes the OpenAPI document.
+        unusable: counts the files that mig-api watches and cannot use.
     """
 
     def __init__(
-        self, store: Store, metrics: Metrics, openapi: Callable[[], JSON], *, clock: Callable[[], datetime]
+        self,
+        store: Store,
+        metrics: Metrics,
+        openapi: Callable[[], JSON],
+        unusable: Callable[[], int],
+        *,
+        clock: Callable[[], datetime],
     ) -> None:
+        self._unusable = unusable
         self._store = store
         self._metrics = metrics
         self._openapi = openapi
@@ -62,7 +71,7 @@ class HealthResources:
     async def metrics(self, call: Call) -> Reply:
         """GET /metrics"""
         numbers = self._store.numbers
-        dashboard = await numbers.dashboard(self._clock())
+        dashboard = await sums_of(numbers, self._unusable, self._clock())
         watched = await numbers.watched(self._clock())
         return Reply(data=self._metrics.text(dashboard, await numbers.counters(), watched))
 

@@ -119,12 +119,12 @@ _INVESTIGATOR: dict[str, Schema] = {
 
 _ENROLMENT_SECRET: dict[str, Schema] = {
     "name": TEXT,
-    "state": _words(["usable", "expired", "used up", "revoked"]),
+    "state": _words(["usable", "unusable", "expired", "used up", "revoked"]),
     "created": _or_null(TIME),
     "creator": TEXT,
     "expires": _or_null(TIME),
     "usesleft": _or_null(NUMBER),
-    "used": NUMBER,
+    "used": _or_null(NUMBER),
     "lastused": _or_null(TIME),
     "tags": TEXTS,
     "relay": TEXT,

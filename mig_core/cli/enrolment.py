@@ -65,7 +65,7 @@ def list_secrets(json: tables.JsonOption = False) -> None:
                 one["state"],
                 tables.moment(one["expires"]),
                 "" if one["usesleft"] is None else one["usesleft"],
-                one["used"],
+                "not counted" if one["used"] is None else one["used"],
                 tables.moment(one["lastused"]),
                 one["relay"],
                 " ".join(f"{key}={value}" for key, value in sorted(one["tags"].items())),

@@ -208,6 +208,18 @@ def _is_map(annotation: Any) -> bool:
     return isinstance(origin, type) and issubclass(origin, collections.abc.Mapping)
 
 
+def named_files(settings: object) -> list[Path]:
+    """The files that settings name, by keys that end with ``_file``: what a program that begins again looks at."""
+    found: list[Path] = []
+    for one in dataclasses.fields(cast("Any", settings)):
+        value = getattr(settings, one.name)
+        if dataclasses.is_dataclass(value):
+            found += named_files(value)
+        elif isinstance(value, Path) and one.name.endswith("_file"):
+            found.append(value)
+    return found
+
+
 def describe(kind: type[object], prefix: str = "") -> list[tuple[str, str, str]]:
     """Dotted key, type and default (as in TOML) of every setting; the documentation is checked against it."""
     rows: list[tuple[str, str, str]] = []

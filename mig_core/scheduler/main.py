@@ -18,7 +18,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mig_core.config.loader import load_settings
+from mig_core.config.loader import load_settings, named_files
 from mig_core.config.server import SCHEDULER_FILE, AmqpSettings, SchedulerSettings, inline_or_file
 from mig_core.dumps import forbid_dumps
 from mig_core.errors import ConfigurationError, MigError
@@ -103,9 +103,7 @@ async def _run(settings: SchedulerSettings, path: Path | None) -> bool:
 
 
 def _files(settings: SchedulerSettings, path: Path | None) -> list[Path]:
-    amqp = settings.amqp
-    named = (path, settings.database.url_file, amqp.url_file, amqp.ca_file, amqp.certificate_file, amqp.key_file)
-    return [one for one in named if one is not None]
+    return [*(() if path is None else (path,)), *named_files(settings)]
 
 
 def _usable(path: Path | None, before: SchedulerSettings, url_before: str) -> None:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from mig_core.store.database import Cursor
 
 PREFIX = "mig_"
-CHANNELS = ("action", "outbox", "agent", "relay", "inbound")
+CHANNELS = ("action", "outbox", "agent", "relay", "inbound", "login")
 SEPARATOR = ","
 
 _KEYS_A_PAYLOAD = 150  # of at most 36 characters; PostgreSQL's limit is 7,999 bytes

@@ -9,6 +9,7 @@ from mig_core.errors import NotFound
 from mig_core.store.agent_rows import APPROVED, COLUMNS, agent_row
 from mig_core.store.books import close_commands
 from mig_core.store.encoding import clean_text
+from mig_core.store.notify import notify
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -53,6 +54,7 @@ async def retire_agent(cursor: Cursor, agent: AgentId, now: datetime) -> AgentRo
     await cursor.execute(_RETIRE, (now, agent))
     row = await cursor.fetchone()
     assert row is not None
+    await notify(cursor, "login", [agent])
     return agent_row(row)
 
 
@@ -74,7 +76,9 @@ async def retire_silent_agent(cursor: Cursor, agent: AgentId, since: datetime, n
 async def tokens_renewed(cursor: Cursor, agents: Sequence[AgentId]) -> Sequence[AgentId]:
     """Makes the tokens of those that are approved worthless; returns whose they were."""
     await cursor.execute(_RENEW, ([clean_text(one) for one in agents],))
-    return [AgentId(row["id"]) for row in await cursor.fetchall()]
+    renewed = [AgentId(row["id"]) for row in await cursor.fetchall()]
+    await notify(cursor, "login", renewed)
+    return renewed
 
 
 async def agents_on_machine_of(cursor: Cursor, agent: AgentRow) -> Sequence[AgentRow]:

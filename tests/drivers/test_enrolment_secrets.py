@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 import random
+import re
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
@@ -16,6 +18,7 @@ from mig_core.cli.main import main
 from mig_core.domain.agent import AgentFacts, Heartbeat
 from mig_core.errors import ApiError
 from mig_core.testing.api_site import ENROLMENT_SECRET, SampleAgent
+from mig_core.testing.fleet import eventually
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -72,6 +75,13 @@ def retire_at(site: ApiSite, agent: SampleAgent, at: datetime) -> None:
         await store.agents.retire(agent.id, at)
 
     site.platform(work)
+
+
+def polls(site: ApiSite) -> int:
+    """Agents that wait at mig-api."""
+    found = re.search(r"^mig_poll_waiters (\d+)", site.ask("GET", "/metrics").body.decode(), re.MULTILINE)
+    assert found
+    return int(found[1])
 
 
 def test_a_named_secret_admits_so_many_agents_and_gives_them_what_it_gives(
@@ -137,10 +147,8 @@ def test_the_secret_of_the_settings_is_read_anew_when_its_file_changes(
 
     file.write_text("another one\n")
     old, new = (SampleAgent(api_site).enrol(secret=one).status for one in (ENROLMENT_SECRET, "another one"))
-    file.write_text("")
-    kept = SampleAgent(api_site).enrol(secret="another one").status
 
-    assert (old, new, kept) == (403, 200, 200)
+    assert (old, new) == (403, 200)
 
 
 @pytest.mark.parametrize(
@@ -294,3 +302,41 @@ def test_logout_ends_the_session_here_and_with_everywhere_all_of_them(
     assert main(["logout", "--everywhere"]) == exit_codes.ALL_ANSWERED
     assert api_site.ask("GET", "/api/v1/agents", token=elsewhere).status == 401
     assert not list((tmp_path / "sessions" / "mig").iterdir())
+
+
+def test_an_emptied_secret_admits_nobody_and_is_told_where_operators_look(
+    api_site: ApiSite, alice: MigClient, caplog: pytest.LogCaptureFixture, capsys: Captured
+) -> None:
+    file = api_site.settings.enrolment_secret_file
+    assert file is not None
+    assert SampleAgent(api_site, "before").enrol().status == 200
+
+    file.write_text("\n")
+    refused = [SampleAgent(api_site, f"after{number}").enrol() for number in range(2)]
+    listed, alarms = alice.enrolment_secrets()[0], alice.dashboard()["alarms"]
+    main(["enrolment", "list"])
+    file.write_text("another secret\n")
+    admitted = SampleAgent(api_site, "again").enrol(secret="another secret")
+
+    assert [one.status for one in refused] == [403, 403]
+    assert (listed["name"], listed["state"], listed["used"]) == ("(settings)", "unusable", None)
+    assert "not counted" in capsys.readouterr().out
+    assert alarms["files_that_cannot_be_used"] == 1
+    errors = [one.getMessage() for one in caplog.records if one.levelname == "ERROR"]
+    assert len(errors) == 1 and str(file) in errors[0], "one line that names the file"
+    assert admitted.status == 200
+    assert "files_that_cannot_be_used" not in alice.dashboard()["alarms"]
+
+
+def test_an_agent_that_another_process_retires_is_told_at_once(api_site: ApiSite) -> None:
+    agent = SampleAgent(api_site, "leaving")
+    agent.enrol()
+
+    with ThreadPoolExecutor(1) as threads:
+        poll = threads.submit(agent.ask, "GET", "/commands?session=s&wait=50", timeout=60)
+        eventually(lambda: polls(api_site) == 1)
+        retire_at(api_site, agent, datetime.now(UTC))
+        answered = poll.result(timeout=30)
+
+    assert answered.status == 401
+    assert agent.ask("GET", "/commands?session=s&wait=0").status == 401, "its token is not believed any more"

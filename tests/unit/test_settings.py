@@ -9,7 +9,7 @@ import pytest
 
 from mig_core.config.agent import AgentSettings
 from mig_core.config.client import ClientSettings
-from mig_core.config.loader import describe, load_settings
+from mig_core.config.loader import describe, load_settings, named_files
 from mig_core.config.server import ApiSettings, SchedulerSettings, inline_or_file
 from mig_core.errors import ConfigurationError
 
@@ -93,3 +93,18 @@ def test_every_setting_can_be_described() -> None:
 
     assert rows["heartbeat_interval"] == ("duration", "5m")
     assert rows["platform.tls.ca_file"] == ("path", "None")
+
+
+def test_every_file_that_settings_name_is_one_that_a_scheduler_watches(tmp_path: Path) -> None:
+    keys = [name for name, _, _ in describe(SchedulerSettings) if name.endswith("_file")]
+    assert "webhook.secret_file" in keys
+
+    tables: dict[str, list[str]] = {}
+    for number, key in enumerate(keys):
+        table, _, name = key.rpartition(".")
+        tables.setdefault(table, []).append(f'{name} = "/named/{number}"')
+    file = tmp_path / "scheduler.toml"
+    file.write_text("".join(f"[{table}]\n" + "\n".join(lines) + "\n" for table, lines in tables.items()))
+    settings = load_settings(SchedulerSettings, role="scheduler", path=file, environment={})
+
+    assert sorted(map(str, named_files(settings))) == sorted(f"/named/{number}" for number in range(len(keys)))

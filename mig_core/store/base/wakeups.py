@@ -14,7 +14,8 @@ class Wakeups(Protocol):
 
     Channels: ``action`` (an action is due or changed; key = action id), ``outbox`` (commands or cancels are queued),
     ``agent`` (an agent waits to be admitted; key = agent id), ``relay`` (key = agent id: messages wait for its poll),
-    ``inbound`` (agents sent something). A watch without key is woken by everything on its channel. A wakeup may be
+    ``inbound`` (agents sent something), ``login`` (an agent's login is good no more: it was retired, or is to get
+    another token; key = agent id). A watch without key is woken by everything on its channel. A wakeup may be
     missed while the connection is down; after a reconnect everybody is woken once.
     """
 
