@@ -116,12 +116,11 @@ def create_app(
     tokens = AgentTokens(store.agents, clock=clock, lifetime=TOKENS_BELIEVED)
 
     def end_logins(agents: Sequence[str]) -> None:
-        """Another process, or this one, ended these agents' logins."""
+        """See :attr:`MigApp.end_logins`."""
         for agent in map(AgentId, agents):
             tokens.forget(agent)
             waiters.drop(agent)
 
-    store.wakeups.hear("login", end_logins)
     hub = RelayHub(store.relay_queue, lambda: store.wakeups, tokens, waiters, metrics, intake, clock=clock)
     bound: list[Bound] = [
         *LoginResources(
@@ -188,7 +187,7 @@ def create_app(
     )
     bound += health.routes()
     proxies = TrustedProxies(settings.trusted_proxies)
-    return MigApp(bound, Admission(store.investigators, tokens, clock), metrics, proxies, intake, hub)
+    return MigApp(bound, Admission(store.investigators, tokens, clock), metrics, proxies, intake, hub, end_logins)
 
 
 class MigApp(falcon.asgi.App):  # type: ignore[type-arg]  # falcon's own request and response types
@@ -202,7 +201,10 @@ class MigApp(falcon.asgi.App):  # type: ignore[type-arg]  # falcon's own request
         proxies: TrustedProxies,
         intake: Intake,
         hub: RelayHub,
+        end_logins: Callable[[Sequence[str]], None],
     ) -> None:
+        self.end_logins = end_logins
+        """To be called with the agents whose logins this process, or another, has ended: their polls end at once."""
         super().__init__(middleware=[_Accounting(metrics)])
         self.hub, self.metrics, self.intake = hub, metrics, intake
         self.routes: tuple[Route, ...] = tuple(one.route for one in bound)

@@ -239,6 +239,7 @@ async def serve(
             module_schemas=_module_schemas,
             monotonic=monotonic,
         )
+        store.wakeups.hear("login", app.end_logins)
         if sockets is None:
             sockets = [stack.enter_context(listening(one)) for one in settings.addresses]
             drop_handed_on()
