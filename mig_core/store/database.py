@@ -24,6 +24,7 @@ from mig_core.store.acting import who_acts
 from mig_core.store.encoding import clean_text
 from mig_core.store.session_check import check_session
 from mig_core.store.sqlstates import Trouble, trouble_of
+from mig_core.store.urls import check_url, without_password
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
@@ -88,8 +89,9 @@ class Database:
 
         Raises:
             StoreUnavailable: not within the limit, or it is read-only; says what the database said last.
-            ConfigurationError: there is a pooler in between that changes sessions.
+            ConfigurationError: the URL is none, or there is a pooler in between that changes sessions.
         """
+        check_url(self._url, "url")
         await self._first_connection()
         try:
             await self._pool.open(wait=True, timeout=max(self._limits.connect, self._limits.connection))
@@ -108,7 +110,7 @@ class Database:
             try:
                 return await check_session(self._url, OPTIONS)
             except psycopg.Error as error:
-                said = " ".join(str(error).split())[:500]
+                said = without_password(" ".join(str(error).split())[:500], self._url)
                 left = give_up - time.monotonic()
                 if left <= 0:
                     raise StoreUnavailable(

@@ -16,8 +16,9 @@ from typing import TYPE_CHECKING
 import psycopg
 from psycopg import errors, sql
 
-from mig_core.errors import ConfigurationError, StoreError, StoreUnavailable
+from mig_core.errors import StoreError, StoreUnavailable
 from mig_core.store.database import first_line
+from mig_core.store.urls import check_url, without_password
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -93,14 +94,12 @@ def connect(url: str) -> psycopg.Connection[tuple[object, ...]]:
         StoreUnavailable: it does not answer, or lets this role not in.
         ConfigurationError: the URL is none. It may hold a password, so it is not shown.
     """
+    check_url(url, "owner_url")
     try:
         return psycopg.connect(url, autocommit=True, connect_timeout=10, application_name="mig-schema")
-    except psycopg.OperationalError as error:
-        raise StoreUnavailable(f"database: {first_line(error)}", next_step="check database.owner_url") from error
-    except psycopg.ProgrammingError as error:
-        raise ConfigurationError(
-            "database", "owner_url", "is no libpq URL", next_step="write it like postgresql://role@host:5432/mig"
-        ) from error
+    except psycopg.Error as error:
+        said = without_password(first_line(error), url)
+        raise StoreUnavailable(f"database: {said}", next_step="check database.owner_url") from error
 
 
 def _grant(connection: psycopg.Connection[tuple[object, ...]], group: str, member: str) -> None:

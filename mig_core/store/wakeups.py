@@ -17,6 +17,7 @@ from mig_core.errors import StoreUnavailable
 from mig_core.network.backoff import Backoff
 from mig_core.store.database import KEEPALIVES
 from mig_core.store.notify import CHANNELS, PREFIX, SEPARATOR
+from mig_core.store.urls import without_password
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Sequence
@@ -119,7 +120,9 @@ class PostgresWakeups:
                     self._wake_all()
                     await self._listen(connection)
             except (psycopg.Error, OSError) as error:
-                log.warning("wakeups: connection to the database lost, trying again: %s", error)
+                log.warning(
+                    "wakeups: connection to the database lost, trying again: %s", without_password(error, self._url)
+                )
             self._listening.clear()
             await asyncio.sleep(backoff.next())
 
