@@ -9,7 +9,8 @@ a noun (``actions``, ``agents`` with ``enrolling``, ``pending_agents``, ``heartb
 ``rows`` is what the store hands out; ``action_rows`` and ``agent_rows`` make them, ``encoding`` makes our values
 PostgreSQL's, ``sqlstates`` its errors ours, ``session_check`` finds what is wrong with a connection,
 ``examination`` with the database; ``urls`` keeps passwords out of what is said. ``set_aside`` keeps what cannot be
-recorded, ``announcements`` says which ends are to be told. ``platform_log`` reads who did what; triggers write it, under whom ``acting`` says. ``answer_rows`` makes rows
+recorded, ``announcements`` says which ends are to be told.
+``platform_log`` reads who did what; triggers write it, under whom ``acting`` says. ``answer_rows`` makes rows
 of answers, ``answer_diff`` compares them, with
 ``answer_reading``, ``answer_sql`` and ``row_sql``; ``found_rows`` is what it hands
 out.
