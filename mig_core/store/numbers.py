@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections import Counter
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
@@ -11,31 +12,27 @@ from mig_core.store.encoding import clean_text
 from mig_core.store.rows import Watched
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
-    from mig_core.store.database import Cursor, Database
+    from mig_core.store.database import Cursor, Database, Row
+
+log = logging.getLogger(__name__)
 
 DASHBOARD_PERIOD = timedelta(hours=24)
 
-# One pass over the agents for all that is counted of them: their rows are wide.
+# Kept by the database with every change of an agent (migration 0015): their rows are many, and wide.
 _AGENTS = """
-    SELECT status, CASE WHEN status = 'online' THEN version END AS version, count(*) AS value,
-           count(*) FILTER (WHERE status IN ('online', 'idle') AND spool->'full' = 'true') AS agents_with_a_full_spool,
-           count(*) FILTER (WHERE status IN ('online', 'idle') AND jsonb_typeof(spool->'lost') = 'array'
-                              AND spool->'lost' <> '[]') AS agents_that_lost_answers,
-           count(*) FILTER (WHERE two_sessions_at > %(yesterday)s) AS agents_in_two_sessions,
-           count(*) FILTER (WHERE ledger_back_at > %(last_week)s) AS agents_whose_ledger_went_back,
-           count(*) FILTER (WHERE shown_name <> name) AS agents_under_a_name_that_is_not_theirs
-      FROM agents GROUP BY 1, 2
+    SELECT status, version, spool_full, answers_lost, renamed, sum(number)::bigint AS value FROM (
+        SELECT * FROM agent_counts UNION ALL SELECT * FROM agent_counts_fresh
+    ) counted GROUP BY 1, 2, 3, 4, 5 HAVING sum(number) > 0
 """
-_ADMITTED = ("online", "idle", "offline")
-_AGENT_ALARMS = (
-    "agents_with_a_full_spool",
-    "agents_that_lost_answers",
-    "agents_in_two_sessions",
-    "agents_whose_ledger_went_back",
-    "agents_under_a_name_that_is_not_theirs",
-)
+_RARE = """
+    SELECT 'agents_in_two_sessions' AS key, count(*) AS value FROM agents
+     WHERE two_sessions_at > %(yesterday)s AND status IN ('online', 'idle', 'offline')
+    UNION ALL
+    SELECT 'agents_whose_ledger_went_back', count(*) FROM agents
+     WHERE ledger_back_at > %(last_week)s AND status IN ('online', 'idle', 'offline')
+"""
 _ACTIONS = "SELECT state AS key, count(*) AS value FROM actions GROUP BY state"
 # Ids of commands begin with the moment they were made, and actions know between which ids theirs are: none is read.
 _COMMANDS = """
@@ -122,6 +119,17 @@ _KEEP_HISTORY = """
 """
 
 
+def _alarms_of(kind: Row) -> Iterator[str]:
+    """What is to be looked into about agents of one kind."""
+    if kind["status"] in ("online", "idle"):
+        if kind["spool_full"]:
+            yield "agents_with_a_full_spool"
+        if kind["answers_lost"]:
+            yield "agents_that_lost_answers"
+    if kind["renamed"] and kind["status"] in ("online", "idle", "offline"):
+        yield "agents_under_a_name_that_is_not_theirs"
+
+
 class PostgresNumbers:
     """:class:`mig_core.store.base.Numbers` in PostgreSQL."""
 
@@ -183,7 +191,7 @@ class PostgresNumbers:
         """See the protocol."""
 
         async def work(cursor: Cursor) -> None:
-            await cursor.execute("SELECT mig_fold_latencies()")
+            await cursor.execute("SELECT mig_fold_latencies(), mig_fold_agent_counts()")
 
         await self._database.transaction(work)
 
@@ -191,12 +199,19 @@ class PostgresNumbers:
         """See the protocol."""
         at = datetime.fromtimestamp(now.timestamp() // HISTORY_STEP.total_seconds() * HISTORY_STEP.total_seconds(), UTC)
 
-        async def work(cursor: Cursor) -> None:
+        async def work(cursor: Cursor) -> int:
             await cursor.execute(_KEEP_HISTORY, {"at": at})
-            if cursor.rowcount:
-                await cursor.execute("DELETE FROM fleet_history WHERE at < %s", (at - HISTORY_KEPT,))
+            if not cursor.rowcount:
+                return 0
+            await cursor.execute("DELETE FROM fleet_history WHERE at < %s", (at - HISTORY_KEPT,))
+            # Seldom enough to look at all agents: what the counts are short of is added.
+            await cursor.execute("SELECT mig_recount_agents() AS wrong")
+            row = await cursor.fetchone()
+            return 0 if row is None else int(row["wrong"])
 
-        await self._database.transaction(work)
+        if wrong := await self._database.transaction(work):
+            log.error("agents of %d kinds were counted wrongly, and are counted anew: who changed them by hand?", wrong)
+            await self.count({"agents.recounted": 1})
 
     async def history(self, since: datetime) -> Sequence[tuple[datetime, Mapping[str, int]]]:
         """See the protocol."""
@@ -244,10 +259,11 @@ class PostgresNumbers:
             agents, versions, alarms = Counter[str](), Counter[str](), Counter[str]()
             for row in await cursor.fetchall():
                 agents[row["status"]] += row["value"]
-                if row["version"] is not None:
+                if row["status"] == "online":
                     versions[row["version"]] += row["value"]
-                if row["status"] in _ADMITTED:
-                    alarms.update({name: row[name] for name in _AGENT_ALARMS if row[name]})
+                alarms.update(dict.fromkeys(_alarms_of(row), row["value"]))
+            await cursor.execute(_RARE, parameters)
+            alarms.update({row["key"]: row["value"] for row in await cursor.fetchall() if row["value"]})
             sums: dict[str, Mapping[str, int]] = {"agents": agents, "versions": versions}
             for name, statement in (("actions", _ACTIONS), ("commands", _COMMANDS), ("alarms", _ALARMS)):
                 await cursor.execute(statement, parameters)
