@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from mig_pkg.versions import maven
+from mig_endpoint.packages.versions import maven
 
 if TYPE_CHECKING:
     import pathlib

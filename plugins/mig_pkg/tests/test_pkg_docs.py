@@ -13,7 +13,7 @@ from mig_endpoint.packages import homes
 from mig_endpoint.packages import reasons as looking
 from mig_pkg import PkgModule, reasons, status_file
 from mig_pkg.inventory import SOURCES
-from mig_pkg.versions import COMPARE, ECOSYSTEMS
+from mig_endpoint.packages.versions import COMPARE, ECOSYSTEMS
 
 PATH = Path(__file__).parents[3] / "docs" / "modules" / "pkg.md"
 if not PATH.exists():

@@ -86,6 +86,25 @@ def test_a_name_matches_with_and_without_its_architecture(write: Any, ask: Any, 
     assert ask("^libc6", "6", root=str(tmp_path)).names == ["libc6:amd64", "libc6-dev"]
 
 
+def test_by_source_a_package_is_found_by_what_it_was_built_from_and_has_its_version(
+    write: Any, ask: Any, tmp_path: pathlib.Path
+) -> None:
+    write(
+        "/var/lib/dpkg/status",
+        record("liblzma5", version="5.4.1-0.1+b2", extra="Source: xz-utils (5.4.1-0.1)\n")
+        + record("xz-utils", version="5.4.1-0.2")
+        + record("other", extra="Source: not-xz-utils\n"),
+    )
+
+    plain = ask("^xz-utils$", root=str(tmp_path))
+    by_source = ask("^xz-utils$", root=str(tmp_path), bysource=True)
+    affected = ask("^xz-utils$", root=str(tmp_path), bysource=True, vermatch="<=5.4.1-0.1")
+
+    assert [row["name"] for row in plain.rows] == ["xz-utils"]
+    assert [row["name"] for row in by_source.rows] == ["liblzma5", "xz-utils"]
+    assert [(row["name"], row["version"]) for row in affected.rows] == [("liblzma5", "5.4.1-0.1+b2")]
+
+
 def test_updates_that_dpkg_has_not_merged_yet_count(write: Any, ask: Any, tmp_path: pathlib.Path) -> None:
     write("/var/lib/dpkg/status", record("a") + record("b"))
     write("/var/lib/dpkg/updates/0001", record("a", version="2.0-1"))

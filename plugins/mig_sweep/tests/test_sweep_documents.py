@@ -49,6 +49,7 @@ def stix(pattern: str, **more: Any) -> dict[str, Any]:
             "[network-traffic:dst_ref.value = '198.51.100.7' AND network-traffic:dst_port = 4444]",
             [[("address", "198.51.100.7"), ("port", "4444")]],
         ),
+        ("[file:name IN ('a', 'b') AND file:size = 3]", [[("file name", one), ("file size", "3")] for one in "ab"]),
         ("[process:name = 'kdevtmpfsi']", [[("process", "kdevtmpfsi")]]),
         ("[user-account:account_login = 'svc']", [[("account", "svc")]]),
         (
@@ -128,6 +129,19 @@ def test_a_misp_event_is_read_with_its_objects_and_tags(tmp_path: Path) -> None:
     ]
     assert found[0].labels == ("tlp:amber", "stage1")
     assert [one.refused[:10] for one in found if one.refused] == ["no module ", "the event "]
+
+
+def test_attributes_that_a_misp_server_was_searched_for_are_read(tmp_path: Path) -> None:
+    event = {"id": "7", "info": "campaign"}
+    attributes = [
+        {"type": "sha256", "value": SHA, "Event": event},
+        {"type": "malware-sample", "value": f"a|b.exe|{'cd' * 16}", "Event": event},
+    ]
+
+    found = read(tmp_path, "a.json", {"response": {"Attribute": attributes}})
+
+    assert terms(found) == [[("hash", SHA)], [("hash", "cd" * 16), ("file name", "a|b.exe")]]
+    assert {one.name for one in found} == {"campaign"}
 
 
 OPENIOC = """<?xml version="1.0"?>

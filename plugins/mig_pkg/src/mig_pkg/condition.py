@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from mig_pkg import patterns
-from mig_pkg.versions import COMPARE, is_version
+from mig_endpoint.packages.versions import COMPARE, is_version
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable

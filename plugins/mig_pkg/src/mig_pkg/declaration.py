@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from mig_core.plugin.checks import absolute_path, absolute_path_or_none
-from mig_core.plugin.parameters import Parameter, Parameters
+from mig_core.plugin.parameters import Kind, Parameter, Parameters
 from mig_pkg import patterns
 from mig_pkg.condition import Condition
 
@@ -31,6 +31,12 @@ PARAMETERS = Parameters(
         metavar="REGEX",
         check=patterns.compile_pattern,
         help="the package's name matches this regular expression; may be repeated",
+    ),
+    Parameter(
+        name="bysource",
+        key="bysource",
+        kind=Kind.BOOLEAN,
+        help="names of source packages count too: openssl is then found as libssl3; a version is the source's",
     ),
     Parameter(
         name="version",

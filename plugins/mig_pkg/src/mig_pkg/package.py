@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -44,6 +44,11 @@ class Package:
     def rules(self) -> str:
         """The type by whose rules its version is compared."""
         return self.ecosystem or self.type
+
+    def of_source(self) -> Package:
+        """The same, with the version of what it was built from. The name of rpm's source packages lacks the epoch."""
+        known = self.sourceversion if self.type != "rpm" else ""
+        return replace(self, version=known) if known else self
 
     def row(self) -> dict[str, JSON]:
         """Its row in an answer: the original's four keys first, then the others that say something."""

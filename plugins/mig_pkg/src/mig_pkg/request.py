@@ -25,6 +25,8 @@ class Request:
     root: str
     """``/`` for the endpoint's own system."""
     paths: tuple[str, ...]
+    by_source: bool = False
+    """Whether the names are looked for among those of source packages too, and the version is the source's."""
 
 
 def read_request(raw: object, *, strict: bool) -> Request:
@@ -65,4 +67,4 @@ def read_request(raw: object, *, strict: bool) -> Request:
     root = os.path.normpath(values.text("root") or "/")
     root = "/" if root == "//" else root
     asked = frozenset(words) & frozenset(types)
-    return Request(values.texts("name"), version, types, asked, root, paths)
+    return Request(values.texts("name"), version, types, asked, root, paths, values.boolean("bysource"))

@@ -27,6 +27,7 @@ class Selection:
         self._names = [patterns.compile_pattern(one) for one in request.names]
         self._condition = Condition(request.version)
         self._rows: list[dict[str, list[Package]]] = [{kind: [] for kind in request.types} for _ in request.names]
+        self._by_source = request.by_source
         self._tally = tally
         self._room = MAX_ANSWER_BYTES
 
@@ -34,11 +35,16 @@ class Selection:
         """Looks at a package and keeps it if a name expression matches, and the version does."""
         self._tally.examined("packages")
         self._tally.examined(package.type)
+        source = package.source if self._by_source else ""
         for place, matches in enumerate(self._names):
-            if not matches(package.name) and (package.plain == package.name or not matches(package.plain)):
+            if (
+                not matches(package.name)
+                and (package.plain == package.name or not matches(package.plain))
+                and not (source and matches(source))
+            ):
                 continue
             try:
-                if self._condition.accepts(package):
+                if self._condition.accepts(package.of_source() if self._by_source else package):
                     self._keep(place, package)
             except ValueError:
                 self._tally.skip(reasons.NO_ORDER, f"{package.name} {package.version}")

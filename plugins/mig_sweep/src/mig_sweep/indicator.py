@@ -25,6 +25,8 @@ class Kind(StrEnum):
     SSH_KEY = "ssh key"
     ACCOUNT = "account"
     PACKAGE = "package"
+    SOURCE = "source package"
+    """What packages were built from; distributions' advisories name that."""
     VERSION = "package version"
     ECOSYSTEM = "package ecosystem"
     YARA = "yara rules"

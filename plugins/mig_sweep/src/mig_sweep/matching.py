@@ -106,11 +106,21 @@ def _of_process(row: Mapping[str, Any]) -> Iterable[tuple[Kind, str]]:
     return ((Kind.PROCESS, exe), (Kind.PROCESS, exe.rpartition("/")[2]), (Kind.PROCESS, _text(row.get("name"))))
 
 
+def _plain_name(row: Mapping[str, Any]) -> str:
+    """Without the architecture: ``libc6`` of ``libc6:amd64``."""
+    return _text(row.get("name")).removesuffix(f":{_text(row.get('arch')) or '-'}")
+
+
 _Look = Callable[["Mapping[str, Any]"], "Iterable[tuple[Kind, str]]"]
 _LOOKS: dict[str, _Look] = {
     "file": _of_file,
     "netstat": lambda row: ((Kind.ADDRESS, _text(row.get("remote_address"))),),
-    "pkg": lambda row: ((Kind.PACKAGE, _text(row.get("name"))),),
+    "pkg": lambda row: (
+        (Kind.PACKAGE, _text(row.get("name"))),
+        (Kind.PACKAGE, _plain_name(row)),
+        (Kind.SOURCE, _plain_name(row)),
+        (Kind.SOURCE, _text(row.get("source"))),
+    ),
     "process": _of_process,
     "sshkey": lambda row: (
         (Kind.SSH_KEY, _text(row.get("fingerprint_sha256"))),
@@ -142,14 +152,20 @@ def _agrees(one: Indicator, row: Mapping[str, Any]) -> bool:
     )
     if any(said is not None and kind in by_kind and not said & set(by_kind[kind]) for kind, said in checks):
         return False
+    if one.kind not in (Kind.PACKAGE, Kind.SOURCE):
+        return True
+    kinds = {_text(row.get("type")), _text(row.get("ecosystem"))} - {""}
+    if kinds and by_kind.get(Kind.ECOSYSTEM) and not kinds & set(by_kind[Kind.ECOSYSTEM]):
+        return False
+    kind = _text(row.get("ecosystem")) or _text(row.get("type")) or next(iter(by_kind.get(Kind.ECOSYSTEM, ())), "")
     version = _text(row.get("version"))
-    return not (one.kind is Kind.PACKAGE and version) or all(
-        is_affected(version, condition) for condition in by_kind.get(Kind.VERSION, ())
-    )
+    if one.kind is Kind.SOURCE and kind == "dpkg":  # rpm's name of a source package lacks the epoch
+        version = _text(row.get("sourceversion")) or version
+    return not version or all(is_affected(version, each, kind) for each in by_kind.get(Kind.VERSION, ()))
 
 
 def _normal(kind: Kind, value: str) -> str:
-    if kind is Kind.PACKAGE:
+    if kind in (Kind.PACKAGE, Kind.SOURCE):
         return re.sub(r"[-_.]+", "-", value).casefold()
     if kind is Kind.PROCESS:
         return value.rpartition("/")[2]

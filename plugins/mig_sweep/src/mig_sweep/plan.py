@@ -25,6 +25,8 @@ ROOTS = (
     *("/sbin", "/srv", "/tmp", "/usr", "/var"),  # noqa: S108  # as above
 )
 """Where files are looked for unless said otherwise: all but what the kernel makes up."""
+PROGRAM_ROOTS = ("/usr", "/bin", "/sbin", "/opt", "/srv")
+"""Where programs are looked into unless said otherwise: every file there is opened, and homes may be on a network."""
 ROOM = MAX_ACTION_BYTES - 40_000
 """Bytes of an action that its operations may take."""
 MOST_SEARCHES = 60
@@ -213,14 +215,25 @@ def _addresses(found: Sequence[Indicator], settings: Settings) -> Iterator[Piece
 
 
 def _packages(found: Sequence[Indicator], settings: Settings) -> Iterator[Piece]:
-    del settings
+    yield from _of_pkg(found, settings, {})
+
+
+def _sources(found: Sequence[Indicator], settings: Settings) -> Iterator[Piece]:
+    yield from _of_pkg(found, settings, {"bysource": True})
+
+
+def _of_pkg(found: Sequence[Indicator], settings: Settings, more: dict[str, Any]) -> Iterator[Piece]:
+    """By type: what is not there is only said of what was named. Programs are found below a path only."""
     by_type: dict[str, set[str]] = {}
     for one in found:
         ecosystem = next((term.value for term in one.terms if term.kind is Kind.ECOSYSTEM), "all")
         by_type.setdefault(ecosystem, set()).add(_package_name(one.value))
+    roots = PROGRAM_ROOTS if settings.roots == ROOTS else settings.roots
     for ecosystem, names in sorted(by_type.items()):
+        below = {"paths": list(roots)} if ecosystem in ("go", "cargo") else {}
         for some in _packed_texts(sorted(names)):
-            yield Piece("pkg", {"pkgmatch": {"matches": [f"(?i)^(?:{'|'.join(some)})$"]}, "types": [ecosystem]})
+            expression = f"(?i)^(?:{'|'.join(some)})$"
+            yield Piece("pkg", {"pkgmatch": {"matches": [expression]}, "types": [ecosystem], **below, **more})
 
 
 def _package_name(name: str) -> str:
@@ -282,6 +295,7 @@ _MAKERS = (
     (Kind.FILE_PATTERN, _patterns),
     (Kind.ADDRESS, _addresses),
     (Kind.PACKAGE, _packages),
+    (Kind.SOURCE, _sources),
     (Kind.PROCESS, _processes),
     (Kind.COMMAND_LINE, _command_lines),
     (Kind.SSH_KEY, _keys),

@@ -13,7 +13,7 @@ _SIZED = re.compile(r"([0-9a-fA-F]{32,128}):(\d{1,13})")
 _SSH = re.compile(r"SHA256:[A-Za-z0-9+/]{43}=?")
 _SSH_MD5 = re.compile(r"(?:MD5:)?((?:[0-9a-f]{2}:){15}[0-9a-f]{2})", re.IGNORECASE)
 _PACKAGE = re.compile(r"(@?[A-Za-z0-9][\w./-]*(?:/[\w.-]+)?)(?:@|==)(v?\d[\w.+!~-]*)")
-_PURL = re.compile(r"pkg:([a-z]+)/([^@?#]+)(?:@([^?#]+))?")
+_PURL = re.compile(r"pkg:/*([a-z0-9.+-]+)/((?:@[^@?#/]+/)?[^@?#]+)(?:@([^?#]+))?(?:\?([^#]*))?(?:#.*)?", re.IGNORECASE)
 _LABEL = r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?"
 _DOMAIN = re.compile(rf"(?:\*\.)?(?:{_LABEL}\.)+([a-z][a-z0-9-]{{1,62}})", re.IGNORECASE)
 _FILE = re.compile(r"[^/\\\s]+\.([A-Za-z0-9]{1,8})")
@@ -52,17 +52,29 @@ ECOSYSTEMS = {
     "rubygems": "gem",
     "golang": "go",
     "go": "go",
+    "kubernetes": "go",
     "cargo": "cargo",
     "crates.io": "cargo",
     "maven": "jar",
     "deb": "dpkg",
     "debian": "dpkg",
     "ubuntu": "dpkg",
+    "echo": "dpkg",
     "rpm": "rpm",
     "red hat": "rpm",
     "rocky linux": "rpm",
     "almalinux": "rpm",
+    "suse": "rpm",
+    "opensuse": "rpm",
+    "openeuler": "rpm",
+    "mageia": "rpm",
+    "photon os": "rpm",
+    "azure linux": "rpm",
     "alpine": "apk",
+    "alpaquita": "apk",
+    "wolfi": "apk",
+    "chainguard": "apk",
+    "minimos": "apk",
     "apk": "apk",
     "alpm": "pacman",
 }
@@ -142,21 +154,26 @@ def _as_package(value: str) -> tuple[Term, ...]:
 
 
 def package_of_purl(purl: str) -> tuple[Term, ...]:
-    """The package that a package URL names; empty if it is none."""
-    from urllib.parse import unquote
+    """The package that a package URL names; empty if it is none.
+
+    rpm's epoch is a qualifier there, and a part of the version everywhere else.
+    """
+    from urllib.parse import parse_qs, unquote
 
     found = _PURL.match(purl)
     if found is None:
         return ()
-    ecosystem, name, version = found.groups()
-    name = unquote(name)
+    ecosystem, name, version = found[1].casefold(), unquote(found[2]).strip("/"), unquote(found[3] or "")
     if ecosystem in ("deb", "rpm", "apk", "alpm"):
         name = name.rpartition("/")[2]
     elif ecosystem == "maven":
         name = name.replace("/", ":")
+    epoch = parse_qs(found[4] or "", max_num_fields=50).get("epoch", [""])[0] if ecosystem == "rpm" else ""
+    if version and epoch.isdecimal() and int(epoch[:10]) and ":" not in version:
+        version = f"{epoch[:10]}:{version}"
     terms = [Term(Kind.PACKAGE, name)]
     if version:
-        terms.append(Term(Kind.VERSION, unquote(version)))
+        terms.append(Term(Kind.VERSION, version))
     if ecosystem in ECOSYSTEMS:
         terms.append(Term(Kind.ECOSYSTEM, ECOSYSTEMS[ecosystem]))
     return tuple(terms)

@@ -1,4 +1,4 @@
-"""Packages: CycloneDX and SPDX inventories, and OSV advisories. Sources: CycloneDX 1.6, SPDX 2.3, OSV schema 1.7."""
+"""OSV advisories. Source: OSV schema 1.7."""
 
 from __future__ import annotations
 
@@ -6,82 +6,90 @@ from typing import TYPE_CHECKING, Any
 
 from mig_sweep.documents.fields import mappings, text
 from mig_sweep.indicator import Indicator, Kind, Term
-from mig_sweep.recognise import ECOSYSTEMS, package_of_purl
+from mig_sweep.recognise import ECOSYSTEMS
+from mig_sweep.versions import in_order, is_affected
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 MOST_VERSIONS = 5000
+_SYSTEMS = frozenset({"dpkg", "rpm", "apk"})
+"""Of distributions: their advisories name the source package, as OSV's list of ecosystems says (Red Hat's either)."""
 
 
 def is_advisory(document: Any) -> bool:
     """Whether it is one of them."""
-    if not isinstance(document, dict):
-        return False
-    return document.get("bomFormat") == "CycloneDX" or "spdxVersion" in document or "affected" in document
+    return isinstance(document, dict) and "affected" in document
 
 
 def read(document: dict[str, Any], source: str) -> Iterator[Indicator]:
-    """The packages."""
-    if "affected" in document:
-        yield from _osv(document, source)
-        return
-    cyclone = document.get("bomFormat") == "CycloneDX"
-    for one in mappings(document.get("components" if cyclone else "packages")):
-        purl = text(one.get("purl")) or next(
-            (
-                text(each.get("referenceLocator"))
-                for each in mappings(one.get("externalRefs"))
-                if each.get("referenceType") == "purl"
-            ),
-            "",
-        )
-        terms = package_of_purl(purl)
-        if not terms and text(one.get("name")):
-            version = text(one.get("version" if cyclone else "versionInfo"))
-            terms = (Term(Kind.PACKAGE, text(one.get("name"))), *((Term(Kind.VERSION, version),) if version else ()))
-        if terms:
-            yield Indicator(terms, source, text(document.get("name")) or text(document.get("serialNumber")))
+    """The packages and the versions that it says are affected."""
+    for one in _read(document, source):
+        yield one.refuse("the advisory was withdrawn") if text(document.get("withdrawn")) else one
 
 
-def _osv(document: dict[str, Any], source: str) -> Iterator[Indicator]:
-    name = text(document.get("id"))
+def _read(document: dict[str, Any], source: str) -> Iterator[Indicator]:
     for affected in mappings(document.get("affected")):
         package = next(mappings(affected.get("package")), {})
-        ecosystem = ECOSYSTEMS.get(text(package.get("ecosystem")).casefold().partition(":")[0], "")
-        kind = (Term(Kind.ECOSYSTEM, ecosystem),) if ecosystem else ()
-        title = Term(Kind.PACKAGE, text(package.get("name")))
+        ecosystem, _, release = text(package.get("ecosystem")).partition(":")
+        known = ECOSYSTEMS.get(ecosystem.casefold(), "")
+        title = Term(Kind.SOURCE if known in _SYSTEMS else Kind.PACKAGE, text(package.get("name")))
         if not title.value:
             continue
-        versions = affected.get("versions")
-        listed = [text(one) for one in versions if text(one)] if isinstance(versions, list) else []
-        for version in listed[:MOST_VERSIONS]:
-            yield Indicator((title, Term(Kind.VERSION, version), *kind), source, name)
-        if len(listed) > MOST_VERSIONS:
-            yield Indicator((title, *kind), source, name).refuse(f"more than {MOST_VERSIONS} versions")
-        ranges = [condition for one in mappings(affected.get("ranges")) for condition in _ranges(one)]
-        if not listed:
-            for condition in ranges:
-                limits = (Term(Kind.VERSION, condition),) if condition else ()
-                note = "versions are compared number by number"
-                yield Indicator((title, *limits, *kind), source, name, note=note)
-            if not ranges:
-                yield Indicator((title, *kind), source, name)
+        name = f"{text(document.get('id'))} of {ecosystem} {release}" if release else text(document.get("id"))
+        beside = (Term(Kind.ECOSYSTEM, known),) if known else ()
+        for condition in _conditions(affected, known):
+            limits = (Term(Kind.VERSION, condition),) if condition else ()
+            yield Indicator((title, *limits, *beside), source, name, note=_note(ecosystem, release, known))
+        if _listed(affected)[MOST_VERSIONS:]:
+            yield Indicator((title, *beside), source, name).refuse(f"more than {MOST_VERSIONS} versions")
 
 
-def _ranges(one: dict[str, Any]) -> Iterator[str]:
-    """Events as conditions: ``>=1.0,<1.4``; empty for every version."""
+def _note(ecosystem: str, release: str, known: str) -> str:
+    if known in _SYSTEMS and release:
+        return "an advisory of a distribution is about one release of it, and endpoints of others are asked too"
+    return "" if known else f"versions of {ecosystem or 'an ecosystem without a name'} are compared number by number"
+
+
+def _listed(affected: dict[str, Any]) -> list[str]:
+    versions = affected.get("versions")
+    return [text(one) for one in versions if text(one)] if isinstance(versions, list) else []
+
+
+def _conditions(affected: dict[str, Any], kind: str) -> Iterator[str]:
+    """Affected is what is in a range *or* in the list of versions; empty for every version."""
+    listed = _listed(affected)
+    ranges = list(dict.fromkeys(one for each in mappings(affected.get("ranges")) for one in _ranges(each, kind)))
+    yield from ranges
+    if not ranges and not listed:
+        yield ""
+    for version in dict.fromkeys(listed[:MOST_VERSIONS]):
+        if not any(not one or is_affected(version, one, kind) for one in ranges):
+            yield version
+
+
+def _ranges(one: dict[str, Any], kind: str) -> Iterator[str]:
+    """Events as conditions: ``>=1.0,<1.4``. They need not be sorted; without a beginning it is the first version."""
     if one.get("type") == "GIT":
         return
-    lower, pending = "", False
-    for event in mappings(one.get("events")):
-        if "introduced" in event:
-            version = text(event["introduced"])
-            lower = f">={version}" if version != "0" else ""
-            pending = True
-        elif "fixed" in event or "last_affected" in event:
-            upper = f"<{text(event['fixed'])}" if "fixed" in event else f"<={text(event['last_affected'])}"
-            yield ",".join(part for part in (lower, upper) if part)
-            pending = False
-    if pending:
-        yield lower
+    events = _events(one, kind)
+    lower = None if any(what == "introduced" for _, what in events) else "0"
+    for version, what in events:
+        if what == "introduced":
+            lower = version if lower is None else lower
+        elif lower is not None:
+            yield ",".join((*_at_least(lower), f"{'<' if what == 'fixed' else '<='}{version}"))
+            lower = None
+    if lower is not None:
+        yield "".join(_at_least(lower))
+
+
+def _at_least(version: str) -> tuple[str, ...]:
+    return () if version == "0" else (f">={version}",)
+
+
+def _events(one: dict[str, Any], kind: str) -> list[tuple[str, str]]:
+    words = ("introduced", "fixed", "last_affected")
+    found = [(text(event[what]), what) for event in mappings(one.get("events")) for what in words if what in event]
+    place = {version: number for number, version in enumerate(in_order({version for version, _ in found}, kind))}
+    return sorted(found, key=lambda event: (event != ("0", "introduced"), place[event[0]]))

@@ -31,6 +31,9 @@ _KINDS = {
     "target-user": Kind.ACCOUNT,
 }
 
+_PAIRS = {"malware-sample": "filename|md5"}
+"""Types whose values are two, which their names do not show."""
+
 
 def is_misp(document: Any) -> bool:
     """Whether it is an event, or an answer with events."""
@@ -47,6 +50,9 @@ def read(document: dict[str, Any], source: str) -> Iterator[Indicator]:
                 yield from _of_attribute(attribute, source, title, labels)
             for one in mappings(event.get("Object")):
                 yield from _of_object(one, source, title, labels)
+        for attribute in mappings(outer.get("Attribute")):  # what a search for attributes answers
+            title = next((text(event.get("info")) for event in mappings(attribute.get("Event"))), "")
+            yield from _of_attribute(attribute, source, title, ())
 
 
 def _of_object(one: dict[str, Any], source: str, title: str, labels: tuple[str, ...]) -> Iterator[Indicator]:
@@ -64,8 +70,9 @@ def _of_object(one: dict[str, Any], source: str, title: str, labels: tuple[str, 
 
 
 def _of_attribute(attribute: dict[str, Any], source: str, title: str, labels: tuple[str, ...]) -> Iterator[Indicator]:
-    value, kinds = text(attribute.get("value")), text(attribute.get("type")).split("|")
-    values = value.split("|") if len(kinds) > 1 else [value]
+    value, kind = text(attribute.get("value")), text(attribute.get("type"))
+    kinds = _PAIRS.get(kind, kind).split("|")
+    values = value.rsplit("|", 1) if len(kinds) > 1 else [value]  # a file's name may have the mark in it
     terms = [_term(kind, one) for kind, one in zip(kinds, values, strict=False) if one]
     known = tuple(sorted((one for one in terms if one is not None), key=lambda term: list(Kind).index(term.kind)))
     own = (*labels, *_tags(attribute))

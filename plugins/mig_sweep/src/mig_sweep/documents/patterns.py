@@ -99,6 +99,8 @@ class _Visitor:
         children = list(node.getChildren()) if hasattr(node, "getChildren") else []
         words = {one.getText() for one in children if not hasattr(one, "getChildren")}
         inner = [one for one in children if hasattr(one, "getChildren")]
+        if name == "PropTestSet" and "NOT" not in words:
+            return [(self._comparison("PropTestEqual", [children[0], one]),) for one in _members(inner[-1])]
         if name.startswith("PropTest") and name != "PropTestParen":
             return [(self._comparison(name, children),)]
         if name.endswith("Qualifier"):
@@ -160,6 +162,11 @@ _CONVERT: dict[str, Callable[[Kind, str, str], Term]] = {
     "PropTestRegex": _matches,
     "PropTestIsSubset": _equal,
 }
+
+
+def _members(node: Any) -> list[Any]:
+    """Of a set: ``IN ('a', 'b')``."""
+    return [one for one in node.getChildren() if hasattr(one, "getChildren")]
 
 
 def _both(parts: list[Alternatives]) -> Alternatives:

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mig_sweep.documents import advisories, lists, misp, openioc, stix
+from mig_sweep.documents import advisories, inventories, lists, misp, openioc, stix
 from mig_sweep.documents.fields import mappings
 from mig_sweep.indicator import DocumentError, Indicator, Kind, Term
 
@@ -83,6 +83,8 @@ def _of_json(text: str, source: str, now: datetime) -> Iterator[Indicator]:
             yield from stix.read(one, source, now)
         elif misp.is_misp(one):
             yield from misp.read(one, source)
+        elif inventories.is_inventory(one):
+            yield from inventories.read(one, source)
         elif advisories.is_advisory(one):
             yield from advisories.read(one, source)
         else:

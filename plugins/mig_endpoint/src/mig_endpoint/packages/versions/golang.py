@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 
-from mig_pkg.versions import semver
+from mig_endpoint.packages.versions import semver
 
 _TOOLCHAIN = re.compile(r"(?:go)?([0-9]+(?:\.[0-9]+){0,2})((?:rc|beta|alpha)[0-9]+)", re.ASCII)
 

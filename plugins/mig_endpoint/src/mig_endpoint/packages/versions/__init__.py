@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from mig_pkg.versions import alpine, arch, debian, gem, golang, maven, pep440, redhat, semver
+from mig_endpoint.packages.versions import alpine, arch, debian, gem, golang, maven, pep440, redhat, semver
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mig_pkg.versions import COMPARE, alpine, arch, debian, gem, pep440, redhat, semver
+from mig_endpoint.packages.versions import COMPARE, alpine, arch, debian, gem, pep440, redhat, semver
 
 if TYPE_CHECKING:
     from collections.abc import Callable

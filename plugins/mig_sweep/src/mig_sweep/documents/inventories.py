@@ -1,0 +1,51 @@
+"""Inventories: CycloneDX and SPDX as JSON. Sources: CycloneDX 1.6, SPDX 2.3."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from mig_sweep.documents.fields import mappings, text
+from mig_sweep.indicator import Indicator, Kind, Term
+from mig_sweep.recognise import package_of_purl
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+def is_inventory(document: Any) -> bool:
+    """Whether it is one of them."""
+    return isinstance(document, dict) and (document.get("bomFormat") == "CycloneDX" or "spdxVersion" in document)
+
+
+def read(document: dict[str, Any], source: str) -> Iterator[Indicator]:
+    """The packages."""
+    cyclone = document.get("bomFormat") == "CycloneDX"
+    name = text(document.get("name")) or text(document.get("serialNumber"))
+    for one in _components(document) if cyclone else mappings(document.get("packages")):
+        terms = package_of_purl(_purl_of(one)) or _named(one, "version" if cyclone else "versionInfo")
+        if terms:
+            yield Indicator(terms, source, name)
+
+
+def _components(document: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """All components of a CycloneDX document: they may have others in them, which some tools make of dependencies."""
+    waiting = [document]
+    while waiting:
+        for one in mappings(waiting.pop().get("components")):
+            yield one
+            waiting.append(one)
+
+
+def _purl_of(one: dict[str, Any]) -> str:
+    references = mappings(one.get("externalRefs"))
+    kept = (text(each.get("referenceLocator")) for each in references if each.get("referenceType") == "purl")
+    return text(one.get("purl")) or next(kept, "")
+
+
+def _named(one: dict[str, Any], key: str) -> tuple[Term, ...]:
+    """By name and version, where there is no package URL. The scope of an npm package is CycloneDX's group."""
+    name, group, version = text(one.get("name")), text(one.get("group")), text(one.get(key))
+    if not name:
+        return ()
+    name = f"{group}/{name}" if group.startswith("@") and not name.startswith("@") else name
+    return (Term(Kind.PACKAGE, name), *((Term(Kind.VERSION, version),) if version else ()))
