@@ -11,9 +11,9 @@ import pytest
 from mig_core.plugin.coverage import Reason
 from mig_endpoint.packages import homes
 from mig_endpoint.packages import reasons as looking
+from mig_endpoint.packages.versions import COMPARE, ECOSYSTEMS
 from mig_pkg import PkgModule, reasons, status_file
 from mig_pkg.inventory import SOURCES
-from mig_endpoint.packages.versions import COMPARE, ECOSYSTEMS
 
 PATH = Path(__file__).parents[3] / "docs" / "modules" / "pkg.md"
 if not PATH.exists():

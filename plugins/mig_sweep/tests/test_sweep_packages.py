@@ -1,4 +1,4 @@
-"""Packages of advisories and inventories: each document, the question it becomes, and the rows that are a sign of it."""
+"""Packages of advisories and inventories: each document, its question, and the rows that are a sign of it."""
 
 from __future__ import annotations
 

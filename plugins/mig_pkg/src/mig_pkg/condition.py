@@ -10,8 +10,8 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from mig_pkg import patterns
 from mig_endpoint.packages.versions import COMPARE, is_version
+from mig_pkg import patterns
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
