@@ -54,7 +54,11 @@ def order(left: str, right: str, kind: str = "") -> int:
 
 def in_order(versions: Iterable[str], kind: str = "") -> list[str]:
     """The oldest first."""
-    return sorted(versions, key=cmp_to_key(lambda left, right: order(left, right, kind)))
+
+    def compare(left: str, right: str) -> int:
+        return order(left, right, kind)
+
+    return sorted(versions, key=cmp_to_key(compare))
 
 
 def _exact(version: str) -> str:
