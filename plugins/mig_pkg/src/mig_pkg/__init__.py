@@ -10,8 +10,8 @@ itself as a ``source`` and gives each ``package``, read through :mod:`mig_endpoi
   with ``locks``
 * ``executables``: ``go_build`` and ``cargo_audit``, read with ``elf``; ``jars``
 
-``selection`` keeps what matches, ``reasons`` says why something could not be looked at, ``versions`` compares,
-``columns`` are the answer's and ``lines`` prints it.
+``selection`` keeps what matches, ``reasons`` says why something could not be looked at, ``columns`` are the answer's
+and ``lines`` prints it.
 """
 
 from mig_pkg.module import PkgModule

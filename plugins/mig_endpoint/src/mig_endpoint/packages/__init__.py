@@ -4,6 +4,6 @@
 leaving it, and lists a ``folder``. ``accounts`` knows whose home directories there are, ``homes`` where language
 packages lie; ``search`` looks there and, with ``walk``, elsewhere; ``caches`` tells copies from what is installed,
 ``file_owners`` (with ``rpm_owners``) which package owns a file, ``file_contents`` whether it is still as that brought
-it, ``mounts`` this system's own storage from the network's, ``zipped`` reads packed packages; ``reasons`` says why
-something was left out.
+it, ``mounts`` this system's own storage from the network's, ``zipped`` reads packed packages, ``versions`` compares by
+each package manager's rules; ``reasons`` says why something was left out.
 """

@@ -1,7 +1,7 @@
 """Which of two versions is newer, by the rules of each package manager: one file for each set of rules.
 
 Every file offers ``compare(left, right)``: negative, zero or positive, and ValueError for a text that is no version of
-that kind. Used by ``condition``; ``COMPARE`` maps a package's type to its rules.
+that kind. ``COMPARE`` maps a package's type to its rules.
 """
 
 from __future__ import annotations
