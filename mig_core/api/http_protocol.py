@@ -3,12 +3,17 @@
 httptools costs less processor time than h11 (docs/performance.md), but keeps whatever a peer sends as one header, or as
 header after header, so that an endless one would fill the memory; and uvicorn waits for the end of a head for ever.
 Bodies are bounded where they are read.
+
+Nothing else is spoken here, so a wish to go on in another protocol (``Upgrade``) is ignored, as RFC 9110, 7.8 allows.
+httptools ends a request with such a wish behind its head, whatever body it has: what follows would be taken for the
+next request. So it is given that head again, without the wish.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, cast
 
+import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from mig_core.api.connections import SCOPE_KEY
@@ -41,6 +46,8 @@ class BoundedHttpProtocol(HttpToolsProtocol):
     _in_head = False
     _fruitless = 0
     """Bytes since the parser last came on."""
+    _upgrading = False
+    """Whether the parser is in a request that it ends behind its head."""
 
     def __init__(
         self, connection: Connection, config: Config, server_state: ServerState, app_state: dict[str, Any]
@@ -65,13 +72,43 @@ class BoundedHttpProtocol(HttpToolsProtocol):
     def data_received(self, data: bytes) -> None:
         """Takes in what the peer sent."""
         self._came_on = False
-        super().data_received(data)
+        self._read(data)
         self._fruitless = 0 if self._came_on else self._fruitless + len(data)
         if self._fruitless > MAX_HEAD_BYTES and not self.transport.is_closing():
             self.send_400_response("Request head too large.")
         if not self.is_answering():
             # Something came, but no whole head: from now on, or since then, we wait for it.
             self._connection.awaits_head()
+
+    def _read(self, data: bytes) -> None:
+        """Has the parser read it. As uvicorn does, but for requests that wish for another protocol."""
+        self._unset_keepalive_if_required()
+        rest = memoryview(data)
+        try:
+            while True:
+                try:
+                    self.parser.feed_data(rest)
+                    return
+                except httptools.HttpParserUpgrade as upgrade:
+                    rest = rest[upgrade.args[0] :]
+                    self._upgrading = False
+                    self.parser.feed_data(self._head_without_upgrade())
+        except httptools.HttpParserError:
+            self.logger.warning("Invalid HTTP request received.")
+            self.send_400_response("Invalid HTTP request received.")
+
+    def _head_without_upgrade(self) -> bytes:
+        """The head of the present request, without the wish for another protocol."""
+        lines = [
+            b"%b %b HTTP/%b" % (self.parser.get_method(), self.url, self.parser.get_http_version().encode("ascii"))
+        ]
+        for name, value in self.headers:
+            if name == b"connection":
+                options = [one.strip() for one in value.split(b",")]
+                value = b", ".join(one for one in options if one.lower() != b"upgrade")
+            if name != b"upgrade" and (value or name != b"connection"):
+                lines.append(b"%b: %b" % (name, value))
+        return b"\r\n".join((*lines, b"", b""))
 
     def is_answering(self) -> bool:
         """Whether a request is here whose answer is not complete."""
@@ -91,9 +128,13 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         if version not in _VERSIONS:
             raise ValueError(f"HTTP/{version} is not spoken here")
         self._came_on = True
-        self._in_head = False
-        self._connection.has_head()
-        self.begin_request()
+        self._upgrading = self.parser.should_upgrade()
+        if self._upgrading and self.parser.get_method() == b"CONNECT":
+            raise ValueError("no tunnel begins here")
+        if not self._upgrading:
+            self._in_head = False
+            self._connection.has_head()
+            self.begin_request()
 
     def begin_request(self) -> None:
         """Gives the request, of which the head is here, to whoever answers it."""
@@ -107,7 +148,12 @@ class BoundedHttpProtocol(HttpToolsProtocol):
     def on_message_complete(self) -> None:
         """The request is complete."""
         self._came_on = True
-        self._connection.has_request()
+        if not self._upgrading:
+            self._connection.has_request()
+            self.end_request()
+
+    def end_request(self) -> None:
+        """The request that was given is complete."""
         super().on_message_complete()
 
     def on_response_complete(self) -> None:

@@ -135,13 +135,11 @@ class RelayHttpProtocol(BoundedHttpProtocol):
         self._came_on = True
         self._body += body
 
-    def on_message_complete(self) -> None:
+    def end_request(self) -> None:
         """The request is complete."""
         if self._login is None:
-            super().on_message_complete()
+            super().end_request()
             return
-        self._came_on = True
-        self._connection.has_request()
         agent, digest = self._login
         body = self._body
         self._forget_body()

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import contextlib
+import http.client
 import socket
 from typing import TYPE_CHECKING
 
 import pytest
 
 from mig_core.api.http_protocol import MAX_HEAD_BYTES
+from mig_core.domain.exchanges import Request
+from mig_core.domain.messages import Kind
+from mig_core.testing.api_site import SampleAgent
 
 if TYPE_CHECKING:
     from mig_core.testing.api_site import ApiSite
@@ -77,3 +81,44 @@ def test_another_version_of_http_is_a_400(api_site: ApiSite, line: bytes) -> Non
     assert answer.startswith(b"HTTP/1.1 400")
     assert b"Traceback" not in answer
     assert api_site.ask("GET", "/healthz").status == 200
+
+
+UPGRADE = b"Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABkAAQCAAAAAAIAAAAA\r\n"
+NEXT = b"GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+
+
+@pytest.mark.parametrize("pieces", [1, 2, 3])
+def test_a_wish_for_another_protocol_is_ignored(api_site: ApiSite, pieces: int) -> None:
+    agent = SampleAgent(api_site)
+    agent.enrol()
+    body = Request("s", 0, 1, (), ((Kind.HEARTBEAT, NEXT),)).to_bytes()
+    exchange = (
+        b"POST /api/v1/relay/exchange HTTP/1.1\r\nHost: x\r\nContent-Type: application/octet-stream\r\n"
+        + f"Authorization: Bearer {agent.id}:{agent.token}\r\nContent-Length: {len(body)}\r\n".encode()
+    )
+    login = b"POST /api/v1/login/nonce HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n"
+    sent = (
+        *(exchange + UPGRADE + b"\r\n" + body, login + UPGRADE + b"\r\n2\r\n{}\r\n0\r\n\r\n"),
+        b"GET /healthz HTTP/1.1\r\nHost: x\r\n" + UPGRADE + b"\r\n",
+        NEXT,
+    )
+
+    host, _, port = api_site.address.rpartition(":")
+    statuses = []
+    with socket.create_connection((host, int(port)), timeout=20) as connection:
+        for request in sent:
+            size = -(-len(request) // pieces)
+            for start in range(0, len(request), size):
+                connection.sendall(request[start : start + size])
+            answer = http.client.HTTPResponse(connection)
+            answer.begin()
+            answer.read()
+            statuses.append(answer.status)
+
+    assert statuses == [200, 201, 200, 200]
+
+
+def test_a_tunnel_is_a_400(api_site: ApiSite) -> None:
+    answer, _ = talk(api_site, b"CONNECT example.org:443 HTTP/1.1\r\nHost: x\r\n\r\n", NEXT, sizes=1)
+
+    assert answer.startswith(b"HTTP/1.1 400") and answer.count(b"HTTP/1.1") == 1
