@@ -32,6 +32,9 @@ class Outgoing:
     agent: AgentId
     body: bytes
     expires: datetime
+    kept: bool = False
+    """Its sender keeps it until it is answered, and hands it over again if the relay has lost it: a relay with an
+    :attr:`~mig_core.relay.base.PlatformRelay.epoch` need not write it to disk."""
 
 
 @dataclass(frozen=True, slots=True)

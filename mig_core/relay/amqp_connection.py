@@ -181,8 +181,8 @@ class Channel:
         """Whether it can be used."""
         return bool(self._raw.is_open) and not self.closed.done()
 
-    async def call(self, method: str, **arguments: object) -> None:
-        """One of pika's channel methods that the broker answers, for example ``queue_declare``.
+    async def call(self, method: str, **arguments: object) -> Any:
+        """One of pika's channel methods that the broker answers, for example ``queue_declare``; returns the answer.
 
         Raises:
             RelayDenied: no permission, or what exists differs from what is declared.
@@ -192,13 +192,17 @@ class Channel:
         if not self.is_open:
             raise await self._reason()
         getattr(self._raw, method)(callback=functools.partial(_settle, answered), **arguments)
-        await self.reply(answered)
+        return await self.reply(answered)
 
-    async def reply(self, answered: asyncio.Future[Any]) -> None:
-        """Waits for an answer of the broker; raises as :meth:`call`."""
+    async def ready(self, queue: str) -> int:
+        """How many messages wait in a queue and were given to nobody yet; raises as :meth:`call`."""
+        return int((await self.call("queue_declare", queue=queue, passive=True)).method.message_count)
+
+    async def reply(self, answered: asyncio.Future[Any]) -> Any:
+        """Waits for an answer of the broker and returns it; raises as :meth:`call`."""
         self._replies.add(answered)
         try:
-            await answered
+            return await answered
         finally:
             self._replies.discard(answered)
 
@@ -237,13 +241,15 @@ class Channel:
         user_id: str | None = None,
         seconds: float | None = None,
         mandatory: bool = True,
+        persistent: bool = True,
     ) -> None:
-        """Sends a persistent message; ``done`` is called exactly once.
+        """Sends a message; ``done`` is called exactly once.
 
         Args:
             user_id: our own login, which the broker then vouches for.
             seconds: how long the message may wait for a consumer.
             mandatory: whether it must find a queue.
+            persistent: taken means on disk; else in a queue that forgets it when the broker ends.
         """
         if not self.is_open:
             done(Outcome.LOST)
@@ -253,7 +259,7 @@ class Channel:
         tag = self._published
         self._unconfirmed[tag] = (len(body), done)
         properties = pika.BasicProperties(
-            delivery_mode=2,
+            delivery_mode=2 if persistent else 1,
             message_id=str(tag),
             user_id=user_id,
             expiration=expiration,

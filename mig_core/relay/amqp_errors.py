@@ -29,6 +29,7 @@ PRECONDITION_FAILED = 406
 """Reply codes of AMQP 0-9-1 (section 1.2 of the specification)."""
 
 _DENIED = frozenset({ACCESS_REFUSED, PRECONDITION_FAILED, 530})
+_OUT_OF_REACH = re.compile(r"home node .* is down or inaccessible")
 _TOO_LARGE = re.compile(r"message size \d+ is larger than configured max size (\d+)")
 
 
@@ -56,6 +57,11 @@ def largest_message(error: BaseException) -> int | None:
         found = _TOO_LARGE.search(error.reply_text)
         return None if found is None else int(found[1])
     return None
+
+
+def is_out_of_reach(error: RelayError) -> bool:
+    """Whether the queue exists, on a node of the cluster that is down. RabbitMQ answers 404 all the same."""
+    return _OUT_OF_REACH.search(str(error)) is not None
 
 
 def _chain(error: BaseException) -> Iterator[BaseException]:

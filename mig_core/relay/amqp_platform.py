@@ -24,6 +24,7 @@ from mig_core.network.backoff import Backoff
 from mig_core.relay import topology
 from mig_core.relay.amqp_broker import Broker
 from mig_core.relay.amqp_connection import Outcome
+from mig_core.relay.amqp_errors import is_out_of_reach
 from mig_core.relay.amqp_inbound import AmqpBatch, Arrivals
 from mig_core.relay.amqp_link import CLASSIC, Link
 
@@ -81,11 +82,17 @@ class AmqpPlatformRelay:
         self._keeper: asyncio.Task[None] | None = None
         self._consuming = False
         self._closed = False
+        self._epoch = 0
 
     @property
     def name(self) -> str:
         """``amqp``."""
         return "amqp"
+
+    @property
+    def epoch(self) -> int:
+        """See the protocol: with each new connection RabbitMQ may have been started anew."""
+        return self._epoch
 
     async def open(self) -> None:
         """Connects, makes exchanges and shared queues.
@@ -129,6 +136,25 @@ class AmqpPlatformRelay:
         async with self._channel() as channel:
             for agent in agents:
                 await channel.call("queue_delete", queue=topology.agent_queue(agent))
+
+    async def vacant(self, agents: Sequence[AgentId]) -> Sequence[AgentId]:
+        """See the protocol. A queue on a node of the cluster that is down is not empty."""
+        vacant: list[AgentId] = []
+        waiting = list(reversed(agents))
+        while waiting:
+            async with self._channel() as channel:
+                try:
+                    while waiting:
+                        if await channel.ready(topology.agent_queue(waiting[-1])) == 0:
+                            vacant.append(waiting[-1])
+                        waiting.pop()
+                except RelayError as error:
+                    if not channel.reply_code:  # not this queue: the connection is gone
+                        raise
+                    agent = waiting.pop()
+                    if not is_out_of_reach(error):
+                        vacant.append(agent)
+        return vacant
 
     async def publish(self, messages: Sequence[Outgoing]) -> Sequence[int]:
         """Hands over many at once; what has expired already is dropped. An agent without a queue gets one.
@@ -196,7 +222,10 @@ class AmqpPlatformRelay:
                 if not await window.room(len(message.body)):
                     break
                 done = window.expect(index, len(message.body))
-                link.publisher.publish(topology.COMMANDS, message.agent, message.body, done, seconds=left)
+                persistent = not message.kept
+                link.publisher.publish(
+                    topology.COMMANDS, message.agent, message.body, done, seconds=left, persistent=persistent
+                )
             return await window.failures(indices)
         finally:
             link.done(window)
@@ -231,6 +260,7 @@ class AmqpPlatformRelay:
         if self._consuming:
             await self._consume(link)
         self._link = link
+        self._epoch += 1
         async with self._changed:
             self._changed.notify_all()
 

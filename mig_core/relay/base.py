@@ -97,6 +97,14 @@ class PlatformRelay(Protocol):
         """``amqp``, ``https`` or ``memory``: what an agent's enrolment says."""
         ...
 
+    @property
+    def epoch(self) -> int:
+        """0: what it has confirmed is on disk. Else a number that changes when what it had may be gone.
+
+        Such a relay keeps on disk only what nobody else keeps (:attr:`~mig_core.domain.messages.Outgoing.kept`).
+        """
+        ...
+
     async def open(self) -> None:
         """Connects, and makes what all agents share.
 
@@ -116,6 +124,14 @@ class PlatformRelay(Protocol):
 
     async def dismiss(self, agents: Sequence[AgentId]) -> None:
         """Removes an agent's place, and what waits in it."""
+        ...
+
+    async def vacant(self, agents: Sequence[AgentId]) -> Sequence[AgentId]:
+        """Those of the agents for whom nothing waits: they have taken all there was, or it is lost.
+
+        Raises:
+            RelayUnavailable: it cannot be asked now.
+        """
         ...
 
     async def publish(self, messages: Sequence[Outgoing]) -> Sequence[int]:

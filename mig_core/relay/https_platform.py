@@ -54,6 +54,11 @@ class HttpsPlatformRelay:
         """``https``."""
         return "https"
 
+    @property
+    def epoch(self) -> int:
+        """0: all of it is in the database."""
+        return 0
+
     async def open(self) -> None:
         """Nothing to connect: the store does that."""
 
@@ -74,6 +79,10 @@ class HttpsPlatformRelay:
             await self._queue.dismiss(agents)
         except StoreUnavailable as error:
             raise RelayUnavailable(f"https relay: {error}") from error
+
+    async def vacant(self, agents: Sequence[AgentId]) -> Sequence[AgentId]:
+        """Nobody: nothing is lost here."""
+        return ()
 
     async def publish(self, messages: Sequence[Outgoing]) -> Sequence[int]:
         """Queues all of them, or none.

@@ -261,6 +261,11 @@ class MemoryPlatformRelay:
         """``memory``."""
         return "memory"
 
+    @property
+    def epoch(self) -> int:
+        """0: nothing is ever forgotten."""
+        return 0
+
     async def open(self) -> None:
         """Joins the hub.
 
@@ -286,6 +291,10 @@ class MemoryPlatformRelay:
         self._require()
         for agent in agents:
             self._hub.remove_place(agent)
+
+    async def vacant(self, agents: Sequence[AgentId]) -> Sequence[AgentId]:
+        """Nobody: nothing is lost here."""
+        return ()
 
     async def publish(self, messages: Sequence[Outgoing]) -> Sequence[int]:
         """Queues all of them.

@@ -150,7 +150,7 @@ def _command_letter(row: Unsent, read: dict[ActionId, Envelope]) -> tuple[str, O
     if row.action not in read:
         read[row.action] = read_envelope(row.envelope, expected_type=envelopes.ACTION)
     body = CommandMessage(row.id, row.agent, read[row.action]).to_bytes()
-    return row.relay, Outgoing(row.agent, body, row.expire_after)
+    return row.relay, Outgoing(row.agent, body, row.expire_after, kept=True)
 
 
 def _cancel_letter(row: UnsentCancel, read: dict[ActionId, Envelope]) -> tuple[str, Outgoing]:

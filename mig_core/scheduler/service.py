@@ -14,6 +14,7 @@ from mig_core.scheduler.collector import Collector
 from mig_core.scheduler.fanout import FanOut, Outbox
 from mig_core.scheduler.isolation import isolate
 from mig_core.scheduler.loops import regularly, until_done, whenever_woken
+from mig_core.scheduler.lost_commands import EVERY, LostCommands
 from mig_core.scheduler.metrics import SchedulerMetrics
 from mig_core.scheduler.periodic import Periodic
 from mig_core.scheduler.relay_watch import RelayWatch
@@ -98,6 +99,8 @@ class Scheduler:
         _log.info("relay %s is connected", relay.name)
         async with asyncio.TaskGroup() as group:
             group.create_task(Collector(self._store, relay, self._now, self._metrics.took_in).run())
+            lost = LostCommands(self._store, relay, self._now)
+            group.create_task(regularly(f"looking for lost commands of relay {relay.name}", lost.look, interval=EVERY))
             group.create_task(
                 whenever_woken(
                     self._store.wakeups,

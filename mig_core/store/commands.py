@@ -14,7 +14,7 @@ from mig_core.store.books import FORGET_UNSENT, close_commands
 from mig_core.store.database import page_limit
 from mig_core.store.encoding import as_uuid, as_uuids, clean_text, read_cursor, write_cursor
 from mig_core.store.notify import notify
-from mig_core.store.rows import CommandRow, Unsent, UnsentCancel
+from mig_core.store.rows import CommandRow, Unanswered, Unsent, UnsentCancel
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -44,6 +44,26 @@ _SENT = """
          WHERE id = ANY(%(ids)s) AND state = 'queued' RETURNING action_id
     )
     SELECT DISTINCT action_id FROM changed
+"""
+_LEAST = "00000000-0000-0000-0000-000000000000"
+_UNANSWERED = """
+    SELECT c.id, c.agent_id, c.sent_at
+      FROM actions a
+      JOIN commands c ON c.action_id = a.id AND c.position IS NULL AND c.state = 'sent'
+                     AND c.id BETWEEN greatest(a.first_command, %(after)s::uuid) AND a.last_command
+      JOIN agents g ON g.id = c.agent_id
+     WHERE a.state = 'inflight' AND a.expire_after > %(now)s AND a.cancel_envelope IS NULL
+       AND c.id > %(after)s::uuid AND g.relay = %(relay)s
+     ORDER BY c.id LIMIT %(limit)s
+"""
+# Their rows are locked, so that none is answered in between and then waits to be handed over for ever.
+_AGAIN = """
+    WITH open AS (
+        SELECT id, action_id, agent_id FROM commands WHERE id = ANY(%s) AND state = 'sent' ORDER BY id
+           FOR NO KEY UPDATE
+    )
+    INSERT INTO unsent_commands (id, action_id, agent_id) SELECT id, action_id, agent_id FROM open
+        ON CONFLICT (id) DO NOTHING
 """
 _CLAIM_CANCELS = """
     WITH claimed AS (
@@ -135,6 +155,32 @@ class PostgresCommands:
             await notify(cursor, "action", changed)
 
         await self._database.transaction(work)
+
+    async def unanswered(
+        self, relay: str, *, after: CommandId | None, limit: int, now: datetime
+    ) -> Sequence[Unanswered]:
+        """See the protocol."""
+        parameters = {"relay": relay, "after": after or _LEAST, "limit": limit, "now": now}
+
+        async def work(cursor: Cursor) -> Sequence[Unanswered]:
+            await cursor.execute(_UNANSWERED, parameters)
+            return [
+                Unanswered(CommandId(str(row["id"])), AgentId(row["agent_id"]), row["sent_at"])
+                for row in await cursor.fetchall()
+            ]
+
+        return await self._database.transaction(work)
+
+    async def hand_over_again(self, commands: Sequence[CommandId]) -> int:
+        """See the protocol."""
+
+        async def work(cursor: Cursor) -> int:
+            await cursor.execute(_AGAIN, (sorted(as_uuids(commands)),))
+            count = cursor.rowcount
+            await notify(cursor, "outbox")
+            return count
+
+        return await self._database.transaction(work)
 
     async def abandon(self, command: CommandId, reason: str, now: datetime) -> None:
         """See the protocol."""

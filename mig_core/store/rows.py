@@ -252,6 +252,15 @@ class Unsent:
 
 
 @dataclass(frozen=True, slots=True)
+class Unanswered:
+    """A command that its agent was sent."""
+
+    id: CommandId
+    agent: AgentId
+    sent_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class UnsentCancel:
     """A cancel to be handed to one agent's relay."""
 

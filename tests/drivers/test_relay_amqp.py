@@ -374,6 +374,33 @@ def test_passwords_do_not_appear_in_errors_or_representations() -> None:
     assert "geheim" not in f"{broker} {broker!r}"
 
 
+def test_what_its_sender_keeps_is_forgotten_by_a_broker_that_ends_and_that_can_be_told(amqp: RelayPair) -> None:
+    """The rest is on disk."""
+    assert amqp.restart is not None
+    ends = Ends(amqp)
+    kept, unkept = new_agent_id(), new_agent_id()
+    expires = datetime.now(UTC) + timedelta(seconds=60)
+    try:
+        platform = ends.platform()
+        relay = platform.relay
+        platform.call(relay.admit([kept, unkept]))
+        messages = [Outgoing(kept, body(n=1), expires, kept=True), Outgoing(unkept, body(n=2), expires)]
+        assert not platform.call(relay.publish(messages))
+        epoch, vacant = relay.epoch, platform.call(relay.vacant([kept, unkept, new_agent_id()]))
+
+        amqp.restart()
+        deadline = time.monotonic() + PATIENCE
+        while relay.epoch == epoch and time.monotonic() < deadline:
+            time.sleep(0.02)
+
+        assert relay.epoch > epoch > 0
+        assert len(vacant) == 1, "nothing waits for an agent without a queue"
+        assert platform.call(relay.vacant([kept, unkept])) == [kept]
+        assert ends.agent(unkept).take(1) == [body(n=2)]
+    finally:
+        ends.close()
+
+
 def test_ten_thousand_confirmed_commands_take_a_few_seconds(amqp: RelayPair) -> None:
     agents = [new_agent_id() for _ in range(20)]
     ends = Ends(amqp)

@@ -26,6 +26,8 @@ BY_SCHEDULER = {
         "record",
         "abandon",
         "awaited",
+        "unanswered",
+        "hand_over_again",
     },
     "relay_queue": {"put_commands", "take_inbound", "remove_inbound", "dismiss", "drop_pieces"},
     "numbers": {"count", "relay_is", "fold", "keep_history"},

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import signal
 from typing import TYPE_CHECKING, Any
@@ -176,6 +177,25 @@ def test_the_database_may_be_killed_and_started_again(fleet: Fleet) -> None:
     after = eventually(lambda: fleet.ask(*SMALL) if fleet.platform.online() else None, seconds=60)
     assert set(after) == set(ENDPOINTS)
     assert fleet.action(action)["counts"] == {"success": len(ENDPOINTS)}
+
+
+@pytest.mark.fault("kill -9")
+def test_a_broker_killed_with_commands_in_it_loses_none(fleet: Fleet) -> None:
+    """It has them in memory; the scheduler finds out that they are gone, and hands them over again."""
+    rabbitmq = fleet.platform.rabbitmq
+    if rabbitmq is None:
+        return  # the https relay has no broker
+    fleet.platform.processes.end(HOLDER, signal.SIGTERM)
+    action = fleet.detach(*SMALL, "-e", "120s")
+    eventually(lambda: fleet.action(action)["counts"] == {"success": len(ENDPOINTS) - 1, "sent": 1})
+    assert rabbitmq.pid is not None
+    os.kill(rabbitmq.pid, signal.SIGKILL)
+    eventually(lambda: rabbitmq.pid is None)
+
+    rabbitmq.start()
+    restart_agent(fleet, HOLDER)
+
+    assert fleet.ended(action, seconds=90)["counts"] == {"success": len(ENDPOINTS)}
 
 
 def test_the_broker_may_be_stopped_and_started_again(fleet: Fleet) -> None:

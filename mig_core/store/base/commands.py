@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from mig_core.domain.command import CommandState
     from mig_core.domain.ids import ActionId, AgentId, CommandId
     from mig_core.domain.result import Answer
-    from mig_core.store.rows import CommandRow, Recording, Unsent, UnsentCancel
+    from mig_core.store.rows import CommandRow, Recording, Unanswered, Unsent, UnsentCancel
 
 
 class Commands(Protocol):
@@ -25,6 +25,19 @@ class Commands(Protocol):
 
     async def mark_sent(self, commands: Sequence[CommandId], now: datetime) -> None:
         """The relay has them. A command that was answered in the meantime stays as it is."""
+        ...
+
+    async def unanswered(
+        self, relay: str, *, after: CommandId | None, limit: int, now: datetime
+    ) -> Sequence[Unanswered]:
+        """Commands that agents of this relay were sent and have not answered, in the order of their ids.
+
+        Those whose window has ended or that are cancelled are not among them.
+        """
+        ...
+
+    async def hand_over_again(self, commands: Sequence[CommandId]) -> int:
+        """Has those that are not answered handed over once more, by any scheduler; returns how many. They stay SENT."""
         ...
 
     async def abandon(self, command: CommandId, reason: str, now: datetime) -> None:

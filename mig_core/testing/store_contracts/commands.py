@@ -14,7 +14,16 @@ from mig_core.domain.ids import CommandId
 from mig_core.domain.proof import Proof
 from mig_core.errors import InvalidDocument, NotFound
 from mig_core.store.rows import Recording
-from mig_core.testing.store_samples import NOW, action, answer, fanned_out, later, module_result, sample_agent_id
+from mig_core.testing.store_samples import (
+    NOW,
+    SIGNER,
+    action,
+    answer,
+    fanned_out,
+    later,
+    module_result,
+    sample_agent_id,
+)
 
 if TYPE_CHECKING:
     from mig_core.store.base import Store
@@ -42,6 +51,38 @@ class CommandsContract:
             assert (row.state, row.reason, row.found, row.complete) == (CommandState.SUCCESS, "why", True, True)
             assert row.results == [module_result(elements={"a": [1]}).to_json()]
             assert (row.finished_at, row.sent_at) == (later(1), later(1))
+
+        store_runner.run(scenario())
+
+    def test_what_a_relay_may_have_lost_is_handed_over_again_until_it_is_answered(
+        self, store: Store, store_runner: asyncio.Runner
+    ) -> None:
+        """It stays sent all the while; what was answered, cancelled or is over is not handed over."""
+
+        async def scenario() -> None:
+            lost, answered = sorted(await fanned_out(store, "web1", "web2"), key=lambda one: one.id)
+            (stopped,) = await fanned_out(store, "web3", asked=action("stopped", target="name = 'web3'"))
+            commands, lease = store.commands, timedelta(seconds=30)
+            await commands.claim_unsent(["https"], limit=9, lease=lease, now=NOW)
+            await commands.mark_sent([lost.id, answered.id, stopped.id], NOW)
+            before = await commands.unanswered("https", after=None, limit=9, now=later(1))
+            await commands.record([answer(answered)], later(1))
+            await store.actions.cancel(stopped.action, b"cancel", by=SIGNER, now=later(1))
+
+            (open_,) = await commands.unanswered("https", after=None, limit=9, now=later(2))
+            again = await commands.hand_over_again([lost.id, answered.id])
+            twice = await commands.hand_over_again([lost.id])
+            (unsent,) = await commands.claim_unsent(["https"], limit=9, lease=lease, now=later(2))
+            row = await commands.get(lost.action, lost.agent)
+            await commands.mark_sent([lost.id], later(3))
+
+            assert {one.id for one in before} == {lost.id, answered.id, stopped.id}
+            assert (open_.id, open_.agent, open_.sent_at) == (lost.id, lost.agent, NOW)
+            assert (again, twice, unsent.id, row.state) == (1, 0, lost.id, CommandState.SENT)
+            assert not await commands.claim_unsent(["https"], limit=9, lease=lease, now=later(90))
+            assert not await commands.unanswered("https", after=lost.id, limit=9, now=later(3))
+            assert not await commands.unanswered("amqp", after=None, limit=9, now=later(3))
+            assert not await commands.unanswered("https", after=None, limit=9, now=action().expire_after)
 
         store_runner.run(scenario())
 
