@@ -35,6 +35,7 @@ class Platform:
     """A scheduler's end together with the store it stands on, as ``mig-scheduler`` puts them together."""
 
     name = "https"
+    epoch = 0
 
     def __init__(self, url: str) -> None:
         self._url = url
@@ -65,6 +66,9 @@ class Platform:
 
     async def dismiss(self, agents: Sequence[AgentId]) -> None:
         await self.relay.dismiss(agents)
+
+    async def vacant(self, agents: Sequence[AgentId]) -> Sequence[AgentId]:
+        return await self.relay.vacant(agents)
 
     async def publish(self, messages: Sequence[Outgoing]) -> Sequence[int]:
         return await self.relay.publish(messages)
