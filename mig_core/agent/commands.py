@@ -15,6 +15,7 @@ When the agent stops in good order in between, the journal takes the attempt bac
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import logging
 import threading
@@ -24,7 +25,7 @@ from typing import TYPE_CHECKING
 
 from mig_core.agent.answering import Answering, Ending
 from mig_core.agent.claims import NO_ACTION, claimed_action, claimed_end, seconds
-from mig_core.agent.operations.executor import Interruption
+from mig_core.agent.operations.executor import Interruption, Prepared
 from mig_core.agent.records.journal import MAX_ATTEMPTS, Start
 from mig_core.authorization import Check
 from mig_core.domain.action import MAX_WINDOW
@@ -203,9 +204,18 @@ class Commands:
             return False
         if self._journal.problem:
             self.look_after()
+        with contextlib.ExitStack() as at_the_end:
+            return self._decide(message, started, at_the_end)
+
+    def _decide(self, message: CommandMessage, started: datetime, at_the_end: contextlib.ExitStack) -> bool:
+        """Steps 2 to 6; the process that waits for the decision is given up at the end."""
+        command = message.command
         # 2. May it run here? And 3., if nobody has cancelled it meanwhile, it is noted that it begins.
         try:
             authorized = self._authority.authorize(message.action, command)
+            prepared = next((one for one in authorized.parameters if isinstance(one, Prepared)), None)
+            if prepared is not None:
+                at_the_end.callback(prepared.close)
             if not self._journal.cancelled(authorized.action.id):
                 payload = hashlib.sha256(message.action.payload).hexdigest()
                 standing = self._start(command, authorized, payload)
@@ -219,7 +229,7 @@ class Commands:
             ending = Ending(command, action.id, CommandState.CANCELLED, CANCELLED, until=until, fold="cancelled")
             return self.answering.give(ending, started)
         # 4. to 6.
-        return standing is Start.FINISHED or self._run(command, authorized, started)
+        return standing is Start.FINISHED or self._run(command, authorized, started, prepared)
 
     def _start(self, command: CommandId, authorized: Authorized, payload: str) -> Start:
         """Step 3: the ledger first, so that whatever runs is in it."""
@@ -250,7 +260,7 @@ class Commands:
             raise Refused(Check.REPLAY, f"action {action.id} was already run here")
         return standing
 
-    def _run(self, command: CommandId, authorized: Authorized, started: datetime) -> bool:
+    def _run(self, command: CommandId, authorized: Authorized, started: datetime, prepared: Prepared | None) -> bool:
         """Step 4, and the answer. False: the agent stops; the command will come again."""
         action = authorized.action
         modules = ",".join(operation.module for operation in action.operations)
@@ -264,7 +274,7 @@ class Commands:
             interruption.interrupt(CANCELLED)
         begun = time.monotonic()
         try:
-            done = self._runner.execute(action, interruption)
+            done = self._runner.execute(action, interruption, prepared)
         finally:
             with self._lock:
                 del self._running[command]

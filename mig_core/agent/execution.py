@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from mig_core.agent.counters import Counters
-    from mig_core.agent.operations.executor import Executor, Interruption, Outcome
+    from mig_core.agent.operations.executor import Executor, Interruption, Outcome, Prepared
     from mig_core.agent.platform.facts import FactsHolder
     from mig_core.domain.action import Action
     from mig_core.domain.result import ModuleResult
@@ -58,8 +58,12 @@ class Runner:
         self._counters = counters
         self._clock = clock
 
-    def execute(self, action: Action, interruption: Interruption) -> Execution:
-        """Runs the operations. After an interruption, or the end of the window, those that are left are not begun."""
+    def execute(self, action: Action, interruption: Interruption, prepared: Prepared | None = None) -> Execution:
+        """Runs the operations. After an interruption, or the end of the window, those that are left are not begun.
+
+        Args:
+            prepared: the process that has read the first operation's parameters; its owner closes it.
+        """
         facts = self._facts.current()
         done = Execution()
         room = MAX_PAYLOAD_BYTES
@@ -77,7 +81,9 @@ class Runner:
                 max_bytes=room,
                 action=action.id,
                 window_ends=format_time(action.expire_after),
+                prepared=prepared,
             )
+            prepared = None
             self._counters.count("operations")
             done.add(outcome)
             if len(action.operations) > 1:

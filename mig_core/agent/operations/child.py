@@ -1,6 +1,7 @@
 """The child's side of one operation: what happens in the process that the zygote has just forked.
 
-It reads one request from its socket, runs the module's code, sends back frames and ends. Whatever the module prints
+It reads one request from its socket, runs the module's code, sends back frames and ends; only one that has looked at an
+operation's parameters may stay, to be told to run it once it is known that it may be run. Whatever the module prints
 goes nowhere; whatever it raises becomes a frame.
 """
 
@@ -12,7 +13,7 @@ import os
 import time
 from typing import TYPE_CHECKING, Any, cast
 
-from mig_core.agent.operations.confinement import confine, leave_parent
+from mig_core.agent.operations.confinement import confine, leave_parent, limit_processor
 from mig_core.agent.operations.frames import MAX_REQUEST_BYTES, FrameKind, receive_frame, send_frame
 from mig_core.domain.document import JSON, dump
 from mig_core.domain.result import Coverage, ModuleResult
@@ -38,7 +39,7 @@ def serve_request(
     gather: Callable[[str], dict[str, JSON]],
     finished: Callable[[str, bool, bool, float], None],
 ) -> None:
-    """Serves one request and leaves the process; never returns.
+    """Serves one request, or looks at parameters and runs with them, and leaves the process; never returns.
 
     Args:
         connection: to the agent.
@@ -67,11 +68,10 @@ def _serve(
     gather: Callable[[str], dict[str, JSON]],
     finished: Callable[[str, bool, bool, float], None],
 ) -> None:
-    frame = receive_frame(connection, max_bytes=MAX_REQUEST_BYTES)
-    if frame is None:
+    request = _next_request(connection)
+    if request is None:
         return
     gc.set_threshold(OBJECTS_BETWEEN_COLLECTIONS)
-    request = cast("dict[str, Any]", json.loads(frame[1]))
     confine(**request["limits"])
     try:
         if request["what"] == "environment":
@@ -85,7 +85,9 @@ def _serve(
         parsed = module.parse_parameters(request["parameters"])
         if request["what"] == "parse":
             send_frame(connection, FrameKind.FINAL, b"null")
-            return
+            if not request.get("stays") or (request := _next_request(connection)) is None:
+                return
+            limit_processor(request["limits"]["cpu_seconds"])
         began = time.monotonic()
         result = _run(connection, module, parsed, request)
         finished(module.info.name, result.success, result.found, time.monotonic() - began)
@@ -99,6 +101,12 @@ def _serve(
         send_frame(connection, FrameKind.MEMORY, b"null")
     except MigError as error:
         send_frame(connection, FrameKind.BROKEN, dump(str(error)))
+
+
+def _next_request(connection: socket.socket) -> dict[str, Any] | None:
+    """What is asked; None when nothing is any more."""
+    frame = receive_frame(connection, max_bytes=MAX_REQUEST_BYTES)
+    return None if frame is None else cast("dict[str, Any]", json.loads(frame[1]))
 
 
 def _run(connection: socket.socket, module: Module[Any], parsed: object, request: dict[str, Any]) -> ModuleResult:

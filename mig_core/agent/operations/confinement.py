@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import os
-import platform
 import resource
 import signal
 
@@ -74,9 +73,9 @@ def confine(*, memory_bytes: int, niceness: int, cpu_seconds: int) -> None:
         cpu_seconds: processor time, for each process.
     """
     limit_memory(memory_bytes)
-    _limit(resource.RLIMIT_CPU, cpu_seconds)
+    limit_processor(cpu_seconds)
     os.nice(niceness)
-    number = _IOPRIO_SET.get(platform.machine())
+    number = _IOPRIO_SET.get(os.uname().machine)
     if number is not None:
         _libc.syscall(number, _IOPRIO_WHO_PROCESS, 0, _IOPRIO_BEST_EFFORT_LOWEST)
     with contextlib.suppress(OSError):
@@ -91,6 +90,11 @@ def limit_memory(memory_bytes: int) -> None:
     """A limit on private writable memory (RLIMIT_DATA), for each process from here on; and no core dumps."""
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     _limit(resource.RLIMIT_DATA, memory_bytes)
+
+
+def limit_processor(cpu_seconds: int) -> None:
+    """A limit on processor time, for each process from here on; a narrower one than before, or it changes nothing."""
+    _limit(resource.RLIMIT_CPU, cpu_seconds)
 
 
 def _limit(kind: int, limit: int) -> None:

@@ -3,11 +3,12 @@
 The soft deadline is the module's own (``context.deadline``): a module that heeds it returns what it found, marked
 incomplete. Two seconds later the whole process group is killed, and what the module handed over as partial is the
 answer. Nothing of a plugin runs in the agent's own process: parsing parameters and gathering facts happen in such
-children too.
+children too. The child that has read an operation's parameters can stay, and run the operation when it is asked to.
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 import math
@@ -65,6 +66,31 @@ class Interruption:
             launcher.kill(launched)
 
 
+class Prepared:
+    """A process that has read an operation's parameters and waits: to run the operation, or for its end.
+
+    Whoever has one closes it, used or not; closing it again does nothing.
+    """
+
+    def __init__(self, launched: Launched, module: str) -> None:
+        self._launched: Launched | None = launched
+        self._module = module
+
+    def take(self, module: str) -> Launched | None:
+        """The process, once; None: it has ended, was used, or is another module's."""
+        launched, self._launched = self._launched, None
+        if launched is not None and (module != self._module or launched.ended.is_set()):
+            launched.connection.close()
+            return None
+        return launched
+
+    def close(self) -> None:
+        """Lets the process end, if nobody has taken it."""
+        if self._launched is not None:
+            self._launched.connection.close()
+            self._launched = None
+
+
 @dataclass(frozen=True, slots=True)
 class Outcome:
     """How an operation ended. ``state`` is final, or ``sent`` when it was interrupted without an answer."""
@@ -113,17 +139,35 @@ class Executor:
             ModuleUnknown: nothing enabled here provides the module.
             ParameterError: the parameters are not usable, or could not be looked at in time.
         """
+        self.prepare(name, raw).close()
+
+    def prepare(self, name: str, raw: object) -> Prepared:
+        """As :meth:`parse`; the child stays, to run the operation with these parameters (:meth:`run`).
+
+        Raises:
+            ModuleUnknown: as :meth:`parse`.
+            ParameterError: as :meth:`parse`.
+        """
         catalogue = self._launcher.start()
         if name not in catalogue.modules:
             why = catalogue.failures.get(name)
             text = f"module {name!r} cannot be loaded: {why}" if why else f"module {name!r} is not available"
             raise ModuleUnknown(name, text, next_step=f"available: {', '.join(catalogue.modules) or 'none'}")
-        ending = self._talk({"what": "parse", "module": name, "parameters": raw}, PARSE_SECONDS, Interruption())
+        request = {"what": "parse", "module": name, "parameters": raw, "stays": True}
+        # Its limit of processor time is that of the longest run, until it is told of a shorter one.
+        request["limits"] = self._limits(self._settings.timeout.total_seconds())
+        launched = self._launcher.launch(name)
+        with contextlib.ExitStack() as left:
+            left.enter_context(launched.connection)
+            ending = self._converse(launched, request, PARSE_SECONDS, Interruption())
+            if ending.kind is FrameKind.FINAL:
+                left.pop_all()  # it stays
+                return Prepared(launched, name)
+            self._end(launched, ending)
         if ending.kind is FrameKind.PARAMETERS:
             problem = json.loads(ending.body)
             raise ParameterError(problem["path"], problem["problem"], module=name, next_step=problem["next_step"])
-        if ending.kind is not FrameKind.FINAL:
-            raise ParameterError("", f"could not be looked at: {ending.words()}", module=name)
+        raise ParameterError("", f"could not be looked at: {ending.words()}", module=name)
 
     def check_config(self, name: str, table: Mapping[str, JSON]) -> None:
         """Returns when the persistent module can use its table of the settings; tried in a child.
@@ -167,6 +211,7 @@ class Executor:
         max_bytes: int = MAX_PAYLOAD_BYTES,
         action: str = "",
         window_ends: str = "",
+        prepared: Prepared | None = None,
     ) -> Outcome:
         """Runs one operation to its end, whatever that is; raises nothing.
 
@@ -180,6 +225,7 @@ class Executor:
             max_bytes: largest result.
             action: the id of the action, for the module.
             window_ends: when its window ends, for the module.
+            prepared: a process that has read these very parameters; it is used up.
         """
         seconds = max(0.0, min(seconds, self._settings.timeout.total_seconds()))
         request: dict[str, Any] = {
@@ -196,7 +242,8 @@ class Executor:
         }
         try:
             request["persist_socket"] = self._socket_of(module)
-            ending = self._talk(request, seconds, interruption, max_bytes=max_bytes + 1024)
+            waiting = None if prepared is None else prepared.take(module)
+            ending = self._talk(request, seconds, interruption, max_bytes=max_bytes + 1024, waiting=waiting)
             return self._outcome(module, ending, seconds, interruption)
         except MigError as error:
             # Stopping takes the launcher away too: that is no failure of the operation.
@@ -210,45 +257,74 @@ class Executor:
             raise MigError(f"module {module} is not running: no persistent module is")
         return self._running.socket_of(module)
 
-    def _talk(
-        self, request: dict[str, Any], seconds: float, interruption: Interruption, *, max_bytes: int = 1 << 20
-    ) -> _Ending:
-        request["limits"] = {
+    def _limits(self, seconds: float) -> dict[str, int]:
+        """For a process that may work for so long."""
+        return {
             "memory_bytes": self._settings.memory_mb << 20,
             "niceness": self._settings.niceness,
             "cpu_seconds": math.ceil((seconds + GRACE_SECONDS) * self._settings.threads) + 5,
         }
-        ending = _Ending(self._settings.memory_mb)
-        launched = self._launcher.launch(request.get("module", ""))
-        with launched.connection as connection:
-            interruption.watch(self._launcher, launched)
-            now = time.monotonic()
-            request["deadline"] = now + seconds
-            hard = now + seconds + GRACE_SECONDS
-            try:
-                connection.settimeout(seconds + GRACE_SECONDS)
-                send_frame(connection, FrameKind.REQUEST, dump(request))
-                while True:
-                    connection.settimeout(max(0.001, hard - time.monotonic()))
-                    frame = receive_frame(connection, max_bytes=max_bytes)
-                    if frame is None:
-                        break
-                    if frame[0] is FrameKind.PARTIAL:
-                        ending.partial = frame[1]
-                        continue
-                    ending.kind, ending.body = frame
-                    break
-            except TimeoutError:
-                ending.late = True
-            except InvalidDocument as error:
-                ending.kind, ending.body = FrameKind.BROKEN, dump(str(error))
-            except OSError:
-                pass  # it has died; its status says more
-            if ending.kind is None or not launched.ended.wait(0.5):
-                self._launcher.kill(launched)
-            launched.ended.wait(GRACE_SECONDS)
-        ending.launched = launched
+
+    def _talk(
+        self,
+        request: dict[str, Any],
+        seconds: float,
+        interruption: Interruption,
+        *,
+        max_bytes: int = 1 << 20,
+        waiting: Launched | None = None,
+    ) -> _Ending:
+        """A request to a new process, or to one that waits, until its end."""
+        request["limits"] = self._limits(seconds)
+        launched = waiting or self._launcher.launch(request.get("module", ""))
+        with launched.connection:
+            ending = self._converse(launched, request, seconds, interruption, max_bytes=max_bytes)
+            self._end(launched, ending)
         return ending
+
+    def _converse(
+        self,
+        launched: Launched,
+        request: dict[str, Any],
+        seconds: float,
+        interruption: Interruption,
+        *,
+        max_bytes: int = 1 << 20,
+    ) -> _Ending:
+        """A request to a process, and what it says to it."""
+        ending = _Ending(self._settings.memory_mb)
+        connection = launched.connection
+        interruption.watch(self._launcher, launched)
+        now = time.monotonic()
+        request["deadline"] = now + seconds
+        hard = now + seconds + GRACE_SECONDS
+        try:
+            connection.settimeout(seconds + GRACE_SECONDS)
+            send_frame(connection, FrameKind.REQUEST, dump(request))
+            while True:
+                connection.settimeout(max(0.001, hard - time.monotonic()))
+                frame = receive_frame(connection, max_bytes=max_bytes)
+                if frame is None:
+                    break
+                if frame[0] is FrameKind.PARTIAL:
+                    ending.partial = frame[1]
+                    continue
+                ending.kind, ending.body = frame
+                break
+        except TimeoutError:
+            ending.late = True
+        except InvalidDocument as error:
+            ending.kind, ending.body = FrameKind.BROKEN, dump(str(error))
+        except OSError:
+            pass  # it has died; its status says more
+        return ending
+
+    def _end(self, launched: Launched, ending: _Ending) -> None:
+        """Waits for the end of a process that has said its last word, and sees to it."""
+        if ending.kind is None or not launched.ended.wait(0.5):
+            self._launcher.kill(launched)
+        launched.ended.wait(GRACE_SECONDS)
+        ending.launched = launched
 
     def _outcome(self, module: str, ending: _Ending, seconds: float, interruption: Interruption) -> Outcome:
         usage = (ending.launched.cpu_seconds, ending.launched.max_rss_kib) if ending.launched else (0.0, 0)

@@ -8,7 +8,8 @@ module's. It has one thread and holds nothing but the control socket.
 Plugins are *discovered* in a child that ends at once, so that what discovery needs is not inherited by every operation.
 What was found is told to the agent, and by it to the next zygote, which believes it as long as nothing was installed
 since, unless a plugin could not be loaded. A module's code is loaded when it is first asked for, and stays: so the
-first answer after a rest waits for one module and not for all.
+first answer after a rest waits for one module and not for all. What a module would like to have ready besides is loaded
+when nothing has happened for a moment: the first run loads only what it needs, by itself.
 
 Messages on the control socket (SOCK_SEQPACKET, JSON): first ``configure`` down and ``ready`` up; then ``start`` (with
 the operation's socket) and ``kill`` down, ``started`` and ``ended`` up. When the agent goes, however it goes, the
@@ -27,6 +28,7 @@ import signal
 import socket
 import sys
 import time
+from binascii import crc32
 from typing import TYPE_CHECKING, Any, NoReturn, cast
 
 from mig_core.agent.operations.child import serve_request
@@ -44,6 +46,8 @@ MAX_MESSAGE_BYTES = 160_000
 _MAX_FAILURE_TEXT = 500
 _MAX_FAILURES = 100
 _NOTHING: dict[str, Any] = {"modules": {}, "failures": {}, "versions": {}, "hooks": False}
+_MOMENT = 0.1
+"""Seconds without anything to do after which something is made ready; an answer has left the agent by then."""
 _END_SECONDS = 0.5
 """How long the last orphans may take to die; the agent waits a little longer than this for us."""
 
@@ -57,6 +61,8 @@ class Zygote:
         """Modules that are not loaded yet: name -> what their entry points name."""
         self._modules: dict[str, Module[Any]] = {}
         self._failures: dict[str, str] = {}
+        self._later: list[str] = []
+        """Imports that are still to be made ready."""
         self._hooks: Any = None
         self._children: dict[int, int] = {}
         """Operation number -> process id of its child."""
@@ -79,9 +85,13 @@ class Zygote:
         selector.register(self._control, selectors.EVENT_READ)
         selector.register(woken, selectors.EVENT_READ)
         self._own = [self._control.fileno(), woken, wake, selector.fileno()]
+        pause = _MOMENT
         try:
             while True:
-                ready = {key.fileobj for key, _ in selector.select()}
+                ready = {key.fileobj for key, _ in selector.select(pause if self._later else None)}
+                pause = _MOMENT if ready else 0.0
+                if not ready:
+                    self._make_ready()
                 if woken in ready:
                     with contextlib.suppress(BlockingIOError):
                         os.read(woken, 4096)
@@ -105,9 +115,7 @@ class Zygote:
             self._hooks = manager.hooks("agent")
             failures = {**failures, **_cut(manager.failures)}
         self._values = {name: one["value"] for name, one in known["modules"].items()}
-        for name in sorted(preload):
-            with contextlib.suppress(Exception):
-                importlib.import_module(name)
+        self._later += sorted(preload)
         # An upgrade may put a new zygote beside an agent that runs since before: what such a one reads stays as it was.
         modules = sorted(known["modules"].items())
         return {
@@ -124,7 +132,7 @@ class Zygote:
         }
 
     def _load(self, name: str) -> None:
-        """Has the code of a module, and what it would like to have ready, in memory before its run is forked."""
+        """Has the code of a module in memory before its run is forked."""
         value = self._values.pop(name, None)
         if value is None:
             return
@@ -133,10 +141,13 @@ class Zygote:
         except Exception as error:  # a plugin's file may raise anything, though it did not when it was discovered
             self._failures[name] = f"{type(error).__name__}: {error}"[:_MAX_FAILURE_TEXT]
             return
-        for one in module.info.preload:
-            # What a module would like to have ready may be missing; its run then says so.
-            with contextlib.suppress(Exception):
-                importlib.import_module(one)
+        self._later += module.info.preload
+        gc.freeze()
+
+    def _make_ready(self) -> None:
+        # What a module would like to have ready may be missing; its run then says so.
+        with contextlib.suppress(Exception):
+            importlib.import_module(self._later.pop(0))
         gc.freeze()
 
     def _take_message(self) -> bool:
@@ -248,12 +259,10 @@ def _kill_group(leader: int) -> None:
 
 def _installed() -> str:
     """By what it is seen that something was installed, upgraded or removed; empty: too lately to be seen."""
-    import hashlib
-
     from mig_core.plugin.registered import is_settled, marks_of, metadata_folders
 
     marks = marks_of(metadata_folders())
-    return hashlib.blake2b(repr(marks).encode("utf-8", "surrogateescape")).hexdigest() if is_settled(marks) else ""
+    return f"{crc32(repr(marks).encode('utf-8', 'surrogateescape')):08x}" if is_settled(marks) else ""
 
 
 def _discover(allow: list[str], deny: list[str]) -> dict[str, Any]:

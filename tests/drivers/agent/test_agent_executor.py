@@ -42,12 +42,12 @@ def gone(pid: int) -> bool:
         return True
 
 
-def eventually(condition: Callable[[], bool], seconds: float = 60.0) -> bool:
+def eventually(condition: Callable[[], bool], seconds: float = 60.0, *, pause: float = 0.01) -> bool:
     end = time.monotonic() + seconds
     while not condition():
         if time.monotonic() > end:
             return False
-        time.sleep(0.01)
+        time.sleep(pause)
     return True
 
 
@@ -56,9 +56,71 @@ def test_a_module_that_succeeds_gives_its_result_and_its_usage(executor: Executo
 
     assert (outcome.state, outcome.reason) == (CommandState.SUCCESS, "")
     assert outcome.result.found
-    assert outcome.result.elements == {"word": "hello", "tags": {"team": "blue"}, "preloaded": True}
+    elements: Any = outcome.result.elements
+    assert (elements["word"], elements["tags"]) == ("hello", {"team": "blue"})
     assert outcome.result.coverage.examined == {"words": 1}
     assert outcome.max_rss_kib > 1000
+
+
+def test_what_a_module_would_like_to_have_ready_is_there_when_nothing_happened_for_a_moment(executor: Executor) -> None:
+    run(executor, "echo", word="first")
+
+    def is_ready() -> bool:
+        elements: Any = run(executor, "echo", word="next").result.elements
+        return bool(elements["preloaded"])
+
+    assert eventually(is_ready, pause=0.3)
+
+
+def test_the_process_that_has_read_parameters_runs_with_them(executor: Executor) -> None:
+    prepared = executor.prepare("echo", {"word": "as read"})
+
+    outcome = executor.run(
+        "echo",
+        {"word": "as read"},
+        seconds=10,
+        interruption=Interruption(),
+        environment={},
+        tags={"team": "red"},
+        prepared=prepared,
+    )
+
+    elements: Any = outcome.result.elements
+    assert (outcome.state, elements["word"], elements["tags"]) == (CommandState.SUCCESS, "as read", {"team": "red"})
+    assert prepared.take("echo") is None
+
+
+def test_a_process_that_waits_to_run_ends_when_nobody_wants_it(executor: Executor) -> None:
+    prepared = executor.prepare("echo", {"word": "x"})
+    launched = prepared._launched
+
+    prepared.close()
+
+    assert launched is not None
+    assert launched.ended.wait(60)
+    assert launched.status == 0
+    assert prepared.take("echo") is None
+
+
+def test_where_the_waiting_process_has_died_another_one_runs(executor: Executor) -> None:
+    prepared = executor.prepare("echo", {"word": "x"})
+    launched = prepared._launched
+    assert launched is not None
+    assert launched.started.wait(60)
+    os.kill(launched.pid, 9)
+    assert launched.ended.wait(60)
+
+    outcome = executor.run(
+        "echo",
+        {"word": "x"},
+        seconds=10,
+        interruption=Interruption(),
+        environment={},
+        tags={},
+        prepared=prepared,
+    )
+
+    assert outcome.state is CommandState.SUCCESS
 
 
 def test_a_module_that_prints_does_not_spoil_its_result(executor: Executor) -> None:

@@ -110,7 +110,7 @@ def test_module_mode_needs_neither_the_network_nor_the_cryptography(plugin_envir
     code = (
         "import sys; from mig_core.agent.main import main; main(['-m', 'echo']); "
         "sys.exit(str(sorted("
-        "{'pika', 'urllib3', 'nacl', 'gnupg', 'psutil', 'argparse', 'asyncio'} & set(sys.modules))))"
+        "{'pika', 'urllib3', 'nacl', 'psutil', 'argparse', 'asyncio'} & set(sys.modules))))"
     )
     done = subprocess.run(
         [sys.executable, "-c", code],
