@@ -110,7 +110,7 @@ def test_an_agent_with_a_full_disk_starts_and_answers_when_there_is_room(
 
     endpoint.start()
     platform.send(command)
-    platform.wait_for(lambda: "could not be noted on disk" in endpoint.log)
+    platform.wait_for(lambda: "on disk, trying again" in endpoint.log)
     small_disk.free()
 
     assert platform.answer_to(command.command).state is CommandState.SUCCESS
