@@ -25,6 +25,7 @@ from benchmarks.books_filling import BYTES_A_COMMAND, PERIOD, Filled, fill, read
 from benchmarks.tables import print_table
 from mig_core.domain.target import parse_target
 from mig_core.store.embedded.server import EmbeddedPostgres
+from mig_core.store.encoding import write_cursor
 from mig_core.store.migrate import upgrade
 from mig_core.store.postgres import PostgresStore
 from mig_core.testing.store_samples import LEASE, action, answer, module_result, scheduled
@@ -140,7 +141,7 @@ def _looks(
     store: PostgresStore, filled: Filled, asked: Action, now: datetime
 ) -> list[tuple[str, float, Callable[[], Awaitable[object]]]]:
     page, old, agent = GOALS["page"], filled.actions[len(filled.actions) // 2], filled.agent_ids[filled.agents // 2]
-    middle = ""
+    middle = write_cursor(f"agent{filled.agents // 2:05}", "")
 
     async def next_page() -> None:
         nonlocal middle
@@ -150,7 +151,7 @@ def _looks(
     return [
         ("actions, first page", page, lambda: store.actions.list(limit=50)),
         ("the action under way", page, lambda: store.actions.get(asked.id)),
-        ("results of an old action, a page", page, next_page),
+        ("results of an old action, a page in its middle", page, next_page),
         ("results of the action under way, a page", page, lambda: store.commands.list(asked.id, limit=100)),
         ("results of one that found, a page", page, lambda: store.commands.list(old, found=True, limit=100)),
         ("one agent's answer", page, lambda: store.commands.get(old, agent, proof=True)),

@@ -13,7 +13,7 @@ from mig_core.errors import Conflict, InvalidDocument
 from mig_core.store.action_rows import COLUMNS, action_row, action_rows, locked_action, one_action
 from mig_core.store.books import close_commands, settle_actions
 from mig_core.store.database import page_limit
-from mig_core.store.encoding import as_uuid, clean_text, read_cursor, write_cursor
+from mig_core.store.encoding import NEWEST, as_uuid, clean_text, read_cursor, write_cursor
 from mig_core.store.fanout import fan_out
 from mig_core.store.notify import notify
 
@@ -37,7 +37,7 @@ _LIST = f"""
        AND (%(name)s = '' OR strpos(lower(name), lower(%(name)s)) > 0)
        AND (%(creator)s::text IS NULL OR created_by = %(creator)s)
        AND (%(least)s::uuid IS NULL OR id BETWEEN %(least)s AND %(most)s)
-       AND (%(at)s::timestamptz IS NULL OR (created_at, id) < (%(at)s, %(id)s::uuid))
+       AND (created_at, id) < (%(at)s::timestamptz, %(id)s::uuid)
      ORDER BY created_at DESC, id DESC LIMIT %(limit)s
 """  # noqa: S608 - constants
 _EXPIRE_ACTIONS = """
@@ -146,7 +146,7 @@ class PostgresActions:
     ) -> tuple[Sequence[ActionRow], str]:
         """See the protocol."""
         length = page_limit(limit)
-        at, identifier = _read_cursor(cursor) if cursor else (None, None)
+        at, identifier = _read_cursor(cursor) if cursor else NEWEST
         parameters = {
             "states": [one.value for one in states] or None,
             "name": clean_text(name),

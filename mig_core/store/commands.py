@@ -12,7 +12,7 @@ from mig_core.errors import InvalidDocument, NotFound
 from mig_core.store.answers import awaited, record_answers
 from mig_core.store.books import FORGET_UNSENT, close_commands
 from mig_core.store.database import page_limit
-from mig_core.store.encoding import as_uuid, as_uuids, clean_text, read_cursor, write_cursor
+from mig_core.store.encoding import NEWEST, as_uuid, as_uuids, clean_text, read_cursor, write_cursor
 from mig_core.store.notify import notify
 from mig_core.store.rows import CommandRow, Unanswered, Unsent, UnsentCancel
 
@@ -90,7 +90,7 @@ _LIST = """
          WHERE action_id = %(action)s AND EXISTS (SELECT FROM actions WHERE id = %(action)s)
            AND (%(states)s::text[] IS NULL OR state = ANY(%(states)s))
            AND (%(found)s::boolean IS NULL OR found = %(found)s)
-           AND (%(name)s::text IS NULL OR (agent_name, agent_id) > (%(name)s, %(agent)s))
+           AND (agent_name, agent_id) > (%(name)s, %(agent)s)
          ORDER BY agent_name, agent_id LIMIT %(limit)s
     ), fitting AS (
         SELECT id, sum(results_size::bigint) OVER (ORDER BY agent_name, agent_id) AS bytes, results_size FROM page
@@ -117,7 +117,7 @@ _HISTORY = f"""
       FROM actions a
       JOIN commands c ON c.action_id = a.id AND c.agent_id = %(agent)s
                      AND c.id BETWEEN a.first_command AND a.last_command
-     WHERE %(at)s::timestamptz IS NULL OR (a.created_at, a.id) < (%(at)s, %(id)s::uuid)
+     WHERE (a.created_at, a.id) < (%(at)s::timestamptz, %(id)s::uuid)
      ORDER BY a.created_at DESC, a.id DESC LIMIT %(limit)s
 """  # noqa: S608 - constants
 
@@ -259,7 +259,7 @@ class PostgresCommands:
         proofs: bool = False,
     ) -> tuple[Sequence[CommandRow], str]:
         """See the protocol."""
-        name, agent = read_cursor(cursor, parts=2) if cursor else (None, None)
+        name, agent = read_cursor(cursor, parts=2) if cursor else ("", "")
         length = page_limit(limit)
         parameters = {
             "action": as_uuid(action),
@@ -318,9 +318,9 @@ class PostgresCommands:
         return await self._database.transaction(work)
 
 
-def _read_place(cursor: str) -> tuple[datetime | None, str | None]:
+def _read_place(cursor: str) -> tuple[datetime | str, str]:
     if not cursor:
-        return None, None
+        return NEWEST
     at, identifier = read_cursor(cursor, parts=2)
     try:
         return parse_time(at), check_uuid(identifier, subject="cursor", path="")

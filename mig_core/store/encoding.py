@@ -23,6 +23,11 @@ if TYPE_CHECKING:
     from mig_core.domain.document import JSON
 
 
+NEWEST = ("infinity", "ffffffff-ffff-ffff-ffff-ffffffffffff")
+"""Where a list that begins with the newest begins: before this moment and id. The place is always compared with: as a
+condition that may be left out it would be none for the index, and each page would read all before it."""
+
+
 def jsonb(value: Mapping[str, JSON] | Mapping[str, str] | Mapping[str, int] | Sequence[JSON]) -> str:
     """An object or a list as JSON text that jsonb accepts."""
     if not value:

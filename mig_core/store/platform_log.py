@@ -8,7 +8,7 @@ from mig_core.domain.times import format_time, parse_time
 from mig_core.errors import InvalidDocument
 from mig_core.store import roles
 from mig_core.store.database import page_limit
-from mig_core.store.encoding import as_uuid, clean_text, jsonb, read_cursor, write_cursor
+from mig_core.store.encoding import NEWEST, as_uuid, clean_text, jsonb, read_cursor, write_cursor
 from mig_core.store.rows import LogRow
 
 if TYPE_CHECKING:
@@ -22,13 +22,12 @@ if TYPE_CHECKING:
 # A `what` of one word means all that begins with it: "action" is action.asked, action.approved and action.cancelled.
 _LIST = """
     SELECT * FROM platform_log
-     WHERE (%(since)s::timestamptz IS NULL OR happened_at >= %(since)s)
-       AND (%(until)s::timestamptz IS NULL OR happened_at < %(until)s)
+     WHERE happened_at >= %(since)s::timestamptz AND happened_at < %(until)s::timestamptz
        AND (%(who)s = '' OR who = %(who)s OR who_name = %(who)s)
        AND (%(subject)s = '' OR subject = %(subject)s OR subject_name = %(subject)s)
        AND (%(address)s = '' OR address = %(address)s)
        AND (cardinality(%(what)s::text[]) = 0 OR what = ANY(%(what)s) OR split_part(what, '.', 1) = ANY(%(what)s))
-       AND (%(at)s::timestamptz IS NULL OR (happened_at, id) < (%(at)s, %(id)s::uuid))
+       AND (happened_at, id) < (%(at)s::timestamptz, %(id)s::uuid)
      ORDER BY happened_at DESC, id DESC LIMIT %(limit)s
 """
 
@@ -53,10 +52,10 @@ class PostgresPlatformLog:
     async def list(self, wish: LogWish, *, cursor: str = "", limit: int = 100) -> tuple[Sequence[LogRow], str]:
         """See the protocol."""
         length = page_limit(limit)
-        at, identifier = _position(cursor) if cursor else (None, None)
+        at, identifier = _position(cursor) if cursor else NEWEST
         values = {
-            "since": wish.since,
-            "until": wish.until,
+            "since": wish.since or "-infinity",
+            "until": wish.until or "infinity",
             "who": clean_text(wish.who),
             "subject": clean_text(wish.subject),
             "address": clean_text(wish.address),

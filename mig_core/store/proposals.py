@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from mig_core.domain.ids import ActionId, Fingerprint
 from mig_core.domain.times import format_time, parse_time
 from mig_core.errors import Conflict, InvalidDocument, NoRoom, NotFound
-from mig_core.store.encoding import as_uuid, clean_text, read_cursor, write_cursor
+from mig_core.store.encoding import NEWEST, as_uuid, clean_text, read_cursor, write_cursor
 from mig_core.store.rows import ProposalRow, ProposalState
 
 if TYPE_CHECKING:
@@ -74,7 +74,7 @@ class PostgresProposals:
         self, *, states: Sequence[ProposalState] = (), cursor: str = "", limit: int = 50
     ) -> tuple[Sequence[ProposalRow], str]:
         """See the protocol."""
-        at, identifier = _position(cursor) if cursor else (None, None)
+        at, identifier = _position(cursor) if cursor else NEWEST
         values = {"states": [one.value for one in states], "at": at, "id": identifier, "limit": limit + 1}
 
         async def work(cursor: Cursor) -> tuple[Sequence[ProposalRow], str]:
@@ -82,7 +82,7 @@ class PostgresProposals:
                 _SELECT
                 + """
                  WHERE (cardinality(%(states)s::text[]) = 0 OR p.state = ANY(%(states)s))
-                   AND (%(at)s::timestamptz IS NULL OR (p.created_at, p.id) < (%(at)s, %(id)s::uuid))
+                   AND (p.created_at, p.id) < (%(at)s::timestamptz, %(id)s::uuid)
                  ORDER BY p.created_at DESC, p.id DESC LIMIT %(limit)s
                 """,
                 values,
