@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from mig_core.api.connections import ConnectionLimits
-    from mig_core.api.main import Server
+    from mig_core.api.server import Server
     from mig_core.domain.document import JSON
     from mig_core.domain.envelope import Envelope
     from mig_core.pgp.base import Signer

@@ -11,9 +11,8 @@ import contextlib
 import json
 import os
 import subprocess
-import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -21,6 +20,7 @@ from mig_core.cli.demo.platform import Platform
 from mig_core.cli.demo.processes import program
 from mig_core.cli.demo.site import ENDPOINTS, Site
 from mig_core.relay.private_rabbitmq import PrivateRabbitMQ
+from mig_core.testing.eventually import eventually
 from mig_core.testing.services import service_missing
 
 if TYPE_CHECKING:
@@ -74,25 +74,11 @@ class Fleet:
 
     def ended(self, identifier: str, *, seconds: float = 60) -> dict[str, Any]:
         """Waits until an action has ended; returns its document."""
-        return eventually(lambda: _if_ended(self.action(identifier)), seconds=seconds)
+        return eventually(lambda: _if_ended(self.action(identifier)), seconds=seconds, pause=0.1)
 
 
 def _if_ended(action: dict[str, Any]) -> dict[str, Any] | None:
     return action if action["state"] in ("completed", "cancelled", "expired") else None
-
-
-T = TypeVar("T")
-
-
-def eventually(look: Callable[[], T | None], *, seconds: float = 60) -> T:
-    """The first result that is not None and not false."""
-    deadline = time.monotonic() + seconds
-    while True:
-        seen = look()
-        if seen:
-            return seen
-        assert time.monotonic() < deadline, f"not within {seconds} s"
-        time.sleep(0.1)
 
 
 @contextlib.contextmanager

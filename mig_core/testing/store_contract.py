@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from mig_core.testing.store_contracts.actions import ActionsContract
 from mig_core.testing.store_contracts.agents import AgentsContract
+from mig_core.testing.store_contracts.answer_diffs import AnswerDiffsContract
 from mig_core.testing.store_contracts.answer_rows import AnswerRowsContract
 from mig_core.testing.store_contracts.commands import CommandsContract
 from mig_core.testing.store_contracts.enrolling import EnrollingContract
@@ -34,6 +35,7 @@ class StoreContract(
     CommandsContract,
     ProposalsContract,
     PlatformLogContract,
+    AnswerDiffsContract,
     AnswerRowsContract,
     RelayQueueContract,
     SetAsideContract,

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from mig_core.api.main import Server, serve
+from mig_core.api.main import serve
 from mig_core.client.client import MigClient
 from mig_core.config.client import ClientSettings
 from mig_core.config.server import ApiSettings, DatabaseSettings, ServerTlsSettings
@@ -26,6 +26,7 @@ from mig_core.testing.certificates import make_certificates
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from mig_core.api.server import Server
     from mig_core.testing.keys import InvestigatorKeys
 
 

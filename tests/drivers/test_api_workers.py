@@ -19,10 +19,11 @@ from mig_core.api.limiter import Limiter
 from mig_core.api.metrics import Metrics
 from mig_core.api.workers import Blackboard, Place, added
 from mig_core.errors import ApiError
+from mig_core.testing.eventually import eventually
 from mig_core.testing.ports import free_port
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
 
 class Program:
@@ -79,13 +80,6 @@ class Program:
         self.process.terminate()
         status = self.process.wait(20)
         return status, time.monotonic() - began
-
-
-def eventually(condition: Callable[[], object], seconds: float = 30.0) -> None:
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, "it did not happen"
-        time.sleep(0.05)
 
 
 def alive(pid: int) -> bool:

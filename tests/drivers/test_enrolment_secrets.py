@@ -18,7 +18,7 @@ from mig_core.cli.main import main
 from mig_core.domain.agent import AgentFacts, Heartbeat
 from mig_core.errors import ApiError
 from mig_core.testing.api_site import ENROLMENT_SECRET, SampleAgent
-from mig_core.testing.fleet import eventually
+from mig_core.testing.eventually import eventually
 
 if TYPE_CHECKING:
     from pathlib import Path

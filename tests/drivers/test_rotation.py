@@ -20,7 +20,7 @@ from mig_core.cli.demo.processes import program
 from mig_core.relay.private_rabbitmq import free_port
 from mig_core.store.roles import API, SCHEDULER, create_login
 from mig_core.testing.certificates import make_certificates
-from mig_core.testing.fleet import eventually
+from mig_core.testing.eventually import eventually
 from mig_core.testing.rabbitmq import OperatedBroker
 
 if TYPE_CHECKING:

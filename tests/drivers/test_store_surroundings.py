@@ -21,7 +21,7 @@ import pytest
 from mig_core.errors import ConfigurationError, StoreUnavailable
 from mig_core.store.database import StoreLimits
 from mig_core.store.postgres import PostgresStore
-from mig_core.testing.fleet import eventually
+from mig_core.testing.eventually import eventually
 from mig_core.testing.ports import free_port
 from mig_core.testing.services import service_missing
 

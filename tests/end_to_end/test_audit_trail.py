@@ -19,7 +19,8 @@ import pytest
 
 from mig_core.cli.demo.platform import Platform
 from mig_core.cli.demo.site import Site
-from mig_core.testing.fleet import Fleet, eventually
+from mig_core.testing.eventually import eventually
+from mig_core.testing.fleet import Fleet
 from mig_core.testing.services import service_missing
 
 if TYPE_CHECKING:

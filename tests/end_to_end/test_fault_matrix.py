@@ -22,7 +22,8 @@ from mig_core.cli.demo.site import ENDPOINTS, HOLDER
 from mig_core.relay.private_rabbitmq import SERVER
 from mig_core.relay.private_rabbitmq_files import broker_environment
 from mig_core.store import set_aside
-from mig_core.testing.fleet import Fleet, eventually, running_fleet
+from mig_core.testing.eventually import eventually
+from mig_core.testing.fleet import Fleet, running_fleet
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -12,7 +12,8 @@ import pytest
 
 from mig_core.cli import exit_codes
 from mig_core.cli.demo.site import ENDPOINTS, HOLDER
-from mig_core.testing.fleet import Fleet, eventually, running_fleet
+from mig_core.testing.eventually import eventually
+from mig_core.testing.fleet import Fleet, running_fleet
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -12,10 +12,12 @@ import pytest
 from mig_core.cli import exit_codes
 from mig_core.cli.demo.site import ENDPOINTS, HOLDER
 from mig_core.testing.colleague import Colleague, colleague
-from mig_core.testing.fleet import Fleet, eventually
+from mig_core.testing.eventually import eventually
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from mig_core.testing.fleet import Fleet
 
 https = pytest.mark.parametrize("fleet_relay", ["https"], indirect=True, scope="session")
 SMALL = ("file", "-t", "all", "-path", "etc", "-name", "^hostname$")

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from mig_core.cli.demo.platform import Platform
 from mig_core.cli.demo.site import Site
-from mig_core.testing.fleet import Fleet, eventually
+from mig_core.testing.eventually import eventually
+from mig_core.testing.fleet import Fleet
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -16,7 +16,8 @@ from mig_core.cli.demo.platform import Platform
 from mig_core.cli.demo.processes import Processes, program
 from mig_core.cli.demo.site import Site
 from mig_core.store.migrate import migrations
-from mig_core.testing.fleet import Fleet, eventually
+from mig_core.testing.eventually import eventually
+from mig_core.testing.fleet import Fleet
 from mig_core.testing.previous_release import make_release, running_previous_platform, version_of
 
 if TYPE_CHECKING:

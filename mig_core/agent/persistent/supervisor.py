@@ -15,10 +15,8 @@ import os
 import selectors
 import shutil
 import sys
-import tempfile
 import threading
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from mig_core.agent.alerts import lines as alert_lines
@@ -28,6 +26,7 @@ from mig_core.agent.alerts.route import AlertRoute
 from mig_core.agent.operations.clean_environment import clean_environment
 from mig_core.agent.operations.strays import Strays
 from mig_core.agent.persistent.record import ModuleRecord, State
+from mig_core.agent.persistent.socket_folder import socket_folder
 from mig_core.agent.persistent.supervised import Pipe, Supervised
 from mig_core.agent.persistent.timing import Timing
 from mig_core.domain.document import dump, load
@@ -37,6 +36,7 @@ from mig_core.plugin.persistent import MAX_LINE_BYTES, MAX_STATUS_BYTES
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from datetime import datetime
+    from pathlib import Path
 
     from mig_core.agent.persistent.plan import Plan
     from mig_core.domain.agent import AgentFacts
@@ -45,8 +45,6 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 PROGRAM = (sys.executable, "-P", "-m", "mig_core.agent.main")
-_MAX_SOCKET_PATH = 100
-"""sun_path holds 108 bytes (unix(7))."""
 _OUTBOX_BYTES = 64 << 10
 
 
@@ -91,7 +89,7 @@ class Supervisor:
         self._plan = plan
         self._state = state / "persistent"
         self._own_sockets = state / "sockets"
-        self._sockets = _socket_folder(self._own_sockets, plan.modules)
+        self._sockets = socket_folder(self._own_sockets, plan.modules)
         self._route = AlertRoute(
             HeldAlerts(state / "held"), has_sink=bool(plan.sink), first=int(clock().timestamp() * 1_000_000)
         )
@@ -388,14 +386,3 @@ def _heard_log(one: ModuleRecord, process: Supervised, level: int, text: str) ->
     if level >= logging.ERROR:
         process.complaint = text[:500]
     one.log.say(level, text)
-
-
-def _socket_folder(wanted: Path, names: Mapping[str, object]) -> Path:
-    """A private folder whose paths are short enough for sockets."""
-    if not names:
-        return wanted
-    longest = max(len(name) for name in names)
-    if len(os.fsencode(wanted)) + 1 + longest <= _MAX_SOCKET_PATH:
-        wanted.mkdir(mode=0o700, parents=True, exist_ok=True)
-        return wanted
-    return Path(tempfile.mkdtemp(prefix="mig-agent-"))

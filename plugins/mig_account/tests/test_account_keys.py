@@ -9,16 +9,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from mig_account.directory import Directory
 from mig_account.ground import Ground
-from mig_account.key_options import parsed, why_closed
-from mig_account.key_rows import expanded
-from mig_account.records import Account
 from mig_account.sshd_config import SshdConfig
-from mig_account.sshd_lines import words_of
 from mig_account.sshd_running import configurations
 from mig_core.plugin.coverage import Tally
 from mig_core.testing.ports import free_port
@@ -381,22 +375,3 @@ def test_files_that_include_themselves_end(system: System) -> None:
 
     assert result.success
     assert not result.coverage.complete
-
-
-@given(pattern=st.text(max_size=30))
-def test_paths_of_keys_are_expanded_once(pattern: str) -> None:
-    account = Account("%h", 1000, 1000, "/etc/passwd", home="/home/%u")
-
-    path = expanded(pattern, account)
-
-    assert path.startswith("/")
-
-
-@given(text=st.text(max_size=60))
-@settings(deadline=None)
-def test_reading_options_and_words_is_total(text: str) -> None:
-    words_of(text)
-    try:
-        why_closed(parsed(text), 0)
-    except ValueError:
-        return

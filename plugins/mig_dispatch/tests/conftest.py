@@ -8,7 +8,6 @@ import os
 import shutil
 import ssl
 import threading
-import time
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any
@@ -17,6 +16,7 @@ import pytest
 
 from mig_core.plugin.persistent import Incoming
 from mig_core.testing.certificates import make_certificates
+from mig_core.testing.eventually import eventually
 from mig_dispatch.record import Alert, RecordMaker
 
 if TYPE_CHECKING:
@@ -157,14 +157,6 @@ class HttpReceiver:
         self.closing.set()
         self.server.shutdown()
         self.server.server_close()
-
-
-def eventually(holds: Callable[[], object], seconds: float = 60.0) -> None:
-    """Waits until something holds; fails with what it was when it never does."""
-    until = time.monotonic() + seconds
-    while not holds():
-        assert time.monotonic() < until, "it never came true"
-        time.sleep(0.01)
 
 
 @pytest.fixture(name="eventually")

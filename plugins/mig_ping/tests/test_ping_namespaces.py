@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from mig_core.testing.fleet import eventually
+from mig_core.testing.eventually import eventually
 from mig_core.testing.services import service_missing
 from mig_endpoint.testing.privileges import nobody
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from mig_core.plugin.module import Context
-from mig_core.testing.fleet import eventually
+from mig_core.testing.eventually import eventually
 from mig_core.testing.ports import free_port
 from mig_core.testing.services import service_missing
 from mig_timedrift import TimedriftModule, chrony, kernel, ntpd, timesyncd

@@ -32,7 +32,8 @@ from mig_core.domain.result import Answer, read_answer
 from mig_core.identity import AgentKey, verify_agent
 from mig_core.pgp.gnupg import GnupgSigner, generate_key
 from mig_core.pgp.home import stop_agent
-from mig_core.testing.https_relay_site import END, QueueInMemory, Routes, Server, run
+from mig_core.testing.https_relay_site import Routes, Server, run
+from mig_core.testing.queue_in_memory import END, QueueInMemory
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

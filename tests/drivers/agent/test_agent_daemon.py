@@ -8,11 +8,13 @@ import os
 import signal
 import time
 from datetime import UTC, datetime
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from mig_core.domain.command import CommandState
+from mig_core.testing.eventually import eventually
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -20,6 +22,10 @@ if TYPE_CHECKING:
 Endpoint = Any
 Platform = Any
 """They live in conftest.py, which cannot be imported under this import mode."""
+
+
+def has_lines(file: Path, number: int) -> bool:
+    return len(lines(file)) == number
 
 
 def lines(path: Path) -> list[str]:
@@ -33,13 +39,6 @@ def alive(pid: int) -> bool:
     ):
         return file.read().rpartition(")")[2].split()[0] != "Z"
     return False
-
-
-def eventually(condition: Any, seconds: float = 60.0) -> None:
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, "it did not happen"
-        time.sleep(0.01)
 
 
 def test_a_signed_question_gets_a_signed_answer_and_leaves_its_trace_in_the_ledger(
@@ -74,7 +73,7 @@ def test_a_clean_stop_is_quick_and_what_ran_comes_again_without_counting_as_a_cr
     platform.send(command)
     for times in range(1, 4):
         endpoint.start()
-        eventually(lambda times=times: len(lines(trace)) == times)
+        eventually(partial(has_lines, trace, times))
         child = int(lines(trace)[-1])
 
         began = time.monotonic()
@@ -189,7 +188,8 @@ def test_messages_that_are_no_commands_of_ours_are_counted_and_acknowledged(
 
     for broken in ({}, {**body, "kind": "poem"}, {**body, "agent": "a" * 32}, {**body, "more": 1}):
         from mig_core.domain.messages import Outgoing
-        from mig_core.testing.https_relay_site import END, run
+        from mig_core.testing.https_relay_site import run
+        from mig_core.testing.queue_in_memory import END
 
         run(platform.queue.put_commands([Outgoing(endpoint.id, json.dumps(broken).encode(), END)]))
 

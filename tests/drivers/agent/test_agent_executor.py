@@ -15,6 +15,7 @@ from mig_core.agent.operations.launcher import Launcher
 from mig_core.config.agent import ModuleSettings
 from mig_core.domain.command import CommandState
 from mig_core.errors import ModuleUnknown, ParameterError
+from mig_core.testing.eventually import eventually
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -40,15 +41,6 @@ def gone(pid: int) -> bool:
             return file.read().rpartition(")")[2].split()[0] == "Z"
     except (FileNotFoundError, ProcessLookupError):
         return True
-
-
-def eventually(condition: Callable[[], bool], seconds: float = 60.0, *, pause: float = 0.01) -> bool:
-    end = time.monotonic() + seconds
-    while not condition():
-        if time.monotonic() > end:
-            return False
-        time.sleep(pause)
-    return True
 
 
 def test_a_module_that_succeeds_gives_its_result_and_its_usage(executor: Executor) -> None:

@@ -15,6 +15,7 @@ import pytest
 
 from mig_core.agent.operations.clean_environment import clean_environment
 from mig_core.domain.command import CommandState
+from mig_core.testing.eventually import eventually
 
 Endpoint = Any
 Platform = Any
@@ -25,13 +26,6 @@ def alive(pid: int) -> bool:
     with contextlib.suppress(FileNotFoundError, ProcessLookupError):
         return Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()[0] != "Z"
     return False
-
-
-def eventually(condition: Any, seconds: float = 60.0) -> None:
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, "it did not happen"
-        time.sleep(0.01)
 
 
 @pytest.mark.parametrize(

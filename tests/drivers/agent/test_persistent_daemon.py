@@ -11,23 +11,14 @@ import signal
 import time
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from mig_core.domain.command import CommandState
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
+from mig_core.testing.eventually import eventually
 
 Endpoint = Any
 Platform = Any
 """They live in conftest.py, which cannot be imported under this import mode."""
-
-
-def eventually(condition: Callable[[], Any], seconds: float = 60.0) -> None:
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, "it did not happen"
-        time.sleep(0.02)
 
 
 def alive(pid: int) -> bool:

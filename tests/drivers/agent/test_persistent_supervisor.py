@@ -29,21 +29,15 @@ from mig_core.domain.ids import AgentId
 from mig_core.plugin.module import Context
 from mig_core.plugin.persistent import MAX_LINE_BYTES
 from mig_core.plugin.question import ask
+from mig_core.testing.eventually import eventually
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
 FACTS = AgentFacts(
     AgentId("a" * 32), "web1", "1", "daemon", 1, datetime.now(UTC), environment={"os": "linux"}, tags={"team": "blue"}
 )
 QUICK = Timing(first_pause=0.05, longest_pause=0.2, ping=0.5)
-
-
-def eventually(condition: Callable[[], Any], seconds: float = 60.0) -> None:
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, "it did not happen"
-        time.sleep(0.02)
 
 
 def alive(pid: int) -> bool:
