@@ -89,6 +89,25 @@ def test_what_a_stix_indicator_cannot_be_asked_for_is_said(tmp_path: Path, docum
     assert why == "" or len(found) == 1
 
 
+def test_of_several_versions_of_a_stix_indicator_the_newest_counts(tmp_path: Path) -> None:
+    versions = [
+        {"type": "indicator", "id": "indicator--1", "pattern": f"[file:name = '{name}']", "modified": modified, **more}
+        for name, modified, more in (
+            ("new", "2026-01-02T00:00:00.5Z", {}),
+            ("old", "2026-01-02T00:00:00Z", {}),
+            ("revoked", "2026-01-01T00:00:00Z", {"revoked": True}),
+        )
+    ]
+    revoked = [*versions, {**versions[2], "modified": "2026-01-03T00:00:00Z"}]
+
+    found = read(tmp_path, "a.json", {"type": "bundle", "objects": versions})
+    none = read(tmp_path, "b.json", {"type": "bundle", "objects": revoked})
+
+    assert terms(found) == [[("file name", "new")]]
+    assert "newer version" in found[1].refused
+    assert terms(none) == []
+
+
 def test_sequences_of_observations_are_asked_each_by_itself_and_said(tmp_path: Path) -> None:
     found = read(tmp_path, "r.json", stix("[file:name = 'a'] FOLLOWEDBY [file:name = 'b']"))
 

@@ -89,6 +89,10 @@ def test_a_file_specification_that_file_would_refuse_is_refused(spec: str, told:
         ('rule r { strings: $a = "abcd" xor fullword condition: $a }', "fullword and xor"),
         ('import "hash" rule r { condition: hash.md5(0, filesize) == "x" }', "empty file"),
         ('import "elf" rule r { condition: elf.import_md5() == "x" }', "elf.import_md5"),
+        ('import "string" rule r { condition: string.to_int("0x10") == 16 }', "as C does"),
+        ('import "math" rule r { condition: math.max(-1, filesize) > 0 }', "without a sign"),
+        ('import "math" rule r { condition: math.mode() == 0 }', "empty file"),
+        ('import "elf" rule r { condition: elf.symtab_entries == 0 }', "stripped"),
         ('rule r { strings: $a = "abcd" condition: #a > 1000000 }', "never reached"),
     ],
 )

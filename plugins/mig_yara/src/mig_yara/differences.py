@@ -14,6 +14,14 @@ if TYPE_CHECKING:
 
 MOST_MATCHES = 100_000
 """Matches of a pattern that are counted, here; the engine's own limit is 1,000,000, above which it says nothing."""
+_UNSIGNED = "compares without a sign in YARA, where -1 is the greatest number"
+_OTHERWISE = {
+    "string.to_int": "reads 0x10 and 011 as C does in YARA (16, 9), and decimal digits only in YARA-X (no value, 11)",
+    "math.max": _UNSIGNED,
+    "math.min": _UNSIGNED,
+    "math.mode": "of an empty file is 0 in YARA, and has no value in YARA-X",
+    "elf.symtab_entries": "of a stripped program is 0 in YARA-X, and has no value in YARA",
+}
 
 
 def remarks(sources: Sequence[SourceText]) -> Iterator[str]:
@@ -39,6 +47,8 @@ def _of_rule(rule: RuleText) -> Iterator[str]:
         )
     if "elf.import_md5" in calls:
         yield "elf.import_md5 of a file without imports is the MD5 of nothing in YARA-X, and has no value in YARA"
+    for name in sorted(calls & set(_OTHERWISE)):
+        yield f"{name} {_OTHERWISE[name]}"
     for place, token in enumerate(rule.condition):
         if token.kind == "number" and token.number > MOST_MATCHES and _counts(rule.condition, place):
             yield f"no pattern is counted further than {MOST_MATCHES} matches, so {token.text} is never reached"

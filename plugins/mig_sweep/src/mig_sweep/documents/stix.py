@@ -12,6 +12,8 @@ from mig_sweep.indicator import DocumentError, Indicator, Kind, Term
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+_BEGINNING = datetime.min.replace(tzinfo=UTC)
+
 
 def is_stix(document: Any) -> bool:
     """Whether it is a bundle, or one indicator."""
@@ -19,11 +21,27 @@ def is_stix(document: Any) -> bool:
 
 
 def read(document: dict[str, Any], source: str, now: datetime) -> Iterator[Indicator]:
-    """The indicators of a bundle."""
+    """The indicators of a bundle, which may hold several versions of one: the newest counts, above all a revocation."""
     objects = document.get("objects") if document.get("type") == "bundle" else document
-    for one in mappings(objects):
-        if one.get("type") == "indicator":
-            yield from _of_object(one, source, now)
+    indicators = [one for one in mappings(objects) if one.get("type") == "indicator"]
+    newest: dict[str, datetime] = {}
+    for one in indicators:
+        identity = text(one.get("id"))
+        newest[identity] = max(newest.get(identity, _BEGINNING), _moment(one))
+    for one in indicators:
+        identity = text(one.get("id"))
+        is_old = bool(identity) and _moment(one) < newest[identity]
+        for found in _of_object(one, source, now):
+            yield found.refuse("a newer version of it is in the document") if is_old else found
+
+
+def _moment(one: dict[str, Any]) -> datetime:
+    """When this version was made."""
+    try:
+        moment = datetime.fromisoformat(text(one.get("modified")))
+    except ValueError:
+        return _BEGINNING
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
 def _of_object(one: dict[str, Any], source: str, now: datetime) -> Iterator[Indicator]:
