@@ -75,17 +75,34 @@ def wait_for(condition: Callable[[], bool]) -> None:
         time.sleep(0.01)
 
 
+def wait_until_asleep(pid: int) -> None:
+    """Until sleep(1) does what it is for: nothing about it changes any more."""
+    wait_for(lambda: b") S " in pathlib_read(f"/proc/{pid}/stat"))
+
+
 def test_all_processes_are_there_as_ps_lists_them() -> None:
+    before = listed_by_ps()
+
+    found = {row["pid"]: (row["parent"], row["uid"], row.get("name")) for row in rows()}
+
+    # Others come, go and become something else meanwhile; a worker of the kernel has a name for each task.
+    stayed = dict(before.items() & listed_by_ps().items())
+    assert os.getpid() in stayed
+    assert stayed.keys() <= found.keys()
+    assert {pid: found[pid] for pid in stayed if stayed[pid][0] != KTHREADD} == {
+        pid: it for pid, it in stayed.items() if it[0] != KTHREADD
+    }
+
+
+KTHREADD = 2
+"""The parent of every thread of the kernel."""
+
+
+def listed_by_ps() -> dict[int, tuple[int, int, str]]:
+    """Of every process its parent, its user and its name."""
     printed = subprocess.run(["ps", "-eo", "pid=,ppid=,ruid=,comm="], capture_output=True, text=True, check=True).stdout
-    listed = {int(words[0]): words[1:] for words in (line.split(None, 3) for line in printed.splitlines())}
-
-    found = {row["pid"]: row for row in rows()}
-
-    stayed = [pid for pid in listed if pid in found and listed[pid][2] == found[pid].get("name")]
-    assert len(stayed) >= len(listed) - 5  # some came and went meanwhile
-    assert all(
-        (str(found[pid]["parent"]), str(found[pid]["uid"])) == (listed[pid][0], listed[pid][1]) for pid in stayed
-    )
+    lines = (line.split(None, 3) for line in printed.splitlines())
+    return {int(pid): (int(parent), int(user), name) for pid, parent, user, name in lines}
 
 
 def test_a_process_has_its_own_program_arguments_folder_and_start(
@@ -218,6 +235,7 @@ def test_namespaces_are_given_on_request(start: Callable[..., int]) -> None:
 
 def test_chosen_columns_have_the_values_of_the_whole_row(start: Callable[..., int]) -> None:
     pid = start("/bin/sleep", "77")
+    wait_until_asleep(pid)
     whole = row_of(pid)
 
     for name in set(whole) - {"started", "rss", "vsize", "state"}:
@@ -338,7 +356,7 @@ def test_an_ordinary_user_is_told_what_could_not_be_known(start: Callable[..., i
 
 def test_looking_changes_nothing(start: Callable[..., int]) -> None:
     pid = start("/bin/sleep", "77")
-    wait_for(lambda: "sleep 77" in row_of(pid)["cmdline"])
+    wait_until_asleep(pid)
     before = pathlib_read(f"/proc/{pid}/statm"), pathlib_read(f"/proc/{pid}/stat")
 
     rows(pid=[str(pid)], **{"with": ["sha256", "files", "libraries", "mappings", "environment", "ancestry"]})
