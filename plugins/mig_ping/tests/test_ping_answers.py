@@ -12,8 +12,11 @@ import pytest
 from mig_core.domain.result import ModuleResult
 from mig_core.errors import ParameterError
 from mig_core.plugin.module import Context
-from mig_ping import PingModule
+from mig_core.testing.fleet import eventually
+from mig_endpoint.resolving import Address
+from mig_ping import PingModule, icmp
 from mig_ping.icmp import checksum
+from mig_ping.outcome import State
 from mig_ping.request import Request
 
 if TYPE_CHECKING:
@@ -101,6 +104,16 @@ def test_a_reply_that_is_not_ours_is_no_answer() -> None:
 
     assert elements(result)["addresses"][0]["state"] == "reached"
     assert elements(result)["latencies"][0] < 1000
+
+
+def test_a_reply_that_came_in_time_counts_however_late_this_process_has_its_turn() -> None:
+    if not _may_use_raw():
+        pytest.skip("needs CAP_NET_RAW")
+    family = icmp._FAMILIES[socket.AF_INET]
+    with socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_ICMP) as connection:
+        echo = icmp._Echo(connection, Address(socket.AF_INET, "127.0.0.1", ("127.0.0.1", 0)), family, is_raw=True)
+
+        eventually(lambda: echo.wait(0).state is State.REACHED, seconds=10)
 
 
 def _may_use_raw() -> bool:

@@ -63,7 +63,11 @@ def ask(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ask]:
         ip("-n", NEAR, "route", "add", "unreachable", "10.94.0.0/16")
         ip("-n", FAR, "route", "add", "unreachable", "10.92.0.0/16")
         ip("-n", FAR, "route", "add", "blackhole", "10.93.0.0/16")
-        for name, file, value in ((FAR, "ip_forward", "1"), (NEAR, "ping_group_range", "65534 65534")):
+        for name, file, value in (
+            (FAR, "ip_forward", "1"),
+            (FAR, "icmp_ratemask", "0"),
+            (NEAR, "ping_group_range", "65534 65534"),
+        ):
             inside = ["ip", "netns", "exec", name, "sh", "-c", f"echo {value} > /proc/sys/net/ipv4/{file}"]
             subprocess.run(inside, check=True, timeout=30)
 

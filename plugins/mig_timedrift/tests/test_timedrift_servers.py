@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import select
 import socket
 import time
 from typing import TYPE_CHECKING, Any
@@ -11,7 +12,8 @@ import pytest
 from mig_core.errors import ParameterError
 from mig_core.plugin.module import Context
 from mig_core.testing.ports import free_port
-from mig_timedrift import TimedriftModule
+from mig_endpoint.resolving import Address
+from mig_timedrift import TimedriftModule, asking
 from mig_timedrift.packet import seconds_of
 
 if TYPE_CHECKING:
@@ -87,6 +89,22 @@ def test_the_way_there_and_back_is_not_drift(serving: Serving, answer: Answer) -
     assert row["round_trip"] >= 1
     assert abs(row["offset"]) < 0.4
     assert row["error"] >= 0.5
+
+
+def test_an_answer_that_came_in_time_counts_however_late_this_process_has_its_turn(
+    serving: Serving, answer: Answer
+) -> None:
+    with serving(answer()) as (server,):
+        question = asking.Question(server.name, Address(socket.AF_INET, "127.0.0.1", ("127.0.0.1", server.port)))
+        question.open()
+        assert question.socket is not None
+        assert select.select([question.socket], [], [], 20)[0]
+
+        asking._wait([question], time.monotonic() - 100, asking.LIMIT)
+        question.close()
+
+    assert question.reading is not None
+    assert not question.reading.problem
 
 
 def test_a_datagram_that_was_lost_is_asked_again(serving: Serving, answer: Answer) -> None:

@@ -152,7 +152,7 @@ def test_elements_of_a_failed_labelled_module_are_an_object(executor: Executor) 
 
 def test_what_a_stubborn_module_handed_over_before_its_time_ran_out_is_kept(executor: Executor, tmp_path: Path) -> None:
     began = time.monotonic()
-    outcome = run(executor, "stubborn", limit=1.5, seconds=60, word=str(tmp_path / "pid"))
+    outcome = run(executor, "stubborn", limit=0.3, seconds=60, word=str(tmp_path / "pid"))
 
     assert outcome.state is CommandState.TIMEOUT
     assert outcome.result.elements == ["first", "second"]
@@ -195,7 +195,7 @@ def test_a_large_result_arrives(make_executor: Callable[..., Executor]) -> None:
     assert len(str(outcome.result.elements)) == 8 << 20
 
 
-@pytest.mark.parametrize(("seconds", "limit"), [(0, 30.0), (60, 2.0)], ids=["ended", "out of time"])
+@pytest.mark.parametrize(("seconds", "limit"), [(0, 30.0), (60, 0.5)], ids=["ended", "out of time"])
 def test_all_processes_a_module_started_end_with_it(
     executor: Executor, tmp_path: Path, seconds: int, limit: float
 ) -> None:
