@@ -42,6 +42,8 @@ def test_the_limits_are_the_programs() -> None:
     assert f"at most {MAX_STATUS_BYTES >> 10} KiB" in WORDS
     assert (timing.ping, timing.missed_pings, timing.first_pause, timing.longest_pause) == (10, 3, 1, 60)
     assert "pinged every ten seconds; three pings" in WORDS
+    assert timing.start == 120
+    assert "before it listens it has two minutes" in WORDS
     assert "after 1 s, then longer, at most 60 s" in WORDS
 
 

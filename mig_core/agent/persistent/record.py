@@ -100,6 +100,10 @@ class ModuleRecord:
         self._started = now
         self._next_ping = now + self._timing.ping
 
+    def running_for(self, now: float) -> float:
+        """Seconds since its process was started."""
+        return now - self._started
+
     def not_started(self, why: str, now: float) -> None:
         """It could not be given one."""
         self.last_error = why
@@ -116,7 +120,7 @@ class ModuleRecord:
         if why:
             self.last_error = why[:1000]
             self.restarts += 1
-        if now - self._started > self._timing.settled:
+        if self.running_for(now) > self._timing.settled:
             self._backoff.reset()
         self._next_start = now + self._backoff.next()
 

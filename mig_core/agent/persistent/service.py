@@ -90,7 +90,8 @@ class ChildService:
         )
 
     def listen(self, rest: bytes) -> None:
-        """Begins to read messages; ``rest`` is what came behind the first one."""
+        """Begins to read messages, and says so; ``rest`` is what came behind the first one."""
+        self._channel.send({"class": "ping", "number": 0})
         threading.Thread(target=self._listen, args=(rest,), name="messages", daemon=True).start()
 
     def log(self, level: int, message: str) -> None:

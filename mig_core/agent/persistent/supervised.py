@@ -103,6 +103,8 @@ class Supervised:
         self.outbox = bytearray()
         self.last_alert = 0
         self.told_accepted = 0
+        self.listens = False
+        """Whether it has come so far that it answers pings."""
         self.unanswered_pings = 0
         self.registered = False
         self.kept = False

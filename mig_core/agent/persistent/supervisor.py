@@ -198,8 +198,10 @@ class Supervisor:
         elif one.ping_due(now):
             if process.unanswered_pings >= self._timing.missed_pings:
                 process.kill(f"did not answer {process.unanswered_pings} pings")
+            elif not process.listens and one.running_for(now) > self._timing.start:
+                process.kill(f"was not ready {self._timing.start:g} s after its start")
             else:
-                process.unanswered_pings += 1
+                process.unanswered_pings += process.listens
                 process.send({"class": "ping", "number": one.next_ping(now)})
         elif process.messages.ended and one.silent_since(now) > 1.0:
             process.kill("closed its standard output")
@@ -357,7 +359,7 @@ class Supervisor:
         said = cast("dict[str, Any]", message)
         match said.get("class"):
             case "ping":
-                process.unanswered_pings = 0
+                process.listens, process.unanswered_pings = True, 0
             case "register":
                 process.registered = said["socket"] == self._socket(one.name)
             case "log":

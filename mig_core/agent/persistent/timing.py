@@ -9,6 +9,8 @@ from dataclasses import dataclass
 class Timing:
     """Seconds."""
 
+    start: float = 120.0
+    """From a process's start until it says that it listens: an endpoint that boots, or is out of breath, is slow."""
     ping: float = 10.0
     missed_pings: int = 3
     """So many pings without an answer mean that a module hangs."""

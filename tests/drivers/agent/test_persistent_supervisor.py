@@ -209,10 +209,10 @@ def test_copies_beyond_the_limit_are_counted_and_told_with_the_next_one() -> Non
 
 def test_a_slow_sink_makes_sources_wait_and_holds_a_window_at_most(site: Site) -> None:
     site.tell("refuse")
-    site.start(replace(QUICK, ping=0.2), source={"size": 1000}, second={"size": 100_000}, sink={})
+    site.start(source={"size": 1000}, second={"size": 100_000}, sink={})
 
     eventually(lambda: site.sent() > 100 and site.sent("second") > 10)
-    time.sleep(1.5)
+    time.sleep(2.2)  # longer than three pings and the next one
 
     assert site.sent() <= 2000
     assert site.sent("second") <= 21
@@ -347,7 +347,7 @@ def test_what_a_module_prints_is_in_the_log_and_breaks_nothing(site: Site, caplo
 )
 def test_a_module_that_misbehaves_is_started_again_and_the_reason_reported(site: Site, does: str, reason: str) -> None:
     site.tell("refuse")
-    site.start(replace(QUICK, ping=0.3), odd={"does": does}, sink={})
+    site.start(odd={"does": does}, sink={})
 
     eventually(lambda: site.health("odd")["restarts"])
     site.tell("refuse", off=True)
@@ -357,6 +357,20 @@ def test_a_module_that_misbehaves_is_started_again_and_the_reason_reported(site:
     assert site.health("odd")["restarts"] >= 1
     assert not alive(int(site.pids("odd")[0]))
     assert site.health("sink")["restarts"] == 0
+
+
+def test_who_needs_long_to_start_is_not_taken_for_one_that_hangs(site: Site) -> None:
+    site._program = ("sh", "-c", 'sleep 2.3; exec "$@"', "sh", *site._program)
+
+    site.start(source={"count": 10}, sink={})
+    eventually(lambda: site.taken() == list(range(1, 11)))
+    patient = [site.health(name)["restarts"] for name in ("source", "sink")]
+    site.stop()
+    site.start(replace(QUICK, start=1.0), source={"count": 20}, sink={})
+    eventually(lambda: site.health("source")["restarts"])
+
+    assert patient == [0, 0]
+    assert "was not ready 1 s after its start" in site.health("source")["last_error"]
 
 
 def test_pauses_between_restarts_grow(site: Site) -> None:
