@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 pytest_plugins = [
     "mig_core.testing.api_site",
@@ -18,7 +18,8 @@ pytest_plugins = [
     "mig_core.testing.store_fixture",
 ]
 
-# A laptop looks for new examples at every run; CI always looks at the same ones, so that it judges the change alone.
-settings.register_profile("ci", derandomize=True, print_blob=True)
-if os.environ.get("CI", "").lower() == "true":
-    settings.load_profile("ci")
+# No example is late: how long one takes is the machine's affair. A laptop looks for new examples at every run; CI
+# always looks at the same ones, so that it judges the change alone.
+settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("ci", settings.get_profile("untimed"), derandomize=True, print_blob=True)
+settings.load_profile("ci" if os.environ.get("CI", "").lower() == "true" else "untimed")

@@ -99,7 +99,9 @@ async def _check(store: PostgresStore, asked: Action, before: States) -> States:
     return after
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
 @given(events=st.lists(EVENTS, max_size=12))
 def test_the_books_hold_whatever_happens(
     store: PostgresStore, store_runner: asyncio.Runner, events: list[tuple[object, ...]]

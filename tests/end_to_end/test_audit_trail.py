@@ -319,9 +319,10 @@ def _kill_module(name: str) -> None:
 
 
 def _process_of(module: str) -> psutil.Process | None:
-    """The module's process; one that was killed before comes back after a pause."""
-    for process in psutil.process_iter(["cmdline"]):
-        words = process.info["cmdline"] or []
-        if "-P" in words and module in words:
-            return process
+    """The module's process, of this platform; one that was killed before comes back after a pause."""
+    for process in psutil.Process().children(recursive=True):
+        with contextlib.suppress(psutil.NoSuchProcess):
+            words = process.cmdline()
+            if "-P" in words and module in words:
+                return process
     return None

@@ -58,7 +58,7 @@ def test_an_agent_that_was_away_answers_when_it_returns(fleet: Fleet) -> None:
 
 def test_an_agent_that_never_returns_is_expired_with_the_reason(fleet: Fleet) -> None:
     fleet.platform.processes.end(HOLDER, signal.SIGTERM)
-    action = fleet.detach(*SMALL, "-e", "3s")
+    action = fleet.detach(*SMALL, "-e", "6s")  # the others have time enough
 
     ended = fleet.ended(action, seconds=60)
 

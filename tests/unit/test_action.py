@@ -134,7 +134,9 @@ def test_an_action_signed_by_two_names_both_in_their_order(
     assert verify_all(investigator_keyring, envelope) == (dave.fingerprint, alice.fingerprint)
 
 
-@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
 @given(data=st.data())
 def test_changing_any_signed_byte_or_the_type_breaks_the_signature(
     data: st.DataObject, investigator_keys: InvestigatorKeys, investigator_keyring: Keyring

@@ -121,7 +121,9 @@ def test_many_entries_are_read_through_all_arrays(system: System) -> None:
 
 
 @PEER
-@settings(deadline=None, max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    deadline=None, max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
 @given(at=st.integers(88, 9000), value=st.binary(min_size=1, max_size=8))
 def test_a_damaged_journal_is_booked_and_nothing_breaks(at: int, value: bytes, system: System) -> None:
     place = system.root / "var/log/journal" / MACHINE / "system.journal"

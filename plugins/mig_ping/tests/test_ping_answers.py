@@ -12,7 +12,7 @@ import pytest
 from mig_core.domain.result import ModuleResult
 from mig_core.errors import ParameterError
 from mig_core.plugin.module import Context
-from mig_core.testing.fleet import eventually
+from mig_core.testing.eventually import eventually
 from mig_endpoint.resolving import Address
 from mig_ping import PingModule, icmp
 from mig_ping.icmp import checksum

@@ -133,7 +133,9 @@ def test_what_is_not_a_regular_file_is_not_read(kind: str, ask: Any, tmp_path: p
     assert not said.complete
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
 @given(raw=MORSELS)
 def test_a_run_over_any_status_file_ends_well(raw: bytes, write: Any, ask: Any, tmp_path: pathlib.Path) -> None:
     write("/var/lib/dpkg/status", raw)

@@ -222,7 +222,9 @@ def nodes(fields: st.SearchStrategy[str]) -> st.SearchStrategy[Node]:
     )  # fmt: skip
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=200, deadline=None)
+@settings(
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow], max_examples=200, deadline=None
+)
 @given(
     processes=st.lists(nodes(FIELDS), min_size=1, max_size=4),
     records=st.lists(nodes(RECORD_FIELDS), max_size=4),

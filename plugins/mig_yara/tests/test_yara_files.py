@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import gzip
 import io
 import lzma
@@ -308,6 +309,22 @@ def test_links_are_not_followed_out_of_the_tree_and_those_to_files_are_looked_at
     (tmp_path / "tree" / "up").symlink_to(tmp_path)
 
     assert [row["file"] for row in rows(ask(EVIL, paths=[str(tmp_path / "tree")]))] == [f"{tmp_path}/tree/link"]
+
+
+@pytest.mark.parametrize("what", ["files", "processes"])
+def test_no_scanner_is_left_to_the_garbage_collector_which_may_run_in_any_thread(
+    ask: Any, tmp_path: Path, what: str
+) -> None:
+    (tmp_path / "a").write_text("evil code")
+    gc.collect()
+    gc.disable()
+    try:
+        ask(EVIL, **({"paths": [str(tmp_path)]} if what == "files" else {"processes": True, "names": ["^nobody$"]}))
+        engines = [one for one in gc.get_objects() if isinstance(one, Engine)]
+    finally:
+        gc.enable()
+
+    assert not any(one._scanners for one in engines)
 
 
 def test_console_prints_nothing(ask: Any, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:

@@ -176,7 +176,7 @@ def test_whatever_was_forgotten_stays_refused_when_the_clock_is_set_back(tmp_pat
     assert not journal.view(OTHER, now=NOW).objection(asked("e", begin=NOW + timedelta(minutes=10)))
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow], deadline=None)
 @given(
     looks=st.lists(
         st.tuples(st.floats(0, 40 * 86400), st.integers(-4000, 4000), st.booleans(), st.booleans()),

@@ -69,7 +69,9 @@ def test_a_changed_removed_moved_or_added_line_is_named(path: Path, tamper: obje
     assert len(out.getvalue().splitlines()) == line - 1
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60, deadline=None)
+@settings(
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow], max_examples=60, deadline=None
+)
 @given(data=st.data())
 def test_any_changed_byte_breaks_the_chain(path: Path, data: st.DataObject) -> None:
     raw = path.read_bytes()

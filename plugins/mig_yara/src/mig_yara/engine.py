@@ -2,6 +2,8 @@
 
 YARA-X holds Python's lock while it scans: no deadline of this process is looked at meanwhile, so each scan gets a
 limit. After one that ran out nothing that it had found can be had, and the same scanner goes on with the next data.
+A scanner stands no thread but the one that made it, not even to be thrown away, and what refers to itself is thrown
+away by whichever thread collects garbage: the engine alone has its scanners, and gives them up when it is closed.
 """
 
 from __future__ import annotations
@@ -55,7 +57,7 @@ class Limits(NamedTuple):
 
 
 class Engine:
-    """Scans. One for each run."""
+    """Scans. One for each run, which closes it."""
 
     def __init__(self, rules: Rules, limits: Limits, tally: Tally, remaining: Callable[[], float]) -> None:
         """``remaining``: seconds until the deadline."""
@@ -65,19 +67,25 @@ class Engine:
         self._remaining = remaining
         self._failures = 0
         self._seconds: dict[int, int] = {}
-        self._scanner = self.scanner(rules.compiled, MOST_MATCHES)
+        self._scanners: list[Any] = []
+        self._whole = self.scanner(rules.compiled, MOST_MATCHES)
 
-    def scanner(self, compiled: Any, most_matches: int) -> Any:
-        """A scanner with our limits."""
+    def close(self) -> None:
+        """Gives the scanners up; nothing is scanned any more. By the thread that scanned."""
+        self._scanners.clear()
+
+    def scanner(self, compiled: Any, most_matches: int) -> int:
+        """Makes a scanner with our limits; gives its number."""
         import yara_x
 
         scanner = yara_x.Scanner(compiled)
         scanner.max_matches_per_pattern(most_matches)
         scanner.console_log(lambda _text: None)  # it would print
-        return scanner
+        self._scanners.append(scanner)
+        return len(self._scanners) - 1
 
-    def run(self, scanner: Any, data: bytes, subject: object) -> Any:
-        """The rules that match, as the engine has them; None, and it is booked, if that could not be found out.
+    def run(self, number: int, data: bytes, subject: object) -> Any:
+        """The rules that match, as a scanner has them; None, and it is booked, if that could not be found out.
 
         Raises:
             DeadlinePassed: time ran out.
@@ -89,11 +97,11 @@ class Engine:
             raise DeadlinePassed
         limit = self._limits.seconds if self._failures < FAILURES else 1
         seconds = max(1, min(limit, math.ceil(left)))
-        if self._seconds.get(id(scanner)) != seconds:
-            scanner.set_timeout(seconds)
-            self._seconds[id(scanner)] = seconds
+        if self._seconds.get(number) != seconds:
+            self._scanners[number].set_timeout(seconds)
+            self._seconds[number] = seconds
         try:
-            return scanner.scan(data).matching_rules
+            return self._scanners[number].scan(data).matching_rules
         except yara_x.TimeoutError:
             if self._remaining() <= 0:
                 raise DeadlinePassed from None
@@ -110,7 +118,7 @@ class Engine:
     def name(self, values: Mapping[str, str]) -> None:
         """Sets the external variables of what is scanned next."""
         for name in self._rules.globals:
-            self._scanner.set_global(name, values.get(name, ""))
+            self._scanners[self._whole].set_global(name, values.get(name, ""))
 
     def scan(self, data: bytes, subject: object) -> list[Matched]:
         """The rules that match.
@@ -118,7 +126,7 @@ class Engine:
         Raises:
             DeadlinePassed: time ran out.
         """
-        matching = self.run(self._scanner, data, subject)
+        matching = self.run(self._whole, data, subject)
         return [self._matched(one, data, subject) for one in matching] if matching else []
 
     def _matched(self, rule: Any, data: bytes, subject: object) -> Matched:

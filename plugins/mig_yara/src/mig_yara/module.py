@@ -95,6 +95,7 @@ class YaraModule(Module["Question"]):
             exploring.explore((search,), evaluation, tally, context.remaining)
         finally:
             evaluation.close()
+            engine.close()
         return result()
 
     def _in_processes(self, asked: Question, context: Context, started: int) -> ModuleResult:
@@ -104,13 +105,20 @@ class YaraModule(Module["Question"]):
         from mig_yara.pieces import Pieces
 
         tally = Tally()
-        engine = Engine(asked.rules, asked.limits, tally, context.remaining)
-        pieces = Pieces(asked.rules, engine, asked.limits, tally)
         wanted = _wanted(asked.names)
         with (
+            closing(Engine(asked.rules, asked.limits, tally, context.remaining)) as engine,
             Proc(tally) as proc,
             closing(
-                Processes(proc, engine, pieces, wanted, tally, context.remaining, nofiles=asked.nofiles)
+                Processes(
+                    proc,
+                    engine,
+                    Pieces(asked.rules, engine, asked.limits, tally),
+                    wanted,
+                    tally,
+                    context.remaining,
+                    nofiles=asked.nofiles,
+                )
             ) as processes,
         ):
             progress = self._progress(context, lambda: _result(asked, processes.rows, tally, started))
