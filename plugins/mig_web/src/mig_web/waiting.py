@@ -48,8 +48,9 @@ class Visit:
         self.ended = 0.0
         self._monotonic = monotonic
         self._made = falcon.asgi.Response()
-        self.task = asyncio.create_task(work(self._made))
-        self.task.add_done_callback(self._note_the_end)
+        self.task = asyncio.create_task(self._make(work))
+        # Taken, so that the error of one which nobody fetches is not told as forgotten.
+        self.task.add_done_callback(_take_error)
 
     def give(self, response: Response) -> None:
         """Answers with what was made, or raises why it could not be made."""
@@ -58,17 +59,30 @@ class Visit:
         response.text = self._made.text
         response.set_headers(self._made.headers)
 
-    def _note_the_end(self, task: asyncio.Task[None]) -> None:
-        self.ended = self._monotonic()
-        if not task.cancelled():
-            task.exception()  # taken, so that one which nobody fetches is not told as forgotten
+    async def _make(self, work: Callable[[Response], Coroutine[Any, Any, None]]) -> None:
+        try:
+            await work(self._made)
+        finally:
+            self.ended = self._monotonic()
+
+
+def _take_error(task: asyncio.Task[None]) -> None:
+    if not task.cancelled():
+        task.exception()
 
 
 class WaitingRoom:
-    """The pages that browsers wait for, by address."""
+    """The pages that browsers wait for, by address.
 
-    def __init__(self, page: Page, *, monotonic: Callable[[], float] = time.monotonic) -> None:
+    Args:
+        patience: seconds that a browser waits for a page.
+    """
+
+    def __init__(
+        self, page: Page, *, patience: float = PATIENCE, monotonic: Callable[[], float] = time.monotonic
+    ) -> None:
         self.page = page
+        self._patience = patience
         self.health = Health(page.site)
         self._monotonic = monotonic
         self._visits: dict[str, Visit] = {}
@@ -93,7 +107,7 @@ class WaitingRoom:
         visit = self.still(where)
         if visit is None:
             visit = Visit(work, self._monotonic)
-            await asyncio.wait({visit.task}, timeout=PATIENCE)
+            await asyncio.wait({visit.task}, timeout=self._patience)
         if visit.task.done():
             self._visits.pop(where, None)
             visit.give(response)
