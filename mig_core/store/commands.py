@@ -90,7 +90,7 @@ _LIST = """
          WHERE action_id = %(action)s AND EXISTS (SELECT FROM actions WHERE id = %(action)s)
            AND (%(states)s::text[] IS NULL OR state = ANY(%(states)s))
            AND (%(found)s::boolean IS NULL OR found = %(found)s)
-           AND (agent_name, agent_id) > (%(name)s, %(agent)s)
+           AND (agent_name, agent_id) > (%(name)s, %(agent)s){narrowing}
          ORDER BY agent_name, agent_id LIMIT %(limit)s
     ), fitting AS (
         SELECT id, sum(results_size::bigint) OVER (ORDER BY agent_name, agent_id) AS bytes, results_size FROM page
@@ -98,6 +98,9 @@ _LIST = """
     SELECT {columns}, (SELECT count(*) FROM page) AS found_rows FROM fitting JOIN commands c USING (id)
      WHERE bytes <= %(bytes)s OR bytes = fitting.results_size ORDER BY c.agent_name, c.agent_id
 """
+# What an index exists for, said in its words: with parameters alone PostgreSQL could not know.
+_STILL_OPEN = " AND position IS NULL"
+_NOTABLE = " AND (found OR (position IS NOT NULL AND state <> 'success'))"
 _SINCE = f"""
     WITH page AS (
         SELECT id, position, results_size FROM commands
@@ -271,7 +274,8 @@ class PostgresCommands:
             # The signed documents are as large again, and larger in base64.
             "bytes": MAX_PAGE_BYTES // 3 if proofs else MAX_PAGE_BYTES,
         }
-        statement = _LIST.format(columns=f"{_COLUMNS}, {_PROOFS if proofs else _NO_PROOFS}")
+        columns = f"{_COLUMNS}, {_PROOFS if proofs else _NO_PROOFS}"
+        statement = _LIST.format(columns=columns, narrowing=_narrowing(states, found))
 
         async def work(sql_cursor: Cursor) -> tuple[Sequence[CommandRow], str]:
             await sql_cursor.execute(statement, parameters)
@@ -316,6 +320,15 @@ class PostgresCommands:
             return [_command(row) for row in await cursor.fetchall()]
 
         return await self._database.transaction(work)
+
+
+def _narrowing(states: Sequence[CommandState], found: bool | None) -> str:
+    """Follows from what is asked for, and lets an index find the few of very many."""
+    if states and not any(one.is_final for one in states):
+        return _STILL_OPEN
+    if found or (states and all(one.is_final and one is not CommandState.SUCCESS for one in states)):
+        return _NOTABLE
+    return ""
 
 
 def _read_place(cursor: str) -> tuple[datetime | str, str]:

@@ -195,6 +195,8 @@ class CommandsContract:
             commands = await fanned_out(store, *(f"web{number}" for number in range(7)))
             await store.commands.record([answer(commands[2], results=[module_result()])], NOW)
             await store.commands.record([answer(commands[4], results=[module_result(found=False)])], NOW)
+            failed = answer(commands[5], state=CommandState.FAILED, results=[])
+            await store.commands.record([failed], NOW)
             identifier = commands[0].action
             seen, cursor = [], ""
             while True:
@@ -205,9 +207,20 @@ class CommandsContract:
             done, _ = await store.commands.list(identifier, states=[CommandState.SUCCESS])
             found, _ = await store.commands.list(identifier, found=True)
 
+            async def named(*states: CommandState, found: bool | None = None) -> list[str]:
+                page, _ = await store.commands.list(identifier, states=states, found=found)
+                return [one.agent_name for one in page]
+
             assert seen == [f"web{number}" for number in range(7)]
             assert [one.agent_name for one in done] == ["web2", "web4"]
             assert [one.agent_name for one in found] == ["web2"]
+            assert await named(CommandState.FAILED, CommandState.REFUSED) == ["web5"]
+            assert await named(CommandState.QUEUED, CommandState.SENT) == ["web0", "web1", "web3", "web6"]
+            assert await named(CommandState.SUCCESS, CommandState.FAILED) == ["web2", "web4", "web5"]
+            assert await named(CommandState.QUEUED, CommandState.FAILED) == ["web0", "web1", "web3", "web5", "web6"]
+            assert await named(CommandState.SUCCESS, found=True) == ["web2"]
+            assert await named(CommandState.FAILED, found=True) == await named(CommandState.QUEUED, found=True) == []
+            assert "web4" in await named(found=False) and "web2" not in await named(found=False)
             with pytest.raises(NotFound):
                 await store.commands.get(identifier, sample_agent_id("nobody"))
 
