@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
+import gc
 import re
 import sys
 from typing import TYPE_CHECKING
 
 from mig_core.cli.own_commands import OWN_COMMANDS
-from mig_core.cli.plain_question import plain_question
-from mig_core.cli.program import obey, run
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+OBJECTS_BETWEEN_COLLECTIONS = 50_000
+"""Nothing of what a command imports is garbage: looking for some ever so often takes a twelfth of its start."""
 _BACK = re.compile(r"-[1-9][0-9]{0,2}")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs one command line; returns its exit status."""
+    gc.set_threshold(OBJECTS_BETWEEN_COLLECTIONS)
+
+    from mig_core.cli.plain_question import plain_question
+    from mig_core.cli.program import obey, run
+
     typed = list(sys.argv[1:] if arguments is None else arguments)
     if typed[:1] == ["-i"]:  # the original's spelling of: mig ask FILE
         typed[0] = "ask"

@@ -98,7 +98,7 @@ class Launcher:
         deny: Sequence[str] = (),
         preload: Sequence[str] = ("hashlib", "json"),
         rest_after: float = 0.0,
-        program: Sequence[str] = (sys.executable, "-P", "-m", "mig_core.agent.operations.zygote"),
+        program: Sequence[str] = (sys.executable, "-P", "-m", "mig_core.agent.operations"),
         environment: Mapping[str, str] | None = None,
         strays: Strays | None = None,
     ) -> None:

@@ -1,7 +1,7 @@
 """The zygote: a small process that has modules' code ready and forks one child for each operation.
 
 Forking it takes 4 ms where a new interpreter with the same imports takes 55. It is a program of its own
-(``python -m mig_core.agent.operations.zygote FD``), started by the agent
+(``python -m mig_core.agent.operations FD``), started by the agent
 (:mod:`mig_core.agent.operations.launcher`) before anything else: no secret of the agent is ever in its memory or in a
 module's. It has one thread and holds nothing but the control socket.
 
@@ -334,7 +334,7 @@ def _described(value: str, module: Module[Any]) -> dict[str, Any]:
 
 
 def main() -> None:
-    """Serves on the socket whose descriptor is the only argument."""
+    """Serves on the socket whose descriptor is the only argument. (Agents of 0.2.0 start this very file.)"""
     # A Ctrl-C reaches the whole group; the agent ends us in its own order, by closing the socket.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
