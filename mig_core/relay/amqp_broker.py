@@ -34,11 +34,11 @@ class Broker:
         Raises:
             ConfigurationError: it is not such a URL, or a TLS file cannot be used. Passwords are not repeated.
         """
-        parts = urlsplit(url)
         try:
+            parts = urlsplit(url)
             port = parts.port or (5671 if parts.scheme == "amqps" else 5672)
         except ValueError:
-            port = 0
+            parts, port = urlsplit(""), 0
         if parts.scheme not in ("amqp", "amqps") or not parts.hostname or not port or parts.query or parts.fragment:
             raise ConfigurationError(
                 "", "relay", "must be like amqps://broker:5671/mig", next_step="options belong into the settings"

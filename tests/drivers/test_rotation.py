@@ -200,7 +200,7 @@ class Broker(OperatedBroker):
 
 
 @pytest.mark.usefixtures("passwords")
-def test_the_scheduler_takes_over_logins_of_database_and_broker_in_the_same_process(
+def test_the_scheduler_takes_over_logins_and_the_webhooks_secret_in_the_same_process(
     tmp_path: Path,
     postgres_server: PostgresServer,
     store_database: str,
@@ -212,6 +212,8 @@ def test_the_scheduler_takes_over_logins_of_database_and_broker_in_the_same_proc
     url_file, amqp_file = tmp_path / "url", tmp_path / "amqp-url"
     url_file.write_text(postgres_server.url(role=OLD, database=store_database) + f"&password=password%20of%20{OLD}")
     amqp_file.write_text(rabbitmq_server.scheduler_url)
+    webhook_file = tmp_path / "webhook"
+    webhook_file.write_text("one")
     broker = Broker(rabbitmq_server)
     user = '<<"rotated">>, <<"mig">>, <<"^mig\\\\.">>, <<"^mig\\\\.">>, <<"^mig\\\\.">>, <<"test">>'
     broker.control(
@@ -222,6 +224,7 @@ def test_the_scheduler_takes_over_logins_of_database_and_broker_in_the_same_proc
     settings = f"""
         database = {{ url_file = "{url_file}", pool_size = 2 }}
         amqp = {{ url_file = "{amqp_file}" }}
+        webhook = {{ url = "http://127.0.0.1:1/", secret_file = "{webhook_file}" }}
     """
     with running(tmp_path, "mig-scheduler", settings) as scheduler:
         scheduler.says("started; relays: https, amqp")
@@ -238,6 +241,13 @@ def test_the_scheduler_takes_over_logins_of_database_and_broker_in_the_same_proc
 
         eventually(lambda: logins(postgres_server, store_database) == {NEW})
         eventually(lambda: "rotated" in broker.connected())
+
+        webhook_file.write_text("")
+        scheduler.hang_up()
+        scheduler.says("webhook.secret_file: is empty")
+        webhook_file.write_text("another")
+        scheduler.hang_up()
+        scheduler.says("started; relays: https, amqp", times=3)
 
 
 @pytest.mark.usefixtures("passwords")
