@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from mig_endpoint.processes import origins
 from mig_endpoint.processes.mappings import Mapping
 from mig_endpoint.processes.origins import Kind, Origins, page_size_of
 from mig_endpoint.processes.pages import PAGE
 
 if TYPE_CHECKING:
     from mig_endpoint.processes.proc import Proc
+    from mig_endpoint.testing.targets import StartTarget
 
 
 @pytest.mark.parametrize(
@@ -52,11 +54,16 @@ def test_a_file_of_sysfs_is_a_device_wherever_it_is_mounted(proc: Proc) -> None:
         assert Origins(lambda: 9.0).of(process, mapping).kind is Kind.DEVICE
 
 
-def test_page_sizes_are_found_by_query_and_in_smaps(proc: Proc) -> None:
-    with proc.process(os.getpid()) as process:
-        first = process.mappings[0]
-        assert page_size_of(process, first) == PAGE
-        from mig_endpoint.processes import origins
+@pytest.mark.parametrize("address", [0x10_0000, 0x7000_0000_0000], ids=["low", "high"])
+def test_page_sizes_are_found_by_query_and_in_smaps(proc: Proc, start_target: StartTarget, address: int) -> None:
+    # Programs that are not position-independent lie low, below 256 MiB: Debian's Python does.
+    target = start_target()
+    target.do("c.mmap.restype = ctypes.c_void_p")
+    placed = f"c.mmap(ctypes.c_void_p({address}), ctypes.c_size_t({PAGE}), 3, 0x22, -1, ctypes.c_long(0))"
+    assert target.number(placed) == address
 
-        assert origins._from_smaps(process, first) == PAGE
-        assert origins._queried(process, first) in (0, PAGE)
+    with proc.process(target.pid) as process:
+        mapping = next(one for one in process.mappings if one.start == address)
+        assert page_size_of(process, mapping) == PAGE
+        assert origins._from_smaps(process, mapping) == PAGE
+        assert origins._queried(process, mapping) in (0, PAGE)

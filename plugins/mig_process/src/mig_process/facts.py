@@ -211,5 +211,5 @@ def _descriptor_text(one: Descriptor) -> str:
 
 
 def _mapping_text(one: mappings.Mapping) -> str:
-    place = f"{one.start:x}-{one.end:x} {os.fsdecode(one.permissions)} {one.position:x}"
+    place = f"{one.start:08x}-{one.end:08x} {os.fsdecode(one.permissions)} {one.position:08x}"
     return f"{place} {os.fsdecode(one.path)}".rstrip()

@@ -183,7 +183,7 @@ def _queried(process: Process, mapping: Mapping) -> int:
 
 
 def _from_smaps(process: Process, mapping: Mapping) -> int:
-    head = b"%x-%x " % (mapping.start, mapping.end)
+    head = b"%08x-%08x " % (mapping.start, mapping.end)  # as the kernel writes addresses below 256 MiB
     _, _, rest = (b"\n" + process.read("smaps", 256 << 20)).partition(b"\n" + head)
     found = re.search(rb"^KernelPageSize: +(\d+) kB", rest, re.MULTILINE)
     return int(found.group(1)) << 10 if found else 0
