@@ -324,7 +324,7 @@ def test_redirects_are_not_followed_with_the_token(site: Site) -> None:
     site.server.faults += [307] * 99
 
     with pytest.raises(RelayUnavailable, match="307"):
-        relay.publish(Kind.RESULT, body(answer=1), timeout=0.5)
+        relay.publish(Kind.RESULT, body(answer=1), timeout=2.0)
 
     assert set(site.server.requests) == {"POST /api/v1/relay/exchange"}
     relay.close()
