@@ -7,6 +7,8 @@ import re
 
 from mig_sweep.indicator import Kind, Term
 
+_MAPPED = 96
+"""Bits before an IPv4 address in IPv6 (``::ffff:192.0.2.1``)."""
 _HASH = re.compile(r"[0-9a-fA-F]+")
 _DIGITS = (32, 40, 64, 96, 128)
 _SIZED = re.compile(r"([0-9a-fA-F]{32,128}):(\d{1,13})")
@@ -125,11 +127,14 @@ def _as_address(value: str) -> tuple[Term, ...]:
 
 
 def address_of(value: str) -> str:
-    """An address or a network in its usual form; empty if it is none."""
+    """An address or a network in its usual form, of IPv4 where it is one inside IPv6; empty if it is none."""
     try:
-        network = ipaddress.ip_network(value, strict=False)
+        network: ipaddress.IPv4Network | ipaddress.IPv6Network = ipaddress.ip_network(value, strict=False)
     except ValueError:
         return ""
+    mapped = getattr(network.network_address, "ipv4_mapped", None)
+    if mapped is not None and network.prefixlen >= _MAPPED:
+        network = ipaddress.IPv4Network((mapped, network.prefixlen - _MAPPED))
     return str(network.network_address if network.prefixlen == network.max_prefixlen else network)
 
 
