@@ -8,6 +8,7 @@ import hashlib
 import lzma
 import os
 import sys
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -24,7 +25,7 @@ from mig_endpoint.finding.reader import Reader, Reading
 zstd: Any = pytest.importorskip("compression.zstd" if sys.version_info >= (3, 14) else "backports.zstd")
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
 
@@ -54,12 +55,19 @@ def _read(
         overlap=overlap,
         expanded_bound=expanded_bound,
     )
+    with _holding(content) as fd:
+        known = len(content) if size is None else size
+        return reader.read(fd, known, questions, algorithms, expand=expand, every_kind=every_kind)
+
+
+@contextmanager
+def _holding(content: bytes) -> Iterator[int]:
+    """A descriptor at the beginning of a file with this content."""
     fd = os.memfd_create("content")
     try:
         os.write(fd, content)
         os.lseek(fd, 0, os.SEEK_SET)
-        known = len(content) if size is None else size
-        return reader.read(fd, known, questions, algorithms, expand=expand, every_kind=every_kind)
+        yield fd
     finally:
         os.close(fd)
 
@@ -100,6 +108,60 @@ def test_pieces_of_any_size_answer_like_the_whole(
         assert (question in reading.found) == expected
     assert not reading.doubtful
     assert reading.digests == {"sha256": hashlib.sha256(content).hexdigest().upper()}
+
+
+@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(
+    content=CONTENT,
+    regexes=st.lists(BOUNDED | st.just("(?i)XYZ+Y"), min_size=1, max_size=3, unique=True),
+    every_line=st.booleans(),
+    algorithms=st.sampled_from([(), ("sha256",)]),
+    read_size=st.sampled_from([8, 1 << 20]),
+)
+def test_a_small_file_of_which_nothing_is_known_is_read_as_one_that_is_known(
+    content: bytes, regexes: list[str], every_line: bool, algorithms: tuple[str, ...], read_size: int
+) -> None:
+    questions = [Question(regex, every_line) for regex in regexes]
+    reader = Reader(Questions(questions), _never, read_size=read_size)
+    with _holding(content) as fd:
+        known = reader.read(fd, len(content), questions, algorithms)
+        os.lseek(fd, 0, os.SEEK_SET)
+
+        small = reader.read_small(fd, questions, algorithms)
+        position = os.lseek(fd, 0, os.SEEK_CUR)
+
+    assert (small is None) == (not 0 < len(content) < read_size)
+    if small is None:
+        assert position == 0
+    else:
+        assert small.found == known.found
+        assert small.digests == known.digests
+
+
+def test_nothing_is_taken_out_of_what_has_no_length() -> None:
+    reading_end, writing_end = os.pipe()
+    try:
+        os.write(writing_end, b"for somebody else")
+
+        small = Reader(Questions(()), _never).read_small(reading_end, (), ["md5"])
+
+        assert small is None
+        assert os.read(reading_end, 100) == b"for somebody else"
+    finally:
+        os.close(reading_end)
+        os.close(writing_end)
+
+
+@pytest.mark.parametrize("path", ["/proc/self/status", "/sys/kernel/mm/transparent_hugepage/enabled", "/dev/null", "/"])
+def test_what_says_something_else_of_its_length_is_left_at_its_beginning(path: str) -> None:
+    fd = os.open(path, os.O_RDONLY)
+    try:
+        small = Reader(Questions(()), _never).read_small(fd, (), ["md5"])
+
+        assert small is None
+        assert os.lseek(fd, 0, os.SEEK_CUR) == 0
+    finally:
+        os.close(fd)
 
 
 @settings(max_examples=500, deadline=None, suppress_health_check=[HealthCheck.too_slow])

@@ -198,6 +198,38 @@ def test_a_share_fits_into_the_buffer_of_a_socket_whatever_the_names(tmp_path: P
     assert len(bundle) == 0
 
 
+def test_every_file_is_in_one_share_and_a_large_one_has_its_own(tmp_path: Path) -> None:
+    (search,) = read_searches({"searches": {"s1": {"paths": ["/"], "md5": ["0" * 32]}}}, strict=True)
+    run = SearchRun(search)
+    plan = Plan(((run, run.slots[0]),))
+    folders = {"a": 150, "b": 3, "c": 0, "d": 400, "e": 20}
+    large = {"a7", "a149", "b1", "d399"}
+    for folder, count in folders.items():
+        (tmp_path / folder).mkdir()
+        for number in range(count):
+            name = f"{folder}{number}"
+            (tmp_path / folder / name).write_bytes(b"x" * (100 if name in large else 1))
+    bundle = Bundle(large=100)
+
+    for folder, count in folders.items():
+        plans = Planned(plan)
+        if folder == "e":
+            plans.update({"e3": Plan(((run, run.slots[0]),))})
+        names = [f"{folder}{number}" for number in range(count)]
+        directory = os.open(tmp_path / folder, os.O_RDONLY)
+        bundle.add(Batch(folder, directory, 1, names, {"a0"}, {}), names, plans)
+        os.close(directory)
+    contents = [[(part.directory, name) for part in share for name in part.names] for share in bundle.work]
+    read = list(bundle.read(Workers(1, Questions([]), lambda: False, lambda numbers: run_group(run)), lambda: None))
+
+    everywhere = [name for share in contents for _, name in share]
+    assert everywhere == [f"{folder}{number}" for folder, count in folders.items() for number in range(count)][1:]
+    assert max(map(len, contents)) == shares.MOST_FILES
+    assert {"a7", "a149", "b1"} <= {share[0][1] for share in contents if len(share) == 1}
+    assert [collected.batch.path for collected, _ in read] == list(folders)
+    assert all(not known for _, known in read)  # no file is missing, none has the digest
+
+
 def run_group(run: SearchRun) -> Group:
     """The one read of a run."""
     return groups_of(run.slots)[0]

@@ -13,8 +13,9 @@ if TYPE_CHECKING:
 
 ENDLESS_SIZE = 1 << 46
 """Bytes from which on a regular file is none: ``/proc/kcore`` says 128 TiB (fs/proc/kcore.c, Linux 6.18)."""
+_FOLLOWING = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC
+_ITSELF = _FOLLOWING | os.O_NOFOLLOW
 _NOATIME = getattr(os, "O_NOATIME", 0)
-_FLAGS = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC
 
 
 class Status(NamedTuple):
@@ -41,7 +42,7 @@ def open_file(name: str, directory: int | None, *, follow: bool, calls: Calls = 
     Raises:
         OSError: it cannot be opened.
     """
-    flags = _FLAGS if follow else _FLAGS | os.O_NOFOLLOW
+    flags = _FOLLOWING if follow else _ITSELF
     try:
         return calls.open(name, flags | _NOATIME, dir_fd=directory)
     except PermissionError:

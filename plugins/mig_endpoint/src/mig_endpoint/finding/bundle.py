@@ -6,18 +6,17 @@
 from __future__ import annotations
 
 import os
-from copy import copy
 from typing import TYPE_CHECKING, NamedTuple
 
+from mig_endpoint.files.batch import Batch
 from mig_endpoint.files.interruptions import DeadlinePassed
 from mig_endpoint.files.opening import is_file
 from mig_endpoint.finding import shares
 from mig_endpoint.finding.shares import Part
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
-    from mig_endpoint.files.batch import Batch
     from mig_endpoint.files.opening import Status
     from mig_endpoint.finding.plans import Planned
     from mig_endpoint.finding.reader import Reading
@@ -74,33 +73,45 @@ class Bundle:
         Raises:
             OSError: too many files are open.
         """
-        batch = copy(batch)
-        batch.fd = os.dup(batch.fd)
+        batch = Batch(
+            batch.path, os.dup(batch.fd), batch.depth, batch.names, batch.links, batch.others,
+            batch.specials, batch.named, batch.calls, batch.guarded,
+        )  # fmt: skip
         self._collected.append(Collected(batch, order, plans))
         self._files += len(order)
-        part: Part | None = None
-        slots, links, work = plans.other.slots, batch.links, self.work
+        names = [name for name in order if name not in batch.links] if batch.links else order
+        if plans:
+            for name in names:
+                self._add(batch.fd, plans[name].slots, [name], alone=self._is_large(batch, (name,)))
+        elif self._is_large(batch, names):
+            for name in names:
+                self._add(batch.fd, plans.other.slots, [name], alone=self._is_large(batch, (name,), sure=True))
+        else:
+            self._add(batch.fd, plans.other.slots, names)
+
+    def _add(self, directory: int, slots: tuple[int, ...], names: list[str], *, alone: bool = False) -> None:
+        """Puts files of one directory into shares; ``alone``: into one of their own."""
         files, room = self._room
-        for name in order:
-            if name in links:
-                continue
-            if plans:
-                slots = plans[name].slots
-            self._small += 1
-            is_asked = self._small <= SMALL_IN_A_ROW or self._small % SAMPLE == 0
-            large = is_asked and self._is_large(batch, name)
-            if large or not files or len(name) > room:
-                work.append([])
+        while names:
+            if alone or not files or len(names[0]) > room:
+                self.work.append([])
                 self._origin.append([])
                 files, room = shares.MOST_FILES, shares.MOST_CHARACTERS
-                part = None
-            if part is None or part.slots != slots:
-                part = Part(batch.fd, slots, [])
-                work[-1].append(part)
+            # 1. as many as there is room for
+            some = names[:files]
+            length = sum(map(len, some))
+            while length > room:
+                length -= len(some.pop())
+            names = names[len(some) :]
+            files, room = files - len(some), room - length
+            # 2. with those of the same directory that are there already
+            share = self.work[-1]
+            if share and share[-1].directory == directory and share[-1].slots == slots:
+                share[-1].names.extend(some)
+            else:
+                share.append(Part(directory, slots, some))
                 self._origin[-1].append(len(self._collected) - 1)
-            part.names.append(name)
-            files, room = (0, 0) if large else (files - 1, room - len(name))
-        self._room = files, room
+        self._room = (0, 0) if alone else (files, room)
 
     def offer(self, workers: Workers) -> None:
         """Lets workers begin with the shares that are complete."""
@@ -129,12 +140,19 @@ class Bundle:
             self._collected, self.work, self._origin = [], [], []
             self._files, self._room, self._offered = 0, (0, 0), 0
 
-    def _is_large(self, batch: Batch, name: str) -> bool:
-        try:
-            status = batch.status(name)
-        except OSError:
-            return False  # whoever reads it will find out
-        large = is_file(status) and status.st_size >= self._large
-        if large:
-            self._small = 0
-        return large
+    def _is_large(self, batch: Batch, names: Sequence[str], *, sure: bool = False) -> bool:
+        """Whether any of the files is large: of small ones in a row only some are asked, unless it must be ``sure``."""
+        asked: Sequence[str] = names
+        if not sure:
+            before, self._small = self._small, self._small + len(names)
+            if before >= SMALL_IN_A_ROW:
+                asked = names[-before % SAMPLE :: SAMPLE]
+        for name in asked:
+            try:
+                status = batch.status(name)
+            except OSError:
+                continue  # whoever reads it will find out
+            if is_file(status) and status.st_size >= self._large:
+                self._small = 0
+                return True
+        return False

@@ -142,16 +142,20 @@ class Inspection:
             for pair in plan.ready:  # they lack only the SHA-256
                 self._answer.record(pair, batch, name, batch.status(name))
             return
-        # 3. read it; most files of most runs end here
         try:
+            # 3. read it; most files of most runs are small, and end here
+            first, group = None, plan.groups[0] if plan.is_plain else None
+            if group is not None and not calls.guarded:
+                first = self._reader.read_small(fd, group.questions, group.algorithms)
+                if first is not None and group.is_moot(first):
+                    return
+            # 4. the others
             status = calls.fstat(fd)
-            first = None
-            if plan.is_plain and is_file(status):
-                group = plan.groups[0]
+            if group is not None and first is None and is_file(status):
                 first = self._reader.read(fd, status.st_size, group.questions, group.algorithms, calls=calls)
                 if group.is_moot(first):
                     return
-            # 4. judge it
+            # 5. judge it
             self._conclude(batch, name, plan, status, first, fd)
         finally:
             calls.close(fd)

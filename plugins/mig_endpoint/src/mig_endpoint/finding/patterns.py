@@ -108,30 +108,44 @@ class Pattern:
 
     def is_in(self, lines: Lines) -> bool:
         """Whether it is found in any of the lines."""
-        verdict = self._is_near_texts(lines) if self.finders and not lines.window else None
-        return self._is_in(lines) if verdict is None else verdict
+        data, start, end = lines.data, lines.start, lines.end
+        verdict = None
+        if self.finders and not lines.window:
+            verdict = self.is_near_texts(memoryview(data)[start:end], data, start, end)
+        return self.is_in_all(lines) if verdict is None else verdict
 
-    def _is_near_texts(self, lines: Lines) -> bool | None:
-        """Looks only at lines with a text that every match contains; None if these are too many to be quick."""
+    def is_near_texts(self, view: memoryview, data: bytes | bytearray | mmap, start: int, end: int) -> bool | None:
+        """Looks only at lines with a text that every match contains; None if these are too many to be quick.
+
+        Args:
+            view: the lines.
+            data: where they lie, none of them in part.
+            start: where they begin there.
+            end: where they end there.
+        """
+        if not self.finders:
+            return None
         if self._rest > 0:
             self._rest -= 1
             return None
-        view = memoryview(lines.data)[lines.start : lines.end]
-        most = 1 + len(view) // BYTES_FOR_A_LINE
         for finder in self.finders:
             positions = finder.positions(view)
-            if len(positions) <= most:
-                self._failures = 0
-                if finder is not self.finders[0]:
-                    self.finders = [finder, *(one for one in self.finders if one is not finder)]
-                return self._is_in_lines_at(lines, positions)
+            if not positions:
+                verdict = False
+            elif len(positions) <= 1 + len(view) // BYTES_FOR_A_LINE:
+                verdict = self._is_in_lines_at(data, start, end, positions)
+            else:
+                continue
+            self._failures = 0
+            if finder is not self.finders[0]:
+                self.finders = [finder, *(one for one in self.finders if one is not finder)]
+            return verdict
         self._failures += 1
         if self._failures >= FAILURES:
             self._failures, self._rest = FAILURES - 1, REST
         return None
 
-    def _is_in_lines_at(self, lines: Lines, positions: Sequence[int]) -> bool:
-        data, start, end = lines.data, lines.start, lines.end
+    def _is_in_lines_at(self, data: bytes | bytearray | mmap, start: int, end: int, positions: Sequence[int]) -> bool:
         last = start - 1
         for position in positions:
             if start + position <= last:
@@ -151,8 +165,8 @@ class Pattern:
         text = with_replacement_characters(text)
         return find(text, 0, len(text))[0] >= 0
 
-    def _is_in(self, lines: Lines) -> bool:
-        """Looks at all of the lines."""
+    def is_in_all(self, lines: Lines) -> bool:
+        """The same, looking at all of the lines."""
         if self._wildcards and not lines.is_utf8():
             return self._is_in_undecodable(lines.plain())
         find = self.find_in_lines

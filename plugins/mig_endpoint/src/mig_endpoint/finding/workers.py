@@ -50,10 +50,16 @@ def look_at(reader: Reader, directory: int, name: str, group: Group) -> tuple[St
     """
     fd = open_file(name, directory, follow=False)
     try:
+        # 1. most files of most runs: they are small, and cannot pass
+        reading = reader.read_small(fd, group.questions, group.algorithms)
+        if reading is not None and group.is_moot(reading):
+            return None
+        # 2. the others
         status = os.fstat(fd)
         if not is_file(status):
             return status, Reading()
-        reading = reader.read(fd, status.st_size, group.questions, group.algorithms)
+        if reading is None:
+            reading = reader.read(fd, status.st_size, group.questions, group.algorithms)
         return None if group.is_moot(reading) else (status, reading)
     finally:
         os.close(fd)

@@ -41,11 +41,10 @@ class Finder:
     def __init__(self, passes: Sequence[Sequence[bytes]]) -> None:
         """``passes``: what :func:`spellings` gives."""
         self._passes = [_search(one) for one in passes]
-
-    def positions(self, buffer: Buffer) -> list[int]:
+        self.positions: Positions = self._passes[0] if len(self._passes) == 1 else self._all_positions
         """Where texts begin, in rising order. Of texts that overlap at least one is named."""
-        if len(self._passes) == 1:
-            return self._passes[0](buffer)
+
+    def _all_positions(self, buffer: Buffer) -> list[int]:
         return sorted(itertools.chain.from_iterable(one(buffer) for one in self._passes))
 
     def few(self, buffer: memoryview, most: int) -> list[int] | None:
@@ -137,6 +136,7 @@ def _search(texts: Sequence[bytes]) -> Positions:
     find = ahocorasick_rs.BytesAhoCorasick([*texts, *decoys], matchkind=kind).find_matches_as_indexes
 
     def positions(buffer: Buffer) -> list[int]:
-        return [start for number, start, _ in find(buffer) if number < count]
+        found = find(buffer)
+        return [start for number, start, _ in found if number < count] if found else []
 
     return positions
