@@ -78,6 +78,15 @@ class ActionState(StrEnum):
         return self in (ActionState.COMPLETED, ActionState.CANCELLED, ActionState.EXPIRED)
 
 
+COMMAND_HEAD = '{"kind":"command","command":"%s","agent":"%s","action":'
+"""How a command message begins, with its command's id and its agent's."""
+
+
+def command_tail(action: Envelope) -> bytes:
+    """How the messages of all commands of one action go on after :data:`COMMAND_HEAD`."""
+    return action.to_bytes() + b"}"
+
+
 @dataclass(frozen=True, slots=True)
 class CommandMessage:
     """What an agent is sent for one command."""
@@ -88,7 +97,7 @@ class CommandMessage:
 
     def to_bytes(self) -> bytes:
         """The message as it travels."""
-        return dump({"kind": "command", "command": self.command, "agent": self.agent, "action": self.action.to_json()})
+        return (COMMAND_HEAD % (self.command, self.agent)).encode("ascii") + command_tail(self.action)
 
 
 @dataclass(frozen=True, slots=True)

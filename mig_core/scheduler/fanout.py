@@ -1,8 +1,8 @@
-"""Fan-out: from a due action to one queued command for each targeted agent, and from queued commands to the relays.
+"""Fan-out: from a due action to one command for each targeted agent, and from queued commands to the relays.
 
-Both steps start from the tables and are leased row by row, so any number of schedulers may run, and one that dies in
-between leaves nothing that another does not pick up. Handing a command over twice is harmless: agents know the ids they
-have run.
+Commands for the relay whose queue is in the database are sent with the fan-out; the others are queued. Both steps start
+from the tables and are leased row by row, so any number of schedulers may run, and one that dies in between leaves
+nothing that another does not pick up. Handing a command over twice is harmless: agents know the ids they have run.
 """
 
 from __future__ import annotations
@@ -13,12 +13,13 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, TypeVar
 
 from mig_core.domain import envelope as envelopes
-from mig_core.domain.command import CancelMessage, CommandMessage
+from mig_core.domain.command import COMMAND_HEAD, CancelMessage, command_tail
 from mig_core.domain.envelope import read_envelope
 from mig_core.domain.messages import Outgoing
 from mig_core.domain.target import parse_target
 from mig_core.errors import InvalidDocument, RelayError, RelayRefused, StatementRefused
 from mig_core.scheduler.isolation import is_outage
+from mig_core.store.rows import AtOnce
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -28,8 +29,9 @@ if TYPE_CHECKING:
     from mig_core.domain.ids import ActionId
     from mig_core.relay.base import PlatformRelay
     from mig_core.store.base import Store
-    from mig_core.store.rows import Unsent, UnsentCancel
+    from mig_core.store.rows import ActionRow, Unsent, UnsentCancel
 
+S = TypeVar("S")
 T = TypeVar("T")
 
 _BATCH = 500
@@ -40,11 +42,16 @@ _log = logging.getLogger(__name__)
 
 
 class FanOut:
-    """Makes commands for actions whose window is open."""
+    """Makes commands for actions whose window is open.
 
-    def __init__(self, store: Store, now: Callable[[], datetime]) -> None:
+    Args:
+        at_once: the relay whose queue is the store's own; empty: there is none.
+    """
+
+    def __init__(self, store: Store, now: Callable[[], datetime], *, at_once: str = "") -> None:
         self._store = store
         self._now = now
+        self._at_once = at_once
 
     async def run_due(self) -> bool:
         """One round; returns whether there may be more."""
@@ -62,9 +69,19 @@ class FanOut:
 
     async def _fan_out(self, action: ActionId) -> None:
         row = await self._store.actions.get(action)
-        targeted = await self._store.actions.fan_out(action, parse_target(row.target), now=self._now())
+        at_once = _at_once(row, self._at_once)
+        targeted = await self._store.actions.fan_out(action, parse_target(row.target), now=self._now(), at_once=at_once)
         if targeted is not None:
             _log.info("action %s %r: %d agents targeted", action, row.name[:80], targeted)
+
+
+def _at_once(action: ActionRow, relay: str) -> AtOnce | None:
+    """None also for an envelope that cannot be read: its commands are queued, and each ends with the reason."""
+    try:
+        envelope = read_envelope(action.envelope, expected_type=envelopes.ACTION)
+    except InvalidDocument:
+        return None
+    return AtOnce(relay, COMMAND_HEAD, command_tail(envelope)) if relay else None
 
 
 class Outbox:
@@ -132,12 +149,12 @@ class Outbox:
 
 
 def _letters(
-    rows: Sequence[T], letter: Callable[[T, dict[ActionId, Envelope]], tuple[str, Outgoing]]
+    rows: Sequence[T], letter: Callable[[T, dict[ActionId, S]], tuple[str, Outgoing]]
 ) -> tuple[dict[int, tuple[str, Outgoing]], dict[int, str]]:
     """By index the letters, and for what none can be written the reason."""
     letters: dict[int, tuple[str, Outgoing]] = {}
     unfit: dict[int, str] = {}
-    read: dict[ActionId, Envelope] = {}
+    read: dict[ActionId, S] = {}
     for index, row in enumerate(rows):
         try:
             letters[index] = letter(row, read)
@@ -146,10 +163,10 @@ def _letters(
     return letters, unfit
 
 
-def _command_letter(row: Unsent, read: dict[ActionId, Envelope]) -> tuple[str, Outgoing]:
-    if row.action not in read:
-        read[row.action] = read_envelope(row.envelope, expected_type=envelopes.ACTION)
-    body = CommandMessage(row.id, row.agent, read[row.action]).to_bytes()
+def _command_letter(row: Unsent, tails: dict[ActionId, bytes]) -> tuple[str, Outgoing]:
+    if row.action not in tails:
+        tails[row.action] = command_tail(read_envelope(row.envelope, expected_type=envelopes.ACTION))
+    body = (COMMAND_HEAD % (row.id, row.agent)).encode("ascii") + tails[row.action]
     return row.relay, Outgoing(row.agent, body, row.expire_after, kept=True)
 
 

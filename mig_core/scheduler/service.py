@@ -10,6 +10,7 @@ import contextlib
 import logging
 from typing import TYPE_CHECKING
 
+from mig_core.relay.https_platform import HttpsPlatformRelay
 from mig_core.scheduler.collector import Collector
 from mig_core.scheduler.fanout import FanOut, Outbox
 from mig_core.scheduler.isolation import isolate
@@ -58,7 +59,8 @@ class Scheduler:
     async def run(self) -> None:
         """Works until cancelled; then closes the relays."""
         wakeups = self._store.wakeups
-        fan_out = FanOut(self._store, self._now)
+        in_store = (one.name for one in self._relays.values() if isinstance(one, HttpsPlatformRelay))
+        fan_out = FanOut(self._store, self._now, at_once=next(in_store, ""))
         outbox = Outbox(self._store, self._relays, self._now)
         periodic = Periodic(self._store, self._settings, self._now)
         told = self._settings.webhook

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from mig_core.domain.ids import Fingerprint
     from mig_core.domain.target import Target
     from mig_core.store.database import Cursor, Database
-    from mig_core.store.rows import ActionRow
+    from mig_core.store.rows import ActionRow, AtOnce
 
 _INSERT = """
     INSERT INTO actions (id, name, target, envelope, state, valid_from, expire_after, created_at, created_by, signers)
@@ -204,9 +204,13 @@ class PostgresActions:
 
         return await self._database.transaction(work)
 
-    async def fan_out(self, action: ActionId, target: Target, *, now: datetime) -> int | None:
+    async def fan_out(
+        self, action: ActionId, target: Target, *, now: datetime, at_once: AtOnce | None = None
+    ) -> int | None:
         """See the protocol."""
-        return await self._database.transaction(lambda cursor: fan_out(self._database, cursor, action, target, now))
+        return await self._database.transaction(
+            lambda cursor: fan_out(self._database, cursor, action, target, now, at_once)
+        )
 
     async def abandon(self, action: ActionId, reason: str, *, now: datetime) -> None:
         """See the protocol."""
@@ -239,7 +243,8 @@ class PostgresActions:
                 "DELETE FROM unsent_cancels WHERE action_id IN (SELECT id FROM actions WHERE expire_after < %s)", (now,)
             )
             await cursor.execute(_FORGET_UNSENT)
-            await cursor.execute("DELETE FROM relay_messages WHERE expires < %s", (now,))
+            for table in ("relay_messages", "relay_tails"):
+                await cursor.execute(f"DELETE FROM {table} WHERE expires < %s", (now,))  # noqa: S608 - constants
             return changed + len(actions)
 
         return await self._database.transaction(work)

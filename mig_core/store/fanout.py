@@ -1,4 +1,8 @@
-"""From one action to its commands: targets found by the reading role, commands made in one statement."""
+"""From one action to its commands: targets found by the reading role, commands made in one statement.
+
+Where the relay's queue lies in this database their messages are made in the same statement: the commands are sent when
+it is committed, and nobody has to claim, hand over and mark them.
+"""
 
 from __future__ import annotations
 
@@ -11,23 +15,38 @@ from mig_core.store.encoding import as_uuid
 from mig_core.store.notify import notify
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from datetime import datetime
 
     from mig_core.domain.ids import ActionId
     from mig_core.domain.target import Target
-    from mig_core.store.database import Cursor, Database
+    from mig_core.store.database import Cursor, Database, Row
+    from mig_core.store.rows import AtOnce
 
 log = logging.getLogger(__name__)
 
 # Whoever holds the row is fanning it out, or cancelling it: in both cases there is nothing to do here.
-_CLAIM = "SELECT id FROM actions WHERE id = %s AND state = 'scheduled' FOR NO KEY UPDATE SKIP LOCKED"
+_CLAIM = "SELECT id, expire_after FROM actions WHERE id = %s AND state = 'scheduled' FOR NO KEY UPDATE SKIP LOCKED"
 _INSERT = f"""
     WITH chosen AS (
-        SELECT id, shown_name FROM agents WHERE id = ANY(%(agents)s) AND status IN {APPROVED} ORDER BY id FOR KEY SHARE
+        SELECT id, shown_name, relay FROM agents WHERE id = ANY(%(agents)s) AND status IN {APPROVED}
+         ORDER BY id FOR KEY SHARE
+    ), made AS (
+        INSERT INTO commands (id, action_id, agent_id, agent_name, state, queued_at, sent_at)
+        SELECT mig_uuid7(%(now)s), %(action)s, id, shown_name,
+               CASE WHEN relay = %(relay)s THEN 'sent' ELSE 'queued' END, %(now)s,
+               CASE WHEN relay = %(relay)s THEN %(now)s::timestamptz END
+          FROM chosen
+        RETURNING id, agent_id, state
+    ), handed AS (
+        INSERT INTO relay_messages (agent_id, body, expires, tail)
+        SELECT agent_id, convert_to(format(%(head)s, id, agent_id), 'UTF8'), %(expires)s, %(tail)s
+          FROM made WHERE state = 'sent'
+        RETURNING agent_id
     )
-    INSERT INTO commands (id, action_id, agent_id, agent_name, state, queued_at)
-    SELECT mig_uuid7(%(now)s), %(action)s, chosen.id, chosen.shown_name, 'queued', %(now)s FROM chosen
+    SELECT (SELECT count(*) FROM made) AS made, array_agg(agent_id) AS handed FROM handed
 """  # noqa: S608 - a constant
+_TAIL = "INSERT INTO relay_tails (body, expires) VALUES (%b, %s) RETURNING id"
 # The commands' ids all begin with this moment: that is where they are found.
 _BEGIN = """
     UPDATE actions SET state = 'inflight', targeted = %(count)s, first_command = mig_least_id(%(now)s),
@@ -37,7 +56,9 @@ _BEGIN = """
 """
 
 
-async def fan_out(database: Database, cursor: Cursor, action: ActionId, target: Target, now: datetime) -> int | None:
+async def fan_out(
+    database: Database, cursor: Cursor, action: ActionId, target: Target, now: datetime, at_once: AtOnce | None
+) -> int | None:
     """See :meth:`mig_core.store.base.Actions.fan_out`; in the transaction of ``cursor``."""
     await cursor.execute(_CLAIM, (as_uuid(action),))
     row = await cursor.fetchone()
@@ -51,14 +72,9 @@ async def fan_out(database: Database, cursor: Cursor, action: ActionId, target: 
         # It would fail again at every try; better an action that says so than one that waits for ever.
         log.warning("action %s: %s", action, error)
         agents, reason = [], str(error)
-    count = 0
-    if agents:
-        await cursor.execute("SELECT mig_commands_partition(%s)", (now,))
-        await cursor.execute(_INSERT, {"agents": agents, "action": row["id"], "now": now})
-        count = cursor.rowcount
+    count = await _make(cursor, row, agents, now, at_once) if agents else 0
     if count:
         await cursor.execute(_BEGIN, {"count": count, "action": row["id"], "now": now})
-        await notify(cursor, "outbox")
     else:
         await cursor.execute(
             "UPDATE actions SET state = 'completed', reason = %s, finished_at = %s, final_counts = '{}',"
@@ -67,3 +83,23 @@ async def fan_out(database: Database, cursor: Cursor, action: ActionId, target: 
         )
     await notify(cursor, "action", [action])
     return count
+
+
+async def _make(cursor: Cursor, action: Row, agents: Sequence[str], now: datetime, at_once: AtOnce | None) -> int:
+    """Makes the commands, and the messages of those that are sent at once; returns how many there are."""
+    await cursor.execute("SELECT mig_commands_partition(%s)", (now,))
+    parameters = {"agents": agents, "action": action["id"], "now": now, "relay": None, "head": ""}
+    parameters |= {"tail": None, "expires": action["expire_after"]}
+    if at_once is not None and action["expire_after"] > now:
+        await cursor.execute(_TAIL, (at_once.tail, action["expire_after"]))
+        row = await cursor.fetchone()
+        assert row is not None
+        parameters |= {"relay": at_once.relay, "head": at_once.head, "tail": row["id"]}
+    await cursor.execute(_INSERT, parameters)
+    made = await cursor.fetchone()
+    assert made is not None
+    handed = made["handed"] or ()
+    await notify(cursor, "relay", handed)
+    if made["made"] > len(handed):
+        await notify(cursor, "outbox")
+    return int(made["made"])

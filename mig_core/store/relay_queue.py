@@ -9,18 +9,19 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from mig_core.domain.envelope import MAX_RESULT_BYTES
-from mig_core.domain.messages import Backlog, Claimed, Inbound, Kind
+from mig_core.domain.messages import Backlog, Inbound, Kind
 from mig_core.errors import NoRoom
 from mig_core.store.coalescing import Coalescing
 from mig_core.store.encoding import clean_text
 from mig_core.store.notify import notify
+from mig_core.store.relay_tails import RelayTails
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from datetime import datetime
 
     from mig_core.domain.ids import AgentId
-    from mig_core.domain.messages import Exchange, Outgoing, Piece
+    from mig_core.domain.messages import Claimed, Exchange, Outgoing, Piece
     from mig_core.store.database import Cursor, Database, Row
 
 GROUP_BYTES = 4 << 20
@@ -49,14 +50,14 @@ _CLAIM = """
                 ORDER BY m.id LIMIT poll.length FOR NO KEY UPDATE SKIP LOCKED) AS oldest
     )
     UPDATE relay_messages m SET session = claimed.session, leased_until = claimed.until
-      FROM claimed WHERE m.id = claimed.id RETURNING m.id, m.body, m.agent_id, m.session
+      FROM claimed WHERE m.id = claimed.id RETURNING m.id, m.body, m.tail, m.agent_id, m.session
 """
 _FOUND = """
-    SELECT found.id, found.body, poll.agent_id
+    SELECT found.id, found.body, found.tail, poll.agent_id
       FROM unnest(string_to_array(%s, ','), string_to_array(%s, ','), string_to_array(%s, ',')::integer[])
            AS poll(agent_id, session, length)
      CROSS JOIN LATERAL (
-           SELECT m.id, m.body FROM relay_messages m
+           SELECT m.id, m.body, m.tail FROM relay_messages m
             WHERE m.agent_id = poll.agent_id AND m.expires > %s
               AND (m.leased_until IS NULL OR m.leased_until <= %s OR m.session IS DISTINCT FROM poll.session)
             ORDER BY m.id LIMIT poll.length) AS found
@@ -98,11 +99,28 @@ _BACKLOG = """
         UNION ALL SELECT agent_id, octet_length(body) FROM relay_pieces) AS waiting
      GROUP BY GROUPING SETS ((agent_id), ()) ORDER BY size DESC NULLS LAST LIMIT 1000
 """
-_OLDEST = """
-    SELECT id, CASE encoding WHEN '' THEN octet_length(body) ELSE %s END AS size FROM relay_inbound
-     WHERE leased_until IS NULL OR leased_until <= %s ORDER BY id LIMIT %s FOR NO KEY UPDATE SKIP LOCKED
+# One scheduler after the other: what one takes the next does not see as free.
+_TAKING = "SELECT pg_advisory_xact_lock(hashtext('mig_relay_takes'))"
+_TAKE = """
+    WITH ended AS (
+        DELETE FROM relay_takes WHERE leased_until <= %(now)s
+    ), sized AS (
+        SELECT id, CASE encoding WHEN '' THEN octet_length(body) ELSE %(largest)s END AS size FROM relay_inbound
+         WHERE id <> ALL (ARRAY(SELECT unnest(messages) FROM relay_takes WHERE leased_until > %(now)s))
+         ORDER BY id LIMIT %(limit)s
+    ), fitting AS (
+        SELECT id FROM (SELECT id, size, sum(size) OVER (ORDER BY id) AS total FROM sized) AS summed
+         WHERE total <= %(bytes)s OR total = size
+    ), lease AS (
+        INSERT INTO relay_takes (messages, leased_until)
+        SELECT array_agg(id), %(until)s FROM fitting HAVING count(*) > 0
+    )
+    SELECT m.id, m.kind, m.agent_id, m.body, m.encoding FROM fitting JOIN relay_inbound m USING (id) ORDER BY m.id
 """
-_TAKE = "UPDATE relay_inbound SET leased_until = %s WHERE id = ANY(%s) RETURNING id, kind, agent_id, body, encoding"
+_REMOVE = """
+    WITH ended AS (DELETE FROM relay_takes WHERE messages <@ %(ids)s::bigint[])
+    DELETE FROM relay_inbound WHERE id = ANY(%(ids)s::bigint[])
+"""
 
 ZLIB = "zlib"
 MOST_UPLOADS = 2
@@ -123,6 +141,7 @@ class PostgresRelayQueue:
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self._tails = RelayTails()
         self._inbound = Coalescing(
             self._store_inbound, limit=200, weigh=lambda message: len(message[2]), most=GROUP_BYTES
         )
@@ -174,7 +193,7 @@ class PostgresRelayQueue:
             if done:
                 await cursor.execute(_ACKNOWLEDGE, [_joined(column) for column in zip(*done, strict=True)])
             refused = await _refused(cursor, checks, now) if checks else set()
-            return refused, await _found(cursor, polls, now) if polls else {}
+            return refused, await self._found(cursor, polls, now) if polls else {}
 
         refused, found = await self._database.transaction(work)
         return [
@@ -190,17 +209,13 @@ class PostgresRelayQueue:
     async def take_inbound(self, *, limit: int, lease: float, now: datetime) -> Sequence[tuple[int, Inbound]]:
         """See the protocol. Fewer than ``limit`` when they are large."""
 
+        parameters: dict[str, object] = {"limit": limit, "bytes": TAKE_BYTES, "largest": MAX_RESULT_BYTES}
+        parameters |= {"now": now, "until": now + timedelta(seconds=lease)}
+
         async def work(cursor: Cursor) -> list[Row]:
-            await cursor.execute(_OLDEST, (MAX_RESULT_BYTES, now, limit))
-            chosen: list[int] = []
-            total = 0
-            for row in sorted(await cursor.fetchall(), key=lambda row: row["id"]):
-                total += row["size"]
-                if chosen and total > TAKE_BYTES:
-                    break
-                chosen.append(row["id"])
-            await cursor.execute(_TAKE, (now + timedelta(seconds=lease), chosen))
-            return sorted(await cursor.fetchall(), key=lambda row: row["id"])
+            await cursor.execute(_TAKING)
+            await cursor.execute(_TAKE, parameters)
+            return await cursor.fetchall()
 
         rows = await self._database.transaction(work)
         for row in rows:
@@ -255,7 +270,7 @@ class PostgresRelayQueue:
         """See the protocol."""
 
         async def work(cursor: Cursor) -> None:
-            await cursor.execute("DELETE FROM relay_inbound WHERE id = ANY(%s::bigint[])", (list(ids),))
+            await cursor.execute(_REMOVE, {"ids": list(ids)})
 
         await self._database.transaction(work)
 
@@ -278,9 +293,35 @@ class PostgresRelayQueue:
         return [pair not in refused for pair in pairs]
 
     async def _claim(self, polls: Sequence[_Poll]) -> Sequence[Sequence[Claimed]]:
-        claimed = await self._database.transaction(lambda cursor: _claimed(cursor, polls))
+        claimed = await self._database.transaction(lambda cursor: self._claimed(cursor, polls))
         # Each message to one poll: the first of its session.
         return [claimed.pop((one.agent, one.session), []) for one in polls]
+
+    async def _found(self, cursor: Cursor, polls: Sequence[Exchange], now: datetime) -> dict[str, list[Claimed]]:
+        """The oldest messages for each agent, those that it holds among them."""
+        agents, sessions = _joined([one.agent for one in polls]), _joined([one.session for one in polls])
+        await cursor.execute(
+            _FOUND, (agents, sessions, _joined([one.limit + len(one.held) for one in polls]), now, now)
+        )
+        found: dict[str, list[Claimed]] = {}
+        for row, message in await self._tails.whole(cursor, await cursor.fetchall()):
+            found.setdefault(row["agent_id"], []).append(message)
+        return found
+
+    async def _claimed(self, cursor: Cursor, polls: Sequence[_Poll]) -> dict[tuple[str, str], list[Claimed]]:
+        parameters = {
+            "agents": _joined([one.agent for one in polls]),
+            "sessions": _joined([one.session for one in polls]),
+            "limits": _joined([one.limit for one in polls]),
+            "now": polls[-1].now,  # they came together
+            "until": polls[-1].until,
+        }
+        await cursor.execute(_CLAIM, parameters)
+        claimed: dict[tuple[str, str], list[Claimed]] = {}
+        rows = sorted(await cursor.fetchall(), key=lambda row: row["id"])
+        for row, message in await self._tails.whole(cursor, rows):
+            claimed.setdefault((row["agent_id"], row["session"]), []).append(message)
+        return claimed
 
     async def _acknowledge(self, acknowledgements: Sequence[tuple[str, Sequence[int]]]) -> Sequence[None]:
         pairs = [(number, agent) for agent, numbers in acknowledgements for number in numbers]
@@ -304,37 +345,12 @@ async def _refused(cursor: Cursor, polls: Sequence[tuple[str, str]], now: dateti
     return {(row["agent_id"], row["session"]) for row in await cursor.fetchall() if not row["answer"]}
 
 
-async def _found(cursor: Cursor, polls: Sequence[Exchange], now: datetime) -> dict[str, list[Claimed]]:
-    """The oldest messages for each agent, those that it holds among them."""
-    agents, sessions = _joined([one.agent for one in polls]), _joined([one.session for one in polls])
-    await cursor.execute(_FOUND, (agents, sessions, _joined([one.limit + len(one.held) for one in polls]), now, now))
-    found: dict[str, list[Claimed]] = {}
-    for row in await cursor.fetchall():
-        found.setdefault(row["agent_id"], []).append(Claimed(row["id"], row["body"]))
-    return found
-
-
 def _given(found: Sequence[Claimed], poll: Exchange) -> Sequence[Claimed]:
     if not found or not poll.limit:
         return ()
     held = frozenset(poll.held)
     new = {one.id: one for one in found if one.id not in held}  # two polls of one agent find everything twice
     return [new[number] for number in sorted(new)[: poll.limit]]
-
-
-async def _claimed(cursor: Cursor, polls: Sequence[_Poll]) -> dict[tuple[str, str], list[Claimed]]:
-    parameters = {
-        "agents": _joined([one.agent for one in polls]),
-        "sessions": _joined([one.session for one in polls]),
-        "limits": _joined([one.limit for one in polls]),
-        "now": polls[-1].now,  # they came together
-        "until": polls[-1].until,
-    }
-    await cursor.execute(_CLAIM, parameters)
-    claimed: dict[tuple[str, str], list[Claimed]] = {}
-    for row in sorted(await cursor.fetchall(), key=lambda row: row["id"]):
-        claimed.setdefault((row["agent_id"], row["session"]), []).append(Claimed(row["id"], row["body"]))
-    return claimed
 
 
 def _joined(values: Iterable[object]) -> str:

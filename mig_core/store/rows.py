@@ -240,6 +240,17 @@ class CommandRow:
 
 
 @dataclass(frozen=True, slots=True)
+class AtOnce:
+    """The messages of an action's commands on the relay whose queue is the store's own."""
+
+    relay: str
+    head: str
+    """How each begins; ``%s`` stands for the command's id, then for the agent's."""
+    tail: bytes
+    """How all of them go on."""
+
+
+@dataclass(frozen=True, slots=True)
 class Unsent:
     """A command to be handed to the relay."""
 

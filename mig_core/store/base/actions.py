@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from mig_core.domain.command import ActionState
     from mig_core.domain.ids import ActionId, Fingerprint
     from mig_core.domain.target import Target
-    from mig_core.store.rows import ActionRow
+    from mig_core.store.rows import ActionRow, AtOnce
 
 
 class Actions(Protocol):
@@ -79,8 +79,13 @@ class Actions(Protocol):
         """SCHEDULED actions whose window is open."""
         ...
 
-    async def fan_out(self, action: ActionId, target: Target, *, now: datetime) -> int | None:
+    async def fan_out(
+        self, action: ActionId, target: Target, *, now: datetime, at_once: AtOnce | None = None
+    ) -> int | None:
         """Makes one QUEUED command for each targeted agent, in one statement, and the action INFLIGHT.
+
+        With ``at_once`` commands for agents of that relay are SENT: their messages are put into its queue by the same
+        transaction.
 
         The target is evaluated under the read-only role. Returns the number of commands, or None when another scheduler
         was first (or the action is not SCHEDULED). With no agent, or a target that the database cannot evaluate in

@@ -3,12 +3,27 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from mig_core.domain.command import ActionState, CommandState
+from mig_core.domain import envelope as envelopes
+from mig_core.domain.command import COMMAND_HEAD, ActionState, CommandMessage, CommandState, command_tail
+from mig_core.domain.envelope import Envelope, Signature
 from mig_core.domain.ids import CommandId
-from mig_core.store.rows import Recording
-from mig_core.testing.store_samples import ENVELOPE, LEASE, NOW, SIGNER, action, answer, enrolled, fanned_out, later
+from mig_core.domain.messages import Exchange
+from mig_core.store.rows import AtOnce, Recording
+from mig_core.testing.store_samples import (
+    ENVELOPE,
+    LEASE,
+    NOW,
+    SIGNER,
+    action,
+    answer,
+    enrolled,
+    fanned_out,
+    later,
+    scheduled,
+)
 
 if TYPE_CHECKING:
     from mig_core.store.base import Store
@@ -184,5 +199,56 @@ class OutboxContract:
 
             foreign = Recording.FOREIGN
             assert fates == [None, foreign, Recording.DUPLICATE, Recording.LATE, foreign, foreign]
+
+        store_runner.run(scenario())
+
+    def test_commands_of_the_stores_own_relay_are_sent_with_the_fan_out(
+        self, store: Store, store_runner: asyncio.Runner
+    ) -> None:
+        """Their messages lie in its queue, as if they had been handed over; the others' are queued."""
+
+        async def scenario() -> None:
+            (web1,) = await enrolled(store, "web1")
+            await enrolled(store, "queue1", relay="amqp")
+            asked, signed = action(), Envelope(envelopes.ACTION, b"{}", (Signature("A" * 40, b"s"),))
+            await scheduled(store, asked)
+            at_once = AtOnce("https", COMMAND_HEAD, command_tail(signed))
+
+            assert await store.actions.fan_out(asked.id, asked.parsed_target(), now=NOW, at_once=at_once) == 2
+
+            (queued, sent), _ = await store.commands.list(asked.id)
+            assert (queued.agent_name, queued.state, queued.sent_at) == ("queue1", CommandState.QUEUED, None)
+            assert (sent.agent_name, sent.state, sent.sent_at) == ("web1", CommandState.SENT, NOW)
+            row = await store.actions.get(asked.id)
+            assert row.counts == {CommandState.QUEUED: 1, CommandState.SENT: 1}
+            unsent = await store.commands.claim_unsent(["https", "amqp"], limit=9, lease=LEASE, now=NOW)
+            assert [one.id for one in unsent] == [queued.id]
+            message = CommandMessage(sent.id, web1, signed).to_bytes()
+            for _ in range(2):  # the second time what they have in common is known
+                (found,) = await store.relay_queue.exchange([Exchange(web1, "s", 9)], now=NOW)
+                assert [one.body for one in found or ()] == [message]
+            assert await store.relay_queue.claim(web1, "s", limit=9, lease=30, now=NOW) == found
+
+        store_runner.run(scenario())
+
+    def test_what_was_sent_with_the_fan_out_is_cancelled_and_expires_like_the_rest(
+        self, store: Store, store_runner: asyncio.Runner
+    ) -> None:
+        """A cancel follows it; after its window no message is left."""
+
+        async def scenario() -> None:
+            (web1,) = await enrolled(store, "web1")
+            asked = action(ends=60)
+            await scheduled(store, asked)
+            at_once = AtOnce("https", COMMAND_HEAD, b"tail")
+            await store.actions.fan_out(asked.id, asked.parsed_target(), now=NOW, at_once=at_once)
+
+            await store.actions.cancel(asked.id, b"cancel", by=SIGNER, now=NOW)
+
+            (cancel,) = await store.commands.claim_unsent_cancels(["https"], limit=9, lease=LEASE, now=NOW)
+            assert (cancel.action, cancel.agent) == (asked.id, web1)
+            await store.actions.expire(now=later(61), grace=timedelta(0))
+            assert (await store.commands.get(asked.id, web1)).state is CommandState.EXPIRED
+            assert await store.relay_queue.claim(web1, "s", limit=9, lease=30, now=NOW) == []
 
         store_runner.run(scenario())
