@@ -162,8 +162,8 @@ def _claim(raw: bytes) -> re.Match[bytes] | None:
     return None if beginning is None else _CLAIM.match(base64.b64decode(beginning[1]))
 
 
-def read_answer(payload: bytes) -> Answer:
-    """The answer in a payload whose signature has been verified.
+def read_answer(payload: bytes, proof: Proof | None = None) -> Answer:
+    """The answer in a payload whose signature has been verified, with what is to be kept of that.
 
     Raises:
         InvalidDocument: it is not one, or reports a state that agents may not report.
@@ -179,7 +179,7 @@ def read_answer(payload: bytes) -> Answer:
     results = tuple(read_module_result(one) for one in fields.objects("results", minimum=0, maximum=64))
     started, finished = fields.time("started"), fields.time("finished")
     fields.close()
-    return Answer(command, action, agent, CommandState(state), reason, results, started, finished)
+    return Answer(command, action, agent, CommandState(state), reason, results, started, finished, proof)
 
 
 def read_module_result(fields: Members) -> ModuleResult:

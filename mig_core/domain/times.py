@@ -14,6 +14,9 @@ _PART = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)", re.ASCII)
 _DURATION = re.compile(r"(?:\d+(?:\.\d+)?(?:ms|s|m|h|d))+", re.ASCII)
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,9})?(?:Z|[+-]\d\d:\d\d)", re.ASCII)
 
+_TOO_EXACT = re.compile(r"(\.\d{6})\d+", re.ASCII)
+_LONGEST_EXACT = len("2026-11-23T03:00:00.000000Z")
+
 
 def format_time(moment: datetime) -> str:
     """RFC 3339 in UTC with ``Z``; microseconds only when there are any. ``moment`` must be aware."""
@@ -29,7 +32,9 @@ def parse_time(text: object) -> datetime:
     if not isinstance(text, str) or not _TIME.fullmatch(text):
         raise ValueError(f"must be a time like 2026-11-23T03:00:00Z, got {text!r:.60}")
     try:
-        return datetime.fromisoformat(re.sub(r"(\.\d{6})\d+", r"\1", text)).astimezone(UTC)
+        if text.endswith("Z") and len(text) <= _LONGEST_EXACT:
+            return datetime.fromisoformat(text)
+        return datetime.fromisoformat(_TOO_EXACT.sub(r"\1", text)).astimezone(UTC)
     except (ValueError, OverflowError) as error:
         raise ValueError(f"is not a possible time: {text!r:.60}") from error
 

@@ -215,8 +215,10 @@ class RelayQueue(Protocol):
         """What lies here and is not recorded yet."""
         ...
 
-    async def take_inbound(self, *, limit: int, lease: float, now: datetime) -> Sequence[tuple[int, Inbound]]:
-        """Leases the oldest messages to one scheduler."""
+    async def take_inbound(
+        self, *, limit: int, lease: float, now: datetime, recorded: Sequence[int] = ()
+    ) -> Sequence[tuple[int, Inbound]]:
+        """Leases the oldest messages to one scheduler; ``recorded`` are removed in the same transaction."""
         ...
 
     async def remove_inbound(self, ids: Sequence[int]) -> None:

@@ -48,6 +48,8 @@ class HttpsPlatformRelay:
         self._now = now
         self._backoff = backoff
         self._closed = asyncio.Event()
+        self._recorded: list[int] = []
+        """Acknowledged messages that are not removed yet: the next look at the queue does it."""
 
     @property
     def name(self) -> str:
@@ -108,7 +110,7 @@ class HttpsPlatformRelay:
                 arrived = asyncio.ensure_future(self._wait(self._interval))
                 try:
                     await asyncio.sleep(0)  # lets it begin to listen
-                    taken = await self._queue.take_inbound(limit=limit, lease=self._lease, now=self._now())
+                    taken = await self._take(limit)
                     backoff.reset()
                     if not taken:
                         await asyncio.wait({arrived, closed}, return_when=asyncio.FIRST_COMPLETED)
@@ -123,9 +125,25 @@ class HttpsPlatformRelay:
                     arrived.cancel()
                     await asyncio.gather(arrived, return_exceptions=True)
                 if taken and not self._closed.is_set():
-                    yield HttpsBatch(self._queue, taken)
+                    yield HttpsBatch(taken, self._recorded)
         finally:
             closed.cancel()
+            await self._remove()
+
+    async def _take(self, limit: int) -> Sequence[tuple[int, Inbound]]:
+        recorded = tuple(self._recorded)
+        taken = await self._queue.take_inbound(limit=limit, lease=self._lease, now=self._now(), recorded=recorded)
+        del self._recorded[: len(recorded)]
+        return taken
+
+    async def _remove(self) -> None:
+        """Removes what was acknowledged last, when nobody looks at the queue again."""
+        if self._recorded:
+            try:
+                await self._queue.remove_inbound(tuple(self._recorded))
+                self._recorded.clear()
+            except StoreError as error:
+                log.warning("https relay: %d messages come again: %s", len(self._recorded), error)
 
     async def close(self) -> None:
         """Ends ``batches``; what was not acknowledged comes again when its lease ends."""
@@ -133,10 +151,15 @@ class HttpsPlatformRelay:
 
 
 class HttpsBatch:
-    """Messages leased together."""
+    """Messages leased together.
 
-    def __init__(self, queue: RelayQueue, taken: Sequence[tuple[int, Inbound]]) -> None:
-        self._queue = queue
+    Args:
+        taken: the messages by number.
+        recorded: where their numbers go when they are acknowledged.
+    """
+
+    def __init__(self, taken: Sequence[tuple[int, Inbound]], recorded: list[int]) -> None:
+        self._recorded = recorded
         self._numbers = [number for number, _ in taken]
         self._messages = [message for _, message in taken]
 
@@ -146,8 +169,5 @@ class HttpsBatch:
         return self._messages
 
     async def acknowledge(self) -> None:
-        """Removes them. Never raises: if the database is away they come again."""
-        try:
-            await self._queue.remove_inbound(self._numbers)
-        except StoreError as error:
-            log.warning("https relay: %d messages come again: %s", len(self._numbers), error)
+        """Has them removed by the next look at the queue. If the database is away then they come again."""
+        self._recorded += self._numbers

@@ -82,7 +82,6 @@ class Collector:
         if answers:
             for one, error in await self._isolate("recording answers", answers, partial(self._record, counted)):
                 await self._give_up(one, error, counted)
-            await self._do("settling", lambda: self._store.actions.settle(self._now()))
         if heartbeats:
             for one, error in await self._isolate("recording heartbeats", heartbeats, partial(self._beat, counted)):
                 await self._give_up(one, error, counted)
@@ -126,7 +125,7 @@ class Collector:
 
     async def _record(self, counted: Counter[str], readings: Sequence[Reading]) -> None:
         answers = [one.answer for one in readings if one.answer is not None]
-        outcome = await self._store.commands.record(answers, self._now())
+        outcome = await self._store.commands.record(answers, self._now(), settle=True)
         for answer, recording in zip(answers, outcome, strict=True):
             if recording is Recording.RECORDED and answer.state is CommandState.REFUSED:
                 counted[f"refused.{refused_check(answer.reason)}"] += 1
@@ -164,7 +163,7 @@ class Collector:
         )
         instead = replace(said, state=CommandState.FAILED, reason=why[:2000], results=(), proof=None)
         for _, again in await self._isolate(
-            "the reason instead", [instead], lambda some: self._store.commands.record(some, self._now())
+            "the reason instead", [instead], lambda some: self._store.commands.record(some, self._now(), settle=True)
         ):
             _log.error("command %s stays open until its window ends: %s", said.command, again)
 

@@ -7,7 +7,7 @@ it speaks of that agent.
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from mig_core.authorization import Check
@@ -95,9 +95,9 @@ def read_message(opened: Opened, keys: Mapping[AgentId, bytes]) -> Reading:
     try:
         verify_agent(envelope, keys[signer])
         if message.kind is Kind.RESULT:
-            answer = read_answer(envelope.payload)
+            answer = read_answer(envelope.payload, Proof.of(envelope))
             if answer.agent == signer:
-                return Reading(message, answer=replace(answer, proof=Proof.of(envelope)))
+                return Reading(message, answer=answer)
         else:
             heartbeat = read_heartbeat(envelope.payload)
             if heartbeat.facts.id == signer:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from mig_core.store.database import Cursor
 
 LOCK_ACTIONS = """
-    SELECT id, closed, final_counts, final_found, final_partial FROM actions WHERE id = ANY(%s) ORDER BY id
+    SELECT id, targeted, closed, final_counts, final_found, final_partial FROM actions WHERE id = ANY(%s) ORDER BY id
        FOR NO KEY UPDATE
 """
 FORGET_UNSENT = "DELETE FROM unsent_commands WHERE id = ANY(%s)"

@@ -226,9 +226,9 @@ class PostgresCommands:
 
         await self._database.transaction(work)
 
-    async def record(self, answers: Sequence[Answer], now: datetime) -> Sequence[Recording]:
+    async def record(self, answers: Sequence[Answer], now: datetime, *, settle: bool = False) -> Sequence[Recording]:
         """See the protocol."""
-        return await record_answers(self._database, answers, now)
+        return await record_answers(self._database, answers, now, settle=settle)
 
     async def awaited(self, claims: Sequence[tuple[CommandId | None, str]]) -> Sequence[Recording | None]:
         """See the protocol."""

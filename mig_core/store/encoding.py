@@ -80,3 +80,12 @@ def as_uuid(text: str) -> uuid.UUID | None:
 def as_uuids(texts: Iterable[str]) -> list[uuid.UUID]:
     """Those of the texts that are UUIDs."""
     return [one for one in map(as_uuid, texts) if one is not None]
+
+
+def joined(values: Iterable[object]) -> str:
+    """Ids, numbers, words of ours: what has no commas, as one text for ``string_to_array``."""
+    words = [str(one) for one in values]
+    text = ",".join(words)
+    if words and text.count(",") != len(words) - 1:
+        raise ValueError("a comma in an id")
+    return text

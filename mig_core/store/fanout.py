@@ -40,13 +40,13 @@ _INSERT = f"""
         RETURNING id, agent_id, state
     ), handed AS (
         INSERT INTO relay_messages (agent_id, body, expires, tail)
-        SELECT agent_id, convert_to(format(%(head)s, id, agent_id), 'UTF8'), %(expires)s, %(tail)s
+        SELECT agent_id, convert_to(format(%(head)s, id, agent_id), 'UTF8'), %(expires)s, %(tail)s::uuid
           FROM made WHERE state = 'sent'
         RETURNING agent_id
     )
     SELECT (SELECT count(*) FROM made) AS made, array_agg(agent_id) AS handed FROM handed
 """  # noqa: S608 - a constant
-_TAIL = "INSERT INTO relay_tails (body, expires) VALUES (%b, %s) RETURNING id"
+_TAIL = "INSERT INTO relay_tails (id, body, expires) VALUES (%s, %b, %s)"
 # The commands' ids all begin with this moment: that is where they are found.
 _BEGIN = """
     UPDATE actions SET state = 'inflight', targeted = %(count)s, first_command = mig_least_id(%(now)s),
@@ -91,10 +91,8 @@ async def _make(cursor: Cursor, action: Row, agents: Sequence[str], now: datetim
     parameters = {"agents": agents, "action": action["id"], "now": now, "relay": None, "head": ""}
     parameters |= {"tail": None, "expires": action["expire_after"]}
     if at_once is not None and action["expire_after"] > now:
-        await cursor.execute(_TAIL, (at_once.tail, action["expire_after"]))
-        row = await cursor.fetchone()
-        assert row is not None
-        parameters |= {"relay": at_once.relay, "head": at_once.head, "tail": row["id"]}
+        await cursor.execute(_TAIL, (action["id"], at_once.tail, action["expire_after"]))
+        parameters |= {"relay": at_once.relay, "head": at_once.head, "tail": action["id"]}
     await cursor.execute(_INSERT, parameters)
     made = await cursor.fetchone()
     assert made is not None

@@ -17,7 +17,7 @@ PREFIX = "mig_"
 CHANNELS = ("action", "outbox", "agent", "relay", "inbound", "login")
 SEPARATOR = ","
 
-_KEYS_A_PAYLOAD = 150  # of at most 36 characters; PostgreSQL's limit is 7,999 bytes
+KEYS_A_PAYLOAD = 150  # of at most 36 characters; PostgreSQL's limit is 7,999 bytes
 _NOTIFY = "SELECT pg_notify(%s, payload) FROM unnest(%s::text[]) AS payload"
 
 
@@ -25,7 +25,7 @@ async def notify(cursor: Cursor, channel: str, keys: Iterable[str] = ("",)) -> N
     """Wakes whoever watches one of ``keys`` (or the whole channel), after the commit. No key: only the latter."""
     distinct = sorted({str(key) for key in keys})
     payloads = [
-        SEPARATOR.join(distinct[start : start + _KEYS_A_PAYLOAD]) for start in range(0, len(distinct), _KEYS_A_PAYLOAD)
+        SEPARATOR.join(distinct[start : start + KEYS_A_PAYLOAD]) for start in range(0, len(distinct), KEYS_A_PAYLOAD)
     ]
     if payloads:
         await cursor.execute(_NOTIFY, (PREFIX + channel, payloads))

@@ -2,40 +2,44 @@
 
 from __future__ import annotations
 
-import asyncio
-import zlib
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from mig_core.domain.envelope import MAX_RESULT_BYTES
-from mig_core.domain.messages import Backlog, Inbound, Kind
+from mig_core.domain.messages import Backlog, Kind
 from mig_core.errors import NoRoom
+from mig_core.store import relay_inbound
 from mig_core.store.coalescing import Coalescing
-from mig_core.store.encoding import clean_text
-from mig_core.store.notify import notify
+from mig_core.store.encoding import clean_text, joined
+from mig_core.store.notify import PREFIX, notify
 from mig_core.store.relay_tails import RelayTails
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
     from datetime import datetime
 
     from mig_core.domain.ids import AgentId
-    from mig_core.domain.messages import Claimed, Exchange, Outgoing, Piece
-    from mig_core.store.database import Cursor, Database, Row
+    from mig_core.domain.messages import Claimed, Exchange, Inbound, Outgoing, Piece
+    from mig_core.store.database import Cursor, Database
 
 GROUP_BYTES = 4 << 20
 """Messages that arrive at the same moment share a transaction up to this size. Larger ones cost more than they save:
 libpq moves all that is still unsent whenever a part of it has left."""
-TAKE_BYTES = 8 << 20
-"""A batch of inbound messages ends before it is larger than this; one message is always given."""
-
 _PUT = "COPY relay_messages (agent_id, body, expires) FROM STDIN (FORMAT BINARY)"
 # Ids, sessions and kinds have no commas: as one text they cost less to write and to read than as arrays.
-_PUT_INBOUND = """
-    INSERT INTO relay_inbound (agent_id, kind, body)
-    SELECT * FROM unnest(string_to_array(%s, ','), string_to_array(%s, ','), %b::bytea[]) AS sent(agent_id, kind, body)
-"""
+_PUT_INBOUND = f"""
+    WITH done AS (
+        DELETE FROM relay_messages m
+         USING unnest(string_to_array(%s, ',')::bigint[], string_to_array(%s, ',')) AS done(id, agent_id)
+         WHERE m.id = done.id AND m.agent_id = done.agent_id
+    ), put AS (
+        INSERT INTO relay_inbound (agent_id, kind, body)
+        SELECT * FROM unnest(string_to_array(%s, ','), string_to_array(%s, ','), %b::bytea[])
+                   AS sent(agent_id, kind, body)
+    )
+    SELECT pg_notify('{PREFIX}inbound', '')
+"""  # noqa: S608 - a constant
 _CLAIM = """
     WITH poll AS (
         SELECT t.*, %(now)s::timestamptz AS now, %(until)s::timestamptz AS until
@@ -99,30 +103,6 @@ _BACKLOG = """
         UNION ALL SELECT agent_id, octet_length(body) FROM relay_pieces) AS waiting
      GROUP BY GROUPING SETS ((agent_id), ()) ORDER BY size DESC NULLS LAST LIMIT 1000
 """
-# One scheduler after the other: what one takes the next does not see as free.
-_TAKING = "SELECT pg_advisory_xact_lock(hashtext('mig_relay_takes'))"
-_TAKE = """
-    WITH ended AS (
-        DELETE FROM relay_takes WHERE leased_until <= %(now)s
-    ), sized AS (
-        SELECT id, CASE encoding WHEN '' THEN octet_length(body) ELSE %(largest)s END AS size FROM relay_inbound
-         WHERE id <> ALL (ARRAY(SELECT unnest(messages) FROM relay_takes WHERE leased_until > %(now)s))
-         ORDER BY id LIMIT %(limit)s
-    ), fitting AS (
-        SELECT id FROM (SELECT id, size, sum(size) OVER (ORDER BY id) AS total FROM sized) AS summed
-         WHERE total <= %(bytes)s OR total = size
-    ), lease AS (
-        INSERT INTO relay_takes (messages, leased_until)
-        SELECT array_agg(id), %(until)s FROM fitting HAVING count(*) > 0
-    )
-    SELECT m.id, m.kind, m.agent_id, m.body, m.encoding FROM fitting JOIN relay_inbound m USING (id) ORDER BY m.id
-"""
-_REMOVE = """
-    WITH ended AS (DELETE FROM relay_takes WHERE messages <@ %(ids)s::bigint[])
-    DELETE FROM relay_inbound WHERE id = ANY(%(ids)s::bigint[])
-"""
-
-ZLIB = "zlib"
 MOST_UPLOADS = 2
 """Unfinished uploads of one agent."""
 
@@ -189,9 +169,9 @@ class PostgresRelayQueue:
 
         async def work(cursor: Cursor) -> tuple[set[tuple[str, str]], dict[str, list[Claimed]]]:
             if inbound:
-                await _insert_inbound(cursor, inbound)
-            if done:
-                await cursor.execute(_ACKNOWLEDGE, [_joined(column) for column in zip(*done, strict=True)])
+                await _insert_inbound(cursor, inbound, done)
+            elif done:
+                await cursor.execute(_ACKNOWLEDGE, _columns(done))
             refused = await _refused(cursor, checks, now) if checks else set()
             return refused, await self._found(cursor, polls, now) if polls else {}
 
@@ -206,22 +186,11 @@ class PostgresRelayQueue:
 
         await self._inbound.add((clean_text(agent), kind.value, body))
 
-    async def take_inbound(self, *, limit: int, lease: float, now: datetime) -> Sequence[tuple[int, Inbound]]:
+    async def take_inbound(
+        self, *, limit: int, lease: float, now: datetime, recorded: Sequence[int] = ()
+    ) -> Sequence[tuple[int, Inbound]]:
         """See the protocol. Fewer than ``limit`` when they are large."""
-
-        parameters: dict[str, object] = {"limit": limit, "bytes": TAKE_BYTES, "largest": MAX_RESULT_BYTES}
-        parameters |= {"now": now, "until": now + timedelta(seconds=lease)}
-
-        async def work(cursor: Cursor) -> list[Row]:
-            await cursor.execute(_TAKING)
-            await cursor.execute(_TAKE, parameters)
-            return await cursor.fetchall()
-
-        rows = await self._database.transaction(work)
-        for row in rows:
-            if row["encoding"] == ZLIB:
-                row["body"] = await asyncio.to_thread(_inflated, row["body"])
-        return [(row["id"], Inbound(Kind(row["kind"]), row["agent_id"], row["body"])) for row in rows]
+        return await relay_inbound.take(self._database, limit=limit, lease=lease, now=now, recorded=recorded)
 
     async def put_piece(self, agent: AgentId, piece: Piece, now: datetime) -> bool:
         """See the protocol."""
@@ -240,7 +209,8 @@ class PostgresRelayQueue:
             if this["pieces"] < piece.count:
                 return False
             await cursor.execute(
-                _COMPLETE, {"agent": name, "upload": piece.upload, "kind": Kind.RESULT.value, "encoding": ZLIB}
+                _COMPLETE,
+                {"agent": name, "upload": piece.upload, "kind": Kind.RESULT.value, "encoding": relay_inbound.ZLIB},
             )
             await notify(cursor, "inbound")
             return True
@@ -268,11 +238,7 @@ class PostgresRelayQueue:
 
     async def remove_inbound(self, ids: Sequence[int]) -> None:
         """See the protocol."""
-
-        async def work(cursor: Cursor) -> None:
-            await cursor.execute(_REMOVE, {"ids": list(ids)})
-
-        await self._database.transaction(work)
+        await relay_inbound.remove(self._database, ids)
 
     async def dismiss(self, agents: Sequence[AgentId]) -> None:
         """See the protocol."""
@@ -299,10 +265,8 @@ class PostgresRelayQueue:
 
     async def _found(self, cursor: Cursor, polls: Sequence[Exchange], now: datetime) -> dict[str, list[Claimed]]:
         """The oldest messages for each agent, those that it holds among them."""
-        agents, sessions = _joined([one.agent for one in polls]), _joined([one.session for one in polls])
-        await cursor.execute(
-            _FOUND, (agents, sessions, _joined([one.limit + len(one.held) for one in polls]), now, now)
-        )
+        agents, sessions = joined([one.agent for one in polls]), joined([one.session for one in polls])
+        await cursor.execute(_FOUND, (agents, sessions, joined([one.limit + len(one.held) for one in polls]), now, now))
         found: dict[str, list[Claimed]] = {}
         for row, message in await self._tails.whole(cursor, await cursor.fetchall()):
             found.setdefault(row["agent_id"], []).append(message)
@@ -310,9 +274,9 @@ class PostgresRelayQueue:
 
     async def _claimed(self, cursor: Cursor, polls: Sequence[_Poll]) -> dict[tuple[str, str], list[Claimed]]:
         parameters = {
-            "agents": _joined([one.agent for one in polls]),
-            "sessions": _joined([one.session for one in polls]),
-            "limits": _joined([one.limit for one in polls]),
+            "agents": joined([one.agent for one in polls]),
+            "sessions": joined([one.session for one in polls]),
+            "limits": joined([one.limit for one in polls]),
             "now": polls[-1].now,  # they came together
             "until": polls[-1].until,
         }
@@ -327,21 +291,27 @@ class PostgresRelayQueue:
         pairs = [(number, agent) for agent, numbers in acknowledgements for number in numbers]
 
         async def work(cursor: Cursor) -> None:
-            await cursor.execute(_ACKNOWLEDGE, [_joined(column) for column in zip(*pairs, strict=True)])
+            await cursor.execute(_ACKNOWLEDGE, _columns(pairs))
 
         await self._database.transaction(work)
         return [None] * len(acknowledgements)
 
 
-async def _insert_inbound(cursor: Cursor, messages: Sequence[tuple[str, str, bytes]]) -> None:
+async def _insert_inbound(
+    cursor: Cursor, messages: Sequence[tuple[str, str, bytes]], done: Sequence[tuple[int, str]] = ()
+) -> None:
+    """Puts messages, and removes those that were acknowledged with them."""
     agents, kinds, bodies = zip(*messages, strict=True)
-    await cursor.execute(_PUT_INBOUND, (_joined(agents), _joined(kinds), list(bodies)))
-    await notify(cursor, "inbound")
+    await cursor.execute(_PUT_INBOUND, (*_columns(done), joined(agents), joined(kinds), list(bodies)))
+
+
+def _columns(done: Sequence[tuple[int, str]]) -> list[str]:
+    return [joined([number for number, _ in done]), joined([agent for _, agent in done])]
 
 
 async def _refused(cursor: Cursor, polls: Sequence[tuple[str, str]], now: datetime) -> set[tuple[str, str]]:
     """Agents and sessions that are not the ones to receive."""
-    await cursor.execute(_MAY_RECEIVE, (now, *(_joined(column) for column in zip(*polls, strict=True))))
+    await cursor.execute(_MAY_RECEIVE, (now, *(joined(column) for column in zip(*polls, strict=True))))
     return {(row["agent_id"], row["session"]) for row in await cursor.fetchall() if not row["answer"]}
 
 
@@ -351,21 +321,3 @@ def _given(found: Sequence[Claimed], poll: Exchange) -> Sequence[Claimed]:
     held = frozenset(poll.held)
     new = {one.id: one for one in found if one.id not in held}  # two polls of one agent find everything twice
     return [new[number] for number in sorted(new)[: poll.limit]]
-
-
-def _joined(values: Iterable[object]) -> str:
-    words = [str(one) for one in values]
-    text = ",".join(words)
-    if text.count(",") != len(words) - 1:
-        raise ValueError("a comma in an id")
-    return text
-
-
-def _inflated(stream: bytes) -> bytes:
-    """The message in a zlib stream; empty, which no message is, when it is none or would be larger than one may be."""
-    decompressor = zlib.decompressobj()
-    try:
-        message = decompressor.decompress(stream, MAX_RESULT_BYTES + 1)
-    except zlib.error:
-        return b""
-    return message if decompressor.eof and len(message) <= MAX_RESULT_BYTES else b""

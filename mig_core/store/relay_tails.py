@@ -8,6 +8,7 @@ from mig_core.domain.messages import Claimed
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from uuid import UUID
 
     from mig_core.store.database import Cursor, Row
 
@@ -18,16 +19,16 @@ _TAILS = "SELECT id, body FROM relay_tails WHERE id = ANY(%s)"
 
 
 class RelayTails:
-    """The tails that this process has seen. They never change, and a number is never given twice."""
+    """The tails that this process has seen, by their action. They never change."""
 
     def __init__(self) -> None:
-        self._known: dict[int, bytes] = {}
+        self._known: dict[UUID, bytes] = {}
         self._bytes = 0
 
     async def whole(self, cursor: Cursor, rows: Sequence[Row]) -> list[tuple[Row, Claimed]]:
         """Each of the rows (``id``, ``body``, ``tail``) with its message; left out whose tail has expired meanwhile."""
         wanted = {row["tail"] for row in rows if row["tail"] is not None}
-        tails = {number: self._known[number] for number in wanted if number in self._known}
+        tails = {action: self._known[action] for action in wanted if action in self._known}
         if missing := wanted - tails.keys():
             await cursor.execute(_TAILS, (sorted(missing),))
             read = {row["id"]: row["body"] for row in await cursor.fetchall()}
@@ -39,7 +40,7 @@ class RelayTails:
             if row["tail"] is None or row["tail"] in tails
         ]
 
-    def _remember(self, tails: dict[int, bytes]) -> None:
+    def _remember(self, tails: dict[UUID, bytes]) -> None:
         self._known |= tails
         self._bytes += sum(map(len, tails.values()))
         while self._bytes > MOST_BYTES and len(self._known) > 1:

@@ -138,9 +138,11 @@ class QueueInMemory:
                 sizes[row.agent] += len(row.body)
         return Backlog(sizes.total(), sizes)
 
-    async def take_inbound(self, *, limit: int, lease: float, now: datetime) -> Sequence[tuple[int, Inbound]]:
+    async def take_inbound(
+        self, *, limit: int, lease: float, now: datetime, recorded: Sequence[int] = ()
+    ) -> Sequence[tuple[int, Inbound]]:
         """Leases the oldest messages."""
-        self._require()
+        await self.remove_inbound(recorded)
         with self.changed:
             free = [row for row in self._inbound if row.leased_until <= now][:limit]
             rows = self._lease(free, lease, now, "")

@@ -54,9 +54,10 @@ class Commands(Protocol):
         """The relay has them."""
         ...
 
-    async def record(self, answers: Sequence[Answer], now: datetime) -> Sequence[Recording]:
+    async def record(self, answers: Sequence[Answer], now: datetime, *, settle: bool = False) -> Sequence[Recording]:
         """Closes the books for verified answers, in one transaction; says for each what became of it.
 
+        ``settle`` ends those actions with it of which no command is open any more.
         NUL characters, which jsonb cannot hold, are stored as U+FFFD; the answer's proof is kept as it is.
         """
         ...

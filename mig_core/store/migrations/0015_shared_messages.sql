@@ -2,12 +2,13 @@
 -- and a message names it: 1.5 kB less to write and to read for each. A message without `tail` is whole.
 
 CREATE TABLE relay_tails (
-    id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    -- The action's.
+    id uuid PRIMARY KEY,
     body bytea NOT NULL,
     expires timestamptz NOT NULL
 );
 ALTER TABLE relay_tails ALTER COLUMN body SET STORAGE EXTERNAL;
-ALTER TABLE relay_messages ADD COLUMN tail bigint;
+ALTER TABLE relay_messages ADD COLUMN tail uuid;
 
 -- What one scheduler has taken of relay_inbound, until it has recorded it or the lease ends. Taking a batch adds one row here and
 -- touches none of the messages.
