@@ -50,7 +50,7 @@ MOST_BYTES = 4 << 20
 GATHER = 0.002
 """Seconds, for each exchange of a transaction, in which others are waited for before the next one begins: whoever comes
 alone goes at once, and of a thousand that come together many share a commit."""
-LONGEST_GATHER = 0.05
+LONGEST_GATHER = 0.1
 
 TWO_PROCESSES = "two processes of this agent receive its messages in turn; this one is not served while the other is"
 TAKEN_OVER = "another poll of this agent took over: this process was replaced, or there are two of them"

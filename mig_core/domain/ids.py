@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import base64
 import re
+from functools import lru_cache
 from typing import TYPE_CHECKING, NewType
 
 from mig_core.errors import InvalidDocument
@@ -51,6 +52,7 @@ def check_uuid(text: object, *, subject: str, path: str) -> str:
     raise InvalidDocument(subject, f"must be a UUID like 0197f9f0-…, got {text!r:.60}", path=path)
 
 
+@lru_cache(maxsize=10_000)
 def agent_id(public_key: bytes) -> AgentId:
     """The id of the agent that holds this Ed25519 key.
 

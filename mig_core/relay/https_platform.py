@@ -128,7 +128,6 @@ class HttpsPlatformRelay:
                     yield HttpsBatch(taken, self._recorded)
         finally:
             closed.cancel()
-            await self._remove()
 
     async def _take(self, limit: int) -> Sequence[tuple[int, Inbound]]:
         recorded = tuple(self._recorded)
@@ -136,18 +135,15 @@ class HttpsPlatformRelay:
         del self._recorded[: len(recorded)]
         return taken
 
-    async def _remove(self) -> None:
-        """Removes what was acknowledged last, when nobody looks at the queue again."""
-        if self._recorded:
-            try:
-                await self._queue.remove_inbound(tuple(self._recorded))
-                self._recorded.clear()
-            except StoreError as error:
-                log.warning("https relay: %d messages come again: %s", len(self._recorded), error)
-
     async def close(self) -> None:
         """Ends ``batches``; what was not acknowledged comes again when its lease ends."""
         self._closed.set()
+        recorded = tuple(self._recorded)
+        if recorded:
+            try:
+                await self._queue.remove_inbound(recorded)
+            except StoreError as error:
+                log.warning("https relay: %d messages come again: %s", len(recorded), error)
 
 
 class HttpsBatch:

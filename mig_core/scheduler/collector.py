@@ -34,7 +34,7 @@ T = TypeVar("T")
 
 BATCH = 400
 """Messages that are worked on together, at most."""
-CROWD, REST = 3, 0.05
+CROWD, REST = 3, 0.1
 """After so many batches without a pause between them, seconds of rest after each: many agents answer at this moment,
 and what a batch costs is shared by all that came meanwhile. Who answers alone is recorded at once."""
 LARGE = 64 << 10

@@ -13,6 +13,7 @@ from mig_core.errors import TargetError
 from mig_core.store.agent_rows import APPROVED, targeted
 from mig_core.store.encoding import as_uuid
 from mig_core.store.notify import notify
+from mig_core.store.retiring import LOCK as RETIRING
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -29,8 +30,7 @@ log = logging.getLogger(__name__)
 _CLAIM = "SELECT id, expire_after FROM actions WHERE id = %s AND state = 'scheduled' FOR NO KEY UPDATE SKIP LOCKED"
 _INSERT = f"""
     WITH chosen AS (
-        SELECT id, shown_name, relay FROM agents WHERE id = ANY(%(agents)s) AND status IN {APPROVED}
-         ORDER BY id FOR KEY SHARE
+        SELECT id, shown_name, relay FROM agents WHERE id = ANY(%(agents)s) AND status IN {APPROVED} ORDER BY id
     ), made AS (
         INSERT INTO commands (id, action_id, agent_id, agent_name, state, queued_at, sent_at)
         SELECT mig_uuid7(%(now)s), %(action)s, id, shown_name,
@@ -46,6 +46,8 @@ _INSERT = f"""
     )
     SELECT (SELECT count(*) FROM made) AS made, array_agg(agent_id) AS handed FROM handed
 """  # noqa: S608 - a constant
+# No agent is retired until the commands are committed; then its own are closed.
+_PREPARE = f"SELECT pg_advisory_xact_lock_shared({RETIRING}), mig_commands_partition(%s)"
 _TAIL = "INSERT INTO relay_tails (id, body, expires) VALUES (%s, %b, %s)"
 # The commands' ids all begin with this moment: that is where they are found.
 _BEGIN = """
@@ -87,7 +89,7 @@ async def fan_out(
 
 async def _make(cursor: Cursor, action: Row, agents: Sequence[str], now: datetime, at_once: AtOnce | None) -> int:
     """Makes the commands, and the messages of those that are sent at once; returns how many there are."""
-    await cursor.execute("SELECT mig_commands_partition(%s)", (now,))
+    await cursor.execute(_PREPARE, (now,))
     parameters = {"agents": agents, "action": action["id"], "now": now, "relay": None, "head": ""}
     parameters |= {"tail": None, "expires": action["expire_after"]}
     if at_once is not None and action["expire_after"] > now:

@@ -46,7 +46,7 @@ _CLAIM = """
           FROM unnest(string_to_array(%(agents)s, ','), string_to_array(%(sessions)s, ','),
                       string_to_array(%(limits)s, ',')::integer[]) AS t(agent_id, session, length)
     ), claimed AS (
-        SELECT oldest.id, poll.session, poll.until
+        SELECT oldest.id, poll.agent_id, poll.session, poll.until
           FROM poll CROSS JOIN LATERAL (
                SELECT m.id FROM relay_messages m
                 WHERE m.agent_id = poll.agent_id AND m.expires > poll.now
@@ -54,7 +54,8 @@ _CLAIM = """
                 ORDER BY m.id LIMIT poll.length FOR NO KEY UPDATE SKIP LOCKED) AS oldest
     )
     UPDATE relay_messages m SET session = claimed.session, leased_until = claimed.until
-      FROM claimed WHERE m.id = claimed.id RETURNING m.id, m.body, m.tail, m.agent_id, m.session
+      FROM claimed WHERE m.agent_id = claimed.agent_id AND m.id = claimed.id
+    RETURNING m.id, m.body, m.tail, m.agent_id, m.session
 """
 _FOUND = """
     SELECT found.id, found.body, found.tail, poll.agent_id

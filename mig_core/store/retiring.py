@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from mig_core.store.database import Cursor
     from mig_core.store.rows import AgentRow
 
+LOCK = "hashtext('mig_retiring')"
+"""SQL's key of the advisory lock that keeps an agent from being retired while a fan-out makes its command."""
+_ALONE = f"SELECT pg_advisory_xact_lock({LOCK})"
 _RETIRE = f"""
     UPDATE agents SET status = 'retired', token_digest = NULL, admitted = false, retired_at = coalesce(retired_at, %s)
      WHERE id = %s RETURNING {COLUMNS}
@@ -43,7 +46,8 @@ async def retire_agent(cursor: Cursor, agent: AgentId, now: datetime) -> AgentRo
     Raises:
         NotFound
     """
-    # The lock makes a fan-out wait that is about to add a command for this agent, and then leave it out.
+    # Commands that are being made are there afterwards; a fan-out that begins now leaves this agent out.
+    await cursor.execute(_ALONE)
     await cursor.execute("SELECT 1 FROM agents WHERE id = %s FOR UPDATE", (clean_text(agent),))
     if await cursor.fetchone() is None:
         raise NotFound("agent", agent)
@@ -60,6 +64,7 @@ async def retire_agent(cursor: Cursor, agent: AgentId, now: datetime) -> AgentRo
 
 async def retire_silent_agent(cursor: Cursor, agent: AgentId, since: datetime, now: datetime) -> bool:
     """Retires the agent if nothing was heard of it since; whether it did."""
+    await cursor.execute(_ALONE)
     await cursor.execute(
         """
         SELECT 1 FROM agents WHERE id = %s AND status <> 'retired'

@@ -9,6 +9,9 @@ CREATE TABLE relay_tails (
 );
 ALTER TABLE relay_tails ALTER COLUMN body SET STORAGE EXTERNAL;
 ALTER TABLE relay_messages ADD COLUMN tail uuid;
+-- One index instead of two: whoever reads or acknowledges a message says whose it is.
+DROP INDEX relay_messages_of_agent;
+ALTER TABLE relay_messages DROP CONSTRAINT relay_messages_pkey, ADD PRIMARY KEY (agent_id, id);
 
 -- What one scheduler has taken of relay_inbound, until it has recorded it or the lease ends. Taking a batch adds one row here and
 -- touches none of the messages.
@@ -21,3 +24,9 @@ ALTER TABLE relay_inbound DROP COLUMN leased_until;
 
 GRANT SELECT ON relay_tails TO mig_api;
 GRANT SELECT, INSERT, DELETE ON relay_tails, relay_takes TO mig_scheduler;
+
+-- After the update instead of before: then a row that may change is not locked once more for the trigger's sake (0.003 ms a command).
+DROP TRIGGER commands_move_forward ON commands;
+CREATE TRIGGER commands_move_forward AFTER UPDATE ON commands FOR EACH ROW
+    WHEN (OLD.state NOT IN ('queued', 'sent') OR (OLD.state = 'sent' AND NEW.state = 'queued'))
+    EXECUTE FUNCTION mig_refuse_backward();
