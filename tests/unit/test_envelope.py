@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mig_core.domain.command import CancelMessage, CommandMessage, read_message
+from mig_core.domain.command import COMMAND_HEAD, CancelMessage, CommandMessage, command_tail, read_message
 from mig_core.domain.envelope import (
     ACTION,
     CANCEL,
@@ -60,6 +60,21 @@ def test_an_envelope_is_read_back_the_same(payload: bytes, signatures: tuple[Sig
     envelope = Envelope(LOGIN, payload, signatures)
 
     assert read_envelope(envelope.to_bytes(), expected_type=LOGIN) == envelope
+
+
+@given(
+    st.from_regex(r"[A-Za-z0-9+/]{0,9}={0,3}", fullmatch=True), st.from_regex(r"[a-z0-9]{1,3}[A-Z]?", fullmatch=True)
+)
+def test_an_envelope_says_the_same_however_its_json_is_spaced(coded: str, keyid: str) -> None:
+    value = document(payload=coded, signatures=[{"keyid": keyid, "sig": "YWJj"}])
+
+    def outcome(raw: str) -> object:
+        try:
+            return read_envelope(raw.encode(), expected_type=ACTION)
+        except InvalidDocument as error:
+            return str(error)
+
+    assert outcome(json.dumps(value, separators=(",", ":"))) == outcome(json.dumps(value, indent=1))
 
 
 @given(st.binary(max_size=200))
@@ -120,6 +135,7 @@ def test_messages_of_the_relay_carry_envelopes_and_are_read_back_the_same() -> N
     cancel = CancelMessage(AGENT, Envelope(CANCEL, b"x", (Signature("A", b"1"),)))
 
     assert read_message(command.to_bytes()) == command
+    assert command.to_bytes() == (COMMAND_HEAD % (COMMAND, AGENT)).encode() + command_tail(command.action)
     assert read_message(cancel.to_bytes()) == cancel
 
 
