@@ -6,7 +6,7 @@ import base64
 from typing import TYPE_CHECKING
 
 from mig_core.domain import envelope as envelopes
-from mig_core.domain.document import load
+from mig_core.domain.document import dump, load
 from mig_core.domain.envelope import Envelope, read_envelope
 from mig_core.domain.times import format_time
 from mig_core.errors import InvalidDocument
@@ -103,6 +103,15 @@ def command_document(row: CommandRow) -> dict[str, JSON]:
         "sent": time_or_null(row.sent_at),
         "finished": time_or_null(row.finished_at),
     }
+
+
+def command_line(row: CommandRow) -> bytes:
+    """:func:`command_document` as JSON in one line; stored results go into it as they are."""
+    document = command_document(row)
+    if row.results_text is None:
+        return dump(document)
+    del document["results"]
+    return b'%b,"results":%b}' % (dump(document)[:-1], row.results_text.encode("utf-8"))
 
 
 def proof_document(row: CommandRow) -> JSON:

@@ -12,7 +12,7 @@ import time
 from typing import TYPE_CHECKING
 
 from mig_core.api.actions import action_id
-from mig_core.api.documents import action_document, command_document
+from mig_core.api.documents import action_document, command_line
 from mig_core.api.exchange import Bound, Call, Event, Parameter, Reply, Route
 from mig_core.domain.document import dump
 from mig_core.errors import ApiError, InvalidDocument, MigError
@@ -37,7 +37,7 @@ SESSION_INTERVAL = 5.0
 """Most seconds between two looks at the session; there is one before any answer is read, too."""
 PAGE = 200
 """Answers read at once, unless they are large."""
-CROWD, CROWD_PAUSE = 20, 0.05
+CROWD, CROWD_PAUSE = 20, 0.1
 """After a page of so many answers, seconds until the next look."""
 MAX_POSITION = 200
 
@@ -103,7 +103,7 @@ class EventResources:
                     # The action first: what is final now has all its commands in what is read after it.
                     row = await self._store.actions.get(action)
                     commands = await self._store.commands.finished_since(action, position=position, limit=PAGE)
-                    events = [Event("command", dump(command_document(one)), one.position) for one in commands]
+                    events = [Event("command", command_line(one), one.position) for one in commands]
                     if commands:
                         position = commands[-1].position
                     document = dump(action_document(row))

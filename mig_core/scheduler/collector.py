@@ -18,18 +18,18 @@ from mig_core.domain.messages import Kind
 from mig_core.domain.result import claimed_command
 from mig_core.scheduler.isolation import isolate
 from mig_core.scheduler.loops import until_done
-from mig_core.scheduler.reading import Opened, Reading, open_message, read_message, refused_check
+from mig_core.scheduler.reading import Reading, open_message, read_message, refused_check
 from mig_core.store.rows import Recording
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence
     from datetime import datetime
 
-    from mig_core.domain.ids import AgentId
     from mig_core.domain.messages import Inbound
     from mig_core.relay.base import PlatformRelay
     from mig_core.store.base import Store
 
+R = TypeVar("R")
 T = TypeVar("T")
 
 BATCH = 400
@@ -102,26 +102,25 @@ class Collector:
         return [one for one in messages if id(one) not in unwanted]
 
     async def _read(self, messages: Sequence[Inbound], counted: Counter[str]) -> list[Reading]:
-        opened = [one for message in messages if (one := await self._open(message, counted)) is not None]
+        opened = await self._each(messages, messages, open_message, counted)
         signers = sorted({one.signer for one in opened if one.signer})
         keys = await self._do("looking for keys", lambda: self._store.agents.public_keys(signers))
-        return [reading for one in opened if (reading := await self._understand(one, keys, counted)) is not None]
+        sources = [one.message for one in opened]
+        return await self._each(opened, sources, lambda one: read_message(one, keys), counted)
 
-    async def _open(self, message: Inbound, counted: Counter[str]) -> Opened | None:
-        try:
-            return await _thread_if_large(message, partial(open_message, message))
-        except Exception as error:
-            _log.exception("a message by %s broke the scheduler's own code", message.agent)
-            await self._give_up(Reading(message), error, counted)
-            return None
-
-    async def _understand(self, opened: Opened, keys: Mapping[AgentId, bytes], counted: Counter[str]) -> Reading | None:
-        try:
-            return await _thread_if_large(opened.message, partial(read_message, opened, keys))
-        except Exception as error:
-            _log.exception("a message by %s broke the scheduler's own code", opened.message.agent)
-            await self._give_up(Reading(opened.message), error, counted)
-            return None
+    async def _each(
+        self, things: Sequence[T], sources: Sequence[Inbound], work: Callable[[T], R], counted: Counter[str]
+    ) -> list[R]:
+        """The work's results; a message that breaks it is set aside. The large ones' is done in a thread."""
+        results = []
+        for one, message in zip(things, sources, strict=True):
+            try:
+                large = len(message.body) > LARGE
+                results.append(await asyncio.to_thread(work, one) if large else work(one))
+            except Exception as error:
+                _log.exception("a message by %s broke the scheduler's own code", message.agent)
+                await self._give_up(Reading(message), error, counted)
+        return results
 
     async def _record(self, counted: Counter[str], readings: Sequence[Reading]) -> None:
         answers = [one.answer for one in readings if one.answer is not None]
@@ -180,7 +179,3 @@ class Collector:
 
     async def _do(self, what: str, work: Callable[[], Awaitable[T]]) -> T:
         return await until_done(f"relay {self._relay.name}: {what}", work)
-
-
-async def _thread_if_large(message: Inbound, work: Callable[[], T]) -> T:
-    return await asyncio.to_thread(work) if len(message.body) > LARGE else work()

@@ -211,7 +211,7 @@ class PostgresAgents:
             )
             return {AgentId(row["id"]): row["public_key"] for row in await cursor.fetchall()}
 
-        return await self._database.transaction(work)
+        return await self._database.statement(work)
 
     async def beat(self, heartbeats: Sequence[Heartbeat], now: datetime) -> Sequence[AgentId]:
         """See the protocol."""

@@ -101,6 +101,11 @@ _LIST = """
 # What an index exists for, said in its words: with parameters alone PostgreSQL could not know.
 _STILL_OPEN = " AND position IS NULL"
 _NOTABLE = " AND (found OR (position IS NOT NULL AND state <> 'success'))"
+_PASSED_ON = (
+    _COLUMNS.replace("c.id,", "c.id::text,")
+    .replace("c.action_id,", "c.action_id::text,")
+    .replace("c.results,", "NULL AS results, c.results::text AS results_text,")
+)
 _SINCE = f"""
     WITH page AS (
         SELECT id, position, results_size FROM commands
@@ -109,7 +114,7 @@ _SINCE = f"""
     ), fitting AS (
         SELECT id, sum(results_size::bigint) OVER (ORDER BY position) AS bytes, results_size FROM page
     )
-    SELECT {_COLUMNS}, {_NO_PROOFS} FROM fitting JOIN commands c USING (id)
+    SELECT {_PASSED_ON}, {_NO_PROOFS} FROM fitting JOIN commands c USING (id)
      WHERE bytes <= %(bytes)s OR bytes = fitting.results_size ORDER BY c.position
 """  # noqa: S608 - constants
 
@@ -319,7 +324,7 @@ class PostgresCommands:
             await cursor.execute(_SINCE, parameters)
             return [_command(row) for row in await cursor.fetchall()]
 
-        return await self._database.transaction(work)
+        return await self._database.statement(work)
 
 
 def _narrowing(states: Sequence[CommandState], found: bool | None) -> str:
@@ -369,4 +374,5 @@ def _command(row: Row) -> CommandRow:
         position="" if row["position"] is None else str(row["position"]),
         proof=None if row["signed_answer"] is None else Proof(row["signed_answer"], row["signature"]),
         public_key=row["public_key"] or b"",
+        results_text=row.get("results_text"),
     )

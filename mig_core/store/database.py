@@ -154,16 +154,27 @@ class Database:
 
         return await self._run(acting)
 
-    async def _run(self, work: Callable[[Cursor], Awaitable[T]]) -> T:
+    async def statement(self, work: Callable[[Cursor], Awaitable[T]]) -> T:
+        """As :meth:`transaction`, without BEGIN and COMMIT: a third of the round trips.
+
+        For ``work`` that only reads, or whose one statement that writes does no harm when it is done twice: after a
+        broken connection nobody knows whether it was. The database is not told who acts.
+        """
+        return await self._run(work, autocommit=True)
+
+    async def _run(self, work: Callable[[Cursor], Awaitable[T]], *, autocommit: bool = False) -> T:
         blocked = broke = 0
         while True:
             committing = False
             try:
                 async with self._connection() as connection:
+                    if connection.autocommit is not autocommit:
+                        await connection.set_autocommit(autocommit)
                     async with connection.cursor() as cursor:
                         result = await work(cursor)
-                    committing = True
-                    await connection.commit()
+                    if not autocommit:
+                        committing = True
+                        await connection.commit()
                     return result
             except errors.UniqueViolation as error:
                 raise Conflict(f"exists already ({error.diag.constraint_name})") from error

@@ -170,7 +170,7 @@ class PostgresInvestigators:
             row = await cursor.fetchone()
             return None if row is None else _investigator(row)
 
-        return await self._database.transaction(work)
+        return await self._database.statement(work)
 
     async def close_sessions(self, fingerprint: Fingerprint) -> int:
         """See the protocol."""

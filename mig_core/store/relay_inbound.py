@@ -24,8 +24,11 @@ TAKE_BYTES = 8 << 20
 """A batch of inbound messages ends before it is larger than this; one message is always given."""
 ZLIB = "zlib"
 
-# Whoever holds the lock and does not go on (a process that is stopped) loses it with its connection.
+# Removes what was recorded, and waits for its turn. Whoever has it and does not go on (a process that is stopped) loses
+# it with its connection.
 _BEGIN = """
+    WITH ended AS (DELETE FROM relay_takes WHERE messages <@ %(recorded)s::bigint[]),
+         removed AS (DELETE FROM relay_inbound WHERE id = ANY(%(recorded)s::bigint[]))
     SELECT set_config('idle_in_transaction_session_timeout', '5s', true),
            pg_advisory_xact_lock(hashtext('mig_relay_takes'))
 """
@@ -59,9 +62,7 @@ async def take(
     parameters |= {"now": now, "until": now + timedelta(seconds=lease)}
 
     async def work(cursor: Cursor) -> Sequence[Row]:
-        if recorded:
-            await _remove(cursor, recorded)
-        await cursor.execute(_BEGIN)
+        await cursor.execute(_BEGIN, {"recorded": list(recorded)})
         await cursor.execute(_TAKE, parameters)
         return await cursor.fetchall()
 
@@ -76,11 +77,11 @@ async def take(
 
 async def remove(database: Database, ids: Sequence[int]) -> None:
     """See :meth:`mig_core.relay.base.RelayQueue.remove_inbound`."""
-    await database.transaction(lambda cursor: _remove(cursor, ids))
 
+    async def work(cursor: Cursor) -> None:
+        await cursor.execute(_REMOVE, {"ids": list(ids)})
 
-async def _remove(cursor: Cursor, ids: Sequence[int]) -> None:
-    await cursor.execute(_REMOVE, {"ids": list(ids)})
+    await database.statement(work)
 
 
 def _inflated(stream: bytes) -> bytes:

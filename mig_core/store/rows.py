@@ -237,6 +237,8 @@ class CommandRow:
     """What the agent signed, if it was asked for, and if there is an answer and it was kept."""
     public_key: bytes = b""
     """The agent's, with the proof."""
+    results_text: str | None = None
+    """The results as they are stored, JSON in one line, instead of ``results``: where they are only passed on."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -103,7 +103,8 @@ class Commands(Protocol):
         """Commands that became final after ``position`` ("" for the beginning), in that order.
 
         Each row carries the next position. Follows commits: a row is never passed over, whichever transaction commits
-        first. A page may be shorter than ``limit`` although there is more (large results); the last one is empty.
+        first. A page may be shorter than ``limit`` although there is more (large results); the last one is empty. Rows
+        have ``results_text`` instead of ``results``.
 
         Raises:
             InvalidDocument: the position was not given out by this method.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, cast
@@ -257,8 +258,12 @@ class CommandsContract:
 
         async def scenario() -> None:
             one, two, three = await fanned_out(store, "web1", "web2", "web3", asked=action(ends=10))
-            await store.commands.record([answer(two)], NOW)
+            found = module_result(elements={"s1": ["é\u2028", "line\nbreak"]})
+            await store.commands.record([answer(two, results=[found])], NOW)
             (first,) = await store.commands.finished_since(one.action, position="")
+            assert first.results is None
+            assert "\n" not in (first.results_text or "")
+            assert json.loads(first.results_text or "") == [found.to_json()]
             await store.agents.retire(three.agent, NOW)
             await store.actions.expire(now=later(100), grace=timedelta())
 
