@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from uuid import UUID
 
 from mig_core.domain.command import CommandState
-from mig_core.store.books import FORGET_UNSENT, LOCK_ACTIONS, settle_actions
+from mig_core.store.books import LOCK_ACTIONS, settle_actions
 from mig_core.store.encoding import as_uuids, clean_text, joined, jsonb
 from mig_core.store.notify import KEYS_A_PAYLOAD, PREFIX, SEPARATOR
 from mig_core.store.rows import Recording
@@ -41,11 +41,13 @@ _RECORD = """
       FROM given
      WHERE c.id = ANY(%(commands)b::uuid[]) AND c.id = given.id AND c.action_id = given.action_id
        AND c.agent_id = given.agent_id AND c.state IN ('queued', 'sent')
-    RETURNING c.id::text, c.action_id::text, c.state, c.found, c.complete, c.sent_at = %(now)s AS maybe_unsent
+    RETURNING c.id::text, c.action_id::text, c.state, c.found, c.complete
 """
-# Followers are woken in the same statement.
+# What is closed is to be handed over no more, and followers are woken, in the same statement.
 _CLOSED = f"""
-    WITH changed AS (
+    WITH forgotten AS (
+        DELETE FROM unsent_commands WHERE id = ANY(string_to_array(%s, ',')::uuid[])
+    ), changed AS (
         UPDATE actions a
            SET closed = new.closed, final_counts = new.counts::jsonb, final_found = new.found,
                final_partial = new.partial
@@ -127,8 +129,6 @@ async def _record(cursor: Cursor, answers: Sequence[_Stored], now: datetime, *, 
         await cursor.execute(_RECORD, _columns(known[some], positions[some]) | {"now": now})
         closed += await cursor.fetchall()
     if closed:
-        if unsent := [row["id"] for row in closed if row["maybe_unsent"]]:
-            await cursor.execute(FORGET_UNSENT, (as_uuids(unsent),))
         whole = await _carry_on_sums(cursor, actions, closed)
         if settle and whole:
             await settle_actions(cursor, now, only=whole)
@@ -149,6 +149,7 @@ async def _carry_on_sums(cursor: Cursor, actions: dict[str, Row], closed: Sequen
     await cursor.execute(
         _CLOSED,
         (
+            joined(row["id"] for row in closed),
             [changed[one]["id"] for one in names],
             [changed[one]["closed"] for one in names],
             [jsonb(counts[one]) for one in names],
