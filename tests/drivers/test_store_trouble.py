@@ -16,6 +16,7 @@ from mig_core.store.postgres import PostgresStore
 from mig_core.testing.store_samples import LEASE, NOW, action, answer, enrolled, enrolment, fanned_out, scheduled
 
 if TYPE_CHECKING:
+    from mig_core.store.database import Cursor
     from mig_core.testing.postgres import PostgresServer
 
 END_ALL = """
@@ -51,6 +52,43 @@ def test_transactions_go_on_after_the_database_dropped_every_connection(
 
         assert await asyncio.gather(*(store.agents.count(parse_target("all"), now=NOW) for _ in range(8))) == [1] * 8
         assert await store.ready()
+
+    store_runner.run(scenario())
+
+
+def test_a_transaction_is_one_although_its_connection_was_used_without(
+    store_runner: asyncio.Runner, store_url: str
+) -> None:
+    """One connection: what is done on it first commits by itself, what comes after is undone as a whole."""
+
+    async def scenario() -> None:
+        database = Database(store_url, pool_size=1, limits=StoreLimits())
+        await database.open()
+
+        async def count(cursor: Cursor) -> None:
+            await cursor.execute("INSERT INTO counters VALUES (%s, 1)", (name,))
+
+        async def fail(cursor: Cursor) -> None:
+            await count(cursor)
+            raise ValueError(name)
+
+        async def counted(cursor: Cursor) -> list[str]:
+            await cursor.execute("SELECT name FROM counters ORDER BY name")
+            return [row["name"] for row in await cursor.fetchall()]
+
+        try:
+            name = "one"
+            await database.statement(count)
+            name = "two"
+            with pytest.raises(ValueError, match="two"):
+                await database.transaction(fail)
+            name = "three"
+            with pytest.raises(ValueError, match="three"):
+                await database.statement(fail)
+
+            assert await database.transaction(counted) == ["one", "three"]
+        finally:
+            await database.close()
 
     store_runner.run(scenario())
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
-from mig_core.domain.command import CommandState
+from mig_core.domain.command import ActionState, CommandState
 from mig_core.domain.ids import CommandId
 from mig_core.domain.proof import Proof
 from mig_core.errors import InvalidDocument, NotFound
@@ -84,6 +84,28 @@ class CommandsContract:
             assert not await commands.unanswered("https", after=lost.id, limit=9, now=later(3))
             assert not await commands.unanswered("amqp", after=None, limit=9, now=later(3))
             assert not await commands.unanswered("https", after=None, limit=9, now=action().expire_after)
+
+        store_runner.run(scenario())
+
+    def test_what_is_answered_before_it_is_handed_over_again_is_not_handed_over(
+        self, store: Store, store_runner: asyncio.Runner
+    ) -> None:
+        """Nor counted as queued; and with the last answer the action ends, if it is to."""
+
+        async def scenario() -> None:
+            lost, other = await fanned_out(store, "web1", "web2")
+            await store.commands.mark_sent([lost.id, other.id], NOW)
+            await store.commands.hand_over_again([lost.id])
+
+            await store.commands.record([answer(lost)], later(1), settle=True)
+            under_way = await store.actions.get(lost.action)
+            await store.commands.record([answer(other)], later(2), settle=True)
+
+            assert under_way.counts == {CommandState.SENT: 1, CommandState.SUCCESS: 1}
+            assert await store.commands.claim_unsent(["https"], limit=9, lease=timedelta(30), now=later(1)) == []
+            ended = await store.actions.get(lost.action)
+            assert (ended.state, ended.finished_at) == (ActionState.COMPLETED, later(2))
+            assert await store.actions.settle(later(3)) == []
 
         store_runner.run(scenario())
 
