@@ -259,8 +259,8 @@ class RelayContract(RelayAnswersContract):
         platform_seconds = time.monotonic() - began - agent_seconds
 
         assert not receiver.relay.connected
-        assert agent_seconds < 2
-        assert platform_seconds < 2
+        assert agent_seconds < 5
+        assert platform_seconds < 5
 
     def test_a_closed_agent_end_refuses_to_publish(self, ends: Ends) -> None:
         """The caller's spool keeps the answer."""
