@@ -156,6 +156,7 @@
     const longest = asked.size ? Date.now() - Math.min(...asked.values()) : 0;
     const late = longest > LONG && !now.silent;
     const note = waits ?? document.getElementById("silence");
+    if (!note) return;  // a page before there is a session
     if (now.silent || (waits && now.text)) note.textContent = now.text;
     else if (late) note.textContent = `The platform works on a part of this page for ${Math.round(longest / 1000)} s; what stands there is from before.`;
     if (!waits) note.hidden = !now.silent && !late;
