@@ -90,6 +90,10 @@ START = {"introduced": "0"}
             {"name": "curl", "version": "1:7.50.3-1.fc25", "type": "rpm"},
         ),
         (
+            bom({"name": "xz-utils", "purl": "pkg:deb/debian/xz-utils@5.6.1-1?arch=source"}),
+            {"name": "liblzma5:amd64", "version": "5.6.1-1", "type": "dpkg", "source": "xz-utils"},
+        ),
+        (
             bom({"name": "libc6", "purl": "pkg:deb/debian/libc6@2.36-9%2Bdeb12u4?arch=amd64"}),
             {"name": "libc6:amd64", "version": "2.36-9+deb12u4", "type": "dpkg"},
         ),

@@ -161,9 +161,9 @@ def _as_package(value: str) -> tuple[Term, ...]:
 def package_of_purl(purl: str) -> tuple[Term, ...]:
     """The package that a package URL names; empty if it is none.
 
-    rpm's epoch is a qualifier there, and a part of the version everywhere else.
+    rpm's epoch is a qualifier there, and a part of the version everywhere else; ``arch=source`` is a source package.
     """
-    from urllib.parse import parse_qs, unquote
+    from urllib.parse import parse_qsl, unquote
 
     found = _PURL.match(purl)
     if found is None:
@@ -173,10 +173,12 @@ def package_of_purl(purl: str) -> tuple[Term, ...]:
         name = name.rpartition("/")[2]
     elif ecosystem == "maven":
         name = name.replace("/", ":")
-    epoch = parse_qs(found[4] or "", max_num_fields=50).get("epoch", [""])[0] if ecosystem == "rpm" else ""
+    qualifiers = dict(parse_qsl((found[4] or "")[:2000]))
+    epoch = qualifiers.get("epoch", "") if ecosystem == "rpm" else ""
     if version and epoch.isdecimal() and int(epoch[:10]) and ":" not in version:
         version = f"{epoch[:10]}:{version}"
-    terms = [Term(Kind.PACKAGE, name)]
+    is_source = ecosystem in ("deb", "rpm", "apk") and qualifiers.get("arch") in ("source", "src")
+    terms = [Term(Kind.SOURCE if is_source else Kind.PACKAGE, name)]
     if version:
         terms.append(Term(Kind.VERSION, version))
     if ecosystem in ECOSYSTEMS:
