@@ -83,6 +83,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if problem := missing_descriptors(options.agents, options.workers, options.processes, options.relay):
         print(f"fleet: {problem}", file=sys.stderr)
         return STATUS_IMPOSSIBLE
+    # mig-api and the simulator raise their own; RabbitMQ takes what it is started with.
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
     report = Report(options.agents, options.relay, options.processes, [], options.workers)
     os.environ["MIG_API_WORKERS"] = str(options.workers)
     with contextlib.ExitStack() as stack:
@@ -109,12 +112,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def missing_descriptors(agents: int, workers: int, processes: int, relay: str) -> str:
     """Why this machine's limit of descriptors is too low for so many connections at once; empty: it is not."""
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if relay != "https" or most == resource.RLIM_INFINITY:
+    if most == resource.RLIM_INFINITY:
         return ""
-    # What mig-api keeps from agents (docs/operations.md), and who of its workers accepts is chance.
-    kept = min(most // 8, 1024) + min(most // 16, 256) + _OTHER_DESCRIPTORS
-    served = agents if workers == 1 else min(agents, int(1.5 * agents / workers))
-    needed = max(served + kept, agents // processes + _OTHER_DESCRIPTORS)
+    if relay == "https":
+        # What mig-api keeps from agents (docs/operations.md), and who of its workers accepts is chance.
+        kept = min(most // 8, 1024) + min(most // 16, 256) + _OTHER_DESCRIPTORS
+        served = (agents if workers == 1 else min(agents, int(1.5 * agents / workers))) + kept
+    else:
+        served = agents * 10 // 9 + _OTHER_DESCRIPTORS  # RabbitMQ keeps a tenth for its files
+    needed = max(served, agents // processes + _OTHER_DESCRIPTORS)
     if needed <= most:
         return ""
     return (
