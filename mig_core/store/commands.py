@@ -52,7 +52,7 @@ _UNANSWERED = """
       JOIN commands c ON c.action_id = a.id AND c.position IS NULL AND c.state = 'sent'
                      AND c.id BETWEEN greatest(a.first_command, %(after)s::uuid) AND a.last_command
       JOIN agents g ON g.id = c.agent_id
-     WHERE a.state = 'inflight' AND a.expire_after > %(now)s AND a.cancel_envelope IS NULL
+     WHERE a.state = 'inflight' AND a.expire_after > %(now)s
        AND c.id > %(after)s::uuid AND g.relay = %(relay)s
      ORDER BY c.id LIMIT %(limit)s
 """

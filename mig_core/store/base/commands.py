@@ -32,7 +32,8 @@ class Commands(Protocol):
     ) -> Sequence[Unanswered]:
         """Commands that agents of this relay were sent and have not answered, in the order of their ids.
 
-        Those whose window has ended or that are cancelled are not among them.
+        Those whose window has ended are not among them. Those of a cancelled action are: an agent that has the cancel
+        answers so, and its command ends as cancelled.
         """
         ...
 

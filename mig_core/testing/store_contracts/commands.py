@@ -58,7 +58,7 @@ class CommandsContract:
     def test_what_a_relay_may_have_lost_is_handed_over_again_until_it_is_answered(
         self, store: Store, store_runner: asyncio.Runner
     ) -> None:
-        """It stays sent all the while; what was answered, cancelled or is over is not handed over."""
+        """It stays sent all the while. Cancelled or not: an agent that has the cancel says so."""
 
         async def scenario() -> None:
             lost, answered = sorted(await fanned_out(store, "web1", "web2"), key=lambda one: one.id)
@@ -70,7 +70,8 @@ class CommandsContract:
             await commands.record([answer(answered)], later(1))
             await store.actions.cancel(stopped.action, b"cancel", by=SIGNER, now=later(1))
 
-            (open_,) = await commands.unanswered("https", after=None, limit=9, now=later(2))
+            open_ = await commands.unanswered("https", after=None, limit=9, now=later(2))
+            rest = await commands.unanswered("https", after=open_[0].id, limit=9, now=later(2))
             again = await commands.hand_over_again([lost.id, answered.id])
             twice = await commands.hand_over_again([lost.id])
             (unsent,) = await commands.claim_unsent(["https"], limit=9, lease=lease, now=later(2))
@@ -78,10 +79,11 @@ class CommandsContract:
             await commands.mark_sent([lost.id], later(3))
 
             assert {one.id for one in before} == {lost.id, answered.id, stopped.id}
-            assert (open_.id, open_.agent, open_.sent_at) == (lost.id, lost.agent, NOW)
+            assert [one.id for one in open_] == sorted([lost.id, stopped.id])
+            assert {(one.agent, one.sent_at) for one in open_} == {(lost.agent, NOW), (stopped.agent, NOW)}
+            assert rest == open_[1:]
             assert (again, twice, unsent.id, row.state) == (1, 0, lost.id, CommandState.SENT)
             assert not await commands.claim_unsent(["https"], limit=9, lease=lease, now=later(90))
-            assert not await commands.unanswered("https", after=lost.id, limit=9, now=later(3))
             assert not await commands.unanswered("amqp", after=None, limit=9, now=later(3))
             assert not await commands.unanswered("https", after=None, limit=9, now=action().expire_after)
 
