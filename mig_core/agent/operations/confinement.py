@@ -17,6 +17,7 @@ _PR_SET_CHILD_SUBREAPER = 36
 _IOPRIO_WHO_PROCESS = 1
 _IOPRIO_BEST_EFFORT_LOWEST = 2 << 13 | 7
 _IOPRIO_SET = {"x86_64": 251, "aarch64": 30, "i686": 289, "armv7l": 314, "ppc64le": 273, "s390x": 282, "riscv64": 30}
+_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
 _OOM_SCORE = b"500"
 """When the machine runs out of memory, a module goes before the services it looks at."""
 
@@ -28,6 +29,17 @@ def become_subreaper() -> bool:
     if not os.path.exists(f"/proc/self/task/{os.getpid()}/children"):
         return False
     return bool(_libc.prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) == 0)
+
+
+def give_large_blocks_back() -> None:
+    """Has the C library keep blocks of more than 2 MiB apart for good: they grow in place and go back when freed.
+
+    By itself glibc (mallopt(3)) moves that limit up to 32 MiB once so large a block was freed: after a partial result
+    the next, larger one was put together in the heap, with up to its own size more beside it. Others need no word.
+    """
+    with contextlib.suppress(AttributeError):
+        _libc.mallopt(_M_MMAP_THRESHOLD, 2 << 20)
+        _libc.mallopt(_M_TRIM_THRESHOLD, 4 << 20)
 
 
 def children() -> list[int]:

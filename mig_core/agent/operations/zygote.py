@@ -32,7 +32,7 @@ from binascii import crc32
 from typing import TYPE_CHECKING, Any, NoReturn, cast
 
 from mig_core.agent.operations.child import serve_request
-from mig_core.agent.operations.confinement import become_subreaper, children
+from mig_core.agent.operations.confinement import become_subreaper, children, give_large_blocks_back
 from mig_core.errors import ModuleUnknown
 from mig_core.plugin.persistent import PersistentModule
 
@@ -76,6 +76,7 @@ class Zygote:
             return
         self._tell(self._prepare(**json.loads(first)))
         become_subreaper()
+        give_large_blocks_back()
         gc.collect()
         gc.freeze()
         woken, wake = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
