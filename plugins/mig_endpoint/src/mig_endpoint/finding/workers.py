@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING
 from mig_endpoint.files.interruptions import DeadlinePassed
 from mig_endpoint.files.opening import Status, is_file, open_file
 from mig_endpoint.finding import shares
+from mig_endpoint.finding.inspection import FILES_BETWEEN_LOOKS_AT_THE_CLOCK
 from mig_endpoint.finding.reader import Reader, Reading
 from mig_endpoint.finding.shares import Part, Report, Seen
 
@@ -271,7 +272,7 @@ class Workers:
             for second, name in enumerate(part.names):
                 place = (first, second)
                 try:
-                    if self._expired():
+                    if second % FILES_BETWEEN_LOOKS_AT_THE_CLOCK == 0 and self._expired():
                         raise DeadlinePassed
                     found = look_at(reader, part.directory, name, group)
                 except OSError as failure:
