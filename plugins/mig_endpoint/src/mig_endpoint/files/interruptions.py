@@ -7,6 +7,9 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from mig_core.plugin.coverage import Reason
 
+FILES_BETWEEN_LOOKS_AT_THE_CLOCK = 16
+"""Whoever reads small files asks so seldom whether time is over; in a large one its reader asks."""
+
 
 class Unreadable(Exception):
     """The content cannot be had to its end. ``reason`` is what to book; the text says more."""

@@ -10,7 +10,7 @@ import stat
 from typing import TYPE_CHECKING
 
 from mig_endpoint import coverage
-from mig_endpoint.files.interruptions import DeadlinePassed, Unreadable
+from mig_endpoint.files.interruptions import FILES_BETWEEN_LOOKS_AT_THE_CLOCK, DeadlinePassed, Unreadable
 from mig_endpoint.files.opening import is_file, open_file
 from mig_endpoint.finding.metadata import Attributes
 from mig_endpoint.finding.openfile import OpenFile
@@ -26,8 +26,6 @@ if TYPE_CHECKING:
     from mig_endpoint.finding.bundle import Known
     from mig_endpoint.finding.plans import Pair, Plan, Plans
     from mig_endpoint.finding.reader import Reader, Reading
-
-FILES_BETWEEN_LOOKS_AT_THE_CLOCK = 16
 
 
 class Inspection:

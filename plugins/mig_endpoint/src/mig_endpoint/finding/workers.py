@@ -19,10 +19,9 @@ from collections import deque
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from mig_endpoint.files.interruptions import DeadlinePassed
+from mig_endpoint.files.interruptions import FILES_BETWEEN_LOOKS_AT_THE_CLOCK, DeadlinePassed
 from mig_endpoint.files.opening import Status, is_file, open_file
 from mig_endpoint.finding import shares
-from mig_endpoint.finding.inspection import FILES_BETWEEN_LOOKS_AT_THE_CLOCK
 from mig_endpoint.finding.reader import Reader, Reading
 from mig_endpoint.finding.shares import Part, Report, Seen
 
