@@ -222,6 +222,18 @@ def test_a_file_that_does_not_know_its_size_is_read_to_its_end() -> None:
     assert _read(b"first\n" * 10 + b"last", [last], size=3).found == {last}
 
 
+@pytest.mark.parametrize("size", [0, 3, 64, 4096])
+def test_a_file_looked_at_closely_is_read_to_its_end_whatever_it_said_of_its_length(size: int) -> None:
+    content, last = b"first\n" * 10 + b"last", Question("^last$", False)
+    assert len(content) == 64
+
+    with _holding(content) as fd:
+        reading = Reader(Questions([last]), _never).read(fd, size, [last], ["md5"], closely=True)
+
+    assert reading.found == {last}
+    assert reading.digests == {"md5": hashlib.md5(content).hexdigest().upper()}
+
+
 def test_a_file_that_says_it_is_empty_and_never_ends_is_given_up() -> None:
     endless = os.open("/dev/zero", os.O_RDONLY)
     try:

@@ -150,7 +150,9 @@ class Inspection:
             # 4. the others
             status = calls.fstat(fd)
             if group is not None and first is None and is_file(status):
-                first = self._reader.read(fd, status.st_size, group.questions, group.algorithms, calls=calls)
+                first = self._reader.read(
+                    fd, status.st_size, group.questions, group.algorithms, calls=calls, closely=not calls.guarded
+                )
                 if group.is_moot(first):
                     return
             # 5. judge it

@@ -122,6 +122,7 @@ class Reader:
         expand: bool = False,
         every_kind: bool = False,
         calls: Calls = DIRECT,
+        closely: bool = False,
     ) -> Reading:
         """Reads the file behind ``fd`` from its beginning, as far as needed.
 
@@ -133,11 +134,12 @@ class Reader:
             expand: look into compressed files, of ``every_kind`` or gzip only.
             every_kind: see ``expand``.
             calls: who asks the operating system.
+            closely: :meth:`read_small` was tried; nobody wants it to be read once more than needed.
 
         Raises:
             DeadlinePassed: time ran out in the middle.
         """
-        if 0 < size < self._read_size and not expand:
+        if 0 < size < self._read_size and not (expand or closely):
             try:
                 count = calls.readv(fd, self._whole)
             except OSError as failure:

@@ -59,7 +59,7 @@ def look_at(reader: Reader, directory: int, name: str, group: Group) -> tuple[St
         if not is_file(status):
             return status, Reading()
         if reading is None:
-            reading = reader.read(fd, status.st_size, group.questions, group.algorithms)
+            reading = reader.read(fd, status.st_size, group.questions, group.algorithms, closely=True)
         return None if group.is_moot(reading) else (status, reading)
     finally:
         os.close(fd)
