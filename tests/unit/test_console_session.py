@@ -216,7 +216,12 @@ print("KEPT", list(prompt.history()))
     main_end, terminal = pty.openpty()
     try:
         with subprocess.Popen(
-            [sys.executable, "-c", code, str(tmp_path)], stdin=terminal, stdout=terminal, stderr=terminal
+            [sys.executable, "-c", code, str(tmp_path)],
+            stdin=terminal,
+            stdout=terminal,
+            stderr=terminal,
+            # On a dumb terminal, and when it has given up asking where its cursor is, it prompts before it listens.
+            env={**os.environ, "TERM": "xterm", "PROMPT_TOOLKIT_NO_CPR": "1"},
         ) as process:
             os.close(terminal)
             try:
