@@ -26,7 +26,6 @@ def peak(first: str) -> int:
 
 
 def test_an_answer_after_a_partial_one_grows_in_place() -> None:
-    untouched, apart = peak(""), peak("confinement.give_large_blocks_back()")
-
-    assert apart <= untouched
-    assert apart < (20 << 10) + 24_000  # the answer, some room to grow in, and the interpreter
+    assert (
+        peak("confinement.give_large_blocks_back()") < (20 << 10) + 24_000
+    )  # the answer, room to grow in, the interpreter
