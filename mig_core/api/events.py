@@ -38,7 +38,7 @@ SESSION_INTERVAL = 5.0
 PAGE = 200
 """Answers read at once, unless they are large."""
 CROWD, CROWD_PAUSE = 20, 0.1
-"""After a page of so many answers, seconds until the next look."""
+"""After a page of so many answers, seconds until the next look; behind a full one more wait already."""
 MAX_POSITION = 200
 
 
@@ -118,7 +118,7 @@ class EventResources:
                         yield events
                     if commands:
                         # When many answer at once, more are there in a moment: they are told together.
-                        await asyncio.sleep(CROWD_PAUSE if len(commands) >= CROWD else 0.0)
+                        await asyncio.sleep(CROWD_PAUSE if CROWD <= len(commands) < PAGE else 0.0)
                         continue
                     pause = ACTION_INTERVAL if document != last else min(SESSION_INTERVAL, tick)
                     await waiter.wait(watch, pause)
