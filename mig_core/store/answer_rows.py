@@ -136,7 +136,8 @@ class PostgresAnswerRows:
                     SELECT agent_id, agent_name, results_size, row_number() OVER place AS number,
                            sum(results_size::bigint) OVER place AS bytes
                       FROM commands c
-                     WHERE action_id = %(action)s AND {ANSWERED} AND (agent_name, agent_id) > (%(name)s, %(agent)s)
+                     WHERE action_id = (SELECT id FROM actions WHERE id = %(action)s) AND {ANSWERED}
+                       AND (agent_name, agent_id) > (%(name)s, %(agent)s)
                     WINDOW place AS (ORDER BY agent_name, agent_id)
                 ) AS answers WHERE number <= 1000 AND (bytes <= %(bytes)s OR number = 1) ORDER BY number
                 """,  # noqa: S608 - constants

@@ -84,10 +84,12 @@ _COLUMNS = (
 _PROOFS = "c.signed_answer, c.signature, (SELECT g.public_key FROM agents g WHERE g.id = c.agent_id) AS public_key"
 _NO_PROOFS = "NULL::bytea AS signed_answer, NULL::bytea AS signature, NULL::bytea AS public_key"
 # The page's rows are chosen with their sizes first, and read (results and all) only as far as they fit.
+# The action is looked up: of an id that it is given PostgreSQL believes, until its statistics know it, that it has no
+# rows, and then sorts all rows of a young action for each page instead of reading a page of them from an index.
 _LIST = """
     WITH page AS (
         SELECT id, agent_name, agent_id, results_size FROM commands
-         WHERE action_id = %(action)s AND EXISTS (SELECT FROM actions WHERE id = %(action)s)
+         WHERE action_id = (SELECT id FROM actions WHERE id = %(action)s)
            AND (%(states)s::text[] IS NULL OR state = ANY(%(states)s))
            AND (%(found)s::boolean IS NULL OR found = %(found)s)
            AND (agent_name, agent_id) > (%(name)s, %(agent)s){narrowing}
@@ -109,7 +111,7 @@ _PASSED_ON = (
 _SINCE = f"""
     WITH page AS (
         SELECT id, position, results_size FROM commands
-         WHERE action_id = %(action)s AND EXISTS (SELECT FROM actions WHERE id = %(action)s)
+         WHERE action_id = (SELECT id FROM actions WHERE id = %(action)s)
            AND position > %(position)s ORDER BY position LIMIT %(limit)s
     ), fitting AS (
         SELECT id, sum(results_size::bigint) OVER (ORDER BY position) AS bytes, results_size FROM page

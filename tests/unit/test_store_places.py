@@ -8,6 +8,7 @@ from importlib import resources
 import pytest
 
 OPTIONAL_PLACE = re.compile(r"%\(\w+\)s(?:::\w+)? IS NULL OR \(")
+GIVEN_ACTION = re.compile(r"WHERE action_id = %\(action\)s.{0,300}(?:position > %|agent_id\) > \()", re.DOTALL)
 FILES = sorted(one.name for one in resources.files("mig_core.store").iterdir() if one.name.endswith(".py"))
 
 
@@ -18,3 +19,12 @@ def test_no_statement_leaves_the_place_of_a_page_out(name: str) -> None:
     text = (resources.files("mig_core.store") / name).read_text(encoding="utf-8")
 
     assert not OPTIONAL_PLACE.search(text)
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_the_action_of_a_page_is_looked_up(name: str) -> None:
+    # Of an id that it is given PostgreSQL believes, until its statistics know it, that it has no rows, and sorts all
+    # rows of a young action for each page. One that is looked up may have as many as any.
+    text = (resources.files("mig_core.store") / name).read_text(encoding="utf-8")
+
+    assert not GIVEN_ACTION.search(text)
