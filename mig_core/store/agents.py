@@ -164,7 +164,8 @@ class PostgresAgents:
             rows = [agent_row(row) for row in await sql_cursor.fetchall()]
             return rows, write_cursor(rows[-1].name, rows[-1].id) if rows and len(ids) == length else ""
 
-        return await self._database.transaction(work)
+        # One snapshot: the last one's name is where the next page begins, and must be the one it was found by.
+        return await self._database.snapshot(work)
 
     async def count(self, target: Target, *, now: datetime) -> int:
         """See the protocol. ``now`` is not used: the database's own clock answers NOW()."""

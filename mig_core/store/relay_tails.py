@@ -41,7 +41,9 @@ class RelayTails:
         ]
 
     def _remember(self, tails: dict[UUID, bytes]) -> None:
-        self._known |= tails
-        self._bytes += sum(map(len, tails.values()))
+        # Others that waited for the same may have been first.
+        new = {action: body for action, body in tails.items() if action not in self._known}
+        self._known |= new
+        self._bytes += sum(map(len, new.values()))
         while self._bytes > MOST_BYTES and len(self._known) > 1:
             self._bytes -= len(self._known.pop(next(iter(self._known))))  # the oldest

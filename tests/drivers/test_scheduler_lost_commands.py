@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from mig_core.domain.command import ActionState
 from mig_core.domain.envelope import ACTION, Envelope, Signature
 from mig_core.relay.memory import MemoryRelay
+from mig_core.scheduler import lost_commands
 from mig_core.scheduler.fanout import FanOut, Outbox
-from mig_core.scheduler.lost_commands import BETWEEN, FIRST, LostCommands
+from mig_core.scheduler.lost_commands import ALTOGETHER, AT_A_TIME, BETWEEN, FIRST, LostCommands
 from mig_core.store.postgres import PostgresStore
-from mig_core.testing.store_samples import NOW, SIGNER, action, enrolled
+from mig_core.testing.store_samples import NOW, SIGNER, action, answer, enrolled
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
     from datetime import datetime
 
-    from mig_core.domain.ids import AgentId
+    import pytest
+
+    from mig_core.domain.ids import ActionId, AgentId
     from mig_core.domain.messages import Outgoing
 
 SIGNED = Envelope(ACTION, b"{}", (Signature("A" * 40, b"x"),)).to_bytes()
@@ -69,6 +73,14 @@ class Situation:
     def now(self) -> datetime:
         return self.time
 
+    async def ask(self, name: str) -> ActionId:
+        """Sends both agents a command at NOW."""
+        asked = action(name, ends=7 * 86400)
+        await self.store.actions.create(asked, SIGNED, signers=[SIGNER], state=ActionState.SCHEDULED, now=NOW)
+        await FanOut(self.store, lambda: NOW).run_due()
+        await self.hand_over()
+        return asked.id
+
     async def hand_over(self) -> None:
         await Outbox(self.store, {"memory": self.relay}, self.now).run()  # type: ignore[dict-item]  # by __getattr__
 
@@ -85,11 +97,8 @@ def with_two_commands_sent(url: str, scenario: Callable[[Situation], Awaitable[N
     async def run() -> None:
         async with PostgresStore(url, pool_size=3) as store:
             await enrolled(store, "web1", "web2", relay="memory")
-            asked = action("lost", ends=7 * 86400)
-            await store.actions.create(asked, SIGNED, signers=[SIGNER], state=ActionState.SCHEDULED, now=NOW)
-            await FanOut(store, lambda: NOW).run_due()
             situation = Situation(store)
-            await situation.hand_over()
+            await situation.ask("lost")
             await situation.lost.look()
             await scenario(situation)
 
@@ -137,5 +146,47 @@ def test_a_relay_that_keeps_what_it_confirmed_is_not_asked(store_url: str) -> No
         situation.relay.epoch = 0
 
         assert await situation.look(FIRST * 10) == 0
+
+    with_two_commands_sent(store_url, scenario)
+
+
+def test_what_waits_for_its_agents_does_not_hide_what_is_lost_behind_it(
+    store_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However many agents are away: a look doubts so many commands, and the next one those behind them."""
+    monkeypatch.setattr(lost_commands, "_PAGE", 1)
+    monkeypatch.setattr(lost_commands, "_MOST", 1)
+
+    async def scenario(situation: Situation) -> None:
+        first, second = sorted(situation.relay.waiting, key=lambda one: json.loads(one.body)["command"])
+        situation.relay.waiting = [first]
+
+        looks = [await situation.look(FIRST + BETWEEN * number) for number in (1, 2)]
+
+        assert looks == [0, 1]
+        assert situation.relay.handed_over[-1].agent == second.agent
+
+    with_two_commands_sent(store_url, scenario)
+
+
+def test_an_agent_that_is_long_at_work_is_not_filled_up_with_what_it_has(store_url: str) -> None:
+    """It takes so many messages at once, and a cancel is one of them. What it answers makes room."""
+
+    async def scenario(situation: Situation) -> None:
+        asked = [await situation.ask(f"long{number}") for number in range(4)]
+        hour = timedelta(hours=1)
+
+        async def look(number: int) -> int:
+            situation.relay.take()
+            return await situation.look(hour * number)
+
+        at_work = [await look(number) for number in range(1, 6)]
+        for one in asked:
+            rows, _ = await situation.store.commands.list(one)
+            await situation.store.commands.record([answer(row) for row in rows], situation.time)
+        answered = [await look(number) for number in (6, 7)]
+
+        assert at_work == [2 * AT_A_TIME] * (ALTOGETHER // AT_A_TIME) + [0]
+        assert answered == [0, 2]
 
     with_two_commands_sent(store_url, scenario)

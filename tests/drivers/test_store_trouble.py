@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import psycopg
 import pytest
 
 from mig_core.domain.target import parse_target
 from mig_core.errors import InvalidDocument, StoreUnavailable, TargetError
+from mig_core.store.agent_rows import page_of_ids
 from mig_core.store.database import Database, StoreLimits
 from mig_core.store.postgres import PostgresStore
 from mig_core.testing.store_samples import LEASE, NOW, action, answer, enrolled, enrolment, fanned_out, scheduled
@@ -237,3 +238,25 @@ def test_positions_that_were_not_given_out_are_refused(store: PostgresStore, sto
 
 def test_expiry_with_nothing_to_expire_changes_nothing(store: PostgresStore, store_runner: asyncio.Runner) -> None:
     assert store_runner.run(store.actions.expire(now=NOW, grace=timedelta())) == 0
+
+
+def test_an_agent_that_is_renamed_while_a_page_is_read_hides_nobody_behind_it(
+    store: PostgresStore, store_runner: asyncio.Runner, store_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def found_and_renamed(*arguments: Any, **options: Any) -> list[str]:
+        ids = await page_of_ids(*arguments, **options)
+        async with await psycopg.AsyncConnection.connect(store_url) as owner:
+            await owner.execute("UPDATE agents SET name = 'zzz' WHERE name = 'web2'")
+        return ids
+
+    async def scenario() -> None:
+        await enrolled(store, "web1", "web2", "web3", "web4")
+        monkeypatch.setattr("mig_core.store.agents.page_of_ids", found_and_renamed)
+        _, following = await store.agents.list(now=NOW, limit=2)
+        monkeypatch.setattr("mig_core.store.agents.page_of_ids", page_of_ids)
+
+        rows, _ = await store.agents.list(now=NOW, cursor=following, limit=2)
+
+        assert [row.name for row in rows] == ["web3", "web4"]
+
+    store_runner.run(scenario())

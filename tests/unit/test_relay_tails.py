@@ -58,3 +58,25 @@ def test_the_oldest_tails_are_forgotten_when_they_are_too_large_together() -> No
         assert bodies(tails, table, [(b"", action)]) == [half]
 
     assert table.read == [FIRST, SECOND, FIRST]
+
+
+def test_what_many_read_at_the_same_moment_is_counted_once() -> None:
+    class SlowTable(Table):
+        async def execute(self, statement: str, parameters: tuple[list[UUID]]) -> None:
+            await asyncio.sleep(0)  # the others have their turn
+            await super().execute(statement, parameters)
+
+    quarter = bytes(MOST_BYTES // 4)
+    tails = RelayTails()
+
+    async def asked(action: UUID) -> SlowTable:
+        table = SlowTable({FIRST: quarter, SECOND: quarter})
+        await tails.whole(cast("Cursor", table), [{"id": 1, "body": b"", "tail": action}])
+        return table
+
+    async def scenario() -> list[UUID]:
+        await asyncio.gather(*(asked(FIRST) for _ in range(4)))
+        await asked(SECOND)
+        return (await asked(FIRST)).read
+
+    assert asyncio.run(scenario()) == []
