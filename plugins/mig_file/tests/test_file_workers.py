@@ -11,11 +11,15 @@ from typing import TYPE_CHECKING, Any
 import psutil
 import pytest
 
+from mig_core.plugin.coverage import Tally
 from mig_core.plugin.module import Context
+from mig_endpoint import coverage
 from mig_endpoint.files.batch import Batch
+from mig_endpoint.files.interruptions import DeadlinePassed
 from mig_endpoint.finding import shares
 from mig_endpoint.finding.bundle import Bundle
 from mig_endpoint.finding.content import Question, Questions
+from mig_endpoint.finding.evaluation import Evaluation
 from mig_endpoint.finding.openfile import Group, groups_of
 from mig_endpoint.finding.plans import Plan, Planned, SearchRun
 from mig_endpoint.finding.search import read_searches
@@ -228,6 +232,25 @@ def test_every_file_is_in_one_share_and_a_large_one_has_its_own(tmp_path: Path) 
     assert {"a7", "a149", "b1"} <= {share[0][1] for share in contents if len(share) == 1}
     assert [collected.batch.path for collected, _ in read] == list(folders)
     assert all(not known for _, known in read)  # no file is missing, none has the digest
+
+
+def test_where_time_ran_out_at_a_file_that_nobody_wants_any_more_what_follows_is_booked(tmp_path: Path) -> None:
+    searches = read_searches(
+        {"searches": {name: {"paths": ["/"], "md5": [digit * 32]} for name, digit in (("s1", "0"), ("s2", "1"))}},
+        strict=True,
+    )
+    tally = Tally()
+    evaluation = Evaluation(searches, tally, lambda: False, 0, lambda *_, **__: 1)
+    evaluation.focus(searches)
+    full, other = evaluation.runs
+    full.matches, evaluation._answer.any_full = full.limit, True
+    plans = evaluation._plans.of_batch([], [((full, full.slots[0]), ["a"]), ((other, other.slots[0]), ["b"])])
+    batch = Batch(str(tmp_path), -1, 1, ["a", "b"], (), {})
+
+    evaluation._inspection.look_at_all(batch, ["a", "b"], plans, {"a": DeadlinePassed()})
+
+    assert evaluation.stopped()
+    assert [(one.reason, one.count) for one in tally.coverage().skipped] == [(coverage.TIME.text, 2)]
 
 
 def run_group(run: SearchRun) -> Group:

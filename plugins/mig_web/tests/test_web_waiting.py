@@ -49,6 +49,9 @@ class Slow:
         await self.made.wait()
         response.text = f"page {self.asked}"
 
+    async def on_post(self, request: Request, response: Response) -> None:
+        response.text = "changed"
+
 
 def visited(scenario: Any) -> None:
     """Runs a scenario with a browser, the page it asks for, a clock and the platform."""
@@ -64,7 +67,7 @@ def visited(scenario: Any) -> None:
 
         there: Any = SimpleNamespace(site=SimpleNamespace(client=platform, call=call), show=show)
         room = WaitingRoom(there, patience=0.01, monotonic=clock)
-        app: Any = falcon.asgi.App()
+        app: Any = falcon.asgi.App(middleware=[room])
         app.add_route("/page", room.before("/page", page))
         app.add_route("/waiting", HowItStands(room))
         async with testing.ASGIConductor(app) as browser:
@@ -98,6 +101,22 @@ def test_a_page_that_nobody_fetched_is_made_anew_and_never_shown_late() -> None:
         late = await browser.simulate_get("/page")
 
         assert (late.text, page.asked) == ("page 2", 2)
+
+    visited(scenario)
+
+
+def test_a_page_that_was_begun_before_a_form_was_answered_is_made_anew() -> None:
+    async def scenario(browser: Any, page: Slow, clock: Clock, _: Platform) -> None:
+        await browser.simulate_get("/page")
+        clock.now += 1
+        await browser.simulate_post("/page")
+        page.made.set()
+        clock.now += 1
+        how = await browser.simulate_get("/waiting", params={"of": "/page"})
+        after = await browser.simulate_get("/page")
+
+        assert how.json["ready"] is True
+        assert (after.text, page.asked) == ("page 2", 2)
 
     visited(scenario)
 

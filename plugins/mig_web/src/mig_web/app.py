@@ -46,6 +46,7 @@ def create_app(site: Site, gate: Gate) -> falcon.asgi.App[Request, Response]:
     page = Page(site, templates)
     app.add_route("/static/{name:path}", Assets())
     room = WaitingRoom(page)
+    app.add_middleware(room)
     app.add_route("/waiting", HowItStands(room))
     for path, resource in _routes(page):
         app.add_route(path, room.before(path, resource))

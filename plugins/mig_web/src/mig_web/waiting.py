@@ -86,6 +86,13 @@ class WaitingRoom:
         self.health = Health(page.site)
         self._monotonic = monotonic
         self._visits: dict[str, Visit] = {}
+        self._changed = float("-inf")
+        """When a form was answered last."""
+
+    async def process_response(self, request: Request, _response: Response, _resource: object, succeeded: bool) -> None:
+        """Called by falcon before an answer leaves: what a form has changed is on no page that was begun before."""
+        if succeeded and request.method == "POST":
+            self._changed = self._monotonic()
 
     def before(self, path: str, resource: Any) -> object:
         """The resource, with this room before it where it is a page; files, streams and forms have none."""
@@ -95,8 +102,10 @@ class WaitingRoom:
     def still(self, where: str) -> Visit | None:
         """What is being made for an address, or was a moment ago."""
         visit = self._visits.get(where)
-        if visit is not None and visit.task.done() and self._monotonic() - visit.ended > FRESH:
-            del self._visits[where]
+        if visit is None:
+            return None
+        if visit.begun <= self._changed or (visit.task.done() and self._monotonic() - visit.ended > FRESH):
+            self._visits.pop(where).task.cancel()
             return None
         return visit
 
