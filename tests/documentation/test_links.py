@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from pathlib import Path
 
@@ -41,6 +42,11 @@ def anchors(page: Path) -> set[str]:
     return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
 
+def cells(row: str) -> int:
+    """Into how many cells a row of a table is split."""
+    return len(re.split(r"(?<!\\)\|", row.strip().strip("|")))
+
+
 def leads_to(page: Path, text: str) -> Path | None:
     """The file of ours that a piece of code names, if it names one: a path, seen from the page or from the root.
 
@@ -74,3 +80,12 @@ def test_a_file_of_ours_is_a_link_and_no_path_in_backticks(page: Path) -> None:
     unlinked = [text for text in _CODE.findall(linked) if leads_to(page, text) is not None]
 
     assert not unlinked, f"{name_of(page)}: write these as links: {', '.join(unlinked)}"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
+def test_every_table_has_a_line_of_its_heading_s_cells_below_it(page: Path) -> None:
+    lines = prose(page).splitlines()
+
+    for heading, line in itertools.pairwise(lines):
+        if re.fullmatch(r"\|( *:?-+:? *\|)+", line.strip()):
+            assert cells(heading) == cells(line), heading
