@@ -79,7 +79,8 @@ def list_secrets(json: tables.JsonOption = False) -> None:
 def revoke(name: str) -> None:
     """Let a secret admit nobody any more, at once; agents that it admitted stay."""
     found = connect().client.revoke_enrolment_secret(name)
-    note(f"{found['name']} admits nobody any more; it admitted {found['used']} agents: mig agents --enrolled-with NAME")
+    named = found["name"]
+    note(f"{named} admits nobody any more; it admitted {found['used']} agents: mig agents --enrolled-with {named}")
 
 
 @app.command("pending")

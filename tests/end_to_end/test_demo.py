@@ -72,7 +72,9 @@ def stateless(tmp_path_factory: pytest.TempPathFactory) -> Demonstration:
     folder = tmp_path_factory.mktemp("stateless")
     wheel = wheel_programs()
     programs = {"MIG_PG_BIN": str(wheel)} if wheel else {}
-    return Demonstration(folder, run_demo(environment={"TMPDIR": str(folder), **programs}))
+    return Demonstration(
+        folder, run_demo(environment={"TMPDIR": str(folder), "XDG_STATE_HOME": str(folder / "kept"), **programs})
+    )
 
 
 @pytest.mark.parametrize("first", ["https", "amqp"], indirect=True)
@@ -93,6 +95,7 @@ def test_a_second_start_uses_the_state_again(first: Demonstration) -> None:
 def test_without_a_state_folder_nothing_stays_on_disk(stateless: Demonstration) -> None:
     assert stateless.ran.returncode == 0, stateless.ran.stderr + stateless.ran.stdout
     assert list(stateless.folder.glob("mig-demo-*")) == []
+    assert not (stateless.folder / "kept").exists()  # no session of a platform that is gone
 
 
 def test_it_runs_on_the_postgresql_of_the_wheel(stateless: Demonstration) -> None:

@@ -55,7 +55,7 @@ def demo(
         site = Site(root, relay.value)
         try:
             started = time.monotonic()
-            platform = stack.enter_context(Platform(site))
+            platform = stack.enter_context(Platform(site, sessions=site.client_state / "mig"))
             for line in platform.sources:
                 note(line)
             platform.start_agents(ENDPOINTS)

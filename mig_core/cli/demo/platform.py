@@ -20,6 +20,7 @@ from mig_core.store.embedded.server import EmbeddedPostgres
 if TYPE_CHECKING:
     import subprocess
     from collections.abc import Iterable
+    from pathlib import Path
     from types import TracebackType
 
     from mig_core.cli.demo.site import Site
@@ -33,6 +34,9 @@ _SCHEDULER_LOGIN = "mig_demo_scheduler"
 class Platform:
     """PostgreSQL, the relay, API and scheduler of one site, up while the context is; agents are started one by one.
 
+    Args:
+        sessions: Where the investigator's client keeps its session; None: where ``mig`` does.
+
     Attributes:
         site: Where its files are.
         processes: Our own programs, by name: ``api``, ``scheduler``, and the agents'.
@@ -40,8 +44,9 @@ class Platform:
         rabbitmq: The broker, or None with the ``https`` relay.
     """
 
-    def __init__(self, site: Site, *, durable: bool = True) -> None:
+    def __init__(self, site: Site, *, durable: bool = True, sessions: Path | None = None) -> None:
         self.site = site
+        self._sessions = sessions
         self.postgres = EmbeddedPostgres(site.folder("postgres"), durable=durable)
         auth_url = f"{site.api_url}/api/v1/relay/rabbitmq"
         self.rabbitmq = PrivateRabbitMQ(site.folder("rabbitmq"), auth_url=auth_url) if site.relay == "amqp" else None
@@ -77,7 +82,7 @@ class Platform:
         """The investigator's client."""
         fingerprint: Fingerprint = self.signer.fingerprint
         settings = ClientSettings(api=self.site.api_url, fingerprint=fingerprint, gnupg_home=self.site.gnupg_home)
-        return MigClient(settings, signer=lambda: self.signer)
+        return MigClient(settings, signer=lambda: self.signer, state=self._sessions)
 
     def start_api(self) -> None:
         """Starts mig-api and waits until it answers."""

@@ -53,6 +53,11 @@ class Site:
         return self.root / "investigator" / "config.toml"
 
     @property
+    def client_state(self) -> Path:
+        """Where the demonstration's own ``mig`` keeps its session, so that none stays in whoever's home."""
+        return self.root / "investigator" / "state"
+
+    @property
     def bootstrap_secret(self) -> Path:
         """Where mig-api leaves the one-time secret."""
         return self.root / "api" / "bootstrap-secret"

@@ -79,7 +79,7 @@ def ask(site: Site, question: Question) -> None:
     print(f"\n# {question.about}\n{typed}", flush=True)  # noqa: T201  this is what the demonstration is for
     asked = subprocess.run(
         [program("mig"), *question.words],
-        env={**os.environ, "MIG_CONFIG": str(site.client_settings)},
+        env={**os.environ, "MIG_CONFIG": str(site.client_settings), "XDG_STATE_HOME": str(site.client_state)},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
