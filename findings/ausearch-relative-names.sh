@@ -2,7 +2,7 @@
 # `ausearch -f /etc/passwd` does not find an access to it by a relative name without dots.
 #
 # A PATH record has the name as the call gave it, and the CWD record what it is relative to. ausearch puts the two
-# together for "../etc/passwd" and not for "passwd" with cwd /etc: `cd /etc; vi passwd` is not in its answer, and
+# together for "../etc/passwd" and not for "passwd" with cwd /etc, which people who work in /etc write every day:
 # `ausearch -f passwd` finds it (with all other files whose paths have that text in them). -f is a search for a part of
 # the text; -w, for the whole text, finds what was named in full only. aureport -f prints "passwd" without a folder too.
 # Seen with auditd 3.0.9 of Debian 12, amd64. Exits 1 when that has changed.
