@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 MARGIN = timedelta(seconds=30)
 """A token that ends sooner than this is not used any more."""
 MAX_FILE_BYTES = 10_000
+FORGOTTEN = timedelta(days=7)
+"""What no login has written for so long, any API's, goes with the next login; no session lasts that long."""
 
 
 def default_folder(environment: Mapping[str, str]) -> Path:
@@ -183,6 +185,10 @@ class Session:
             with os.fdopen(os.open(fresh, flags, 0o600), "w", encoding="utf-8") as file:
                 json.dump({"api": self._transport.base_url, "token": token, "expires": expires}, file)
             fresh.replace(path)
+            oldest = (self._clock() - FORGOTTEN).timestamp()
+            for one in path.parent.glob("session-*.json"):
+                if one != path and one.lstat().st_mtime < oldest:
+                    one.unlink()
 
 
 class _Login:

@@ -271,6 +271,21 @@ class CountedSigner:
         return b""
 
 
+def test_a_login_takes_files_of_sessions_away_that_ended_long_ago(tmp_path: Path) -> None:
+    transport = Transport(ClientSettings(api="http://127.0.0.1:1"), {})
+    session = Session(transport, "F" * 40, lambda: pytest.fail("no signer"), folder=tmp_path, clock=lambda: NOW)
+    for name, days in (("session-old.json", 8), ("session-recent.json", 6), ("cases.json", 99)):
+        (tmp_path / name).touch()
+        written = (NOW - timedelta(days=days)).timestamp()
+        os.utime(tmp_path / name, (written, written))
+
+    session._keep("token", "2026-11-23T20:00:00Z")
+
+    assert session._kept() == "token"
+    left = {one.name for one in tmp_path.iterdir()}
+    assert "session-old.json" not in left and {"session-recent.json", "cases.json"} < left and len(left) == 3
+
+
 def test_all_who_wait_for_a_session_share_one_login(tmp_path: Path) -> None:
     with login_server() as url, ThreadPoolExecutor(8) as threads:
         signer = CountedSigner()
