@@ -155,6 +155,8 @@ def test_an_agent_of_the_previous_release_enrols_and_its_heartbeats_are_heard(up
 
     enrolled = upgrade.version_at(NEWCOMER, PREVIOUS)
 
+    # Who is enrolled is not connected yet, and says no good-bye; who answers is.
+    assert upgrade.fleet.ask("file", "-t", NEWCOMER, *QUESTION[3:])[NEWCOMER]["state"] == "success"
     # It says good-bye, and comes back.
     upgrade.previous.tell("end", NEWCOMER)
     eventually(lambda: upgrade.agents()[NEWCOMER]["state"] == "offline")
