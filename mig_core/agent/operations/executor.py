@@ -12,12 +12,12 @@ import contextlib
 import json
 import logging
 import math
-import signal
 import threading
 import time
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Protocol
 
+from mig_core.agent.operations.ending import Ending
 from mig_core.agent.operations.frames import FrameKind, receive_frame, send_frame
 from mig_core.domain import envelope as envelopes
 from mig_core.domain.command import CommandState
@@ -273,7 +273,7 @@ class Executor:
         *,
         max_bytes: int = 1 << 20,
         waiting: Launched | None = None,
-    ) -> _Ending:
+    ) -> Ending:
         """A request to a new process, or to one that waits, until its end."""
         request["limits"] = self._limits(seconds)
         launched = waiting or self._launcher.launch(request.get("module", ""))
@@ -290,9 +290,9 @@ class Executor:
         interruption: Interruption,
         *,
         max_bytes: int = 1 << 20,
-    ) -> _Ending:
+    ) -> Ending:
         """A request to a process, and what it says to it."""
-        ending = _Ending(self._settings.memory_mb)
+        ending = Ending(self._settings.memory_mb)
         connection = launched.connection
         interruption.watch(self._launcher, launched)
         now = time.monotonic()
@@ -319,14 +319,14 @@ class Executor:
             pass  # it has died; its status says more
         return ending
 
-    def _end(self, launched: Launched, ending: _Ending) -> None:
+    def _end(self, launched: Launched, ending: Ending) -> None:
         """Waits for the end of a process that has said its last word, and sees to it."""
         if ending.kind is None or not launched.ended.wait(0.5):
             self._launcher.kill(launched)
         launched.ended.wait(GRACE_SECONDS)
         ending.launched = launched
 
-    def _outcome(self, module: str, ending: _Ending, seconds: float, interruption: Interruption) -> Outcome:
+    def _outcome(self, module: str, ending: Ending, seconds: float, interruption: Interruption) -> Outcome:
         usage = (ending.launched.cpu_seconds, ending.launched.max_rss_kib) if ending.launched else (0.0, 0)
         if ending.kind is FrameKind.FINAL:
             final = members(
@@ -368,46 +368,3 @@ class Executor:
     def _nothing(self, module: str, problem: str) -> ModuleResult:
         labelled = self._launcher.catalogue.modules.get(module, False)
         return ModuleResult.failure(problem, elements={} if labelled else None)
-
-
-class _Ending:
-    """How a conversation with a child ended."""
-
-    def __init__(self, memory_mb: int) -> None:
-        self._memory_mb = memory_mb
-        self.kind: FrameKind | None = None
-        self.body = b""
-        self.partial = b""
-        self.late = False
-        self.launched: Launched | None = None
-
-    def state(self) -> CommandState:
-        """The state of an operation that gave no result, was not late and not interrupted."""
-        status = self.launched.status if self.launched else None
-        if self.kind is FrameKind.MEMORY:
-            return CommandState.KILLED
-        if self.kind is None and status is not None and -status in (signal.SIGKILL, signal.SIGXCPU, signal.SIGABRT):
-            return CommandState.KILLED
-        return CommandState.FAILED
-
-    def words(self) -> str:
-        """What happened, for a person."""
-        if self.late:
-            return "took too long"
-        if self.kind is FrameKind.MEMORY:
-            return f"killed: it needed more than {self._memory_mb} MiB of memory"
-        if self.kind in (FrameKind.BROKEN, FrameKind.PARAMETERS):
-            said = json.loads(self.body)
-            return str(said["path"] + ": " + said["problem"] if isinstance(said, dict) else said)[:2000]
-        launched = self.launched
-        if launched is None or launched.status is None:
-            return (launched.problem if launched else "") or "its process ended without a trace"
-        if launched.status == -signal.SIGXCPU:
-            return "killed: it used more processor time than it may"
-        if launched.status in (-signal.SIGKILL, -signal.SIGABRT):
-            near = launched.max_rss_kib > self._memory_mb * 1024 * 0.8
-            by = f"more than {self._memory_mb} MiB of memory" if near else "probably too much memory"
-            return f"killed by {signal.Signals(-launched.status).name}: {by}"
-        if launched.status < 0:
-            return f"its process was ended by {signal.Signals(-launched.status).name}"
-        return f"its process ended with status {launched.status} and no result"
