@@ -13,7 +13,7 @@ from mig_core.api.workers import MOST_WORKERS
 from mig_core.config.loader import load_settings
 from mig_core.config.server import ApiSettings, inline_or_file
 from mig_core.errors import ConfigurationError
-from mig_core.store.examination import look_at_database
+from mig_core.store.examination import require_database
 from mig_core.store.roles import API, connect
 
 if TYPE_CHECKING:
@@ -50,8 +50,7 @@ def check_usable(file: Path | None, before: ApiSettings, url_before: str) -> Non
         connect(owner_url).close()
     url = database_url(settings)
     if url != url_before:
-        for _ in look_at_database(url, API):  # raises when it cannot be used
-            pass
+        require_database(url, API)
 
 
 def check_workers(number: int) -> None:

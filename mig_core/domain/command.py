@@ -87,6 +87,11 @@ def command_tail(action: Envelope) -> bytes:
     return action.to_bytes() + b"}"
 
 
+def command_bytes(command: CommandId, agent: AgentId, tail: bytes) -> bytes:
+    """A command message, whole."""
+    return (COMMAND_HEAD % (command, agent)).encode("ascii") + tail
+
+
 @dataclass(frozen=True, slots=True)
 class CommandMessage:
     """What an agent is sent for one command."""
@@ -97,7 +102,7 @@ class CommandMessage:
 
     def to_bytes(self) -> bytes:
         """The message as it travels."""
-        return (COMMAND_HEAD % (self.command, self.agent)).encode("ascii") + command_tail(self.action)
+        return command_bytes(self.command, self.agent, command_tail(self.action))
 
 
 @dataclass(frozen=True, slots=True)

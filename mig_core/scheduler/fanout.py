@@ -13,7 +13,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, TypeVar
 
 from mig_core.domain import envelope as envelopes
-from mig_core.domain.command import COMMAND_HEAD, CancelMessage, command_tail
+from mig_core.domain.command import COMMAND_HEAD, CancelMessage, command_bytes, command_tail
 from mig_core.domain.envelope import read_envelope
 from mig_core.domain.messages import Outgoing
 from mig_core.domain.target import parse_target
@@ -77,11 +77,13 @@ class FanOut:
 
 def _at_once(action: ActionRow, relay: str) -> AtOnce | None:
     """None also for an envelope that cannot be read: its commands are queued, and each ends with the reason."""
+    if not relay:
+        return None
     try:
         envelope = read_envelope(action.envelope, expected_type=envelopes.ACTION)
     except InvalidDocument:
         return None
-    return AtOnce(relay, COMMAND_HEAD, command_tail(envelope)) if relay else None
+    return AtOnce(relay, COMMAND_HEAD, command_tail(envelope))
 
 
 class Outbox:
@@ -166,7 +168,7 @@ def _letters(
 def _command_letter(row: Unsent, tails: dict[ActionId, bytes]) -> tuple[str, Outgoing]:
     if row.action not in tails:
         tails[row.action] = command_tail(read_envelope(row.envelope, expected_type=envelopes.ACTION))
-    body = (COMMAND_HEAD % (row.id, row.agent)).encode("ascii") + tails[row.action]
+    body = command_bytes(row.id, row.agent, tails[row.action])
     return row.relay, Outgoing(row.agent, body, row.expire_after, kept=True)
 
 

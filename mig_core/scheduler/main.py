@@ -32,7 +32,7 @@ from mig_core.scheduler.metrics import SchedulerMetrics
 from mig_core.scheduler.service import Scheduler
 from mig_core.scheduler.webhook import check_webhook
 from mig_core.soundness import leave, seconds_left, tell
-from mig_core.store.examination import look_at_database
+from mig_core.store.examination import require_database
 from mig_core.store.postgres import PostgresStore
 from mig_core.store.roles import SCHEDULER
 
@@ -130,8 +130,7 @@ def _usable(path: Path | None, before: SchedulerSettings, url_before: str) -> No
         asyncio.run(_listen_once(settings.metrics_listen))
     url = _database_url(settings)
     if url != url_before:
-        for _ in look_at_database(url, SCHEDULER):  # raises when it cannot be used
-            pass
+        require_database(url, SCHEDULER)
 
 
 async def _listen_once(address: str) -> None:

@@ -44,6 +44,12 @@ def look_at_database(url: str, group: str) -> Iterator[str | Wrong]:
         yield Wrong(f"a scheduler says of the relay amqp: {problem}", "see to RabbitMQ; rabbitmq-diagnostics alarms")
 
 
+def require_database(url: str, group: str) -> None:
+    """Returns when the program could work with it; arguments and errors are those of :func:`look_at_database`."""
+    for _ in look_at_database(url, group):
+        pass
+
+
 async def _asked(url: str, group: str) -> tuple[Mapping[str, Any], str, datetime]:
     database = Database(url, pool_size=1, limits=StoreLimits(connect=0))
     await database.open()
