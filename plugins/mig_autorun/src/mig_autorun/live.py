@@ -94,7 +94,7 @@ def _module_files(system: System) -> dict[str, str]:
 
 
 def mounts(system: System) -> Iterator[Entry]:
-    """What is mounted now; what lies over a process or a single file is said to."""
+    """What is mounted now, and how; what lies over a process is said to."""
     found = read_mounts()
     if not found.known:
         system.tally.skip(NO_PROC, MOUNTINFO)
@@ -106,7 +106,7 @@ def mounts(system: System) -> Iterator[Entry]:
             notes.append("hides a process")
         source = f"{one.source} {one.root}" if one.root != "/" else one.source
         yield Entry(
-            "mounted", one.point, MOUNTINFO, key=one.kind, command=f"{source} {one.options}".strip(), user="kernel",
+            "mounted", one.point, MOUNTINFO, key=one.kind, command=f"{source} {one.in_force}".strip(), user="kernel",
             when="now", notes=notes,
         )  # fmt: skip
 

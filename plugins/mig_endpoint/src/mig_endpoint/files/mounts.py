@@ -30,6 +30,15 @@ class Mount:
     source: str
     options: str
     """Those of the file system (super options), comma-separated."""
+    flags: str = ""
+    """Those of this mount alone, comma-separated: ``ro``, ``nosuid``, ``nodev``, ``noexec``, ``relatime``."""
+
+    @property
+    def in_force(self) -> str:
+        """Both kinds in one text, as ``/proc/mounts`` has it: ``ro`` where either says so."""
+        both = [one for one in (self.options + "," + self.flags).split(",") if one not in ("", "ro", "rw")]
+        read_only = "ro" in self.options.split(",") or "ro" in self.flags.split(",")
+        return ",".join(["ro" if read_only else "rw", *dict.fromkeys(both)])
 
 
 class Mounts:
@@ -88,7 +97,7 @@ def _mount(line: bytes) -> Mount | None:
     except (ValueError, OverflowError):
         return None
     kind, source, options = (*rest, b"", b"")[:3]
-    return Mount(number, parent, device, *map(_text, (fields[3], fields[4], kind, source, options)))
+    return Mount(number, parent, device, *map(_text, (fields[3], fields[4], kind, source, options, fields[5])))
 
 
 def _text(field: bytes) -> str:
