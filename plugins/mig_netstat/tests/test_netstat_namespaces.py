@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pathlib
 import socket
 import subprocess
 import sys
@@ -18,7 +19,6 @@ from mig_netstat.holders import Holders
 from mig_netstat.sockets import Sockets
 
 if TYPE_CHECKING:
-    import pathlib
     from collections.abc import Callable
 
     Rows = Callable[..., list[dict[str, Any]]]
@@ -200,8 +200,8 @@ def test_a_socket_s_interface_is_named_as_in_its_own_namespace(rows: Rows, start
 def test_a_socket_whose_namespace_cannot_be_found_out_is_not_said_to_be_unbound(
     start: Start, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def refused(thread: int, descriptor: int) -> int:
-        raise PermissionError(thread, descriptor)
+    def refused(folder: str, descriptor: int) -> int:
+        raise PermissionError(folder, descriptor)
 
     code = "import ctypes, os\nback = os.open('/proc/self/ns/net', os.O_RDONLY)\n"
     code += f"assert ctypes.CDLL(None).unshare(0x40000000) == 0\n{LISTEN}\n"
@@ -221,3 +221,93 @@ def test_a_socket_whose_namespace_cannot_be_found_out_is_not_said_to_be_unbound(
     (found,) = [one for one in sockets.all() if one.inode == inode]
 
     assert (found.local, found.local_port, found.state) == (None, None, "")
+
+
+def test_a_process_behind_a_mount_hides_no_namespace(
+    rows: Rows, start: Start, netns: str, tmp_path: pathlib.Path
+) -> None:
+    process = start(LISTEN, "ip", "netns", "exec", netns)
+    space = str(namespaces.number_of(f"/proc/{process.pid}/ns/net"))
+    subprocess.run(["ip", "netns", "del", netns], check=True)  # nothing but the process leads there now
+    subprocess.run(["mount", "--bind", str(tmp_path), f"/proc/{process.pid}"], check=True)
+    try:
+        listeners = rows(local_port=["4444"], namespace=[space])
+        interfaces = rows(ask=["interfaces"], namespace=[space])
+    finally:
+        subprocess.run(["umount", f"/proc/{process.pid}"], check=True)
+
+    assert [holders(row) for row in listeners] == [[str(process.pid)]]
+    assert [row["interface"] for row in interfaces] == ["lo"]
+
+
+def test_a_namespace_whose_first_process_has_ended_is_entered_through_another(start: Start, netns: str) -> None:
+    process = start(LISTEN, "ip", "netns", "exec", netns)
+    number = namespaces.number_of(f"/proc/{process.pid}/ns/net")
+    paths = ("/proc/1/ns/none", "/proc/self/ns/net", f"/proc/{process.pid}/ns/net")  # gone; another's by now; there
+
+    descriptor = namespaces.opened(number, paths)
+    found = os.fstat(descriptor).st_ino
+    os.close(descriptor)
+
+    assert found == number
+    with pytest.raises(FileNotFoundError):
+        namespaces.opened(number, paths[:2])
+
+
+def test_sockets_of_a_namespace_that_cannot_be_opened_any_more_are_found_through_their_holder(
+    start: Start, netns: str
+) -> None:
+    process = start(LISTEN, "ip", "netns", "exec", netns)
+    number = namespaces.number_of(f"/run/netns/{netns}")
+    tally, held = Tally(), Holders()
+    subprocess.run(["ip", "netns", "del", netns], check=True)
+    with Proc(tally) as proc:
+        held.walk(proc, tally, expired=lambda: False)
+    held.namespaces[number] = ["/proc/1/ns/none"]
+
+    sockets = Sockets(held, Handlers(), tally, counters=False, expired=lambda: False)
+    (found,) = [one for one in sockets.all() if one.local_port == 4444 and one.namespace == f"net:[{number}]"]
+
+    assert [one.split()[0] for one in found.holders] == [str(process.pid)]
+
+
+def test_a_namespace_that_a_mount_keeps_elsewhere_is_looked_at(rows: Rows, start: Start) -> None:
+    code = (
+        "import subprocess\n"
+        "subprocess.run(['mount', '-t', 'tmpfs', 'none', '/mnt'], check=True)\n"
+        "open('/mnt/kept', 'w').close()\n"
+        "subprocess.run(['unshare', '-n', 'sh', '-c', 'stat -L -c %i /proc/self/ns/net > /mnt/number;'\n"
+        "                'mount --bind /proc/self/ns/net /mnt/kept'], check=True)\n"
+    )
+    process = start(code, "unshare", "--mount", "--propagation", "private")
+    number = pathlib.Path(f"/proc/{process.pid}/root/mnt/number").read_text(encoding="ascii").strip()
+
+    assert "lo" in [row["interface"] for row in rows(ask=["interfaces"], namespace=[f"net:.{number}"])]
+
+
+def test_routes_with_several_next_hops_name_each_and_rules_say_all_their_conditions(rows: Rows, netns: str) -> None:
+    def ip(*words: str) -> None:
+        subprocess.run(["ip", "-n", netns, *words], check=True)
+
+    ip("link", "add", "one", "type", "veth", "peer", "name", "two")
+    ip("link", "set", "one", "up")
+    ip("addr", "add", "192.0.2.1/24", "dev", "one")
+    ip("addr", "add", "2001:db8::1/64", "dev", "one", "nodad")
+    ip("route", "add", "198.51.100.0/24", "nexthop", "via", "192.0.2.9", "nexthop", "via", "192.0.2.10")
+    ip("route", "add", "198.51.101.0/24", "via", "inet6", "2001:db8::9", "dev", "one")
+    ip("rule", "add", "not", "from", "192.0.2.0/24", "table", "77", "priority", "100")
+    ip("rule", "add", "uidrange", "0-1000", "ipproto", "tcp", "dport", "443", "table", "77", "priority", "101")
+    number = str(namespaces.number_of(f"/run/netns/{netns}"))
+
+    routes = rows(ask=["routes"], remote_address=["198.51.100.0/23"], namespace=[number])
+    rules = rows(ask=["rules"], table=["77"], namespace=[number])
+
+    assert [(row["gateway"], row["interface"]) for row in routes] == [
+        ("192.0.2.9", "one"),
+        ("192.0.2.10", "one"),
+        ("2001:db8::9", "one"),
+    ]
+    assert [row["flags"] for row in rules] == [
+        ["not all of these", "from 192.0.2.0/24"],
+        ["uidrange 0:1000", "ipproto 6", "dport 443:443"],
+    ]

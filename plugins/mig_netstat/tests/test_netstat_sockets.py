@@ -259,3 +259,34 @@ def test_ss_lists_nothing_that_is_missing(rows: Rows) -> None:
             state = "UNCONN" if kind == "udp" else "LISTEN"
             assert (kind, state, str(port(made))) in theirs
             assert (kind, names[state], str(port(made))) in ours
+
+
+RING = """
+import ctypes, os, socket, sys
+call = ctypes.CDLL(None, use_errno=True).syscall
+ring = call(425, 4, ctypes.byref((ctypes.c_ubyte * 120)()))
+if ring < 0:
+    print('ready', 0, flush=True)
+    sys.exit()
+s = socket.socket(); s.bind(('127.0.0.1', 0)); s.listen()
+assert call(427, ring, 2, ctypes.byref((ctypes.c_int * 1)(s.fileno())), 1) == 0
+port = s.getsockname()[1]
+s.close()
+print('ready', port, flush=True)
+"""
+
+
+def test_a_listener_that_only_an_io_uring_holds_names_its_process(rows: Rows) -> None:
+    process = subprocess.Popen(
+        [sys.executable, "-c", f"{RING}\nsys.stdin.read()"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    assert process.stdout is not None
+    port = process.stdout.readline().split()[1]
+    try:
+        if port == "0":
+            pytest.skip("this kernel permits no io_uring")
+
+        assert [holders(row) for row in rows(local_port=[port])] == [[str(process.pid)]]
+    finally:
+        process.kill()
+        process.communicate()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import time
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
     from mig_core.plugin.columns import Row
     from mig_core.plugin.module import Context
     from mig_core.plugin.parameters import Values
+    from mig_endpoint.processes.proc import Proc
     from mig_netstat.handlers import Handlers
     from mig_netstat.holders import Holders
     from mig_netstat.socket_record import SocketRecord
@@ -124,9 +127,9 @@ class _Look:
         handlers, holders = Handlers(), Holders()
         with Proc(self._tally) as proc:
             holders.walk(proc, self._tally, expired=self._expired)
-        if SOCKETS in wanted:
-            yield from self._sockets(handlers, holders)
-        yield from self._spaces(wanted, handlers, holders)
+            if SOCKETS in wanted:
+                yield from self._sockets(handlers, holders)
+            yield from self._spaces(wanted, handlers, holders, proc)
         if names.RESOLVERS in wanted:
             yield from names.resolvers(self._tally)
         if names.HOSTS in wanted:
@@ -138,24 +141,37 @@ class _Look:
         sockets = Sockets(holders, handlers, self._tally, counters=self._counters, expired=self._expired)
         for record in sockets.all():
             self._tally.examined("items")
-            yield self._row(record, holders)
+            yield self._row(record)
 
-    def _spaces(self, wanted: frozenset[str], handlers: Handlers, holders: Holders) -> Iterator[dict[str, Cell]]:
+    def _spaces(
+        self, wanted: frozenset[str], handlers: Handlers, holders: Holders, proc: Proc
+    ) -> Iterator[dict[str, Cell]]:
         from mig_netstat import firewall, namespaces, routing
 
         kinds = wanted & {*routing.KINDS, firewall.FIREWALL}
         if not kinds:
             return
-        for number, path in namespaces.known(holders.namespaces).items():
+        elsewhere = namespaces.mounted_elsewhere(map(proc.path_of, proc.ids()))
+        done = set()
+        for number, paths in namespaces.known({**elsewhere, **holders.namespaces}).items():
             if self._expired():
                 return
-            for row in routing.rows(kinds, namespaces.name_of(number), path, handlers, self._tally):
+            done.add(number)
+            for row in routing.rows(kinds, number, paths, handlers, self._tally):
                 self._tally.examined("items")
                 yield row
+        for folder, descriptor in holders.descriptor_of.values():
+            if self._expired():
+                return
+            with contextlib.suppress(OSError), os.fdopen(namespaces.of_socket(folder, descriptor)) as held:
+                path = f"/proc/self/fd/{held.fileno()}"
+                if (number := namespaces.number_of(path)) not in done:
+                    done.add(number)
+                    yield from routing.rows(kinds, number, (path,), handlers, self._tally)
 
     @staticmethod
-    def _row(record: SocketRecord, holders: Holders) -> dict[str, Cell]:
-        """``processes`` is None where they are not known: nobody holds it any more, or somebody could not be asked."""
+    def _row(record: SocketRecord) -> dict[str, Cell]:
+        """``processes`` is None where nobody was seen to hold it: the kernel may, or it is on its way to somebody."""
         uid = record.uid
         row: dict[str, Cell] = {
             "what": SOCKETS,
@@ -165,7 +181,7 @@ class _Look:
             "remote_address": record.remote,
             "namespace": record.namespace,
             "path": record.path,
-            "processes": record.holders or (None if not record.inode or holders.denied else []),
+            "processes": record.holders or None,
             "uid": uid,
             "user": None if uid is None else user_name(uid),
         }

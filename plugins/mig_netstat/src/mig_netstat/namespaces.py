@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import errno
 import fcntl
 import os
 import re
@@ -16,11 +17,12 @@ from mig_endpoint.files.mounts import read_mounts
 from mig_netstat.socket_record import DEFAULT
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 _CLONE_NEWNET = 0x40000000
 _SIOCGSKNS = 0x894C
 _SYS_PIDFD_GETFD = 438
+_PIDFD_THREAD = os.O_EXCL
 _NAMED = re.compile(r"net:\[(\d+)\]")
 
 
@@ -51,15 +53,60 @@ def name_of(number: int) -> str:
     return DEFAULT if number == own() else f"net:[{number}]"
 
 
-def known(found: Mapping[int, str]) -> dict[int, str]:
-    """Every namespace that is known of, and a path that leads to it; our own is the first, its path is empty.
+def known(found: Mapping[int, Sequence[str]]) -> dict[int, tuple[str, ...]]:
+    """Every namespace that is known of, and paths that lead to it; our own is the first and has none.
 
     Args:
         found: those of processes. Those that a mount keeps, as ``ip netns`` does it, come with them.
     """
     mine = own()
-    mounted = {number: mount.point for mount in read_mounts().all if (number := number_in(mount.root))}
-    return {mine: "", **{number: path for number, path in {**mounted, **found}.items() if number != mine}}
+    all_of_them = {number: tuple(paths) for number, paths in found.items()}
+    for mount in read_mounts().all:
+        if number := number_in(mount.root):
+            all_of_them[number] = (*all_of_them.get(number, ()), mount.point)
+    all_of_them.pop(mine, None)
+    return {mine: (), **all_of_them}
+
+
+def mounted_elsewhere(folders: Iterable[str]) -> dict[int, list[str]]:
+    """Namespaces that a mount keeps in other mount namespaces than ours: number and paths that lead to them.
+
+    Args:
+        folders: of processes, below /proc. One that may not be read tells nothing.
+    """
+    seen = {os.stat("/proc/self/ns/mnt").st_ino}
+    found: dict[int, list[str]] = {}
+    for folder in folders:
+        with contextlib.suppress(OSError):
+            if (space := number_of(f"{folder}/ns/mnt")) in seen:
+                continue
+            seen.add(space)
+            for mount in read_mounts(f"{folder}/mountinfo").all:
+                if number := number_in(mount.root):
+                    found.setdefault(number, []).append(f"{folder}/root{mount.point}")
+    return found
+
+
+def opened(number: int, paths: Sequence[str]) -> int:
+    """A descriptor of a namespace, by the first path that still leads to it.
+
+    Raises:
+        FileNotFoundError: none does any more: whoever lived there has ended.
+        OSError: it may not be opened.
+    """
+    problem: OSError = FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))
+    for path in paths:
+        try:
+            descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        except (FileNotFoundError, ProcessLookupError):
+            continue
+        except OSError as error:
+            problem = error
+            continue
+        if os.fstat(descriptor).st_ino == number:  # else the process's number is another's by now
+            return descriptor
+        os.close(descriptor)
+    raise problem
 
 
 @contextlib.contextmanager
@@ -84,14 +131,18 @@ def inside(namespace: int) -> Iterator[None]:
         os.close(back)
 
 
-def of_socket(thread: int, descriptor: int) -> int:
+def of_socket(folder: str, descriptor: int) -> int:
     """A descriptor of the namespace that somebody's socket belongs to.
+
+    Args:
+        folder: of the process or thread, below /proc.
+        descriptor: its number there.
 
     Raises:
         OSError: it may not be known (ptrace access), or the socket is gone.
     """
     libc = ctypes.CDLL(None, use_errno=True)
-    holder = os.pidfd_open(thread)
+    holder = _handle_of(int(folder.rpartition("/")[2]), is_thread="/task/" in folder)
     try:
         copy = libc.syscall(_SYS_PIDFD_GETFD, holder, descriptor, 0)
         if copy < 0:
@@ -102,6 +153,11 @@ def of_socket(thread: int, descriptor: int) -> int:
         return fcntl.ioctl(copy, _SIOCGSKNS)
     finally:
         os.close(copy)
+
+
+def _handle_of(number: int, *, is_thread: bool) -> int:
+    """A pidfd; Linux before 6.9 has none of threads, and says so with an error."""
+    return os.pidfd_open(number, _PIDFD_THREAD if is_thread else 0)
 
 
 def _enter(libc: ctypes.CDLL, namespace: int) -> None:

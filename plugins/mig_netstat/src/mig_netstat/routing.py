@@ -29,25 +29,29 @@ _NEIGHBOUR_STATES = {0x01: "INCOMPLETE", 0x02: "REACHABLE", 0x04: "STALE", 0x08:
 _TABLES = {253: "default", 254: "main", 255: "local"}
 _ROUTE_KINDS = {1: "unicast", 2: "local", 3: "broadcast", 4: "anycast", 5: "multicast", 6: "blackhole",
                 7: "unreachable", 8: "prohibit", 9: "throw", 10: "nat"}  # fmt: skip
+_INVERTED = 0x2
+"""FIB_RULE_INVERT of ``linux/fib_rules.h``."""
+_NOT_SUPPRESSED = 0xFFFFFFFF
 _RULE_ACTIONS = {1: "to_table", 2: "goto", 3: "nop", 6: "blackhole", 7: "unreachable", 8: "prohibit"}
 
 Row = dict[str, "Cell"]
 
 
-def rows(wanted: frozenset[str], name: str, path: str, handlers: Handlers, tally: Tally) -> list[Row]:
+def rows(wanted: frozenset[str], number: int, paths: tuple[str, ...], handlers: Handlers, tally: Tally) -> list[Row]:
     """The rows of one namespace.
 
     Args:
         wanted: of :data:`KINDS`, and the firewall.
-        name: what the namespace is called in answers.
-        path: leads to it; empty for our own.
+        number: the namespace's.
+        paths: lead to it; none for our own.
         handlers: says what may be asked about the firewall.
         tally: books what could not be asked for.
     """
+    name = namespaces.name_of(number)
     try:
-        if not path:
+        if not paths:
             return _rows(wanted, name, handlers, tally)
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        descriptor = namespaces.opened(number, paths)
     except FileNotFoundError:  # its last process has ended
         return []
     except OSError as error:
@@ -82,7 +86,7 @@ def _rows(wanted: frozenset[str], name: str, handlers: Handlers, tally: Tally) -
             INTERFACES: lambda: map(_interface, route.get_links()),
             ADDRESSES: lambda: (_address(one, interfaces) for one in route.get_addr()),
             NEIGHBOURS: lambda: (_neighbour(one, interfaces) for one in route.get_neighbours()),
-            ROUTES: lambda: (_route(one, interfaces) for one in route.get_routes()),
+            ROUTES: lambda: (row for one in route.get_routes() for row in _routes(one, interfaces)),
             RULES: lambda: (_rule(one) for one in route.get_rules()),
         }
         for kind, ask in asks.items():
@@ -124,28 +128,41 @@ def _neighbour(one: Any, interfaces: dict[int, str]) -> Row:
     }
 
 
-def _route(one: Any, interfaces: dict[int, str]) -> Row:
+def _routes(one: Any, interfaces: dict[int, str]) -> Iterator[Row]:
+    """A row for each next hop: a route may have several."""
     everything = "::" if one["family"] == 10 else "0.0.0.0"  # noqa: S104  # nothing is bound to it
-    through = one.get_attr("RTA_OIF")
     row: Row = {
         "remote_address": f"{one.get_attr('RTA_DST') or everything}/{one['dst_len']}",
-        "gateway": one.get_attr("RTA_GATEWAY") or "",
         "local_address": one.get_attr("RTA_PREFSRC") or "",
-        "interface": interfaces.get(through, str(through)) if through else "",
         "type": _ROUTE_KINDS.get(one["type"], str(one["type"])),
         "table": _table(one),
     }
-    return row | _number("metric", one.get_attr("RTA_PRIORITY"))
+    row |= _number("metric", one.get_attr("RTA_PRIORITY"))
+    for hop in one.get_attr("RTA_MULTIPATH") or (one,):
+        through = one.get_attr("RTA_OIF") if hop is one else hop["oif"]
+        other_family = hop.get_attr("RTA_VIA")
+        yield row | {
+            "gateway": (other_family["addr"] if other_family else hop.get_attr("RTA_GATEWAY")) or "",
+            "interface": interfaces.get(through, str(through)) if through else "",
+        }
 
 
 def _rule(one: Any) -> Row:
     mark = one.get_attr("FRA_FWMARK")
+    suppressed = one.get_attr("FRA_SUPPRESS_PREFIXLEN")
     parts = {
+        "not": "all of these" if one["flags"] & _INVERTED else "",
         "from": _network(one.get_attr("FRA_SRC"), one["src_len"]),
         "to": _network(one.get_attr("FRA_DST"), one["dst_len"]),
         "iif": one.get_attr("FRA_IIFNAME"),
         "oif": one.get_attr("FRA_OIFNAME"),
         "fwmark": f"{mark:#x}" if mark else "",
+        "uidrange": one.get_attr("FRA_UID_RANGE"),
+        "ipproto": one.get_attr("FRA_IP_PROTO"),
+        "sport": one.get_attr("FRA_SPORT_RANGE"),
+        "dport": one.get_attr("FRA_DPORT_RANGE"),
+        "goto": one.get_attr("FRA_GOTO"),
+        "suppress_prefixlength": "" if suppressed in (None, _NOT_SUPPRESSED) else str(suppressed),
     }
     row: Row = {
         "type": _RULE_ACTIONS.get(one["action"], str(one["action"])),

@@ -73,19 +73,24 @@ class Sockets:
     def all(self) -> Iterator[SocketRecord]:
         """Every socket, namespace by namespace; then those that no table lists."""
         done: set[int] = set()
-        for number, path in namespaces.known(self._holders.namespaces).items():
+        for number, paths in namespaces.known(self._holders.namespaces).items():
             if self._expired():
                 return
+            name = namespaces.name_of(number)
+            try:
+                found = self._read_inside(number, name, paths) if paths else self._read_here(name)
+            except FileNotFoundError:  # who lived there has ended; if somebody holds a socket of it, that leads there
+                continue
             done.add(number)
-            yield from self._of_namespace(number, path)
+            yield from self._of_namespace(name, found)
         for number, descriptor in self._of_nobody(done):
             with os.fdopen(descriptor):
-                yield from self._of_namespace(number, f"/proc/self/fd/{descriptor}")
+                name = namespaces.name_of(number)
+                found = self._read_inside(number, name, (f"/proc/self/fd/{descriptor}",))
+            yield from self._of_namespace(name, found)
         yield from self._unlisted()
 
-    def _of_namespace(self, number: int, path: str) -> Iterator[SocketRecord]:
-        name = namespaces.name_of(number)
-        found = self._read_here(name) if not path else self._read_inside(name, path)
+    def _of_namespace(self, name: str, found: _Found) -> Iterator[SocketRecord]:
         self._bound_listed = self._bound_listed and found.bound_listed
         for record in found.records:
             record.namespace = name
@@ -94,25 +99,26 @@ class Sockets:
                 record.holders = self._holders.by_inode.get(record.inode, [])
             yield record
 
-    def _read_inside(self, name: str, path: str) -> _Found:
+    def _read_inside(self, number: int, name: str, paths: tuple[str, ...]) -> _Found:
         try:
-            descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-        except FileNotFoundError:  # its last process has ended
-            return _Found([], bound_listed=True)
+            descriptor = namespaces.opened(number, paths)
+        except FileNotFoundError:
+            raise
         except OSError:
-            return self._read_from_outside(name, path)
+            return self._read_from_outside(name, paths)
         try:
             with namespaces.inside(descriptor):
                 return self._read_here(name)
         except OSError:
-            return self._read_from_outside(name, path)
+            return self._read_from_outside(name, paths)
         finally:
             os.close(descriptor)
 
-    def _read_from_outside(self, name: str, path: str) -> _Found:
+    def _read_from_outside(self, name: str, paths: tuple[str, ...]) -> _Found:
         """What a process in there sees in its /proc/PID/net, which needs no entering."""
-        folder = path.removesuffix("/ns/net") + "/net"
-        if not path.endswith("/ns/net") or not os.access(f"{folder}/tcp", os.R_OK):
+        folders = [f"{path.removesuffix('/ns/net')}/net" for path in paths if path.endswith("/ns/net")]
+        folder = next((one for one in folders if os.access(f"{one}/tcp", os.R_OK)), "")
+        if not folder:
             self._tally.skip(NOT_ENTERED, name)
             return _Found([], bound_listed=False)
         records = [one for what in _ASKED for one in self._listed(what, _LISTED[what], folder)]
@@ -191,25 +197,25 @@ class Sockets:
             self._tally.failed(NO_TABLE, f"{path} {name}".strip(), error.strerror or str(error))
             return []
 
-    def _left(self) -> Iterator[tuple[int, int, int, str]]:
-        """Sockets that somebody holds and no table lists: inode, thread, descriptor, kind."""
-        for inode, (thread, number) in self._holders.descriptor_of.items():
+    def _left(self) -> Iterator[tuple[int, str, int, str]]:
+        """Sockets that somebody holds and no table lists: inode, folder of a thread, descriptor, kind."""
+        for inode, (folder, number) in self._holders.descriptor_of.items():
             if inode in self._seen or self._expired():
                 continue
-            kind = protocol_of(thread, number)
+            kind = protocol_of(folder, number)
             try:
-                if kind and os.readlink(f"/proc/{thread}/fd/{number}") == f"socket:[{inode}]":
-                    yield inode, thread, number, kind
+                if kind and os.readlink(f"{folder}/fd/{number}") == f"socket:[{inode}]":
+                    yield inode, folder, number, kind
             except OSError:
                 continue  # closed meanwhile
 
     def _of_nobody(self, done: set[int]) -> Iterator[tuple[int, int]]:
         """Namespaces that only sockets keep alive: number and descriptor."""
-        for inode, thread, number, kind in list(self._left()):
+        for inode, folder, number, kind in list(self._left()):
             if kind not in _NETWORK:
                 continue
             try:
-                descriptor = namespaces.of_socket(thread, number)
+                descriptor = namespaces.of_socket(folder, number)
             except OSError:  # it may not be asked: its row says that its address is not known
                 self._of_unknown_space.add(inode)
                 continue
@@ -232,3 +238,7 @@ class Sockets:
                 namespace="",
                 holders=self._holders.by_inode[inode],
             )
+        for inode in self._holders.by_inode.keys() - self._holders.descriptor_of.keys() - self._seen:
+            # Only an io_uring holds it: there is no descriptor to ask.
+            holders = self._holders.by_inode[inode]
+            yield SocketRecord("", local=None, local_port=None, inode=inode, holders=holders)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from mig_core.plugin.coverage import Reason
 from mig_endpoint.processes import mappings
-from mig_endpoint.processes.descriptors import descriptors_of
+from mig_endpoint.processes.descriptors import RING, descriptors_of, files_of_ring
 from mig_process.capabilities import last_capability
 from mig_process.sources import (
     OF_STATUS,
@@ -32,7 +32,6 @@ if TYPE_CHECKING:
     from mig_core.plugin.cells import Cell
     from mig_core.plugin.coverage import Tally
     from mig_core.plugin.table import TableContext
-    from mig_endpoint.processes.descriptors import Descriptor
     from mig_endpoint.processes.proc import Proc
     from mig_endpoint.processes.process import Process
     from mig_process.sources import Ask
@@ -147,7 +146,7 @@ class Facts:
                     self._tally.failed(TROUBLE, f"{name} of process {process.pid}", os.strerror(error.errno or 0))
 
     def _files(self, process: Process, row: dict[str, Cell]) -> None:
-        row["files"] = self._bounded(process, map(_descriptor_text, descriptors_of(process)))
+        row["files"] = self._bounded(process, _open_files(process))
 
     def _libraries(self, process: Process, row: dict[str, Cell]) -> None:
         own = os.fsencode(process.executable.link)
@@ -206,8 +205,13 @@ class Facts:
         return found
 
 
-def _descriptor_text(one: Descriptor) -> str:
-    return f"{one.number} {one.target}"
+def _open_files(process: Process) -> Iterator[str]:
+    """Descriptors, and behind each io_uring what only it holds open."""
+    for one in descriptors_of(process):
+        yield f"{one.number} {one.target}"
+        if one.target == RING:
+            for target in files_of_ring(process, one.thread, one.number):
+                yield f"{one.number} io_uring {target}"
 
 
 def _mapping_text(one: mappings.Mapping) -> str:

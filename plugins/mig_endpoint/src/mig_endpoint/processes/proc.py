@@ -75,6 +75,10 @@ class Proc:
         folder = self._clean if pid in self._covered and self._clean >= 0 else self.folder
         return Process(pid, folder, self.mounts, lightly=lightly)
 
+    def path_of(self, pid: int) -> str:
+        """A path of a process's folder for functions that take no descriptor; it leads there while this is open."""
+        return f"/proc/self/fd/{self._clean}/{pid}" if pid in self._covered and self._clean >= 0 else f"/proc/{pid}"
+
     def is_covered(self, pid: int) -> bool:
         """Whether something is mounted over a process."""
         return pid in self._covered
