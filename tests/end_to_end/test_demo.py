@@ -13,6 +13,7 @@ import pytest
 
 from mig_core.cli.demo.processes import program
 from mig_core.relay.private_rabbitmq import PrivateRabbitMQ
+from mig_core.testing.eventually import eventually
 from mig_core.testing.services import service_missing
 
 ANSWERS = ("migagenthost2 etc/mig-demo [", "1 of 4 agents found something", "4 asked: 4 success")
@@ -81,7 +82,8 @@ def stateless(tmp_path_factory: pytest.TempPathFactory) -> Demonstration:
 def test_it_answers_and_leaves_no_process_behind(first: Demonstration) -> None:
     assert first.ran.returncode == 0, first.ran.stderr + first.ran.stdout
     assert all(text in first.ran.stdout for text in ANSWERS)
-    assert left_behind(first.folder) == []
+    # Who was told to end may take a moment more; who was forgotten stays.
+    assert eventually(lambda: not left_behind(first.folder)), left_behind(first.folder)
 
 
 @pytest.mark.parametrize("first", ["https"], indirect=True)

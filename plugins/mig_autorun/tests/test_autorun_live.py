@@ -48,6 +48,22 @@ def test_modules_tell_what_taints_the_kernel_and_which_of_them_hide(tmp_path: Pa
     assert found["evil"].started_by == ("ext4", "nf")
 
 
+def test_a_module_that_came_after_the_listing_was_read_is_told_and_does_not_hide(tmp_path: Path) -> None:
+    listing = tmp_path / "modules"
+    listing.write_text("ext4 1040384 0 - Live 0x0\n")
+    for name in ("ext4", "late"):
+        (tmp_path / "sys" / name).mkdir(parents=True)
+        (tmp_path / "sys" / name / "initstate").write_text("live\n")
+    told = live.modules(this_system(), str(listing), str(tmp_path / "sys"))
+
+    first = next(told)
+    listing.write_text("late 16384 1 nf, Live 0x0\next4 1040384 0 - Live 0x0\n")
+    (second,) = told
+
+    assert (first.name, second.name) == ("ext4", "late")
+    assert (second.notes, second.started_by) == ([], ("nf",))
+
+
 def test_modules_that_cannot_be_listed_are_booked(tmp_path: Path) -> None:
     system = this_system()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from typing import TYPE_CHECKING
 
@@ -36,31 +37,47 @@ MAX_BYTES = 4 << 20
 def modules(system: System, listing: str = MODULES, loaded: str = LOADED) -> Iterator[Entry]:
     """The loaded modules, with what taints the kernel of them, and those that the listing hides."""
     try:
-        with open(listing, encoding="utf-8", errors="surrogateescape") as file:
-            listed = [line.split() for line in file.read(MAX_BYTES).split("\n") if line]
+        listed = _listed(listing)
     except FileNotFoundError:
         if not os.path.isdir("/proc/self"):
             system.tally.skip(NO_PROC, listing)
-        listed = []  # a kernel without modules, unless the other list knows better
+        listed = {}  # a kernel without modules, unless the other list knows better
     except OSError as error:
         coverage.failed(system.tally, listing, error)
         return
     files = _module_files(system)
-    seen = set()
-    for fields in listed:
-        seen.add(fields[0])
-        used_by = fields[3].strip("-,").split(",") if len(fields) > 3 else []
-        yield _module(fields[0], files, _taint(loaded, fields[0]), tuple(one for one in used_by if one))
+    for name, used_by in listed.items():
+        yield _module(name, files, _taint(loaded, name), used_by)
     try:
         names = os.listdir(loaded)
     except OSError as error:
         coverage.failed(system.tally, loaded, error, NO_PROC)
         return
-    for name in sorted(set(names) - seen):
-        if os.path.exists(f"{loaded}/{name}/initstate"):  # built-in ones have none
-            one = _module(name, files, _taint(loaded, name), ())
+    others = sorted(name for name in set(names) - listed.keys() if _is_loaded(loaded, name))
+    now = {}
+    if others:  # some may have been loaded since the listing was read: it is asked once more
+        with contextlib.suppress(OSError):
+            now = _listed(listing)
+    for name in others:
+        one = _module(name, files, _taint(loaded, name), now.get(name, ()))
+        if name not in now:
+            if not _is_loaded(loaded, name):
+                continue  # gone meanwhile
             one.notes.append("hidden: not in /proc/modules")
-            yield one
+        yield one
+
+
+def _listed(listing: str) -> dict[str, tuple[str, ...]]:
+    """The names of modules in the listing, and by which others each is used."""
+    with open(listing, encoding="utf-8", errors="surrogateescape") as file:
+        lines = [line.split() for line in file.read(MAX_BYTES).split("\n") if line]
+    used = {fields[0]: fields[3].strip("-,").split(",") if len(fields) > 3 else [] for fields in lines}
+    return {name: tuple(one for one in others if one) for name, others in used.items()}
+
+
+def _is_loaded(loaded: str, name: str) -> bool:
+    """What is built into the kernel has no such file."""
+    return os.path.exists(f"{loaded}/{name}/initstate")
 
 
 def _module(name: str, files: dict[str, str], taint: str, used_by: tuple[str, ...]) -> Entry:

@@ -1,8 +1,9 @@
 """Processes that /proc does not list though they are there.
 
 Every id is asked for its process group, which changes nothing. Threads answer too, so that what answers counts only if
-it is a process of its own. What a rootkit hides from listings of /proc alone is found; what it hides from system calls
-as well is not, from within the system.
+it is a process of its own; and only if the same one was there before a listing without it, and is there after it: who
+comes or goes meanwhile hides from nobody. What a rootkit hides from listings of /proc alone is found; what it hides
+from system calls as well is not, from within the system.
 """
 
 from __future__ import annotations
@@ -37,7 +38,8 @@ def unlisted(proc: Proc, expired: Callable[[], bool]) -> Iterator[int]:
             raise RanOutOfTime
         if pid in listed or not _answers(pid):
             continue
-        if _is_process(proc, pid) and pid not in proc.ids():  # it may have been started meanwhile
+        before = _identity(proc, pid)
+        if before and pid not in proc.ids() and _identity(proc, pid) == before:
             yield pid
 
 
@@ -60,12 +62,12 @@ def _answers(pid: int) -> bool:
     return True
 
 
-def _is_process(proc: Proc, pid: int) -> bool:
-    """Whether it is no mere thread of a process; what does not even have a folder in /proc counts as one."""
+def _identity(proc: Proc, pid: int) -> str:
+    """What tells a process from the next one of its id; empty for a mere thread, and for who is not there."""
     try:
         with proc.process(pid) as process:
-            return process.status.get("Tgid") == str(pid)
-    except (FileNotFoundError, ProcessLookupError):  # hidden altogether, or ended meanwhile
-        return _answers(pid)
+            return f"since {process.stat.start}" if process.status.get("Tgid") == str(pid) else ""
+    except (FileNotFoundError, ProcessLookupError):  # without even a folder in /proc, or ended meanwhile
+        return "without a folder" if _answers(pid) else ""
     except OSError:
-        return True
+        return "not to be looked at"
