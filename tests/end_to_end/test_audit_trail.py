@@ -206,9 +206,7 @@ def test_a_program_that_a_rule_is_about_arrives_as_an_alert_with_its_parents(
     program.touch()
     subprocess.run(["/bin/sh", "-c", f"chmod 4755 {program}; :"], check=True)
 
-    (match,) = eventually(
-        lambda: [one for one in matches(receiver) if str(program) in _arguments(one["event"])]
-    )
+    (match,) = eventually(lambda: [one for one in matches(receiver) if str(program) in _arguments(one["event"])])
     assert match["rule"]["title"] == "Set-User-ID Bit Given To A Program"
     assert match["event"]["process"]["arguments"] == ["chmod", "4755", str(program)]
     assert match["parents"][0]["command"].startswith("/bin/sh -c chmod 4755")
