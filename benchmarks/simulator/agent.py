@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from mig_core.domain.document import JSON
+    from mig_core.domain.ids import CommandId
 
 VERSION = "simulated"
 _OPTIONS: dict[str, JSON] = {
@@ -47,6 +48,7 @@ class SimulatedAgent:
         self._finds = finds
         self._sequence = 0
         self._answered = 0
+        self._run: set[CommandId] = set()
         self.id = self._key.agent_id
         self.facts = AgentFacts(
             id=self.id,
@@ -79,14 +81,17 @@ class SimulatedAgent:
         return self._key.sign(envelopes.HEARTBEAT, beat.to_payload()).to_bytes()
 
     def answer(self, body: bytes, now: datetime) -> bytes | None:
-        """The signed answer to a message that came over the relay; None to a cancel.
+        """The signed answer to a message that came over the relay; None to a cancel, and to a command it has run.
+
+        As a real agent: what its journal knows is acknowledged, and its answer is already on the way.
 
         Raises:
             InvalidDocument: the message is neither command nor cancel.
         """
         message = read_message(body)
-        if not isinstance(message, CommandMessage):
+        if not isinstance(message, CommandMessage) or message.command in self._run:
             return None
+        self._run.add(message.command)
         action = read_action(message.action.payload)
         answer = Answer(
             command=message.command,

@@ -77,7 +77,8 @@ class AmqpAgent:
 
     async def _session(self, connection: AmqpConnection) -> None:
         self._publisher = await connection.channel()
-        for kind, body in tuple(self._unconfirmed.values()):
+        unconfirmed, self._unconfirmed = self._unconfirmed, {}
+        for kind, body in unconfirmed.values():
             self._publish(kind, body)
         beating = asyncio.create_task(self._beat())
         try:
@@ -108,7 +109,9 @@ class AmqpAgent:
     def _arrived(self, channel: Channel, tag: int, _user_id: str, body: bytes) -> None:
         self._counts.received += 1
         answer = self._agent.answer(body, datetime.now(UTC))
-        if answer is not None:
+        if answer is None:
+            self._counts.repeated += 1
+        else:
             self._publish(Kind.RESULT, answer)
         channel.ack(tag)
 
@@ -127,9 +130,15 @@ class AmqpAgent:
             done = functools.partial(self._published, self._number, kind)
             self._publisher.publish(INBOUND, kind, body, done, user_id=str(self._agent.id))
 
+    def _publish_again(self, number: int) -> None:
+        if number in self._unconfirmed:
+            self._publish(*self._unconfirmed.pop(number))
+
     def _published(self, number: int, kind: Kind, outcome: Outcome) -> None:
         if outcome is not Outcome.TAKEN:
             self._counts.complain(f"a {kind} was {outcome.value}")
+            if self._publisher is not None and not self._publisher.closed.done():  # else the next connection sends it
+                asyncio.get_running_loop().call_later(_PAUSE, self._publish_again, number)
             return
         self._unconfirmed.pop(number, None)
         self._counts.answered += kind is Kind.RESULT

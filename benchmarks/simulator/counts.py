@@ -15,6 +15,8 @@ class Counts:
     listening: int = 0
     received: int = 0
     """Commands and cancels that came over the relay, repeated ones too."""
+    repeated: int = 0
+    """Of these, such as were cancels, or commands that the agent had run: nothing is run twice."""
     answered: int = 0
     """Answers that the relay took."""
     broken: int = 0

@@ -97,7 +97,9 @@ class HttpsAgent:
         for message in answer["messages"]:
             self._counts.received += 1
             result = self._agent.answer(dump(message["body"]), datetime.now(UTC))
-            if result is not None:
+            if result is None:
+                self._counts.repeated += 1
+            else:
                 self._messages.append((Kind.RESULT, result))
             self._acknowledged.append(message["id"])
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _PATIENCE = 10.0
-_SUMS = ("enrolled", "listening", "received", "answered", "broken")
+_SUMS = ("enrolled", "listening", "received", "repeated", "answered", "broken")
 
 
 class WorkersFailed(Exception):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import subprocess
 import time
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pika
 
 from mig_core.relay.private_rabbitmq import free_port
-from mig_core.relay.topology import SHARED_QUEUES
+from mig_core.relay.topology import RESULTS, SHARED_QUEUES
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -22,6 +23,8 @@ ROOT = HERE.parents[1]
 TAG = "topology"
 NET = "172.31.77"
 PROJECT = "migtopology"
+BROKERS = ("mq1", "mq2", "mq3")
+SCHEDULERS = ("scheduler1", "scheduler2")
 SECRET = "a-secret-of-this-topology-only"
 _TARGETS = ("server", "database", "relay")
 
@@ -110,13 +113,29 @@ class Containers:
         """What mig-api wrote for the first investigator."""
         return self.inside("api1", "cat", "/var/lib/mig-api/bootstrap-secret").strip()
 
-    def kill(self, part: str) -> None:
+    def kill(self, *parts: str) -> None:
         """SIGKILL, at once."""
-        _run(["docker", "kill", self._container(part)])
+        _run(["docker", "kill", *map(self._container, parts)])
 
-    def start(self, part: str) -> None:
-        """Starts a part that was killed, with what it had on its disk."""
-        _run(["docker", "start", self._container(part)])
+    def start(self, *parts: str) -> None:
+        """Starts parts that were killed, with what they had on their disks."""
+        _run(["docker", "start", *map(self._container, parts)])
+
+    def kill_worker(self, part: str) -> None:
+        """SIGKILL for one of the processes of a mig-api; what forked it makes another one."""
+        code = "import os; os.kill(int(open('/proc/1/task/1/children').read().split()[0]), 9)"
+        self.inside(part, "python3", "-c", code)
+
+    def leader(self) -> str:
+        """The node of RabbitMQ that leads the queue all answers come through."""
+        text = self._ctl(self._running_broker(), "list_queues -p mig name leader --formatter json")
+        (leads,) = (one["leader"] for one in json.loads(text[text.index("[") :]) if one["name"] == RESULTS)
+        return str(leads).partition("@")[2]
+
+    def handed_over_again(self) -> int:
+        """How many commands schedulers have handed over again so far, by their logs."""
+        said = "".join(self.logs(part) for part in SCHEDULERS)
+        return sum(map(int, re.findall(r"(\d+) commands are handed over again", said)))
 
     def fail_over(self) -> None:
         """Has the standby become the primary; the old one is dead, or is about to find out."""
@@ -146,13 +165,10 @@ class Containers:
         """Runs a program in a part's container."""
         return _run(["docker", "exec", self._container(part), *command])
 
-    def logs(self, part: str, lines: int = 30) -> str:
-        """The end of what a part wrote."""
+    def logs(self, part: str) -> str:
+        """What a part wrote, in all its lives."""
         done = subprocess.run(
-            ["docker", "logs", "--tail", str(lines), self._container(part)],
-            capture_output=True,
-            text=True,
-            check=False,
+            ["docker", "logs", self._container(part)], capture_output=True, text=True, check=False, errors="replace"
         )
         return done.stdout + done.stderr
 
@@ -185,8 +201,20 @@ class Containers:
         return self.inside(part, "bash", "-c", code).strip() == "1"
 
     def _nodes(self) -> int:
-        text = self.inside("mq1", "bash", "-c", _CTL.format(words="cluster_status --formatter json"))
+        text = self._ctl("mq1", "cluster_status --formatter json")
         return len(json.loads(text[text.index("{") :])["running_nodes"])
+
+    def _running_broker(self) -> str:
+        return next(one for one in BROKERS if self._is_up(one))
+
+    def _is_up(self, node: str) -> bool:
+        try:
+            return self._node(node)
+        except PartFailed:
+            return False
+
+    def _ctl(self, node: str, words: str) -> str:
+        return self.inside(node, "bash", "-c", _CTL.format(words=words))
 
     def _healthy(self, part: str) -> bool:
         code = "import urllib.request as u; print(u.urlopen('http://127.0.0.1:1664/healthz', timeout=3).status)"

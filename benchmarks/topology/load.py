@@ -25,9 +25,20 @@ _PARAMETERS = {"searches": {"s1": {"paths": ["etc"], "names": ["^motd$"]}}}
 _BOOKS = """
     SELECT a.targeted, count(c.*), count(DISTINCT c.agent_id), count(*) FILTER (WHERE c.state = 'success'),
            count(*) FILTER (WHERE c.id IS NOT NULL AND c.finished_at IS NULL),
-           coalesce(extract(epoch FROM max(c.finished_at) - a.created_at), 0)
-      FROM actions a LEFT JOIN commands c ON c.action_id = a.id WHERE a.id = '{action}' GROUP BY a.id
+           coalesce((a.final_counts->>'success')::int, 0), a.state, count(*) FILTER (WHERE c.found), a.final_found,
+           extract(epoch FROM a.created_at),
+           coalesce(extract(epoch FROM max(c.finished_at) FILTER (WHERE g.relay = 'https')), 0),
+           coalesce(extract(epoch FROM max(c.finished_at) FILTER (WHERE g.relay = 'amqp')), 0)
+      FROM actions a LEFT JOIN commands c ON c.action_id = a.id LEFT JOIN agents g ON g.id = c.agent_id
+     WHERE a.id = '{action}' GROUP BY a.id
 """
+LEFT_BEHIND = """
+    SELECT 'commands handed to nobody=' || count(*) FROM unsent_commands
+    UNION ALL SELECT 'messages for agents=' || count(*) FROM relay_messages WHERE expires > now()
+    UNION ALL SELECT 'messages of agents=' || count(*) FROM relay_inbound
+    UNION ALL SELECT 'set aside=' || count(*) FROM set_aside
+"""
+"""What must be empty when nobody is asked any more."""
 
 
 @dataclass(slots=True)
@@ -40,13 +51,25 @@ class Sums:
     agents: int
     success: int
     open: int
-    seconds: float
-    """From the question to the last answer."""
+    summed: int
+    """Answers, as the action's own sums say, which are carried on with each of them."""
+    state: str
+    found: int
+    found_summed: int
+    asked_at: float
+    last_https: float
+    last_amqp: float
+    """When the last answer over this relay came, seconds of the epoch."""
+
+    @property
+    def seconds(self) -> float:
+        """From the question to the last answer."""
+        return max(self.last_https, self.last_amqp) - self.asked_at
 
     def complete(self, agents: int) -> bool:
-        """Whether each agent was asked once, and answered once."""
-        each = {self.targeted, self.commands, self.agents, self.success}
-        return each == {agents} and not self.open
+        """Whether each agent was asked once, and answered once, and the sums say the same."""
+        each = {self.targeted, self.commands, self.agents, self.success, self.summed}
+        return each == {agents} and not self.open and self.state == "completed" and self.found == self.found_summed
 
 
 @dataclass(slots=True)
@@ -104,5 +127,6 @@ class Load:
 def sums_of(containers: Containers, action: str) -> Sums:
     """The books about one action."""
     row = containers.sql(_BOOKS.format(action=action)).split("|")
-    targeted, commands, agents, success, unanswered = (int(one) for one in row[:5])
-    return Sums(action, targeted, commands, agents, success, unanswered, float(row[5]))
+    targeted, commands, agents, success, unanswered, summed = (int(one or 0) for one in row[:6])
+    found, found_summed, times = int(row[7]), int(row[8] or 0), [float(one) for one in row[9:]]
+    return Sums(action, targeted, commands, agents, success, unanswered, summed, row[6], found, found_summed, *times)

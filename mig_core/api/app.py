@@ -73,7 +73,7 @@ FIRST_BYTES = 30.0
 STREAM_BYTES = 64 << 10
 """Events that come together are sent together up to this size."""
 TOKENS_BELIEVED = timedelta(seconds=30)
-"""How long another process goes on accepting the token of an agent that was retired."""
+"""How long an agent's token is not looked up again; one that is worth nothing any more is heard of at once."""
 
 
 def create_app(
@@ -117,6 +117,8 @@ def create_app(
 
     def end_logins(agents: Sequence[str]) -> None:
         """See :attr:`MigApp.end_logins`."""
+        if not agents:
+            tokens.forget_all()
         for agent in map(AgentId, agents):
             tokens.forget(agent)
             waiters.drop(agent)

@@ -45,7 +45,7 @@ class AgentTokens:
 
     Args:
         agents: the store's.
-        lifetime: How long an answer is believed. Other processes learn of a retired agent after so long.
+        lifetime: How long an answer is believed, where nothing else is heard.
     """
 
     def __init__(self, agents: Agents, *, clock: Callable[[], datetime], lifetime: timedelta) -> None:
@@ -96,6 +96,11 @@ class AgentTokens:
         """Ask the store next time: the agent was retired, or has a new token."""
         self._forgotten += 1
         self._good.pop(agent, None)
+
+    def forget_all(self) -> None:
+        """Ask the store about everybody: that some were retired may have been missed."""
+        self._forgotten += 1
+        self._good.clear()
 
 
 class Admission:

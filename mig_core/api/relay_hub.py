@@ -84,7 +84,20 @@ class Port(Protocol):
 class Visit:
     """One exchange, from its arrival to its answer."""
 
-    __slots__ = ("again", "agent", "busy", "deadline", "digest", "ended", "hub", "limit", "port", "request", "session")
+    __slots__ = (
+        "again",
+        "agent",
+        "busy",
+        "deadline",
+        "digest",
+        "ended",
+        "hub",
+        "limit",
+        "port",
+        "request",
+        "session",
+        "unsure",
+    )
 
     def __init__(self, hub: RelayHub, port: Port, agent: AgentId, digest: bytes, request: Request) -> None:
         self.hub = hub
@@ -100,6 +113,8 @@ class Visit:
         """Whether it is in a transaction, or waits for one."""
         self.again = False
         """Whether a message came for it meanwhile."""
+        self.unsure = True
+        """Whether its token is to be checked: at first, and when it may have been missed that its login has ended."""
         self.ended: Woken | None = None
 
     def end(self, why: Woken) -> None:
@@ -191,6 +206,8 @@ class RelayHub:
                 self._drained.pop(cast("AgentId", key), None)
         else:
             self._drained.clear()
+            for visit in self._parked.values():
+                visit.unsure = True
         parked: Mapping[str, Visit] = self._parked  # type: ignore[assignment]  # an id that is none is in no mapping
         for visit in [parked[one] for one in keys if one in parked] if keys else list(parked.values()):
             if visit.busy:
@@ -243,9 +260,11 @@ class RelayHub:
 
     async def _admitted(self, batch: Sequence[Visit]) -> list[Visit]:
         """Those whose token is right."""
-        fresh = [one for one in batch if one.request is not None]
-        right = await self._tokens.match_all([(one.agent, one.digest) for one in fresh]) if fresh else ()
-        wrong = {id(one) for one, matches in zip(fresh, right, strict=True) if not matches}
+        unsure = [one for one in batch if one.unsure]
+        for one in unsure:
+            one.unsure = False
+        right = await self._tokens.match_all([(one.agent, one.digest) for one in unsure]) if unsure else ()
+        wrong = {id(one) for one, matches in zip(unsure, right, strict=True) if not matches}
         admitted = []
         for one in batch:
             try:

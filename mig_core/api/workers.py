@@ -35,9 +35,12 @@ PUBLISH_SECONDS = 1.0
 """How old the other workers' numbers may be."""
 GRACE_SECONDS = 5.0
 """What a worker has to end, once it is told to."""
+STEADY_SECONDS = 60.0
+"""A worker that lived so long is replaced as quickly as the first one that died."""
 BEGIN_AGAIN = 75
 """Status of a worker that ended because the settings are others now: all of them are to begin again."""
 _HEAD = struct.Struct("<II")
+_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 
 class Blackboard:
@@ -111,6 +114,7 @@ class Workers:
         self._board = Blackboard(workers)
         self._reading, self._writing = os.pipe()
         self._running: dict[int, int] = {}
+        self._began = [0.0] * workers
         self._pauses = [Backoff(0.2, 30.0) for _ in range(workers)]
         self._stopping = False
 
@@ -142,21 +146,34 @@ class Workers:
                 self._replace(number, code)
         return 0
 
+    def pause_after(self, number: int, *, lived: float) -> float:
+        """Seconds until a worker that ended after so many is replaced."""
+        if lived >= STEADY_SECONDS:
+            self._pauses[number].reset()
+        return self._pauses[number].next()
+
     def _start(self, number: int) -> None:
-        pid = os.fork()
-        if pid == 0:
-            self._be_worker(number)
-        self._running[pid] = number
+        # A signal that comes while it forks waits: the child must not take it for its parent, and forget it.
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
+        try:
+            pid = os.fork()
+            if pid == 0:
+                self._be_worker(number, before)
+            self._running[pid] = number
+            self._began[number] = time.monotonic()
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
         if self._stopping:
             self._tell(signal.SIGTERM)
 
-    def _be_worker(self, number: int) -> NoReturn:
-        os.close(self._writing)
-        for one in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(one, signal.SIG_DFL)
-        signal.signal(signal.SIGHUP, signal.SIG_IGN)  # until its own handler is there
+    def _be_worker(self, number: int, mask: set[signal.Signals | int]) -> NoReturn:
         status = 1
         try:
+            os.close(self._writing)
+            for one in (signal.SIGTERM, signal.SIGINT):
+                signal.signal(one, signal.SIG_DFL)
+            signal.signal(signal.SIGHUP, signal.SIG_IGN)  # until its own handler is there
+            signal.pthread_sigmask(signal.SIG_SETMASK, mask)
             status = self._work(Place(number, self._board, self._reading))
         except Exception:
             log.exception("worker %d failed", number + 1)
@@ -165,7 +182,7 @@ class Workers:
             os._exit(status)
 
     def _replace(self, number: int, code: int) -> None:
-        pause = self._pauses[number].next()
+        pause = self.pause_after(number, lived=time.monotonic() - self._began[number])
         log.error("worker %d has ended with status %d; another one starts in %.1f s", number + 1, code, pause)
         end = time.monotonic() + pause
         while not self._stopping and time.monotonic() < end:

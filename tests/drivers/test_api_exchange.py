@@ -14,6 +14,7 @@ from http.client import HTTPResponse
 from queue import Queue
 from typing import TYPE_CHECKING, Any
 
+import psycopg
 import pytest
 
 from mig_core.domain.exchanges import Request
@@ -255,6 +256,26 @@ def test_a_retired_agents_exchange_ends_and_its_token_is_worth_nothing(api_site:
 
         alice.retire_agent(agent.id)
 
+        assert connection.answer()[0] == 401
+        assert connection.ask(handing_in(b"late"))[0] == 401
+    assert stored(agent) == []
+
+
+def test_who_was_retired_while_nothing_was_heard_is_sent_away_with_the_next_word(
+    api_site: ApiSite, agent: SampleAgent
+) -> None:
+    with connected(agent) as connection:
+        connection.send(poll(30))
+        wait_for_polls(api_site, 1)
+
+        with psycopg.connect(api_site.owner_url, autocommit=True) as database:
+            database.execute("UPDATE agents SET status = 'retired', token_digest = NULL")  # and nobody is told
+            ended = database.execute(
+                "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity"
+                " WHERE application_name = 'mig-wakeups' AND datname = current_database()"
+            ).fetchone()
+
+        assert ended == (1,)
         assert connection.answer()[0] == 401
         assert connection.ask(handing_in(b"late"))[0] == 401
     assert stored(agent) == []

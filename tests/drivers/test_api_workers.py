@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import time
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,13 +18,20 @@ import pytest
 
 from mig_core.api.limiter import Limiter
 from mig_core.api.metrics import Metrics
-from mig_core.api.workers import Blackboard, Place, added
+from mig_core.api.workers import Blackboard, Place, Workers, added
+from mig_core.domain.exchanges import Request
 from mig_core.errors import ApiError
+from mig_core.testing.api_site import ENROLMENT_SECRET, ApiSite, SampleAgent
 from mig_core.testing.eventually import eventually
 from mig_core.testing.ports import free_port
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from mig_core.config.server import ApiSettings
+    from mig_core.domain.ids import AgentId
+    from mig_core.store.postgres import PostgresStore
+    from mig_core.testing.keys import InvestigatorKeys
 
 
 class Program:
@@ -32,8 +40,10 @@ class Program:
     def __init__(self, folder: Path, database_url: str) -> None:
         self.port = free_port()
         self.config = folder / "api.toml"
+        (folder / "secret").write_text(ENROLMENT_SECRET, encoding="utf-8")
         self.config.write_text(
             f'listen = "127.0.0.1:{self.port}"\nstate = "{folder}/state"\nworkers = 2\n'
+            f'enrolment_secret_file = "{folder}/secret"\n'
             f'[database]\nurl = "{database_url}"\n',
             encoding="utf-8",
         )
@@ -72,6 +82,11 @@ class Program:
             self.get("/metrics")[1],
             re.MULTILINE,
         )
+        return int(float(found[1])) if found is not None else 0
+
+    def polls(self) -> int:
+        """Agents that wait at all workers together."""
+        found = re.search(r"^mig_poll_waiters (\S+)", self.get("/metrics")[1], re.MULTILINE)
         return int(float(found[1])) if found is not None else 0
 
     def end(self) -> tuple[int, float]:
@@ -115,6 +130,94 @@ def test_workers_count_as_one_one_that_dies_is_replaced_and_all_end_together(pro
     assert (status, took < 5) == (0, True), program.log
     assert any("worker" in line and "another one starts" in line for line in program.log)
     assert "Traceback" not in "".join(program.log)
+
+
+class Waiting:
+    """An agent whose exchange waits for a message."""
+
+    def __init__(self, agent: SampleAgent, port: int) -> None:
+        self._login = {"Authorization": f"Bearer {agent.id}:{agent.token}", "Content-Type": "application/octet-stream"}
+        self.id = agent.id
+        self.connection = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
+        self.send(50)
+
+    def send(self, wait: int) -> None:
+        body = Request("one", wait, 8).to_bytes()
+        self.connection.request("POST", "/api/v1/relay/exchange", body, self._login)
+
+    def answer(self) -> int:
+        """The status; 0: the connection ended."""
+        try:
+            with self.connection.getresponse() as response:
+                response.read()
+                return response.status
+        except (OSError, http.client.HTTPException):
+            return 0
+
+
+def test_agents_at_two_workers_hear_at_once_that_they_are_retired_that_one_died_and_that_all_end(
+    program: Program, api_settings: ApiSettings, store_url: str, investigator_keys: InvestigatorKeys
+) -> None:
+    site = ApiSite(api_settings.state, store_url, api_settings, investigator_keys, f"127.0.0.1:{program.port}")
+    agents = [SampleAgent(site, f"web{number}") for number in range(12)]
+    assert [one.enrol().status for one in agents] == [200] * 12
+    waiting = [Waiting(one, program.port) for one in agents]
+    eventually(lambda: program.polls() == 12)
+
+    # A process that is none of the two retires a half.
+    leaving, staying = waiting[:6], waiting[6:]
+    site.platform(lambda store: _retire(store, [one.id for one in leaving]))
+    sent_away = [one.answer() for one in leaving]
+    for one in leaving:
+        one.send(0)
+    refused = [one.answer() for one in leaving]
+    os.kill(max(program.workers()), signal.SIGKILL)
+    eventually(lambda: sum("listens on" in line for line in program.log) == 3)
+    status, took = program.end()
+    told = [one.answer() for one in staying]
+    for one in waiting:
+        one.connection.close()
+
+    assert sent_away == refused == [401] * 6
+    assert set(told) <= {200, 0}, "answered by the worker that stopped; cut off by the one that was killed"
+    assert (status, took < 5) == (0, True), program.log
+
+
+async def _retire(store: PostgresStore, agents: list[AgentId]) -> None:
+    for one in agents:
+        await store.agents.retire(one, datetime.now(UTC))
+
+
+_TOLD_WHILE_IT_FORKS = """
+import os, signal, sys
+from mig_core.api.workers import Workers
+os.register_at_fork(after_in_child=lambda: os.kill(os.getpid(), signal.SIGTERM))
+def work(place):
+    print("works", flush=True)
+    os.kill(os.getppid(), signal.SIGTERM)  # so that this ends at all
+    return 0
+def before():
+    os.kill(os.getpid(), signal.SIGTERM)
+os.register_at_fork(after_in_parent=before)
+sys.exit(Workers(1, work).run())
+"""
+
+
+def test_a_worker_that_is_told_to_end_while_it_is_forked_ends() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", _TOLD_WHILE_IT_FORKS], capture_output=True, text=True, timeout=30, check=False
+    )
+
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+def test_a_worker_that_lived_long_is_replaced_as_quickly_as_the_first_that_died() -> None:
+    workers = Workers(2, lambda _: 0)
+    for _ in range(20):
+        workers.pause_after(0, lived=1.0)
+
+    assert workers.pause_after(0, lived=3600.0) <= 0.4
+    assert workers.pause_after(1, lived=1.0) <= 0.4
 
 
 def test_other_settings_have_all_workers_begin_again_on_the_same_address(program: Program) -> None:
