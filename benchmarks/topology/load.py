@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
+from benchmarks.topology.containers import PartFailed
 from mig_core.client.compose import compose_action
 from mig_core.domain import envelope as envelopes
 from mig_core.domain.action import Operation
@@ -19,8 +20,11 @@ if TYPE_CHECKING:
     from mig_core.client.client import MigClient
     from mig_core.pgp.base import Signer
 
+UNDER_WAY = 3
+"""Questions that may have open commands when another one goes out: a slow machine is asked less often."""
 TARGET = "tags.environment = 'simulated'"
 EXPIRY = timedelta(minutes=10)
+_UNDER_WAY = "SELECT count(*) FROM actions WHERE state IN ('scheduled', 'inflight')"
 _PARAMETERS = {"searches": {"s1": {"paths": ["etc"], "names": ["^motd$"]}}}
 _BOOKS = """
     SELECT a.targeted, count(c.*), count(DISTINCT c.agent_id), count(*) FILTER (WHERE c.state = 'success'),
@@ -79,6 +83,7 @@ class Load:
     client: MigClient
     signer: Signer
     pause: float
+    containers: Containers
     asked: list[str] = field(default_factory=list)
     refused: int = 0
     """How often a question was not taken at once; it was then sent again, as it was signed."""
@@ -100,9 +105,18 @@ class Load:
 
     def _run(self) -> None:
         while not self._stop.is_set():
+            if not self._has_room():
+                self._stop.wait(1.0)
+                continue
             action = compose_action([Operation("file", _PARAMETERS)], name="topology", target=TARGET, expiry=EXPIRY)  # type: ignore[arg-type]  # plain JSON
             self._send(self.signer.sign(Envelope(envelopes.ACTION, action.to_payload())), str(action.id))
             self._stop.wait(self.pause)
+
+    def _has_room(self) -> bool:
+        try:
+            return int(self.containers.sql(_UNDER_WAY)) < UNDER_WAY
+        except PartFailed:  # the database is being replaced: questions go out all the same
+            return True
 
     def _send(self, envelope: Envelope, action: str) -> None:
         """Until it is in the books; what was sent once and not confirmed is looked for first."""

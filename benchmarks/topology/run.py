@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import signal
 import sys
 import tempfile
 import time
@@ -80,6 +81,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--no-build", action="store_true")
     parser.add_argument("--keep", action="store_true", help="leave the containers at the end, to look into")
     options = parser.parse_args(arguments)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # what was started ends, too
     with tempfile.TemporaryDirectory(prefix="mig-topology-") as name:
         folder = Path(name)
         containers = Containers(folder / "site")
@@ -128,7 +130,7 @@ def _measure(containers: Containers, folder: Path, options: argparse.Namespace) 
                 fleet.wait_for("listening", seconds=900)
             containers.wait("heartbeats of all", lambda: _online(client) == agents, seconds=300)
             _say(f"{agents} agents listen")
-            load = Load(client, signer, options.pause)
+            load = Load(client, signer, options.pause, containers)
             load.start()
             killed = [_kill(part, containers, load, options) for part in options.kill]
             time.sleep(options.settle)

@@ -36,6 +36,8 @@ T = TypeVar("T")
 
 _BATCH = 500
 _LEASE = timedelta(seconds=30)
+_REST = timedelta(seconds=10)
+"""After which what a relay did not take is tried again: a node of a cluster may be down, and come back."""
 """How long another scheduler waits before it takes over commands that this one has claimed and not handed over."""
 
 _log = logging.getLogger(__name__)
@@ -105,6 +107,8 @@ class Outbox:
             for index, reason in (unfit | refused).items():
                 _log.error("command %s cannot be handed to a relay: %s", unsent[index].id, reason)
                 await commands.abandon(unsent[index].id, f"it cannot be handed to the relay: {reason}", self._now())
+            if left := letters.keys() - set(confirmed) - refused.keys():
+                await commands.give_back([unsent[index].id for index in left], self._now() + _REST)
         cancels = await commands.claim_unsent_cancels(names, limit=_BATCH, lease=_LEASE, now=self._now())
         if cancels:
             letters, unfit = _letters(cancels, _cancel_letter)

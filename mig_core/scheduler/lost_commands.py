@@ -116,7 +116,7 @@ class LostCommands:
                 missing.append(one)
                 if given is not None:
                     given[one.agent] += 1
-        again = await self._commands.hand_over_again([one.id for one in missing]) if missing else 0
+        again = await self._commands.hand_over_again([one.id for one in missing], now) if missing else 0
         for one in missing:
             self._handed_over[one.id] = (one.agent, self._times(one) + 1, now)
             self._copies[one.agent] += 1

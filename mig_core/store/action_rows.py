@@ -24,7 +24,7 @@ COLUMNS = (
 _QUEUED = """
     SELECT a.id, count(*) AS number FROM actions a
       JOIN unsent_commands u ON u.action_id = a.id AND u.id BETWEEN a.first_command AND a.last_command
-     WHERE a.id = ANY(%s) GROUP BY a.id
+     WHERE a.id = ANY(%s) AND u.again_at IS NULL GROUP BY a.id
 """
 
 

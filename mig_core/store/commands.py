@@ -62,7 +62,8 @@ _AGAIN = """
         SELECT id, action_id, agent_id FROM commands WHERE id = ANY(%s) AND state = 'sent' ORDER BY id
            FOR NO KEY UPDATE
     )
-    INSERT INTO unsent_commands (id, action_id, agent_id) SELECT id, action_id, agent_id FROM open
+    INSERT INTO unsent_commands (id, action_id, agent_id, again_at)
+    SELECT id, action_id, agent_id, %s::timestamptz FROM open
         ON CONFLICT (id) DO NOTHING
 """
 _CLAIM_CANCELS = """
@@ -181,11 +182,21 @@ class PostgresCommands:
 
         return await self._database.transaction(work)
 
-    async def hand_over_again(self, commands: Sequence[CommandId]) -> int:
+    async def give_back(self, commands: Sequence[CommandId], until: datetime) -> None:
+        """See the protocol."""
+
+        async def work(cursor: Cursor) -> None:
+            await cursor.execute(
+                "UPDATE unsent_commands SET leased_until = %s WHERE id = ANY(%s)", (until, sorted(as_uuids(commands)))
+            )
+
+        await self._database.transaction(work)
+
+    async def hand_over_again(self, commands: Sequence[CommandId], now: datetime) -> int:
         """See the protocol."""
 
         async def work(cursor: Cursor) -> int:
-            await cursor.execute(_AGAIN, (sorted(as_uuids(commands)),))
+            await cursor.execute(_AGAIN, (sorted(as_uuids(commands)), now))
             count = cursor.rowcount
             await notify(cursor, "outbox")
             return count

@@ -34,7 +34,7 @@ WITH_SETTINGS = "(settings)"
 
 # A fan-out that reads these agents at the moment does not hold them up.
 _KNOWN = """
-    SELECT id, public_key, status, enrolment_sent_at FROM agents WHERE id = ANY(%s) ORDER BY id FOR NO KEY UPDATE
+    SELECT id, public_key, status, enrolment_sent_at, relay FROM agents WHERE id = ANY(%s) ORDER BY id FOR NO KEY UPDATE
 """
 # The log's triggers read who acts, and from where, when the statement ends.
 _ACTS = "set_config('mig.who', %(who)s, true) AS who, set_config('mig.address', %(address)s, true) AS address"
@@ -59,6 +59,23 @@ _REFRESH = f"""
       FROM {_ACTS}
      WHERE id = %(id)s RETURNING {COLUMNS}
 """  # noqa: S608 - constants
+# What waits for an agent at the relay that it listened on before reaches it no more. What it has taken already it knows
+# by its id, and runs once.
+_OPEN = """
+    WITH open AS (
+        SELECT c.id, c.action_id, c.agent_id, a.cancel_envelope IS NOT NULL AS cancelled
+          FROM actions a JOIN commands c ON c.action_id = a.id AND c.agent_id = ANY(%(agents)s)
+                        AND c.id BETWEEN a.first_command AND a.last_command
+         WHERE a.state = 'inflight' AND c.position IS NULL AND c.state = 'sent' ORDER BY c.id FOR NO KEY UPDATE OF c
+    ), cancels AS (
+        INSERT INTO unsent_cancels (action_id, agent_id) SELECT action_id, agent_id FROM open WHERE cancelled
+            ON CONFLICT DO NOTHING
+    )
+    INSERT INTO unsent_commands (id, action_id, agent_id, again_at)
+    SELECT id, action_id, agent_id, %(now)s::timestamptz FROM open
+        ON CONFLICT (id) DO NOTHING
+"""
+_DROP_MESSAGES = "DELETE FROM relay_messages WHERE agent_id = ANY(%s)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,6 +167,7 @@ class _Group:
         # 2. Their rows; those of the known first: then none of them is forgotten for the room of another.
         await self._granting.lock(one.secret_digest for one in (*back, *new) if self._needs_secret(one))
         await self._write(_REFRESH, [values for one in back if (values := self._values(one)) is not None])
+        await self._move([one for one in back if known[one.agent]["relay"] != one.enrolment.relay])
         welcome = await self._with_room(new)
         await self._write(_INSERT, [values for one in welcome if (values := self._values(one)) is not None])
         for one in group:
@@ -162,6 +180,14 @@ class _Group:
         rows = [one for one in self._outcomes.values() if not isinstance(one, MigError)]
         await notify(self._cursor, "agent", [row.id for row in rows if row.state is not AgentState.PENDING])
         return self._outcomes
+
+    async def _move(self, moved: Sequence[Asking]) -> None:
+        """Hands over what waits at the relays where these agents have listened before."""
+        agents = [one.agent for one in moved if not isinstance(self._outcomes.get(one.agent), MigError)]
+        if agents:
+            await self._cursor.execute(_OPEN, {"agents": agents, "now": moved[0].now})
+            await self._cursor.execute(_DROP_MESSAGES, (agents,))
+            await notify(self._cursor, "outbox")
 
     def _may_come_back(self, known: Row, enrolment: Enrolment) -> bool:
         try:

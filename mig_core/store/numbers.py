@@ -44,7 +44,7 @@ _COMMANDS = """
     ), queued AS (
         SELECT count(*) AS number FROM asked
           JOIN unsent_commands u ON u.action_id = asked.id AND u.id BETWEEN asked.first_command AND asked.last_command
-         WHERE asked.state = 'inflight'
+         WHERE asked.state = 'inflight' AND u.again_at IS NULL
     ), sums AS (
         SELECT state, sum(number)::bigint AS value FROM final GROUP BY state
         UNION ALL
@@ -60,7 +60,7 @@ COUNTED = 100_000
 _QUEUES = {
     # Ids of these follow the time, so that their first one is found without looking at the others.
     "commands": (
-        "(SELECT c.queued_at FROM commands c WHERE c.id = u.id)",
+        "coalesce(u.again_at, (SELECT c.queued_at FROM commands c WHERE c.id = u.id))",
         "unsent_commands u",
         "ORDER BY u.id LIMIT 1",
     ),

@@ -28,6 +28,7 @@ BY_SCHEDULER = {
         "awaited",
         "unanswered",
         "hand_over_again",
+        "give_back",
     },
     "relay_queue": {"put_commands", "take_inbound", "remove_inbound", "dismiss", "drop_pieces"},
     "numbers": {"count", "relay_is", "fold", "keep_history"},

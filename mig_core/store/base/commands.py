@@ -37,7 +37,11 @@ class Commands(Protocol):
         """
         ...
 
-    async def hand_over_again(self, commands: Sequence[CommandId]) -> int:
+    async def give_back(self, commands: Sequence[CommandId], until: datetime) -> None:
+        """What was claimed and could not be handed over: from then on any scheduler may try again."""
+        ...
+
+    async def hand_over_again(self, commands: Sequence[CommandId], now: datetime) -> int:
         """Has those that are not answered handed over once more, by any scheduler; returns how many. They stay SENT."""
         ...
 

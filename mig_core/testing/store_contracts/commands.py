@@ -72,10 +72,13 @@ class CommandsContract:
 
             open_ = await commands.unanswered("https", after=None, limit=9, now=later(2))
             rest = await commands.unanswered("https", after=open_[0].id, limit=9, now=later(2))
-            again = await commands.hand_over_again([lost.id, answered.id])
-            twice = await commands.hand_over_again([lost.id])
+            again = await commands.hand_over_again([lost.id, answered.id], later(2))
+            twice = await commands.hand_over_again([lost.id], later(2))
+            watched = await store.numbers.watched(later(5))
+            dashboard = await store.numbers.dashboard(later(5))
             (unsent,) = await commands.claim_unsent(["https"], limit=9, lease=lease, now=later(2))
             row = await commands.get(lost.action, lost.agent)
+            under_way = await store.actions.get(lost.action)
             await commands.mark_sent([lost.id], later(3))
 
             assert {one.id for one in before} == {lost.id, answered.id, stopped.id}
@@ -83,9 +86,31 @@ class CommandsContract:
             assert {(one.agent, one.sent_at) for one in open_} == {(lost.agent, NOW), (stopped.agent, NOW)}
             assert rest == open_[1:]
             assert (again, twice, unsent.id, row.state) == (1, 0, lost.id, CommandState.SENT)
+            assert (watched.waiting["commands"], watched.oldest["commands"]) == (1, 3.0), "since it is to go again"
+            assert dashboard["commands"] == {"sent": 2, "success": 1}
+            assert under_way.counts == {CommandState.SENT: 1, CommandState.SUCCESS: 1}, "as their rows say"
             assert not await commands.claim_unsent(["https"], limit=9, lease=lease, now=later(90))
             assert not await commands.unanswered("amqp", after=None, limit=9, now=later(3))
             assert not await commands.unanswered("https", after=None, limit=9, now=action().expire_after)
+
+        store_runner.run(scenario())
+
+    def test_what_a_relay_did_not_take_is_claimed_again_from_the_moment_on_that_is_named(
+        self, store: Store, store_runner: asyncio.Runner
+    ) -> None:
+        """Sooner than its lease would end."""
+
+        async def scenario() -> None:
+            lease, commands = timedelta(seconds=30), store.commands
+            (one,) = await fanned_out(store, "web1")
+            await commands.claim_unsent(["https"], limit=9, lease=lease, now=NOW)
+
+            await commands.give_back([one.id], later(10))
+
+            assert await commands.claim_unsent(["https"], limit=9, lease=lease, now=later(9)) == []
+            assert [row.id for row in await commands.claim_unsent(["https"], limit=9, lease=lease, now=later(10))] == [
+                one.id
+            ]
 
         store_runner.run(scenario())
 
@@ -97,7 +122,7 @@ class CommandsContract:
         async def scenario() -> None:
             lost, other = await fanned_out(store, "web1", "web2")
             await store.commands.mark_sent([lost.id, other.id], NOW)
-            await store.commands.hand_over_again([lost.id])
+            await store.commands.hand_over_again([lost.id], NOW)
 
             await store.commands.record([answer(lost)], later(1), settle=True)
             under_way = await store.actions.get(lost.action)

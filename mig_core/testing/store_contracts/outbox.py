@@ -20,6 +20,7 @@ from mig_core.testing.store_samples import (
     action,
     answer,
     enrolled,
+    enrolment,
     fanned_out,
     later,
     scheduled,
@@ -250,5 +251,49 @@ class OutboxContract:
             await store.actions.expire(now=later(61), grace=timedelta(0))
             assert (await store.commands.get(asked.id, web1)).state is CommandState.EXPIRED
             assert await store.relay_queue.claim(web1, "s", limit=9, lease=30, now=NOW) == []
+
+        store_runner.run(scenario())
+
+    def test_what_waits_for_an_agent_goes_with_it_to_another_relay(
+        self, store: Store, store_runner: asyncio.Runner
+    ) -> None:
+        """Cancels too. What was answered does not, nor anything when it only comes back."""
+
+        async def scenario() -> None:
+            names = {"queue1": ("amqp", "https"), "web1": ("https", "amqp")}
+            ids = {name: (await enrolled(store, name, relay=before))[0] for name, (before, _) in names.items()}
+            asked = [action(name) for name in ("open", "cancelled", "answered")]
+            at_once = AtOnce("https", COMMAND_HEAD, b"tail")
+            for one in asked:
+                await scheduled(store, one)
+                await store.actions.fan_out(one.id, one.parsed_target(), now=NOW, at_once=at_once)
+            queued = await store.commands.claim_unsent(RELAYS, limit=9, lease=LEASE, now=NOW)
+            await store.commands.mark_sent([one.id for one in queued], NOW)
+            await store.actions.cancel(asked[1].id, b"cancel", by=SIGNER, now=NOW)
+            cancels = await store.commands.claim_unsent_cancels(RELAYS, limit=9, lease=LEASE, now=NOW)
+            await store.commands.mark_cancels_sent([(one.action, one.agent) for one in cancels])
+            done = [await store.commands.get(asked[2].id, agent) for agent in ids.values()]
+            await store.commands.record([answer(one) for one in done], NOW)
+
+            for name, (before, _) in names.items():
+                back = enrolment(name, sent=later(1), relay=before)
+                await store.agents.enrol(back, approved=False, token_digest=b"t" * 32, now=later(1))
+            nothing = await store.commands.claim_unsent(RELAYS, limit=9, lease=LEASE, now=later(1))
+            for name, (_, after) in names.items():
+                moved = enrolment(name, sent=later(2), relay=after)
+                await store.agents.enrol(moved, approved=False, token_digest=b"t" * 32, now=later(2))
+
+            again = await store.commands.claim_unsent(RELAYS, limit=9, lease=LEASE, now=later(2))
+            cancels = await store.commands.claim_unsent_cancels(RELAYS, limit=9, lease=LEASE, now=later(2))
+            assert nothing == []
+            assert sorted((one.agent, one.relay, one.action) for one in again) == sorted(
+                (agent, names[name][1], one.id) for name, agent in ids.items() for one in asked[:2]
+            )
+            assert sorted((one.agent, one.relay) for one in cancels) == sorted(
+                (agent, names[name][1]) for name, agent in ids.items()
+            )
+            left = await store.relay_queue.claim(ids["web1"], "s", limit=9, lease=30, now=later(2))
+            assert left == [], "nothing is left at the relay that it has left"
+            assert (await store.commands.get(asked[0].id, ids["queue1"])).state is CommandState.SENT
 
         store_runner.run(scenario())
