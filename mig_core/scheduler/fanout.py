@@ -97,8 +97,19 @@ class Outbox:
         self._now = now
 
     async def run(self) -> bool:
-        """One round; returns whether there may be more."""
+        """One round; returns whether there may be more.
+
+        Cancels first: an agent that has the cancel does not begin with a command that is handed over again.
+        """
         commands, names = self._store.commands, tuple(self._relays)
+        cancels = await commands.claim_unsent_cancels(names, limit=_BATCH, lease=_LEASE, now=self._now())
+        if cancels:
+            letters, unfit = _letters(cancels, _cancel_letter)
+            confirmed, refused = await self._hand_over(letters)
+            for index, reason in (unfit | refused).items():
+                _log.error("the cancel of action %s cannot reach an agent: %s", cancels[index].action, reason)
+            gone = (*confirmed, *unfit, *refused)
+            await commands.mark_cancels_sent([(cancels[index].action, cancels[index].agent) for index in gone])
         unsent = await commands.claim_unsent(names, limit=_BATCH, lease=_LEASE, now=self._now())
         if unsent:
             letters, unfit = _letters(unsent, _command_letter)
@@ -109,14 +120,6 @@ class Outbox:
                 await commands.abandon(unsent[index].id, f"it cannot be handed to the relay: {reason}", self._now())
             if left := letters.keys() - set(confirmed) - refused.keys():
                 await commands.give_back([unsent[index].id for index in left], self._now() + _REST)
-        cancels = await commands.claim_unsent_cancels(names, limit=_BATCH, lease=_LEASE, now=self._now())
-        if cancels:
-            letters, unfit = _letters(cancels, _cancel_letter)
-            confirmed, refused = await self._hand_over(letters)
-            for index, reason in (unfit | refused).items():
-                _log.error("the cancel of action %s cannot reach an agent: %s", cancels[index].action, reason)
-            gone = (*confirmed, *unfit, *refused)
-            await commands.mark_cancels_sent([(cancels[index].action, cancels[index].agent) for index in gone])
         return len(unsent) == _BATCH or len(cancels) == _BATCH
 
     async def _hand_over(self, letters: Mapping[int, tuple[str, Outgoing]]) -> tuple[list[int], dict[int, str]]:

@@ -8,7 +8,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from mig_core.domain.command import ActionState
-from mig_core.domain.envelope import ACTION, Envelope, Signature
+from mig_core.domain.envelope import ACTION, CANCEL, Envelope, Signature
 from mig_core.relay.memory import MemoryRelay
 from mig_core.scheduler import lost_commands
 from mig_core.scheduler.fanout import FanOut, Outbox
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from mig_core.domain.messages import Outgoing
 
 SIGNED = Envelope(ACTION, b"{}", (Signature("A" * 40, b"x"),)).to_bytes()
+CANCELLED = Envelope(CANCEL, b"{}", (Signature("A" * 40, b"x"),)).to_bytes()
 
 
 class ForgetfulRelay:
@@ -35,6 +36,8 @@ class ForgetfulRelay:
         self._end = MemoryRelay().platform_end()
         self.epoch = 1
         self.handed_over: list[Outgoing] = []
+        self.full = False
+        """Whether it takes nothing."""
         self.waiting: list[Outgoing] = []
         self.asked: list[AgentId] = []
 
@@ -42,6 +45,8 @@ class ForgetfulRelay:
         return getattr(self._end, name)
 
     async def publish(self, messages: Sequence[Outgoing]) -> Sequence[int]:
+        if self.full:
+            return range(len(messages))
         self.handed_over += messages
         self.waiting += messages
         return ()
@@ -188,5 +193,38 @@ def test_an_agent_that_is_long_at_work_is_not_filled_up_with_what_it_has(store_u
 
         assert at_work == [2 * AT_A_TIME] * (ALTOGETHER // AT_A_TIME) + [0]
         assert answered == [0, 2]
+
+    with_two_commands_sent(store_url, scenario)
+
+
+def test_what_a_broker_does_not_take_is_tried_again_before_its_lease_ends(store_url: str) -> None:
+    async def scenario(situation: Situation) -> None:
+        situation.relay.full = True
+        await situation.ask("more")
+        situation.relay.full = False
+        situation.relay.handed_over.clear()
+
+        situation.time = NOW + timedelta(seconds=9)
+        await situation.hand_over()
+        too_early = len(situation.relay.handed_over)
+        situation.time = NOW + timedelta(seconds=10)
+        await situation.hand_over()
+
+        assert (too_early, len(situation.relay.handed_over)) == (0, 2)
+
+    with_two_commands_sent(store_url, scenario)
+
+
+def test_a_cancel_goes_before_the_command_that_is_handed_over_again_with_it(store_url: str) -> None:
+    async def scenario(situation: Situation) -> None:
+        asked = await situation.ask("unwanted")
+        await situation.store.actions.cancel(asked, CANCELLED, by=SIGNER, now=NOW)
+        situation.relay.die()
+        situation.relay.handed_over.clear()
+
+        await situation.look(timedelta(seconds=1))
+
+        kinds = [json.loads(one.body)["kind"] for one in situation.relay.handed_over]
+        assert kinds == ["cancel"] * 2 + ["command"] * 4
 
     with_two_commands_sent(store_url, scenario)
