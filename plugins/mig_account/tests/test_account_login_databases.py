@@ -56,6 +56,28 @@ def test_sessions_of_wtmpdb_are_in_microseconds_and_a_crash_has_no_end(system: S
     ]
 
 
+def test_older_databases_that_were_rotated_are_read_too(system: System) -> None:
+    folders = {name: system.root / "var" / name for name in ("lib/wtmpdb", "log")}
+    for made in folders.values():
+        made.mkdir(parents=True)
+    for folder, name, user in (
+        ("lib/wtmpdb", "wtmp.db", "now"),
+        ("lib/wtmpdb", "wtmp_20260701.db", "july"),
+        ("lib/wtmpdb", "wtmp_20260901.db", "september"),
+        ("log", "wtmp.db.1", "before"),
+    ):
+        database = sqlite3.connect(folders[folder] / name)
+        database.execute(WTMP)
+        database.execute(INSERT, (3, user, T * 1_000_000, None, "pts/0", "", "sshd"))
+        database.commit()
+        database.close()
+
+    result = system.ask(ask=["logins"])
+
+    assert [row["name"] for row in system.rows(ask=["logins"])] == ["now", "before", "september", "july"]
+    assert result.coverage.complete
+
+
 def test_lastlog2_is_in_seconds(system: System) -> None:
     (system.root / "var/lib/lastlog").mkdir(parents=True)
     database = sqlite3.connect(system.root / "var/lib/lastlog/lastlog2.db")

@@ -14,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mig_account import utmp
+from mig_account.login_files import OTHER_NAME
 
 if TYPE_CHECKING:
     from mig_endpoint.testing.systems import System
@@ -265,3 +266,16 @@ def test_sessions_of_now_are_those_of_utmp_and_logind(system: System) -> None:
     assert (ada["name"], ada["tty"], ada["address"], ada["kind"]) == ("ada", "pts/0", "192.0.2.1", "login")
     cells = ("name", "uid", "session", "pid", "address", "start", "class", "tty")
     assert [eve[one] for one in cells] == ["eve", 1000, "7", 4242, "192.0.2.2", "2026-09-21T14:13:20Z", "user", "pts/3"]
+
+
+def test_a_copy_under_a_name_that_is_not_read_is_booked(system: System) -> None:
+    system.write("/var/log/wtmp", b"")
+    system.write("/var/log/wtmp.bak", b"")
+    system.write("/var/log/wtmpx", b"")
+
+    result = system.ask(ask=["logins"])
+
+    assert [(one.reason, one.examples) for one in result.coverage.skipped] == [
+        (OTHER_NAME.text, ("/var/log/wtmp.bak",)),
+    ]
+    assert not result.coverage.complete

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from mig_account import colon
 from mig_account.colon import Library, NotTaken
+from mig_account.groups import NO_GROUPS
 from mig_account.password import judged
 
 if TYPE_CHECKING:
@@ -285,3 +286,11 @@ def test_reading_a_line_is_total(raw: bytes) -> None:
         with contextlib.suppress(NotTaken):
             read_secret(raw)
     judged(raw)
+
+
+def test_where_there_is_no_file_of_groups_the_answer_says_so(system: System) -> None:
+    system.write("/etc/passwd", "root:x:0:0::/root:/bin/sh\n")
+
+    result = system.ask(ask=["groups"])
+
+    assert [one.reason for one in result.coverage.skipped] == [NO_GROUPS.text]

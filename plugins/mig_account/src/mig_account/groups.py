@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from mig_account.users import others
+from mig_core.plugin.coverage import Reason
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -15,10 +16,13 @@ if TYPE_CHECKING:
     from mig_core.plugin.cells import Cell
 
 GROUPS = "groups"
+NO_GROUPS = Reason("no source of groups was there")
 
 
 def group_rows(ground: Ground, directory: Directory) -> Iterator[dict[str, Cell]]:
     """A row for each group of each source."""
+    if not directory.groups:
+        ground.tally.skip(NO_GROUPS, "/etc/group")
     for group in directory.groups:
         if ground.expired():
             return

@@ -11,7 +11,8 @@ from contextlib import closing
 from typing import TYPE_CHECKING
 
 from mig_account.ground import NOT_UNDERSTOOD
-from mig_account.logins import LOGINS, LOGOUT, WTMPDB, address_in
+from mig_account.login_files import session_databases
+from mig_account.logins import LOGINS, LOGOUT, address_in
 from mig_core.plugin.coverage import Reason
 
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ def session_rows(ground: Ground) -> Iterator[dict[str, Cell]]:
     """A row for each session and start of wtmpdb, the newest first."""
     question = "SELECT Type, User, Login, Logout, TTY, RemoteHost, Service FROM wtmp ORDER BY Login DESC LIMIT ?"
     boots = 0
-    for path, cells in _rows(ground, WTMPDB, question):
+    for path, cells in _rows(ground, session_databases(ground), question):
         kind, user, login, logout, tty, host, service = cells
         is_boot = kind == _BOOT
         row: dict[str, Cell] = {"what": LOGINS, "kind": "boot" if is_boot else "login", "name": _text(user)}

@@ -24,6 +24,12 @@ if TYPE_CHECKING:
 
 LOG = "/var/log"
 _ROTATED = re.compile(r"[.-](\d{1,14})(?:[.-]\d{1,10})?(?:\.(?:gz|xz|bz2|zst|zstd))?\Z")
+_DATABASE = re.compile(r"wtmp(?:_(\d{8})\w*)?\.db(?:[.-]\d{1,14})?(?:\.(?:gz|xz|bz2|zst|zstd))?")
+_OTHERS = re.compile(r"[.]db|[.]log\Z")
+"""Databases, and logs of other programs."""
+_OF_DATABASES = ("/var/lib/wtmpdb", LOG)
+"""Folders of wtmpdb(8); before 0.75 Debian had the database in the second, and a link to it in the first."""
+OTHER_NAME = Reason("file beside those of logins, by its name perhaps a copy of one, that was not read")
 MAX_EXPANDED = 64 << 20
 """Bytes of a compressed file that are read."""
 WIPED = Reason("record of a login that is empty, as whoever hides one leaves it", as_asked=True)
@@ -51,7 +57,20 @@ def rotated(ground: Ground, name: str) -> list[str]:
             number = int(parts[1])
             dated = number > 10_000
             found.append((10**15 - number if dated else number, one))
+        elif one.startswith((f"{name}.", f"{name}-", f"{name}_")) and not _OTHERS.search(one):
+            ground.tally.skip(OTHER_NAME, f"{LOG}/{one}")
     return [f"{LOG}/{one}" for _, one in sorted(found)]
+
+
+def session_databases(ground: Ground) -> tuple[str, ...]:
+    """The databases of wtmpdb(8), the newest first, with those that its ``rotate`` and logrotate(8) made of it."""
+    found = [
+        ((parts[1] or "99999999"), f"{folder}/{one}")
+        for folder in _OF_DATABASES
+        for one in ground.names(folder)
+        if (parts := _DATABASE.fullmatch(one))
+    ]
+    return tuple(ground.tree.distinct([path for _, path in sorted(found, key=lambda one: one[0], reverse=True)]))
 
 
 @contextmanager

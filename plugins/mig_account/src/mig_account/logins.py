@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from mig_account import utmp
 from mig_account.ground import NO_RECORD
 from mig_account.journal import has_journal
-from mig_account.login_files import records, rotated
+from mig_account.login_files import records, rotated, session_databases
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -24,8 +24,6 @@ if TYPE_CHECKING:
 LOGINS = "logins"
 MAX_RECORDS = 500_000
 """Records of one file that are read."""
-WTMPDB = ("/var/log/wtmp.db", "/var/lib/wtmpdb/wtmp.db")
-"""Databases of wtmpdb(8): the one that is there; the second is a link to the first on Debian 13."""
 LOGOUT, DOWN, CRASH, GONE = "logout", "down", "crash", "gone"
 
 
@@ -33,7 +31,7 @@ def login_rows(ground: Ground) -> Iterator[dict[str, Cell]]:
     """A row for each session and each start of the system, by wtmp."""
     history = History(ground)
     paths = rotated(ground, "wtmp")
-    if not paths and not ground.tree.distinct(WTMPDB) and not has_journal(ground):
+    if not paths and not session_databases(ground) and not has_journal(ground):
         ground.tally.skip(NO_RECORD, "wtmp, wtmp.db, journal")
     for path in paths:
         for record in records(ground, path, MAX_RECORDS):
