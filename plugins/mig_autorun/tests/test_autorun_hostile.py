@@ -85,12 +85,12 @@ def test_any_text_is_taken_apart(text: str) -> None:
 )
 def test_a_file_made_to_take_long_does_not(root: Root, path: str, piece: str, count: int) -> None:
     root.write(path, piece * count)
-    began = time.monotonic()
+    began = time.process_time()
 
     result = root.ask()
 
     assert result.success, result.errors
-    assert time.monotonic() - began < SOON
+    assert time.process_time() - began < SOON
 
 
 def test_links_and_aliases_in_circles_end(root: Root) -> None:

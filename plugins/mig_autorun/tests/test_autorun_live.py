@@ -78,6 +78,16 @@ def test_the_mounts_of_this_system_are_told() -> None:
     assert "/" in found
 
 
+def test_a_mount_is_told_with_its_own_flags_too(tmp_path: Path) -> None:
+    (tmp_path / "m").write_text(
+        "1 0 0:1 / / rw - ext4 /dev/x rw\n2 1 0:2 / /mnt rw,nosuid,noexec - tmpfs none rw,size=4k\n"
+    )
+
+    found = {one.name: one.command for one in live.mounts(this_system(), str(tmp_path / "m"))}
+
+    assert found["/mnt"] == "none rw,size=4k,nosuid,noexec"
+
+
 def test_what_is_pinned_is_told_wherever_a_bpffs_is_mounted_and_that_none_is(tmp_path: Path) -> None:
     (tmp_path / "bpf/folder").mkdir(parents=True)
     (tmp_path / "bpf/folder/pin").write_text("")

@@ -308,6 +308,14 @@ def test_sources_of_packages_tell_what_is_not_verified_and_what_is_off(root: Roo
         ("boot", "/etc/default/grub", 'GRUB_CMDLINE_LINUX="quiet init=/opt/init"\n', ["/opt/init"]),
         ("tmpfiles", "/etc/tmpfiles.d/x.conf", "d /run/x 0755\nf+ /srv/git/.ssh/k 0600 - - - ssh-rsa\n", [None]),
         ("container", "/etc/docker/daemon.json", '{"runtimes": {"r": {"path": "/opt/runc"}}}', ["/opt/runc"]),
+        ("network-hook", "/etc/wireguard/w.conf", "[Interface]\nPostUp = /opt/p %i; /opt/q\n", ["/opt/p", "/opt/q"]),
+        ("network-hook", "/etc/openvpn/client/o.conf", '; up /no\nup "/opt/u x"\n', ["/opt/u"]),
+        ("hardware-hook", "/etc/acpi/events/lid", "event=button/lid.*\naction=/opt/lid %e\n", ["/opt/lid"]),
+        ("hardware-hook", "/etc/mdadm/mdadm.conf", "MAILADDR root\nPROGRAM /opt/md\n", ["/opt/md"]),
+        ("hardware-hook", "/etc/smartd.conf", "DEVICESCAN -m root -M exec /opt/smart\n", ["/opt/smart"]),
+        ("sudo", "/etc/sudo.conf", "Plugin p /opt/e.so x\n#Plugin a b\nPath sesh /opt/s\n", ["/opt/e.so", "/opt/s"]),
+        ("cron", "/etc/incron.d/x", "/etc/shadow IN_MODIFY /opt/seen $@\n", ["/opt/seen"]),
+        ("cron", "/var/spool/incron/bob", "/home/a\\ b IN_CREATE,IN_MOVED_TO /opt/own\n", ["/opt/own"]),
         ("mount", "/etc/fstab", "/dev/sda1 / ext4 defaults 0 1\n", [None]),
     ],
 )  # fmt: skip
@@ -403,3 +411,24 @@ def test_scripts_of_a_folder_run_if_their_names_are_in_force(root: Root, place: 
 
     assert set(root.named(kind)) == live
     assert result.coverage.complete
+
+
+def test_a_table_of_incron_below_the_spool_is_its_user_s(root: Root) -> None:
+    root.write("/etc/incron.d/x", "/a IN_MODIFY /opt/a\n")
+    root.write("/var/spool/incron/bob", "/b IN_MODIFY /opt/b\n")
+
+    found = root.named("cron", by="runs")
+
+    assert {run: (row["user"], row["when"]) for run, row in found.items()} == {
+        "/opt/a": ("root", "IN_MODIFY of /a"),
+        "/opt/b": ("bob", "IN_MODIFY of /b"),
+    }
+
+
+def test_a_library_of_sudo_is_looked_for_where_sudo_does(root: Root) -> None:
+    root.write("/etc/sudo.conf", "Plugin sudoers_policy sudoers.so\n")
+    root.write("/usr/lib/sudo/sudoers.so")
+
+    (row,) = root.rows("sudo")
+
+    assert (row["runs"], row["exists"]) == ("/usr/lib/sudo/sudoers.so", True)

@@ -81,8 +81,9 @@ def test_the_list_of_mounts_is_read_as_the_kernel_writes_it(tmp_path: Path) -> N
 
     assert mounts.known
     assert mounts.all[1] == Mount(
-        40, 22, os.makedev(0, 45), "/sub", "/mnt/a b\\c", "fuse.sshfs", "me@host:/x", "rw,user_id=0"
+        40, 22, os.makedev(0, 45), "/sub", "/mnt/a b\\c", "fuse.sshfs", "me@host:/x", "rw,user_id=0", "rw"
     )
+    assert mounts.all[0].flags == "rw,relatime"
     assert mounts.by_point["/mnt/twice"].source == "above"
     assert mounts.by_point["/mnt/\udcff"].source == "odd"
     assert len(mounts.all) == 5
@@ -90,6 +91,18 @@ def test_the_list_of_mounts_is_read_as_the_kernel_writes_it(tmp_path: Path) -> N
     assert covering is not None
     assert covering.number == 40
     assert not read_mounts(str(tmp_path / "nothing")).known
+
+
+@pytest.mark.parametrize(
+    ("flags", "options", "in_force"),
+    [
+        ("rw,nosuid,noexec", "rw,size=4k", "rw,size=4k,nosuid,noexec"),
+        ("ro,relatime", "rw", "ro,relatime"),
+        ("rw", "ro,nosuid", "ro,nosuid"),
+    ],
+)
+def test_what_is_in_force_on_a_mount_is_what_either_says(flags: str, options: str, in_force: str) -> None:
+    assert Mount(7, 1, 1, "/", "/mnt", "ext4", "x", options, flags).in_force == in_force
 
 
 @pytest.mark.skipif(not os.path.exists("/proc/self/mountinfo"), reason="needs /proc")

@@ -110,9 +110,9 @@ def _module_files(system: System) -> dict[str, str]:
     return found
 
 
-def mounts(system: System) -> Iterator[Entry]:
+def mounts(system: System, mountinfo: str = MOUNTINFO) -> Iterator[Entry]:
     """What is mounted now, and how; what lies over a process is said to."""
-    found = read_mounts()
+    found = read_mounts(mountinfo)
     if not found.known:
         system.tally.skip(NO_PROC, MOUNTINFO)
         return

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from mig_autorun.readers import (
     authentication,
+    callers,
     containers,
     desktop,
     hooks,
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from mig_autorun.readers.reading import Look
 
 READERS: Mapping[str, Callable[[Found, Look], Iterator[Entry]]] = {
+    "acpi": callers.acpi,
     "apt-conf": hooks.apt,
     "apt-sources": sources.apt,
     "audit-plugin": hooks.audit_plugin,
@@ -48,6 +50,7 @@ READERS: Mapping[str, Callable[[Found, Look], Iterator[Entry]]] = {
     "extension": scripts.extension,
     "fstab": storage.fstab,
     "git": languages.git,
+    "incron": callers.incron,
     "inetd": init.inetd,
     "inittab": init.inittab,
     "interfaces": hooks.interfaces,
@@ -57,6 +60,7 @@ READERS: Mapping[str, Callable[[Found, Look], Iterator[Entry]]] = {
     "lines": sources.plain,
     "logrotate": hooks.logrotate,
     "lxc": containers.lxc,
+    "disk-monitor": callers.monitor,
     "modprobe": kernel.modprobe,
     "modules-load": kernel.modules_load,
     "nss": authentication.nss,
@@ -76,6 +80,7 @@ READERS: Mapping[str, Callable[[Found, Look], Iterator[Entry]]] = {
     "shell-commands": scripts.script,
     "ssh": authentication.ssh,
     "sshd": authentication.sshd,
+    "sudo-conf": callers.sudo,
     "supervisor": init.supervisor,
     "sysctl": kernel.sysctl,
     "systemd-environment": loader.manager_environment,
@@ -84,6 +89,7 @@ READERS: Mapping[str, Callable[[Found, Look], Iterator[Entry]]] = {
     "tmpfiles": hooks.tmpfiles,
     "udev": udev.rules,
     "upstart": init.upstart,
+    "vpn": callers.vpn,
     "xinetd": init.xinetd,
     "yum-sources": sources.yum,
 }
