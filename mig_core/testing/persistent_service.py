@@ -30,6 +30,8 @@ class CollectingService:
         self.handler: Callable[[object], ModuleResult] | None = None
         self.full = threading.Event()
         """While set, alerts are not taken, as when the window is full."""
+        self.refused = 0
+        """Times that an alert was not taken."""
         self.arrived = threading.Condition()
         self.alerts: list[dict[str, Any]] = []
         self.failure: BaseException | None = None
@@ -46,6 +48,7 @@ class CollectingService:
     def alert(self, alert: Mapping[str, Any], *, timeout: float | None = None) -> bool:
         """Keeps it as it would travel: as JSON of at most 1 MiB; False while ``full`` is set."""
         if self.full.is_set():
+            self.refused += 1
             self.stopping.wait(timeout)
             return False
         line = json.dumps(alert, ensure_ascii=False)

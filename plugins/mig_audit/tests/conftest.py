@@ -128,7 +128,8 @@ def watching(
     yield start
     for service, thread in running:
         service.stopping.set()
-        thread.join(30)
+        thread.join(60)
+        assert not thread.is_alive()
 
 
 @pytest.fixture

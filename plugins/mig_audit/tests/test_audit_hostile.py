@@ -80,11 +80,11 @@ def test_no_event_is_too_large(parts: list[tuple[int, str, int]], include_raw: b
     "body", ["a" * 9000, "avc:  denied  {" + " " * 8000 + "x", 'a="' * 3000, "a=b" + " " * 8990 + "c=d", "msg='" * 1800]
 )
 def test_no_record_takes_long_to_read(body: str) -> None:
-    started = time.process_time()
+    started = time.thread_time()
 
     record.pairs(body)
 
-    assert time.process_time() - started < 0.1
+    assert time.thread_time() - started < 0.1
 
 
 def test_a_mode_that_is_no_mode_does_not_end_the_module() -> None:

@@ -43,7 +43,7 @@ def answered(path: Path, answer: bytes) -> tuple[ModuleResult, bytes]:
         listener.listen()
         thread = threading.Thread(target=serve)
         thread.start()
-        result = AuditModule().run(None, Context(deadline=time.monotonic() + 5, persist_socket=str(path)))
+        result = AuditModule().run(None, Context(deadline=time.monotonic() + 60, persist_socket=str(path)))
         thread.join()
     return result, asked
 

@@ -62,7 +62,7 @@ class FakeService:
 
     def send(self, *raws: bytes, module: str = "audit") -> None:
         """Hands alerts over; returns when they are safe."""
-        assert self.ready.wait(10)
+        assert self.ready.wait(60)
         assert self._taker is not None
         batch = [Incoming(self._next + place, module, raw) for place, raw in enumerate(raws)]
         self._next += len(raws)
@@ -193,13 +193,13 @@ def serving(tmp_path: Path) -> Iterator[Callable[..., FakeService]]:
         thread = threading.Thread(target=DispatchModule().serve, args=(service,), daemon=True)
         running.append((service, thread))
         thread.start()
-        assert service.ready.wait(10)
+        assert service.ready.wait(60)
         return service
 
     yield start
     for service, thread in running:
         service.stopping.set()
-        thread.join(10)
+        thread.join(60)
         assert not thread.is_alive()
 
 

@@ -54,7 +54,7 @@ def _cluster(fate: Callable[[int, int], tuple[int, dict[str, str] | None]]) -> C
 
 
 def _sink(receiver: Any, maker: RecordMaker) -> BulkSink:
-    return BulkSink(BulkTarget(WebTarget(receiver.url), "mig-alerts"), 5, maker, "spool1")
+    return BulkSink(BulkTarget(WebTarget(receiver.url), "mig-alerts"), 60, maker, "spool1")
 
 
 def test_each_alert_is_created_under_its_identity_with_its_time(
@@ -203,7 +203,7 @@ def test_the_cluster_is_shown_who_asks(
     receiver = http_receiver(_cluster(lambda _n, _attempt: (201, None)))
     secret = tmp_path / "secret"
     secret.write_text(content, encoding="utf-8")
-    sink = BulkSink(BulkTarget(WebTarget(receiver.url, secret=Secret(scheme, str(secret))), "x"), 5, maker, "s")
+    sink = BulkSink(BulkTarget(WebTarget(receiver.url, secret=Secret(scheme, str(secret))), "x"), 60, maker, "s")
 
     sink.deliver(alerts(count=1))
     sink.close()

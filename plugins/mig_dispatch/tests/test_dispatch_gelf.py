@@ -33,7 +33,7 @@ def test_a_message_has_what_graylog_requires_and_the_whole_event(
     http_receiver: Any, maker: RecordMaker, alerts: Any
 ) -> None:
     receiver = http_receiver(lambda _: 202)
-    sink = make_gelf_sink(GelfTarget(WebTarget(receiver.url), None, level=4), 5, maker, "s")
+    sink = make_gelf_sink(GelfTarget(WebTarget(receiver.url), None, level=4), 60, maker, "s")
 
     verdict = sink.deliver(alerts(json.dumps(EVENT).encode()))
     sink.close()
@@ -72,7 +72,7 @@ def test_over_tcp_each_message_ends_with_a_nul(maker: RecordMaker, alerts: Any, 
 
     threading.Thread(target=take, daemon=True).start()
     target = GelfTarget(None, StreamTarget("127.0.0.1", listener.getsockname()[1], False))
-    sink = make_gelf_sink(target, 5, maker, "s")
+    sink = make_gelf_sink(target, 60, maker, "s")
     assert isinstance(sink, GelfStreamSink)
 
     verdict = sink.deliver(alerts(b'{"n":1,"text":"a\\u0000b"}', b'{"n":2}'))

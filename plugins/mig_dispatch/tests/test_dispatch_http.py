@@ -23,7 +23,7 @@ def test_each_alert_is_one_request_with_the_original_record(
     http_receiver: Any, maker: RecordMaker, alerts: Any
 ) -> None:
     receiver = http_receiver()
-    sink = HttpSink(WebTarget(receiver.url), 5, maker, "spool1")
+    sink = HttpSink(WebTarget(receiver.url), 60, maker, "spool1")
 
     verdict = sink.deliver(alerts(b'{"alert":"disk 100% full"}', b'{"alert":"\xc3\xa4"}'))
     sink.close()
@@ -39,7 +39,7 @@ def test_each_alert_is_one_request_with_the_original_record(
 
 def test_lines_carry_a_batch_in_one_compressed_request(http_receiver: Any, maker: RecordMaker, alerts: Any) -> None:
     receiver = http_receiver()
-    sink = HttpSink(WebTarget(receiver.url, gzip=True, lines=True), 5, maker, "spool1")
+    sink = HttpSink(WebTarget(receiver.url, gzip=True, lines=True), 60, maker, "spool1")
 
     verdict = sink.deliver(alerts(count=50))
     sink.close()
@@ -63,7 +63,7 @@ def test_the_line_a_batch_was_refused_for_is_found_and_order_is_kept(
         return 200
 
     receiver = http_receiver(answer)
-    sink = HttpSink(WebTarget(receiver.url, lines=True), 5, maker, "spool1")
+    sink = HttpSink(WebTarget(receiver.url, lines=True), 60, maker, "spool1")
 
     verdict = sink.deliver(alerts(count=40))
     sink.close()
@@ -78,7 +78,7 @@ def test_an_event_that_is_too_large_for_the_receiver_is_cut_and_arrives(
     http_receiver: Any, maker: RecordMaker, alerts: Any, lines: bool
 ) -> None:
     receiver = http_receiver(lambda request: 413 if len(request.body) > 3000 else 200)
-    sink = HttpSink(WebTarget(receiver.url, lines=lines), 5, maker, "s")
+    sink = HttpSink(WebTarget(receiver.url, lines=lines), 60, maker, "s")
 
     verdict = sink.deliver(alerts(b'{"n":1}', b'{"n":2,"exe":"/bin/sh","title":"' + b"x" * 9000 + b'"}'))
     sink.close()
@@ -91,7 +91,7 @@ def test_an_event_that_is_too_large_for_the_receiver_is_cut_and_arrives(
 @pytest.mark.parametrize("status", [400, 405, 410, 413, 415, 422])
 def test_an_answer_about_the_alert_is_final(http_receiver: Any, maker: RecordMaker, alerts: Any, status: int) -> None:
     receiver = http_receiver(lambda _: status)
-    sink = HttpSink(WebTarget(receiver.url), 5, maker, "s")
+    sink = HttpSink(WebTarget(receiver.url), 60, maker, "s")
 
     verdict = sink.deliver(alerts(count=2))
     sink.close()
@@ -105,7 +105,7 @@ def test_an_answer_about_anything_else_is_tried_again(
 ) -> None:
     receiver = http_receiver(lambda _: status)
     receiver.headers = {"Retry-After": "7", "Location": "http://127.0.0.1:1/"}
-    sink = HttpSink(WebTarget(receiver.url), 5, maker, "s")
+    sink = HttpSink(WebTarget(receiver.url), 60, maker, "s")
 
     verdict = sink.deliver(alerts(count=2))
     sink.close()
@@ -120,7 +120,7 @@ def test_what_was_accepted_before_trouble_is_not_sent_again(
     http_receiver: Any, maker: RecordMaker, alerts: Any
 ) -> None:
     receiver = http_receiver(lambda request: 503 if b'"n":3' in request.body else 200)
-    sink = HttpSink(WebTarget(receiver.url), 5, maker, "s")
+    sink = HttpSink(WebTarget(receiver.url), 60, maker, "s")
 
     verdict = sink.deliver(alerts(count=5))
     sink.close()
@@ -130,7 +130,7 @@ def test_what_was_accepted_before_trouble_is_not_sent_again(
 
 
 def test_a_server_that_is_not_there_is_trouble(maker: RecordMaker, alerts: Any) -> None:
-    sink = HttpSink(WebTarget(f"http://127.0.0.1:{free_port()}/"), 5, maker, "s")
+    sink = HttpSink(WebTarget(f"http://127.0.0.1:{free_port()}/"), 60, maker, "s")
 
     verdict = sink.deliver(alerts(count=1))
 
@@ -149,7 +149,7 @@ def test_a_server_that_hangs_is_given_up_after_the_time_out(
 
     assert verdict.settled == 0
     assert verdict.trouble
-    assert time.monotonic() - started < 3
+    assert time.monotonic() - started < 30  # it hangs for a minute
 
 
 def test_a_server_that_drips_its_answer_is_broken_off(maker: RecordMaker, alerts: Any) -> None:
@@ -167,7 +167,7 @@ def test_a_server_that_drips_its_answer_is_broken_off(maker: RecordMaker, alerts
                     return
 
     threading.Thread(target=drip, daemon=True).start()
-    sink = HttpSink(WebTarget(f"http://127.0.0.1:{listener.getsockname()[1]}/"), 0.5, maker, "s")
+    sink = HttpSink(WebTarget(f"http://127.0.0.1:{listener.getsockname()[1]}/"), 1.5, maker, "s")
 
     def watch() -> None:
         while not done.wait(0.05):
@@ -184,8 +184,8 @@ def test_a_server_that_drips_its_answer_is_broken_off(maker: RecordMaker, alerts
     watching.join()
     listener.close()
     assert verdict.settled == 0
-    assert verdict.trouble == "no whole answer within 0.5 s"
-    assert took < 3
+    assert verdict.trouble == "no whole answer within 1.5 s"
+    assert took < 30
 
 
 def test_the_token_is_read_from_its_file_and_again_after_a_refusal(
@@ -194,7 +194,7 @@ def test_the_token_is_read_from_its_file_and_again_after_a_refusal(
     receiver = http_receiver(lambda request: 200 if request.headers["Authorization"] == "Bearer new" else 401)
     token = tmp_path / "token"
     token.write_text("old\n")
-    sink = HttpSink(WebTarget(receiver.url, secret=Secret(path=str(token))), 5, maker, "s")
+    sink = HttpSink(WebTarget(receiver.url, secret=Secret(path=str(token))), 60, maker, "s")
 
     first = sink.deliver(alerts(count=1))
     token.write_text("new\n")
@@ -212,7 +212,7 @@ def test_a_file_that_holds_no_token_is_trouble_that_names_it(
 ) -> None:
     token = tmp_path / "token"
     token.write_text(content)
-    sink = HttpSink(WebTarget(http_receiver().url, secret=Secret(path=str(token))), 5, maker, "s")
+    sink = HttpSink(WebTarget(http_receiver().url, secret=Secret(path=str(token))), 60, maker, "s")
 
     verdict = sink.deliver(alerts(count=1))
 
@@ -228,7 +228,7 @@ def test_both_sides_prove_themselves_with_certificates(
     verdicts = {}
 
     for name, tls in (("whole", whole), ("no client", Tls(whole.ca_file)), ("no authority", Tls())):
-        sink = HttpSink(WebTarget(receiver.url, tls=tls), 5, maker, "s")
+        sink = HttpSink(WebTarget(receiver.url, tls=tls), 60, maker, "s")
         verdicts[name] = sink.deliver(alerts(count=1))
         sink.close()
 
@@ -241,7 +241,7 @@ def test_both_sides_prove_themselves_with_certificates(
 
 def test_mozdef_gets_the_record_as_details(http_receiver: Any, maker: RecordMaker, alerts: Any) -> None:
     receiver = http_receiver()
-    sink = MozDefSink(WebTarget(receiver.url), 5, maker, "s")
+    sink = MozDefSink(WebTarget(receiver.url), 60, maker, "s")
 
     sink.deliver(alerts(b'{"severity":"high"}'))
     sink.close()
@@ -260,7 +260,7 @@ def test_mozdef_gets_the_record_as_details(http_receiver: Any, maker: RecordMake
 
 def test_a_proxy_is_used_when_one_is_given(http_receiver: Any, maker: RecordMaker, alerts: Any) -> None:
     proxy = http_receiver()
-    sink = HttpSink(WebTarget("http://alerts.invalid/x", proxy=f"http://127.0.0.1:{proxy.port}"), 5, maker, "s")
+    sink = HttpSink(WebTarget("http://alerts.invalid/x", proxy=f"http://127.0.0.1:{proxy.port}"), 60, maker, "s")
 
     verdict = sink.deliver(alerts(count=1))
     sink.close()

@@ -64,7 +64,7 @@ class Source:
                 pipe.close()
             except OSError:
                 continue
-        self.process.wait(10)
+        self.process.wait(60)
 
     def _exchange(self, message: object) -> Any:
         assert self.process.stdin is not None
@@ -114,7 +114,7 @@ def test_every_alert_arrives_in_order_however_often_the_process_is_killed(
             source.end()
         source.start()
         source.run()
-        eventually(lambda: source.counters()["spooled"] == 0, 60)
+        eventually(lambda: source.counters()["spooled"] == 0, 180)
         counters = source.counters()
     finally:
         source.kill()

@@ -59,7 +59,7 @@ def test_alerts_reach_every_sink_in_order_and_the_counters_add_up(
     for name in ("web", "disk"):
         sink = service.sink(name)
         assert (sink["received"], sink["delivered"], sink["last_error"]) == (1000, 1000, "")
-        assert sink["last_success"]
+        eventually(lambda name=name: service.sink(name)["last_success"])
     eventually(lambda: service.statuses and service.statuses[-1]["received"] == 1000)
 
 
@@ -95,7 +95,7 @@ def test_an_outage_is_waited_out_and_nothing_is_lost_or_repeated(
 
     delivered = [record["event"]["n"] for one in receiver.requests[failed + 1 :] for record in one.records()]
     assert delivered[-29:] == list(range(2, 31))
-    assert any("delivers again" in text for _level, text in service.logged)
+    eventually(lambda: any("delivers again" in text for _level, text in service.logged))
 
 
 def test_what_is_refused_for_good_becomes_a_dead_letter_and_the_rest_goes_on(
@@ -153,7 +153,7 @@ def test_a_sink_that_was_taken_out_comes_back_and_what_it_missed_is_counted(
     assert sink["received"] == 15
     assert sink["damaged"] > 0
     assert _adds_up(sink)
-    assert any(f"{sink['damaged']} alerts could not be read" in text for _level, text in again.logged)
+    eventually(lambda: any(f"{sink['damaged']} alerts could not be read" in text for _level, text in again.logged))
 
 
 def test_a_full_spool_holds_the_sources_back_and_drops_nothing(
@@ -178,7 +178,7 @@ def test_a_full_spool_holds_the_sources_back_and_drops_nothing(
     assert service.ask().elements["spool_bytes"] <= 8 << 20
 
     up.set()
-    thread.join(30)
+    thread.join(60)
 
     eventually(lambda: service.sink("web")["delivered"] == 40)
     accepted = {one["event"]["n"] for one in receiver.records()}
@@ -205,7 +205,7 @@ def test_a_module_that_stops_while_the_spool_is_full_gives_the_alerts_back(
     eventually(lambda: service.ask().elements["spool_full"])
 
     service.stopping.set()
-    thread.join(10)
+    thread.join(60)
 
     assert "is stopping" in str(raised[0])
 
@@ -219,7 +219,7 @@ def test_a_hung_sink_does_not_hold_up_the_end(serving: Any, http_receiver: Any, 
 
     stop(service)
 
-    assert time.monotonic() - started < 5
+    assert time.monotonic() - started < 30  # the time-out is a minute
 
 
 @pytest.mark.parametrize(
@@ -304,7 +304,7 @@ def answering(tmp_path: Path) -> Iterator[Any]:
         one.close()
 
 
-def _run(socket_path: str, seconds: float = 5) -> ModuleResult:
+def _run(socket_path: str, seconds: float = 60) -> ModuleResult:
     module = DispatchModule()
     context = Context(deadline=time.monotonic() + seconds, persist_socket=socket_path)
     return module.run(module.parse_parameters({}), context)

@@ -30,7 +30,7 @@ UNREAD = 2 * 8192
 """Bytes that the child of syslog may have taken and not stored: the socket's buffer and the reader's own."""
 MESSAGE = 150
 """No message of syslog is shorter."""
-FAST = {"retry_min": "10ms", "retry_max": "40ms", "timeout": "5s", "batch": BATCH}
+FAST = {"retry_min": "10ms", "retry_max": "40ms", "timeout": "60s", "batch": BATCH}
 
 
 class Receiver:
@@ -84,7 +84,7 @@ class Source:
 
     def stop(self) -> None:
         self._enough.set()
-        self._thread.join(30)
+        self._thread.join(60)
 
     def _run(self) -> None:
         while not self._enough.wait(self._chance.random() * 0.02):
@@ -128,7 +128,7 @@ def killed_again_and_again(
             assert adds_up(service.sink("it"))
     finally:
         source.stop()
-    eventually(lambda: service.sink("it")["spooled"] == 0, 60)
+    eventually(lambda: service.sink("it")["spooled"] == 0, 180)
     return source.sent, service.sink("it")
 
 

@@ -27,7 +27,7 @@ def sink(maker: RecordMaker, tmp_path: Path) -> Callable[..., SplunkSink]:
         token = tmp_path / "token"
         token.write_text("1111-2222\n")
         web = WebTarget(receiver.url, secret=Secret("Splunk", str(token), "token_file"))
-        return SplunkSink(SplunkTarget(web, **more), 5, maker, "0123456789abcdef0123456789abcdef")
+        return SplunkSink(SplunkTarget(web, **more), 60, maker, "0123456789abcdef0123456789abcdef")
 
     return make
 

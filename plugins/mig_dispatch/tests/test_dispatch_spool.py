@@ -66,7 +66,7 @@ def test_when_it_is_full_the_writer_waits_until_a_reader_has_passed(spool_at: An
     assert spool.next == 8
     receipts.settle("a", following=3, dead=0, damaged=0)
 
-    writer.join(10)
+    writer.join(60)
     assert spool.next == 9
     assert spool.size <= LEAST_BYTES
     receipts.close()
@@ -84,7 +84,7 @@ def test_a_writer_that_waits_ends_when_the_module_stops_and_nothing_was_kept(spo
 
     stopping.set()
     spool.wake()
-    writer.join(10)
+    writer.join(60)
 
     assert answers == [False]
     assert spool.next == 8
@@ -100,7 +100,7 @@ def test_a_batch_larger_than_the_whole_spool_passes_through_in_parts(spool_at: A
     read: list[bytes] = []
 
     while len(read) < 20:
-        assert spool.wait_beyond(reader.position, 10)
+        assert spool.wait_beyond(reader.position, 60)
         for one in reader.read(1, 1):
             read.append(one.payload)
             receipts.settle("a", following=one.number + 1, dead=0, damaged=0)

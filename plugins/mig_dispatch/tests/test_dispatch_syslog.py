@@ -69,7 +69,7 @@ def rsyslog(
         yield SyslogTarget(StreamTarget("localhost" if secure else "127.0.0.1", port, secure, tls), 16, 6), output
     finally:
         process.terminate()
-        process.wait(10)
+        process.wait(60)
 
 
 def _accepts(port: int) -> bool:
@@ -84,7 +84,7 @@ def test_rsyslog_reads_every_message_in_order(
     rsyslog: tuple[SyslogTarget, Path], maker: RecordMaker, alerts: Any, eventually: Any
 ) -> None:
     target, output = rsyslog
-    sink = SyslogSink(target, 10, maker)
+    sink = SyslogSink(target, 60, maker)
 
     first = sink.deliver(alerts(count=300))
     second = sink.deliver(alerts(count=1, first=301))
@@ -105,7 +105,7 @@ def test_rsyslog_reads_every_message_in_order(
 
 
 def test_messages_keep_the_grammar_of_rfc_5424_whatever_an_alert_says(alerts: Any, maker: RecordMaker) -> None:
-    sink = SyslogSink(SyslogTarget(StreamTarget("127.0.0.1", 1, False), 23, 7), 5, maker)
+    sink = SyslogSink(SyslogTarget(StreamTarget("127.0.0.1", 1, False), 23, 7), 60, maker)
     event = json.dumps({"text": '] "x" <1>1 \n\r\x00 ä'}, ensure_ascii=False).encode()
 
     match = STRICT.fullmatch(sink.message(alerts(event)[0]))
@@ -149,7 +149,7 @@ def test_a_receiver_that_reads_nothing_is_given_up_and_gets_the_batch_again(aler
     listener.close()
     assert verdict.settled == 0
     assert verdict.trouble
-    assert time.monotonic() - started < 5
+    assert time.monotonic() - started < 30
 
 
 def test_a_receiver_that_dies_with_the_batch_half_taken_is_noticed_at_once(
@@ -169,12 +169,12 @@ def test_a_receiver_that_dies_with_the_batch_half_taken_is_noticed_at_once(
 
     def die() -> None:
         connection, _ = listener.accept()
-        all_sent.wait(10)  # what the small buffer does not hold waits with the sender
+        all_sent.wait(60)  # what the small buffer does not hold waits with the sender
         connection.close()
 
     thread = threading.Thread(target=die)
     thread.start()
-    sink = SyslogSink(SyslogTarget(StreamTarget("127.0.0.1", listener.getsockname()[1], False), 16, 6), 10, maker)
+    sink = SyslogSink(SyslogTarget(StreamTarget("127.0.0.1", listener.getsockname()[1], False), 16, 6), 60, maker)
     started = time.monotonic()
 
     verdict = sink.deliver(alerts(*[b'{"n":"' + b"x" * 2000 + b'"}'] * 30))
@@ -182,12 +182,12 @@ def test_a_receiver_that_dies_with_the_batch_half_taken_is_noticed_at_once(
     thread.join()
     listener.close()
     assert (verdict.settled, verdict.trouble) == (0, "the receiver went away before it had taken all")
-    assert time.monotonic() - started < 5
+    assert time.monotonic() - started < 30  # the time-out is a minute
 
 
 def test_a_connection_the_receiver_closed_is_made_anew(alerts: Any, maker: RecordMaker, eventually: Any) -> None:
     server = _Receiver(connections=2, close_after=1)
-    sink = SyslogSink(SyslogTarget(StreamTarget("127.0.0.1", server.port, False), 16, 6), 5, maker)
+    sink = SyslogSink(SyslogTarget(StreamTarget("127.0.0.1", server.port, False), 16, 6), 60, maker)
 
     first = sink.deliver(alerts(count=1))
     eventually(lambda: server.closed == 1)
@@ -213,7 +213,7 @@ def test_a_receiver_without_a_certificate_of_our_authority_gets_nothing(
 
     thread = threading.Thread(target=accept)
     thread.start()
-    sink = SyslogSink(SyslogTarget(StreamTarget("localhost", listener.getsockname()[1], True), 16, 6), 5, maker)
+    sink = SyslogSink(SyslogTarget(StreamTarget("localhost", listener.getsockname()[1], True), 16, 6), 60, maker)
 
     verdict = sink.deliver(alerts(count=1))
 
@@ -237,7 +237,7 @@ class _Receiver:
 
     def messages(self) -> list[bytes]:
         """All messages, once the sender has closed."""
-        self._thread.join(10)
+        self._thread.join(60)
         self._listener.close()
         return self._messages
 

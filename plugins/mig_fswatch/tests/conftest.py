@@ -21,21 +21,32 @@ class WatchService(CollectingService):
     """What the tests ask of the alerts of this module."""
 
     def about(self, path: object) -> list[dict[str, Any]]:
-        """The alerts for one path, also those that are folded, the short form of it."""
-        single = [one for one in self.of_type("file_change") if one["path"] == str(path)]
-        folded = [
-            short
-            for alert in self.alerts
-            if alert["type"] in ("file_changes", "package_changes")
-            for short in alert["changes"]
-            if short["path"] == str(path)
+        """The alerts for one path in their order, also those that are folded, the short form of it."""
+        told = [
+            one
+            for alert in list(self.alerts)
+            if alert["type"] in ("file_change", "file_changes", "package_changes")
+            for one in alert.get("changes", [alert])
         ]
-        return single + folded
+        return [one for one in told if one["path"] == str(path)]
+
+    def last(self, path: object, sha256: str) -> dict[str, Any]:
+        """Waits until the last alert for a path tells of this content; gives it.
+
+        A file is empty for a moment between its opening and the writing, and on a busy machine the module may look then
+        and tell of that first.
+        """
+        self.wait_for(lambda: any(_content(one) == sha256 for one in self.about(path)[-1:]))
+        return self.about(path)[-1]
 
     def told(self, path: object, change: str) -> dict[str, Any]:
         """Waits for a change of a path; gives its alert."""
         self.wait_for(lambda: any(one["change"] == change for one in self.about(path)))
         return next(one for one in self.about(path) if one["change"] == change)
+
+
+def _content(alert: dict[str, Any]) -> object:
+    return alert.get("after", alert).get("sha256")
 
 
 @contextlib.contextmanager
@@ -56,7 +67,7 @@ def running(service: WatchService) -> Iterator[WatchService]:
         yield service
     finally:
         service.stopping.set()
-        thread.join(10)
+        thread.join(60)
         assert not thread.is_alive()
 
 

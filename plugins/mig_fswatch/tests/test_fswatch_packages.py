@@ -46,8 +46,8 @@ def package(tmp_path: Path) -> Path:
     (tree / "opt" / "tool").mkdir(parents=True)
     control = "Package: tool\nVersion: 1\nArchitecture: all\nMaintainer: A <a@example.net>\nDescription: a tool\n"
     (tree / "DEBIAN" / "control").write_text(control)
-    # It is still there when the module asks who it is, however busy the machine.
-    (tree / "DEBIAN" / "postinst").write_text("#!/bin/sh\nsleep 0.5\n")
+    # It is still there when the module asks who it is, however busy the machine: it waits for a line.
+    (tree / "DEBIAN" / "postinst").write_text("#!/bin/sh\nread go\n")
     (tree / "DEBIAN" / "postinst").chmod(0o755)
     for number in range(30):
         (tree / "opt" / "tool" / f"{number}").write_text(f"{number}")
@@ -68,7 +68,10 @@ def test_what_dpkg_installs_is_one_summary_that_names_every_file(
     with start_watch(watched, exclude=[f"{watched}/var"]) as service:
         forced = ["--force-not-root", "--force-script-chrootless"]
         command = ["dpkg", f"--root={watched}", *forced, "--log=/dev/null", "--install", str(package)]
-        subprocess.run(command, check=True, capture_output=True)
+        with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL) as dpkg:
+            service.wait_for(lambda: service.last_status["waiting"] >= 30 or service.of_type("package_changes"))
+            dpkg.communicate(b"go\n")
+        assert dpkg.returncode == 0
         (watched / "by-hand").write_text("x")
         service.told(watched / "by-hand", "new")
 

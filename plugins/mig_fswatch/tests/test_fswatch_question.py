@@ -41,8 +41,8 @@ def test_recent_changes_and_differences_are_answered_each_with_its_own_meaning(
         # Given: one file changed twice, one made, one changed and changed back
         for text in ("y", "z"):
             for name in (file, back):
-                with open(name, "w", encoding="ascii") as stream:
-                    stream.write(text if name == file or text == "y" else "x")
+                with open(name, "rb+", buffering=0) as stream:  # at once: no moment at which it is empty
+                    stream.write(text.encode() if name == file or text == "y" else b"x")
             changed = 2 if text == "z" else 1
             service.wait_for(lambda count=changed: min(len(service.about(one)) for one in (file, back)) == count)
         (watched / "made").write_text("")
@@ -113,7 +113,7 @@ def test_changes_that_are_not_kept_any_more_are_counted_and_leave_a_longer_quest
 ) -> None:
     with start_watch(watched, keep_changes=2) as service:
         for name in ("a", "b", "c"):
-            (watched / name).write_text("x")
+            (watched / name).write_text("")  # with content it might change once more
             service.told(watched / name, "new")
         service.wait_for(lambda: service.last_status["changes"].get("new") == 3)
 

@@ -295,7 +295,7 @@ class Endpoint:
         """Runs ``mig-agent`` to its end."""
         command = [sys.executable, "-m", "mig_core.agent.main", "--config", str(self.configuration), *arguments]
         return subprocess.run(
-            command, input=stdin, capture_output=True, text=True, env=self.environment, check=False, timeout=60
+            command, input=stdin, capture_output=True, text=True, env=self.environment, check=False, timeout=300
         )
 
     def start(self) -> None:
@@ -304,7 +304,7 @@ class Endpoint:
         with (self.folder / "log").open("ab") as log:
             self._process = subprocess.Popen(command, stderr=log, stdin=subprocess.DEVNULL, env=self.environment)
 
-    def stop(self, number: int = signal.SIGTERM, *, within: float = 3.0) -> int:
+    def stop(self, number: int = signal.SIGTERM, *, within: float = 60.0) -> int:
         """Stops the daemon with a signal; its exit status."""
         assert self._process is not None
         self._process.send_signal(number)

@@ -69,7 +69,7 @@ def test_a_clean_stop_is_quick_and_what_ran_comes_again_without_counting_as_a_cr
     endpoint: Endpoint, platform: Platform
 ) -> None:
     trace = endpoint.folder / "trace"
-    command = endpoint.command(endpoint.action(("counting", {"word": str(trace), "seconds": 60})))
+    command = endpoint.command(endpoint.action(("counting", {"word": str(trace), "seconds": 600}), seconds=600))
     platform.send(command)
     for times in range(1, 4):
         endpoint.start()
@@ -79,7 +79,7 @@ def test_a_clean_stop_is_quick_and_what_ran_comes_again_without_counting_as_a_cr
         began = time.monotonic()
         assert endpoint.stop() == 0
 
-        assert time.monotonic() - began < 3
+        assert time.monotonic() - began < 30  # and does not wait for what runs
         assert not alive(child)
         platform.queue.end_leases()
     assert platform.waiting == 1
@@ -112,7 +112,7 @@ def test_a_command_that_took_the_agent_down_twice_is_answered_and_not_run_again(
     platform.send(command)
     for _ in range(2):
         endpoint.start()
-        assert endpoint.wait(10) == -signal.SIGKILL
+        assert endpoint.wait(60) == -signal.SIGKILL
         platform.queue.end_leases()
 
     endpoint.start()
@@ -254,10 +254,11 @@ def test_answers_wait_on_disk_while_the_platform_is_away(endpoint: Endpoint, pla
         endpoint.command(endpoint.action(("counting", {"word": str(endpoint.folder / f"t{n}"), "seconds": 1})))
         for n in range(3)
     ]
-    endpoint.start()
+    platform.server.results_refused = True  # what ends before the platform leaves does not arrive either
     for command in commands:
         platform.send(command)
-    eventually(lambda: (endpoint.folder / "t0").exists())
+    endpoint.start()
+    eventually(lambda: all(row.session for row in platform.queue.commands))  # the agent has them
     platform.leave()
     eventually(lambda: len([name for name in os.listdir(endpoint.state / "spool") if not name.endswith(".new")]) == 3)
     endpoint.stop(signal.SIGKILL)
@@ -304,11 +305,10 @@ def test_an_answer_that_something_on_the_way_refuses_delays_no_other_and_its_rea
     platform.send(refused)
     eventually(lambda: "a firewall does not like it" in endpoint.log)
 
-    began = time.monotonic()
     for command in others:
         platform.send(command)
     states = [platform.answer_to(command.command).state for command in others]
-    took = time.monotonic() - began
+    before = refused.command in platform.answers
     platform.wait_for(lambda: refused.command in platform.answers, seconds=60)
     platform.heartbeats.clear()
     # A heartbeat may be on its way before an answer's acknowledgement is back.
@@ -316,7 +316,7 @@ def test_an_answer_that_something_on_the_way_refuses_delays_no_other_and_its_rea
 
     answer = platform.answers[refused.command][0]
     assert states == [CommandState.SUCCESS] * 5
-    assert took < 8
+    assert not before
     assert answer.state is CommandState.FAILED
     assert "could not be sent" in answer.reason
     assert "400" in answer.reason
@@ -372,8 +372,9 @@ def test_the_action_ends_with_its_window_even_if_the_policy_would_allow_more(
     endpoint.start()
     platform.wait_for(lambda: bool(platform.heartbeats))
 
-    for seconds in (3.0, 6.0, 12.0):  # the window of a busy machine may end before the module has said anything
-        command = endpoint.command(endpoint.action(("stubborn", {"seconds": 50}), seconds=seconds))
+    # The window of a busy machine may end before the module has said anything.
+    for seconds in (3.0, 6.0, 12.0, 24.0):
+        command = endpoint.command(endpoint.action(("stubborn", {"seconds": 500}), seconds=seconds))
         platform.send(command)
         answer = platform.answer_to(command.command)
         if answer.results and answer.results[0].elements == ["first", "second"]:

@@ -6,6 +6,7 @@ import os
 import shutil
 import threading
 import time
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
 
 def run(
-    executor: Executor, module: str, *, limit: float = 10.0, interruption: Interruption | None = None, **parameters: Any
+    executor: Executor, module: str, *, limit: float = 60.0, interruption: Interruption | None = None, **parameters: Any
 ) -> Outcome:
     return executor.run(
         module,
@@ -33,6 +34,14 @@ def run(
         environment={"os": "linux"},
         tags={"team": "blue"},
     )
+
+
+def all_gone(pids: list[int]) -> bool:
+    return all(gone(pid) for pid in pids)
+
+
+LIMITS = (0.5, 5.0, 50.0)
+"""Seconds after which a module is out of time: on a busy machine the first ones may be over before it has begun."""
 
 
 def gone(pid: int) -> bool:
@@ -70,7 +79,7 @@ def test_the_process_that_has_read_parameters_runs_with_them(executor: Executor)
     outcome = executor.run(
         "echo",
         {"word": "as read"},
-        seconds=10,
+        seconds=60,
         interruption=Interruption(),
         environment={},
         tags={"team": "red"},
@@ -105,7 +114,7 @@ def test_where_the_waiting_process_has_died_another_one_runs(executor: Executor)
     outcome = executor.run(
         "echo",
         {"word": "x"},
-        seconds=10,
+        seconds=60,
         interruption=Interruption(),
         environment={},
         tags={},
@@ -144,26 +153,32 @@ def test_a_module_that_fails_says_why(executor: Executor, module: str, words: st
 
 def test_elements_of_a_failed_labelled_module_are_an_object(executor: Executor) -> None:
     outcome = executor.run(
-        "labelled", {"searches": {}}, seconds=5, interruption=Interruption(), environment={}, tags={}
+        "labelled", {"searches": {}}, seconds=60, interruption=Interruption(), environment={}, tags={}
     )
 
     assert outcome.result.elements == {}
 
 
 def test_what_a_stubborn_module_handed_over_before_its_time_ran_out_is_kept(executor: Executor, tmp_path: Path) -> None:
-    began = time.monotonic()
-    outcome = run(executor, "stubborn", limit=0.3, seconds=60, word=str(tmp_path / "pid"))
+    for limit in LIMITS:
+        began = time.monotonic()
+        outcome = run(executor, "stubborn", limit=limit, seconds=600, word=str(tmp_path / "pid"))
+        if (tmp_path / "pid").exists():
+            break
 
     assert outcome.state is CommandState.TIMEOUT
     assert outcome.result.elements == ["first", "second"]
     assert outcome.result.found
     assert not outcome.result.coverage.complete
-    assert time.monotonic() - began < 5
-    assert gone(int((tmp_path / "pid").read_text()))
+    assert time.monotonic() - began < limit + 60
+    assert gone(int((tmp_path / "pid").read_text().split()[-1]))
 
 
 def test_a_module_that_heeds_its_deadline_is_not_killed_and_its_answer_counts_as_cut_short(executor: Executor) -> None:
-    outcome = run(executor, "heedful", limit=0.2)
+    for limit in LIMITS:
+        outcome = run(executor, "heedful", limit=limit)
+        if outcome.result.elements:
+            break
 
     assert outcome.state is CommandState.TIMEOUT
     assert outcome.result.elements == ["some"]
@@ -195,15 +210,19 @@ def test_a_large_result_arrives(make_executor: Callable[..., Executor]) -> None:
     assert len(str(outcome.result.elements)) == 8 << 20
 
 
-@pytest.mark.parametrize(("seconds", "limit"), [(0, 30.0), (60, 0.5)], ids=["ended", "out of time"])
+@pytest.mark.parametrize(("seconds", "limits"), [(0, (60.0,)), (600, LIMITS)], ids=["ended", "out of time"])
 def test_all_processes_a_module_started_end_with_it(
-    executor: Executor, tmp_path: Path, seconds: int, limit: float
+    executor: Executor, tmp_path: Path, seconds: int, limits: tuple[float, ...]
 ) -> None:
-    run(executor, "breeder", limit=limit, word=str(tmp_path / "pids"), seconds=seconds)
+    for limit in limits:
+        file = tmp_path / f"pids{limit}"
+        run(executor, "breeder", limit=limit, word=str(file), seconds=seconds)
+        pids = [int(line) for line in file.read_text().split()] if file.exists() else []
+        assert eventually(partial(all_gone, pids))
+        if len(pids) == 10:
+            break
 
-    pids = [int(line) for line in (tmp_path / "pids").read_text().split()]
     assert len(pids) == 10
-    assert eventually(lambda: all(gone(pid) for pid in pids))
 
 
 def test_an_interruption_ends_the_run_and_keeps_what_was_found(executor: Executor, tmp_path: Path) -> None:
@@ -212,7 +231,7 @@ def test_an_interruption_ends_the_run_and_keeps_what_was_found(executor: Executo
     pid_file = tmp_path / "pid"
     thread = threading.Thread(
         target=lambda: outcomes.append(
-            run(executor, "stubborn", limit=60, interruption=interruption, seconds=60, word=str(pid_file))
+            run(executor, "stubborn", limit=600, interruption=interruption, seconds=600, word=str(pid_file))
         )
     )
     thread.start()
@@ -220,9 +239,9 @@ def test_an_interruption_ends_the_run_and_keeps_what_was_found(executor: Executo
 
     began = time.monotonic()
     interruption.interrupt("enough")
-    thread.join(20)
+    thread.join(120)
 
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 60
     assert outcomes[0].state is CommandState.CANCELLED
     assert "enough" in outcomes[0].reason
     assert outcomes[0].result.elements == ["first", "second"]
@@ -295,7 +314,7 @@ def test_the_facts_are_gathered_in_a_child(executor: Executor) -> None:
 def test_after_a_while_without_work_the_zygote_rests_and_the_next_operation_wakes_it(
     zygote_program: tuple[str, ...], caplog: pytest.LogCaptureFixture
 ) -> None:
-    launcher = Launcher(program=zygote_program, rest_after=1.5)  # time enough to read who served
+    launcher = Launcher(program=zygote_program, rest_after=3.0)  # time enough to read who served
     executor = Executor(launcher, ModuleSettings(memory_mb=96))
     run(executor, "echo", word="first")
     first = launcher.pid
@@ -350,7 +369,7 @@ def test_an_operation_that_takes_longer_than_the_rest_is_not_disturbed(
     timer = threading.Timer(1.0, interruption.interrupt, ["enough"])
     timer.start()
 
-    outcome = run(executor, "stubborn", interruption=interruption, seconds=60, word=str(tmp_path / "pid"))
+    outcome = run(executor, "stubborn", interruption=interruption, seconds=600, word=str(tmp_path / "pid"))
 
     assert (outcome.state, interruption.why) == (CommandState.CANCELLED, "enough")
     timer.join()

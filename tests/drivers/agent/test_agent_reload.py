@@ -23,6 +23,7 @@ def test_a_removed_key_is_believed_by_no_command_any_more_without_a_restart(
     key = endpoint.folder / "keys" / "irene.asc"
     content = key.read_bytes()
     endpoint.start()
+    platform.wait_for(lambda: platform.heartbeats)
     first, second, third = (endpoint.command(endpoint.action(("echo", {"word": "x"}))) for _ in range(3))
     platform.send(first)
     assert platform.answer_to(first.command).state is CommandState.SUCCESS

@@ -12,7 +12,7 @@ Platform = Any
 
 
 def test_a_sound_installation_passes_except_for_what_it_says(endpoint: Endpoint, platform: Platform) -> None:
-    done = endpoint.run("--check", "--within", "30")
+    done = endpoint.run("--check", "--within", "120")
 
     assert done.returncode == 1
     wrong = [line for line in done.stdout.splitlines() if line.startswith("WRONG")]
@@ -27,7 +27,7 @@ def test_the_check_names_everything_that_is_missing(endpoint: Endpoint, platform
     (endpoint.folder / "acl.json").write_text('{"default": {"minimumweight": 0, "investigators": {}}}')
     (endpoint.folder / "keys" / "irene.asc").write_text("no key")
 
-    done = endpoint.run("--check", "--within", "30")
+    done = endpoint.run("--check", "--within", "120")
 
     assert done.returncode == 1
     for words in ("platform.api: is missing", "default.minimumweight", "nosuch is allowed but not installed"):
@@ -41,7 +41,7 @@ def test_what_the_agent_believes_and_others_may_write_keeps_it_from_starting(
     path = endpoint.folder / name
     path.chmod(path.stat().st_mode | 0o022)
 
-    done, checked = endpoint.run(), endpoint.run("--check", "--within", "30")
+    done, checked = endpoint.run(), endpoint.run("--check", "--within", "120")
 
     assert done.returncode == 1
     assert f"{path}: others may write it" in done.stderr
@@ -51,7 +51,7 @@ def test_what_the_agent_believes_and_others_may_write_keeps_it_from_starting(
 def test_a_misspelt_setting_is_named(endpoint: Endpoint, platform: Platform) -> None:
     endpoint.configure(platform.server.url, concurency=3)
 
-    done = endpoint.run("--check", "--within", "30")
+    done = endpoint.run("--check", "--within", "120")
 
     assert done.returncode == 1
     assert "modules.concurency" in done.stderr

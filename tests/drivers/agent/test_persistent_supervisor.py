@@ -37,13 +37,25 @@ if TYPE_CHECKING:
 FACTS = AgentFacts(
     AgentId("a" * 32), "web1", "1", "daemon", 1, datetime.now(UTC), environment={"os": "linux"}, tags={"team": "blue"}
 )
-QUICK = Timing(first_pause=0.05, longest_pause=0.2, ping=0.5)
+QUICK = Timing(first_pause=0.05, longest_pause=0.2)
+PINGING = replace(QUICK, ping=0.8)
+"""For tests of who does not answer; on a busy machine everybody may be late."""
+
+
+LONG = 30.0
+"""Seconds for an end that is to take less than five, on a busy machine. Without its bounds it would never come."""
 
 
 def alive(pid: int) -> bool:
     with contextlib.suppress(FileNotFoundError, ProcessLookupError):
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     return False
+
+
+def whole(path: Path) -> str:
+    """The whole lines of a file that somebody may be writing; empty while there is none."""
+    text = path.read_text() if path.exists() else ""
+    return text[: text.rfind("\n") + 1]
 
 
 class Site:
@@ -85,9 +97,14 @@ class Site:
         """Of the module's latest process."""
         return int(self.pids(name)[-1]) if self.pids(name) else 0
 
+    def kill(self, name: str) -> None:
+        """Ends the module's latest process, as soon as there is one."""
+        eventually(lambda: self.pid(name))
+        with contextlib.suppress(ProcessLookupError):  # it fell by itself meanwhile
+            os.kill(self.pid(name), signal.SIGKILL)
+
     def pids(self, name: str) -> list[str]:
-        path = self.folder / f"{name}.pids"
-        return path.read_text().split() if path.exists() else []
+        return whole(self.folder / f"{name}.pids").split()
 
     def sent(self, name: str = "source") -> int:
         path = self.folder / f"{name}.sent"
@@ -111,7 +128,7 @@ class Site:
     def tell(self, word: str, *, off: bool = False) -> None:
         (self.folder / word).unlink() if off else (self.folder / word).touch()
 
-    def question(self, name: str, parameters: Any, seconds: float = 5.0) -> Any:
+    def question(self, name: str, parameters: Any, seconds: float = 60.0) -> Any:
         socket = self.supervisor.socket_of(name)
         return ask(Context(deadline=time.monotonic() + seconds, persist_socket=socket), parameters)
 
@@ -165,13 +182,14 @@ def seen(site: Site) -> list[bytes]:
 def test_a_detector_is_shown_every_alert_of_sources_and_its_own_reach_the_sink(site: Site) -> None:
     site.start(source={"count": 3000}, second={"count": 1000}, detector={}, sink={})
 
-    eventually(lambda: len(seen(site)) == 4000 and site.settled("detector", 400))
+    eventually(lambda: len(seen(site)) == 4000 and site.settled("detector", 400) and site.settled("source", 3000))
 
     numbers = [json.loads(line.partition(b" ")[2])["n"] for line in seen(site) if line.startswith(b"source ")]
     assert numbers == list(range(1, 3001))
     assert sorted(site.taken("detector")) == sorted([*range(1, 301), *range(1, 101)])
     assert site.taken() == list(range(1, 3001))
-    assert (site.health("detector")["unseen"], site.health("detector")["missed"]) == (0, 0)
+    eventually(lambda: site.health("detector")["unseen"] == 0)  # it accepts what it has seen
+    assert site.health("detector")["missed"] == 0
 
 
 def test_a_detector_that_hangs_holds_nothing_up_and_sees_all_when_it_is_back(site: Site) -> None:
@@ -180,7 +198,7 @@ def test_a_detector_that_hangs_holds_nothing_up_and_sees_all_when_it_is_back(sit
 
     eventually(lambda: site.settled("source", 10_000))
     assert seen(site) == []
-    os.kill(site.pid("detector"), signal.SIGKILL)
+    site.kill("detector")
     site.tell("blind", off=True)
 
     eventually(lambda: len(seen(site)) >= 10_000)
@@ -209,10 +227,10 @@ def test_copies_beyond_the_limit_are_counted_and_told_with_the_next_one() -> Non
 
 def test_a_slow_sink_makes_sources_wait_and_holds_a_window_at_most(site: Site) -> None:
     site.tell("refuse")
-    site.start(source={"size": 1000}, second={"size": 100_000}, sink={})
+    site.start(PINGING, source={"size": 1000}, second={"size": 100_000}, sink={})
 
     eventually(lambda: site.sent() > 100 and site.sent("second") > 10)
-    time.sleep(2.2)  # longer than three pings and the next one
+    time.sleep(3.4)  # longer than three pings and the next one
 
     assert site.sent() <= 2000
     assert site.sent("second") <= 21
@@ -233,18 +251,17 @@ def test_alerts_survive_the_death_of_every_part_at_random_moments(site: Site) ->
         time.sleep(chance.random() * 0.4)
         if chance.random() < 0.3:
             site.tell("slow")
-        with contextlib.suppress(ProcessLookupError):  # it fell by itself meanwhile
-            os.kill(site.pid(name), signal.SIGKILL)
+        site.kill(name)
         eventually(partial(restarted, site, name, before))
         with contextlib.suppress(FileNotFoundError):
             site.tell("slow", off=True)
 
+    eventually(lambda: min(site.sent("source"), site.sent("second")) > 1000)
     site.stop()
     sent = {name: site.sent(name) for name in ("source", "second")}
     site.start(sink={}, source={"count": 0}, second={"count": 0})
     for name, count in sent.items():
         eventually(partial(complete, site, name, count))
-        assert count > 1000
         assert in_order(site.taken(name))
 
 
@@ -253,9 +270,9 @@ def test_alerts_of_a_dead_source_survive_the_sinks_and_the_agents_end(site: Site
     site.start(source={"count": 500}, sink={})
     eventually(lambda: site.sent() == 500 and site.health("source")["held"] == 500)
 
-    os.kill(site.pid("source"), signal.SIGKILL)
+    site.kill("source")
     eventually(lambda: len(site.pids("source")) == 2)
-    os.kill(site.pid("sink"), signal.SIGKILL)
+    site.kill("sink")
     eventually(lambda: len(site.pids("sink")) == 2)
     site.stop()
     assert site.taken() == []
@@ -272,7 +289,7 @@ def test_what_is_under_way_at_a_stop_is_sent_at_the_next_start(site: Site) -> No
     site.start(source={}, sink={})
     eventually(lambda: site.sent() == 2000)
 
-    assert site.stop() < 5
+    assert site.stop() < LONG
 
     site.tell("refuse", off=True)
     site.start(source={"count": 2000}, sink={})
@@ -284,14 +301,13 @@ def test_a_sink_that_dies_after_storing_gets_again_what_it_did_not_accept_under_
     site.tell("crash")
     site.start(source={"count": 100}, sink={})
 
-    eventually(lambda: len(set(site.taken())) == 100 and len(site.pids("sink")) == 2)
-    time.sleep(0.2)
+    eventually(lambda: site.settled("source", 100) and len(site.pids("sink")) == 2 and len(site.taken()) > 100)
 
     numbers: dict[int, set[int]] = {}
     for line in (site.folder / "taken").read_bytes().splitlines():
         identifier, _, raw = line.split(b" ", 2)
         numbers.setdefault(json.loads(raw)["n"], set()).add(int(identifier))
-    assert len(site.taken()) > 100
+    assert numbers.keys() == set(range(1, 101))
     assert all(len(one) == 1 for one in numbers.values())
 
 
@@ -304,7 +320,7 @@ def test_without_a_sink_alerts_are_logged_and_accepted(site: Site, caplog: pytes
     alerts = [one.getMessage() for one in caplog.records if "alert: " in one.getMessage()]
     assert alerts[0].startswith('[odd] alert: {"small":1,"text":"yyyy')
     assert len(alerts[0]) < 2100
-    assert site.health("odd")["held"] == 0
+    eventually(lambda: site.health("odd")["held"] == 0)
 
 
 def test_an_alert_that_is_too_long_is_cut_and_says_so(site: Site) -> None:
@@ -347,7 +363,7 @@ def test_what_a_module_prints_is_in_the_log_and_breaks_nothing(site: Site, caplo
 )
 def test_a_module_that_misbehaves_is_started_again_and_the_reason_reported(site: Site, does: str, reason: str) -> None:
     site.tell("refuse")
-    site.start(odd={"does": does}, sink={})
+    site.start(PINGING if does == "hangs" else QUICK, odd={"does": does}, sink={})
 
     eventually(lambda: site.health("odd")["restarts"])
     site.tell("refuse", off=True)
@@ -360,13 +376,13 @@ def test_a_module_that_misbehaves_is_started_again_and_the_reason_reported(site:
 
 
 def test_who_needs_long_to_start_is_not_taken_for_one_that_hangs(site: Site) -> None:
-    site._program = ("sh", "-c", 'sleep 2.3; exec "$@"', "sh", *site._program)
+    site._program = ("sh", "-c", 'sleep 3.4; exec "$@"', "sh", *site._program)
 
-    site.start(source={"count": 10}, sink={})
+    site.start(PINGING, source={"count": 10}, sink={})
     eventually(lambda: site.taken() == list(range(1, 11)))
     patient = [site.health(name)["restarts"] for name in ("source", "sink")]
     site.stop()
-    site.start(replace(QUICK, start=1.0), source={"count": 20}, sink={})
+    site.start(replace(PINGING, start=1.0), source={"count": 20}, sink={})
     eventually(lambda: site.health("source")["restarts"])
 
     assert patient == [0, 0]
@@ -390,17 +406,17 @@ def test_a_module_that_does_not_stop_is_killed_in_time_with_all_it_started(site:
     eventually(lambda: site.pid("odd") and site.pid("source") and site.pid("sink"))
     eventually(lambda: len(site.taken()) == 10)
 
-    assert site.stop() < 5
+    assert site.stop() < LONG
 
     assert not any(alive(site.pid(name)) for name in ("odd", "source", "sink"))
 
 
 def test_a_modules_own_children_end_with_it(site: Site) -> None:
     site.start(odd={"does": "breeds"})
-    eventually(lambda: (site.folder / "children").exists() and site.pids("odd"))
+    eventually(lambda: whole(site.folder / "children") and site.pids("odd"))
     child = int((site.folder / "children").read_text())
 
-    os.kill(site.pid("odd"), signal.SIGKILL)
+    site.kill("odd")
 
     eventually(lambda: not alive(child))
 
@@ -415,7 +431,7 @@ def test_questions_are_answered_and_bad_ones_harm_nobody(site: Site) -> None:
 
     def raw(*parts: bytes) -> Any:
         with socket.socket(socket.AF_UNIX) as connection:
-            connection.settimeout(10)
+            connection.settimeout(60)
             connection.connect(path)
             with contextlib.suppress(OSError):
                 for part in parts:

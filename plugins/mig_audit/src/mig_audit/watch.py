@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import math
 import os
 import time
 from dataclasses import asdict
@@ -156,15 +157,21 @@ class Watch:
                     self._service.log(logging.WARNING, "another audit daemon came or went: opening anew")
                     return True
         finally:
-            registration.close()
-            time.sleep(LAST_RECORDS)
-            reader.stop()
-            while self._queue.size():
-                self._work()
-            self._assembly.flush()
-            self._keep(ending=True)
-            self._tell(report=True)
-            registration.end()
+            self._leave(registration, reader)
+
+    def _leave(self, registration: Registration, reader: Reader) -> None:
+        """Gives back, and accounts for all that came until then."""
+        registration.close()
+        time.sleep(LAST_RECORDS)
+        reader.stop()
+        while self._queue.size():
+            self._work()
+        self._assembly.flush()
+        if self._service.stopping.is_set():
+            self._losses.settle(math.inf)  # what is missing now, nobody waits for any more
+        self._keep(ending=True)
+        self._tell(report=True)
+        registration.end()
 
     def _hand_over(self, registration: Registration) -> None:
         """Events that came while the registration spoke with the kernel on their socket."""
