@@ -6,6 +6,7 @@ import asyncio
 import logging
 from typing import TYPE_CHECKING, TypeVar
 
+from mig_core.cancelling import cancels, heed_cancels
 from mig_core.errors import RelayError, StoreError
 from mig_core.network.backoff import Backoff
 
@@ -28,13 +29,18 @@ async def until_done(what: str, work: Callable[[], Awaitable[T]]) -> T:
     Only for work that may be repeated. ``what`` names it in the log.
     """
     backoff = Backoff(_FIRST_PAUSE, _LONGEST_PAUSE)
+    since = cancels()
     while True:
         try:
-            return await work()
+            result = await work()
         except (StoreError, RelayError) as error:
+            heed_cancels(since)
             pause = backoff.next()
             _log.warning("%s: %s; trying again in %.1f s", what, error, pause)
             await asyncio.sleep(pause)
+        else:
+            heed_cancels(since)
+            return result
 
 
 async def whenever_woken(

@@ -18,6 +18,7 @@ from psycopg import errors
 from psycopg.rows import DictRow, dict_row
 from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
+from mig_core.cancelling import cancels, heed_cancels
 from mig_core.errors import Conflict, StatementRefused, StoreBroke, StoreError, StoreUnavailable, TargetError
 from mig_core.network.backoff import Backoff
 from mig_core.store.acting import who_acts
@@ -164,10 +165,12 @@ class Database:
 
     async def _run(self, work: Callable[[Cursor], Awaitable[T]], *, autocommit: bool = False) -> T:
         blocked = broke = 0
+        since = cancels()
         while True:
             committing = False
             try:
                 async with self._connection() as connection:
+                    heed_cancels(since)
                     if connection.autocommit is not autocommit:
                         await connection.set_autocommit(autocommit)
                     async with connection.cursor() as cursor:
@@ -179,6 +182,7 @@ class Database:
             except errors.UniqueViolation as error:
                 raise Conflict(f"exists already ({error.diag.constraint_name})") from error
             except psycopg.Error as error:
+                heed_cancels(since)
                 trouble = trouble_of(error)
                 blocked += trouble is Trouble.BLOCKED
                 broke += trouble is Trouble.BROKE

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import psycopg
 from psycopg import sql
 
+from mig_core.cancelling import cancels, heed_cancels
 from mig_core.errors import StoreUnavailable
 from mig_core.network.backoff import Backoff
 from mig_core.store.database import KEEPALIVES
@@ -108,6 +109,7 @@ class PostgresWakeups:
 
     async def _run(self) -> None:
         backoff = Backoff(0.05, MAX_PAUSE)
+        since = cancels()
         while True:
             try:
                 async with await psycopg.AsyncConnection.connect(
@@ -120,6 +122,7 @@ class PostgresWakeups:
                     self._wake_all()
                     await self._listen(connection)
             except (psycopg.Error, OSError) as error:
+                heed_cancels(since)
                 log.warning(
                     "wakeups: connection to the database lost, trying again: %s", without_password(error, self._url)
                 )

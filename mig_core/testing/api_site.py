@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 ENROLMENT_SECRET = "let me in, I am one of yours"  # noqa: S105  of a platform that lives as long as a test
-START_SECONDS = 30.0
+START_SECONDS = 120.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,7 +146,7 @@ class ApiSite:
         body: bytes | JSON = None,
         token: str = "",
         headers: Mapping[str, str] | None = None,
-        timeout: float = 20.0,
+        timeout: float = 60.0,
     ) -> Answer:
         """One plain request, without the client library. ``path`` begins with ``/``, and is not below ``/api/v1``
         by itself. Bodies that are not bytes become JSON."""
@@ -214,7 +214,7 @@ class SampleAgent:
             self.token = str(answer.json["token"])
         return answer
 
-    def ask(self, method: str, path: str, *, body: bytes | JSON = None, timeout: float = 20.0) -> Answer:
+    def ask(self, method: str, path: str, *, body: bytes | JSON = None, timeout: float = 60.0) -> Answer:
         """A request to the relay, with its token. ``path`` is below ``/api/v1/relay``."""
         return self.site.ask(
             method, f"/api/v1/relay{path}", body=body, token=f"{self.id}:{self.token}", timeout=timeout

@@ -261,9 +261,9 @@ class Site:
         token = self.server.tokens.setdefault(agent, secrets.token_urlsafe())
         return HttpsAgentRelay(self.server.url, agent, token, prefetch=prefetch, patience=patience)
 
-    def platform_end(self) -> HttpsPlatformRelay:
+    def platform_end(self, lease: float = 1.0) -> HttpsPlatformRelay:
         """A scheduler's end with short leases."""
-        return HttpsPlatformRelay(self.queue, self.queue.wait, lease=1.0, interval=0.5)
+        return HttpsPlatformRelay(self.queue, self.queue.wait, lease=lease, interval=0.5)
 
     def restart(self) -> None:
         """Another server on the same port; the queue stays."""

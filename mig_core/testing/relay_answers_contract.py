@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import time
 from collections import Counter
+from typing import TYPE_CHECKING
 
 from mig_core.domain.messages import Kind
-from mig_core.testing.relay_ends import Ends, bodies_of, body, new_agent_id
+from mig_core.testing.relay_ends import PATIENCE, Ends, bodies_of, body, new_agent_id
+
+if TYPE_CHECKING:
+    from mig_core.relay.base import Batch
 
 
 class RelayAnswersContract:
@@ -72,31 +76,33 @@ class RelayAnswersContract:
         platform = ends.platform()
         platform.call(platform.relay.admit([agent]))
         sender = ends.agent(agent)
-        batches = []
+        batches: dict[bytes, Batch] = {}
         for n in range(3):
             sender.relay.publish(Kind.RESULT, body(answer=n))
-            batches.append(platform.next_batch())
+            while body(answer=n) not in batches:  # one whose lease has ended may come again before it
+                batch = platform.next_batch()
+                batches[bodies_of(batch.messages, Kind.RESULT)[0]] = batch
 
-        platform.acknowledge(batches[2])
-        platform.acknowledge(batches[0])
+        platform.acknowledge(batches[body(answer=2)])
+        platform.acknowledge(batches[body(answer=0)])
         platform.close()
 
         second = ends.platform()
-        assert bodies_of(second.take(1), Kind.RESULT) == [body(answer=1)]
+        assert set(bodies_of(second.take(1), Kind.RESULT)) == {body(answer=1)}
         sender.relay.publish(Kind.RESULT, body(answer=3))
-        assert bodies_of(second.take(1), Kind.RESULT) == [body(answer=3)]
+        assert set(bodies_of(second.take(1), Kind.RESULT)) == {body(answer=3)}
 
     def test_several_schedulers_share_the_answers(self, ends: Ends) -> None:
         """Nothing is dealt out twice while everybody is alive."""
         agent = new_agent_id()
-        platforms = [ends.platform(), ends.platform()]
+        platforms = [ends.platform(patient=True), ends.platform(patient=True)]
         platforms[0].call(platforms[0].relay.admit([agent]))
         sender = ends.agent(agent)
         arrived: list[bytes] = []
 
         for n in range(50):
             sender.relay.publish(Kind.RESULT, body(answer=n))
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + PATIENCE
         while len(arrived) < 50 and time.monotonic() < deadline:
             for platform in platforms:
                 while not platform.inbox.empty():

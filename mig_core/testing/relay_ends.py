@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-PATIENCE = 20.0
+PATIENCE = 60.0
 """Seconds after which something that should have happened counts as failed. Generous: machines are shared."""
 
 
@@ -46,6 +46,8 @@ class RelayPair:
     """A new agent's end for an id and a prefetch; it also makes that agent's login known."""
     restart: Callable[[], None] | None = None
     """Breaks all connections and brings the relay back with everything it had confirmed; None: cannot be done."""
+    new_patient_platform: Callable[[], PlatformRelay] | None = None
+    """If batches are leased: one that leases for longer than a test may stall on a busy machine."""
 
 
 class AgentEnd:
@@ -173,9 +175,10 @@ class Ends:
     agents: list[AgentEnd] = field(default_factory=list)
     platforms: list[PlatformEnd] = field(default_factory=list)
 
-    def platform(self) -> PlatformEnd:
-        """A new scheduler's end, open."""
-        end = PlatformEnd(self.pair.new_platform())
+    def platform(self, *, patient: bool = False) -> PlatformEnd:
+        """A new scheduler's end, open; with long leases when it is to be ``patient``."""
+        make = (self.pair.new_patient_platform if patient else None) or self.pair.new_platform
+        end = PlatformEnd(make())
         self.platforms.append(end)
         return end.open()
 

@@ -51,7 +51,7 @@ def documented_location() -> str:
 def failed_login(address: str, account: str, *, source: str = "127.0.0.1", **headers: str) -> int:
     """The status of a login with a signature that is none."""
     document = Envelope(envelopes.LOGIN, b"{}", (Signature(account, b"nonsense"),)).to_bytes()
-    connection = http.client.HTTPConnection(address, timeout=10, source_address=(source, 0))
+    connection = http.client.HTTPConnection(address, timeout=60, source_address=(source, 0))
     try:
         connection.request("POST", "/api/v1/login", document, {"Content-Type": "application/json", **headers})
         return connection.getresponse().status

@@ -27,7 +27,7 @@ def talk(site: ApiSite, beginning: bytes, piece: bytes, *, sizes: int = ENOUGH) 
     host, _, port = site.address.rpartition(":")
     sent = 0
     answer = b""
-    with socket.create_connection((host, int(port)), timeout=10) as connection:
+    with socket.create_connection((host, int(port)), timeout=60) as connection:
         with contextlib.suppress(ConnectionError):  # cut off, as it should be
             connection.sendall(beginning)
             while sent < sizes:
@@ -105,7 +105,7 @@ def test_a_wish_for_another_protocol_is_ignored(api_site: ApiSite, pieces: int) 
 
     host, _, port = api_site.address.rpartition(":")
     statuses = []
-    with socket.create_connection((host, int(port)), timeout=20) as connection:
+    with socket.create_connection((host, int(port)), timeout=60) as connection:
         for request in sent:
             size = -(-len(request) // pieces)
             for start in range(0, len(request), size):

@@ -333,10 +333,10 @@ def test_an_agent_that_another_process_retires_is_told_at_once(api_site: ApiSite
     agent.enrol()
 
     with ThreadPoolExecutor(1) as threads:
-        poll = threads.submit(agent.ask, "GET", "/commands?session=s&wait=50", timeout=60)
+        poll = threads.submit(agent.ask, "GET", "/commands?session=s&wait=50", timeout=120)
         eventually(lambda: polls(api_site) == 1)
         retire_at(api_site, agent, datetime.now(UTC))
-        answered = poll.result(timeout=30)
+        answered = poll.result(timeout=60)
 
     assert answered.status == 401
     assert agent.ask("GET", "/commands?session=s&wait=0").status == 401, "its token is not believed any more"

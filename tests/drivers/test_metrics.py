@@ -52,11 +52,11 @@ def samples(text: str) -> set[str]:
 
 def scraped(address: str) -> http.client.HTTPResponse:
     if address.startswith("unix:"):
-        connection = http.client.HTTPConnection("localhost", timeout=20)
+        connection = http.client.HTTPConnection("localhost", timeout=60)
         connection.sock = socket.socket(socket.AF_UNIX)
         connection.sock.connect(address.removeprefix("unix:"))
     else:
-        connection = http.client.HTTPConnection(address, timeout=20)
+        connection = http.client.HTTPConnection(address, timeout=60)
     connection.request("GET", "/metrics")
     answer = connection.getresponse()
     answer.text = answer.read().decode()  # type: ignore[attr-defined]  # for the test
@@ -78,7 +78,7 @@ async def scheduler_scraped(url: str, address: str) -> str:
         )
         wanted = {"fan_out", "hand_over", "periodic"}
         try:
-            async with asyncio.timeout(30):
+            async with asyncio.timeout(60):
                 while True:
                     answer = await asyncio.to_thread(scraped, at)
                     text: str = answer.text  # type: ignore[attr-defined]  # as above

@@ -8,6 +8,7 @@ import hashlib
 import json
 import logging
 import os
+import secrets
 import socket
 import threading
 import time
@@ -28,7 +29,8 @@ if TYPE_CHECKING:
     from mig_core.testing.ordinary_user import OrdinaryUser
     from mig_core.testing.rabbitmq import LoginAuthority
 
-TOKENS = {"agent-1": "right-token", "agent-2": "other-token"}
+TOKENS: dict[str, str] = {}
+"""Of the agents of the test that runs. Each test has its own: the broker remembers for a while what it was told."""
 
 
 def rules(question: str, fields: Mapping[str, str]) -> bool:
@@ -69,21 +71,31 @@ def quiet_pika() -> Iterator[None]:
 
 
 @pytest.fixture
-def broker(rabbitmq_server: PrivateRabbitMQ, login_authority: LoginAuthority) -> Iterator[PrivateRabbitMQ]:
+def agents() -> Iterator[list[str]]:
+    """The logins of two agents that the broker has never heard of."""
+    TOKENS.update({f"agent-{secrets.token_hex(8)}": "right-token" for _ in range(2)})
+    yield list(TOKENS)
+    TOKENS.clear()
+
+
+@pytest.fixture
+def broker(
+    agents: list[str], rabbitmq_server: PrivateRabbitMQ, login_authority: LoginAuthority
+) -> Iterator[PrivateRabbitMQ]:
     """The shared broker with what the scheduler's relay driver would have declared for these tests."""
     login_authority.decide = rules
     with connected(rabbitmq_server.scheduler_url) as connection:
         channel = connection.channel()
         channel.exchange_declare("mig.t.toscheduler", "direct")
         channel.exchange_declare("mig.t.topics", "topic")
-        for agent in TOKENS:
+        for agent in agents:
             channel.queue_declare(f"mig.agent.{agent}")
     yield rabbitmq_server
     with connected(rabbitmq_server.scheduler_url) as connection:
         channel = connection.channel()
         channel.exchange_delete("mig.t.toscheduler")
         channel.exchange_delete("mig.t.topics")
-        for agent in TOKENS:
+        for agent in agents:
             channel.queue_delete(f"mig.agent.{agent}")
     login_authority.decide = lambda question, fields: False
 
@@ -91,23 +103,25 @@ def broker(rabbitmq_server: PrivateRabbitMQ, login_authority: LoginAuthority) ->
 # -- who may log in
 
 
-def test_an_agent_with_its_token_connects(broker: PrivateRabbitMQ, login_authority: LoginAuthority) -> None:
-    with connected(broker.amqp_url("agent-1", "right-token")) as connection:
+def test_an_agent_with_its_token_connects(
+    broker: PrivateRabbitMQ, agents: list[str], login_authority: LoginAuthority
+) -> None:
+    with connected(broker.amqp_url(agents[0], "right-token")) as connection:
         assert connection.is_open
 
     asked = [fields for question, fields in login_authority.asked if question == "vhost"]
-    assert {"username": "agent-1", "vhost": "mig"}.items() <= asked[-1].items()
+    assert {"username": agents[0], "vhost": "mig"}.items() <= asked[-1].items()
 
 
-def test_a_wrong_token_is_refused(broker: PrivateRabbitMQ) -> None:
+def test_a_wrong_token_is_refused(broker: PrivateRabbitMQ, agents: list[str]) -> None:
     with pytest.raises(pika.exceptions.ProbableAuthenticationError):
-        pika.BlockingConnection(pika.URLParameters(broker.amqp_url("agent-1", "wrong-token")))
+        pika.BlockingConnection(pika.URLParameters(broker.amqp_url(agents[0], "wrong-token")))
 
 
 def test_a_refusal_is_not_remembered_so_an_agent_approved_later_gets_in(
-    broker: PrivateRabbitMQ, login_authority: LoginAuthority
+    broker: PrivateRabbitMQ, agents: list[str], login_authority: LoginAuthority
 ) -> None:
-    url = broker.amqp_url("agent-approved-later", "token")
+    url = broker.amqp_url(f"approved-later-{agents[0]}", "token")
     with pytest.raises(pika.exceptions.ProbableAuthenticationError):
         pika.BlockingConnection(pika.URLParameters(url))
 
@@ -118,15 +132,15 @@ def test_a_refusal_is_not_remembered_so_an_agent_approved_later_gets_in(
 
 
 def test_each_login_is_asked_about_and_what_it_may_touch_only_once(
-    broker: PrivateRabbitMQ, login_authority: LoginAuthority
+    broker: PrivateRabbitMQ, agents: list[str], login_authority: LoginAuthority
 ) -> None:
-    url = broker.amqp_url("agent-1", "right-token")
+    url = broker.amqp_url(agents[0], "right-token")
     with connected(url) as connection:
-        connection.channel().basic_get("mig.agent.agent-1")
+        connection.channel().basic_get(f"mig.agent.{agents[0]}")
     login_authority.asked.clear()
 
     with connected(url) as connection:
-        connection.channel().basic_get("mig.agent.agent-1")
+        connection.channel().basic_get(f"mig.agent.{agents[0]}")
     again = [question for question, _ in login_authority.asked]
     login_authority.decide = lambda question, fields: False
     with pytest.raises(pika.exceptions.ProbableAuthenticationError):
@@ -156,18 +170,18 @@ def test_the_scheduler_is_never_asked_about_but_a_wrong_password_of_it_is(
 # -- who may do what
 
 
-def test_an_agent_may_not_consume_another_agents_queue(broker: PrivateRabbitMQ) -> None:
-    with connected(broker.amqp_url("agent-1", "right-token")) as connection:
+def test_an_agent_may_not_consume_another_agents_queue(broker: PrivateRabbitMQ, agents: list[str]) -> None:
+    with connected(broker.amqp_url(agents[0], "right-token")) as connection:
         with pytest.raises(pika.exceptions.ChannelClosedByBroker) as refused:
-            connection.channel().basic_get("mig.agent.agent-2")
-        own = connection.channel().basic_get("mig.agent.agent-1")
+            connection.channel().basic_get(f"mig.agent.{agents[1]}")
+        own = connection.channel().basic_get(f"mig.agent.{agents[0]}")
 
     assert refused.value.reply_code == 403
     assert own == (None, None, None)
 
 
-def test_an_agent_may_not_declare_anything(broker: PrivateRabbitMQ) -> None:
-    with connected(broker.amqp_url("agent-1", "right-token")) as connection:
+def test_an_agent_may_not_declare_anything(broker: PrivateRabbitMQ, agents: list[str]) -> None:
+    with connected(broker.amqp_url(agents[0], "right-token")) as connection:
         for attempt in ("mig.agent.agent-9", "anything"):
             with pytest.raises(pika.exceptions.ChannelClosedByBroker) as refused:
                 connection.channel().queue_declare(attempt)
@@ -175,33 +189,33 @@ def test_an_agent_may_not_declare_anything(broker: PrivateRabbitMQ) -> None:
 
 
 def test_an_agent_that_claims_to_be_another_is_found_out_without_a_question_for_each_message(
-    broker: PrivateRabbitMQ, login_authority: LoginAuthority
+    broker: PrivateRabbitMQ, agents: list[str], login_authority: LoginAuthority
 ) -> None:
-    with connected(broker.amqp_url("agent-1", "right-token")) as connection:
+    with connected(broker.amqp_url(agents[0], "right-token")) as connection:
         channel = connection.channel()
         channel.confirm_delivery()
-        channel.basic_publish("mig.t.toscheduler", "heartbeat", b"mine", pika.BasicProperties(user_id="agent-1"))
+        channel.basic_publish("mig.t.toscheduler", "heartbeat", b"mine", pika.BasicProperties(user_id=agents[0]))
         before = len(login_authority.asked)
-        channel.basic_publish("mig.t.toscheduler", "result", b"mine", pika.BasicProperties(user_id="agent-1"))
+        channel.basic_publish("mig.t.toscheduler", "result", b"mine", pika.BasicProperties(user_id=agents[0]))
         with pytest.raises(pika.exceptions.ChannelClosedByBroker) as refused:
-            channel.basic_publish("mig.t.toscheduler", "result", b"forged", pika.BasicProperties(user_id="agent-2"))
+            channel.basic_publish("mig.t.toscheduler", "result", b"forged", pika.BasicProperties(user_id=agents[1]))
 
     assert refused.value.reply_code == 406
     assert login_authority.asked[before:] == []
 
 
 def test_a_topic_exchanges_routing_keys_are_asked_about_and_refused(
-    broker: PrivateRabbitMQ, login_authority: LoginAuthority
+    broker: PrivateRabbitMQ, agents: list[str], login_authority: LoginAuthority
 ) -> None:
-    with connected(broker.amqp_url("agent-1", "right-token")) as connection:
+    with connected(broker.amqp_url(agents[0], "right-token")) as connection:
         channel = connection.channel()
         channel.confirm_delivery()
         with pytest.raises(pika.exceptions.ChannelClosedByBroker) as refused:
-            channel.basic_publish("mig.t.topics", "result.agent-1", b"{}")
+            channel.basic_publish("mig.t.topics", f"result.{agents[0]}", b"{}")
 
     assert refused.value.reply_code == 403
     asked = [fields for question, fields in login_authority.asked if question == "topic"]
-    wanted = {"name": "mig.t.topics", "permission": "write", "routing_key": "result.agent-1"}
+    wanted = {"name": "mig.t.topics", "permission": "write", "routing_key": f"result.{agents[0]}"}
     assert wanted.items() <= asked[-1].items()
 
 
@@ -270,7 +284,7 @@ def test_an_ordinary_users_broker_keeps_password_port_and_queues_and_ends_with_i
     second.kill()
     second.communicate()
 
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 60
     while processes_of(state_dir) and time.monotonic() < deadline:
         time.sleep(0.1)
     assert processes_of(state_dir) == set()

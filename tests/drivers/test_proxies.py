@@ -90,7 +90,7 @@ class Caller:
         self._port, self._source = port, source
 
     def ask(self, method: str, path: str, body: bytes | None = None, **headers: str) -> int:
-        raw = socket.create_connection(("127.0.0.1", self._port), timeout=20, source_address=(self._source, 0))
+        raw = socket.create_connection(("127.0.0.1", self._port), timeout=60, source_address=(self._source, 0))
         connection = http.client.HTTPConnection("localhost", self._port)
         connection.sock = self._context.wrap_socket(raw, server_hostname="localhost")
         try:
@@ -170,7 +170,7 @@ def enrolled(api: str, tls: TlsOptions, enrolment: bytes) -> int:
     """The status of an enrolment as the agent sends it; a proxy that says no is as good as none."""
     transport = HttpsTransport(api, "", tls=tls)
     try:
-        status, _ = transport.exchange("POST", "/api/v1/enrol", body=enrolment, seconds=20, largest=1 << 16)
+        status, _ = transport.exchange("POST", "/api/v1/enrol", body=enrolment, seconds=60, largest=1 << 16)
     finally:
         transport.close()
     if status in (400, 403):
@@ -181,7 +181,7 @@ def enrolled(api: str, tls: TlsOptions, enrolment: bytes) -> int:
 def spoken(address: str, *pieces: bytes, source: str = "127.0.0.1") -> bytes:
     """What mig-api answers to bytes, to the end of the connection."""
     host, _, port = address.rpartition(":")
-    with socket.create_connection((host, int(port)), timeout=20, source_address=(source, 0)) as connection:
+    with socket.create_connection((host, int(port)), timeout=60, source_address=(source, 0)) as connection:
         for piece in pieces:
             connection.sendall(piece)
         if not pieces:
@@ -218,7 +218,7 @@ def test_connections_over_a_proxy_count_for_their_client(make_site: Callable[...
     host, _, port = site.address.rpartition(":")
     with contextlib.ExitStack() as stack:
         for _ in range(BOUNDED.guests_an_address):
-            held = stack.enter_context(socket.create_connection((host, int(port)), timeout=20))
+            held = stack.enter_context(socket.create_connection((host, int(port)), timeout=60))
             held.sendall(b"PROXY TCP4 203.0.113.9 192.0.2.1 1 2\r\n" + HEALTH.replace(b"Connection: close\r\n", b""))
             assert held.recv(12) == b"HTTP/1.1 200"
 
@@ -247,7 +247,7 @@ def test_the_header_comes_before_tls_and_mig_api_listens_on_both_families(
 
     four = ("127.0.0.1", int(site.address.rpartition(":")[2]))
     for address, header in ((four, b"PROXY UNKNOWN\r\n"), (("::1", port), b"")):
-        with socket.create_connection(address, timeout=20) as raw:
+        with socket.create_connection(address, timeout=60) as raw:
             raw.sendall(header)
             with context.wrap_socket(raw, server_hostname="localhost") as connection:
                 connection.sendall(HEALTH)

@@ -72,7 +72,11 @@ def amqp(rabbitmq_server: PrivateRabbitMQ, tokens: Tokens) -> Iterator[RelayPair
         rabbitmq_server.start()
 
     asyncio.run(forget_shared_queues(rabbitmq_server))
-    yield RelayPair(lambda: AmqpPlatformRelay(rabbitmq_server.scheduler_url, lease=1.5), agent_end, restart)
+
+    def platform_end(lease: float = 1.5) -> AmqpPlatformRelay:
+        return AmqpPlatformRelay(rabbitmq_server.scheduler_url, lease=lease)
+
+    yield RelayPair(platform_end, agent_end, restart, lambda: platform_end(60.0))
     asyncio.run(forget_shared_queues(rabbitmq_server))
 
 

@@ -89,8 +89,8 @@ def test_in_an_alarm_answers_are_still_taken_in_and_commands_wait_with_a_word(br
         left = ends.platform()
         assert left.inbox.empty()
 
-    assert first < 5
-    assert again < 2
+    assert first < 20  # it waits for half a minute for a confirm that may come
+    assert again < 20
     assert set(bodies_of(arrived, Kind.RESULT)) == {body(answer=n) for n in range(1000)}
     assert "takes no messages now: low on memory" in trouble
 
@@ -103,7 +103,7 @@ def test_when_the_alarm_is_over_everything_goes_on_by_itself(broker: Broker, end
     with broker.alarm(), pytest.raises(RelayUnavailable):
         platform.send(agent, body(n=1))
 
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     while platform.call(platform.relay.trouble()):
         assert time.monotonic() < deadline
         time.sleep(0.1)
@@ -143,7 +143,7 @@ def test_an_agent_goes_on_receiving_while_its_answers_wait(broker: Broker, ends:
         answering.start()
         answering.join(0.5)
         assert answering.is_alive()
-    answering.join(20)
+    answering.join(60)
 
     assert sorted(taken) == sorted(body(n=n) for n in range(20))
     arrived = platform.take(2)
@@ -199,7 +199,7 @@ def test_a_message_larger_than_the_broker_takes_is_refused_and_takes_no_other_al
         with pytest.raises(RelayRefused, match="larger than it takes"):
             sender.relay.publish(Kind.RESULT, body(text="x" * 200_000))
         for thread in others:
-            thread.join(20)
+            thread.join(60)
         with pytest.raises(RelayRefused):
             platform.send(agent, body(text="x" * 200_000))
         platform.send(agent, body(n=1))

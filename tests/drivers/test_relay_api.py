@@ -37,8 +37,9 @@ class Platform:
     name = "https"
     epoch = 0
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, lease: float = LEASE) -> None:
         self._url = url
+        self._lease = lease
         self._stack = contextlib.AsyncExitStack()
         self._relay: HttpsPlatformRelay | None = None
 
@@ -49,7 +50,7 @@ class Platform:
         async def arrival(seconds: float) -> None:
             await inbound.wait(seconds)
 
-        self._relay = HttpsPlatformRelay(store.relay_queue, arrival, lease=LEASE, interval=0.3)
+        self._relay = HttpsPlatformRelay(store.relay_queue, arrival, lease=self._lease, interval=0.3)
         await self._relay.open()
 
     @property
@@ -103,4 +104,7 @@ class TestHttpsRelayOfTheApi(RelayContract):
             api_site.settings = replace(api_site.settings, listen=port)
             api_site.start()
 
-        return RelayPair(lambda: Platform(scheduler_store_url), new_agent, restart)
+        def patient() -> Platform:
+            return Platform(scheduler_store_url, lease=60.0)
+
+        return RelayPair(lambda: Platform(scheduler_store_url), new_agent, restart, patient)

@@ -64,7 +64,11 @@ def running(folder: Path, name: str, settings: str) -> Iterator[Program]:
         yield started
     finally:
         started.process.terminate()
-        assert started.process.wait(20) == 0, started.log
+        try:
+            assert started.process.wait(60) == 0, started.log
+        finally:
+            started.process.kill()
+            started.process.wait()
 
 
 @pytest.fixture
@@ -92,7 +96,7 @@ class Knocking:
     """Connects to an address over and over; notes when it is refused."""
 
     def __init__(self, port: int) -> None:
-        self._pool = urllib3.HTTPSConnectionPool("127.0.0.1", port, cert_reqs=ssl.CERT_NONE, retries=False, timeout=20)
+        self._pool = urllib3.HTTPSConnectionPool("127.0.0.1", port, cert_reqs=ssl.CERT_NONE, retries=False, timeout=60)
         self._ended = threading.Event()
         self.answered, self.refused = 0, 0
         self._thread = threading.Thread(target=self._knock)
@@ -119,7 +123,7 @@ class Knocking:
 def believes(port: int, authority: Path) -> bool:
     try:
         context = ssl.create_default_context(cafile=authority)
-        with urllib3.HTTPSConnectionPool("127.0.0.1", port, ssl_context=context, retries=False, timeout=20) as pool:
+        with urllib3.HTTPSConnectionPool("127.0.0.1", port, ssl_context=context, retries=False, timeout=60) as pool:
             return pool.request("GET", "/healthz").status == 200
     except urllib3.exceptions.HTTPError:
         return False
@@ -286,6 +290,10 @@ class TlsListener:
         options = ", ".join(f'{{{option}, "{folder / file}"}}' for option, file in files.items())
         broker.control("eval", f'rabbit_networking:start_ssl_listener({{"127.0.0.1", {self.port}}}, [{options}], 2).')
 
+    def close(self) -> None:
+        """The broker is others', too."""
+        self._broker.control("eval", f'rabbit_networking:stop_tcp_listener({{"127.0.0.1", {self.port}}}).')
+
     def shows_what_is_in_the_files(self) -> None:
         """To everybody, who must come again."""
         self._broker.control("eval", "ssl:clear_pem_cache().")
@@ -295,7 +303,7 @@ class TlsListener:
         context = ssl.create_default_context(cafile=authority)
         try:
             with (
-                socket.create_connection(("127.0.0.1", self.port), timeout=20) as plain,
+                socket.create_connection(("127.0.0.1", self.port), timeout=60) as plain,
                 context.wrap_socket(plain, server_hostname="127.0.0.1"),
             ):
                 return True
@@ -326,7 +334,7 @@ def test_the_scheduler_follows_rabbitmqs_certificate_to_another_authority(
         database = {{ url = "{store_url}" }}
         amqp = {{ url = "{url}", ca_file = "{authorities}" }}
     """
-    with running(tmp_path, "mig-scheduler", settings) as scheduler:
+    with contextlib.closing(listener), running(tmp_path, "mig-scheduler", settings) as scheduler:
         scheduler.says("started; relays: https, amqp")
         eventually(listener.carries)
 

@@ -246,6 +246,6 @@ async def _with(heard: Callable[[], Awaitable[set[str]]], number: int) -> bool:
 
 
 async def _until(condition: Callable[[], Awaitable[object]]) -> None:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while not await condition():
             await asyncio.sleep(0.02)

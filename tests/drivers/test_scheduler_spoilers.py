@@ -149,7 +149,7 @@ def test_an_agent_for_which_no_place_can_be_made_does_not_keep_others_out(store_
 
         running = asyncio.create_task(scheduler.run())
         try:
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(60):
                 while len(relay.admitted) < 4:
                     await asyncio.sleep(0.02)
         finally:

@@ -77,11 +77,12 @@ default_pool_size = {size}
 
 
 def _wait_for(port: int) -> None:
-    for _ in range(100):
-        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
-            return
-        time.sleep(0.05)
-    pytest.fail("pgbouncer did not start")
+    def answers() -> bool:
+        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=60):
+            return True
+        return False
+
+    assert eventually(answers), "pgbouncer did not start"
 
 
 async def opened(url: str, limits: StoreLimits = AT_ONCE) -> None:
@@ -111,7 +112,7 @@ def test_a_login_that_is_refused_is_said_at_once_in_the_databases_words(tmp_path
         with pytest.raises(StoreUnavailable, match=r"does not let this program in.*password authentication failed"):
             asyncio.run(opened(url))
 
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 20
 
 
 def test_a_program_that_starts_keeps_trying_for_a_while(store_url: str) -> None:
@@ -161,7 +162,7 @@ def test_a_database_that_turned_read_only_is_503_and_over_as_soon_as_it_writes_a
     assert written.status == 503
     # The connections that were made in between are given up at the first refusal, and nobody notices.
     assert afterwards.status == 201, afterwards.body
-    assert eventually(lambda: api_site.ask("GET", "/healthz").status == 200, seconds=10)
+    assert eventually(lambda: api_site.ask("GET", "/healthz").status == 200)
 
 
 def checked(tmp_path: Path, text: str) -> subprocess.CompletedProcess[str]:
@@ -170,11 +171,11 @@ def checked(tmp_path: Path, text: str) -> subprocess.CompletedProcess[str]:
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
     program = "import sys; from mig_core.scheduler.main import main; sys.exit(main())"
     return subprocess.run(
-        [sys.executable, "-c", program, "--config", str(config), "--check", "--within", "30"],
+        [sys.executable, "-c", program, "--config", str(config), "--check", "--within", "120"],
         env=environment,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=300,
         check=False,
     )
 

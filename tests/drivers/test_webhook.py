@@ -178,10 +178,10 @@ def test_a_receiver_that_never_answers_holds_up_nothing_and_nobody_who_stops(
             now=lambda: datetime.now(UTC) - offset + timedelta(seconds=6),
         )
         work = asyncio.ensure_future(scheduler.run())
-        assert await asyncio.to_thread(receiver.arrived.wait, 30)
+        assert await asyncio.to_thread(receiver.arrived.wait, 60)
         second = action("second", begins=0)
         await fanned_out(store, "second1", asked=second)
-        async with asyncio.timeout(30):  # it goes on handing over while the webhook waits
+        async with asyncio.timeout(60):  # it goes on handing over while the webhook waits
             while (await store.numbers.watched(datetime.now(UTC))).waiting["commands"]:
                 await asyncio.sleep(0.02)
         work.cancel()
