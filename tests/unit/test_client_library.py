@@ -27,7 +27,8 @@ from mig_core.client.transport import Transport
 from mig_core.config.client import ClientSettings
 from mig_core.domain.action import Operation, read_action
 from mig_core.domain.ids import Fingerprint
-from mig_core.errors import ApiUnavailable, ConfigurationError, InvalidDocument
+from mig_core.errors import ApiUnavailable, ConfigurationError, InvalidDocument, SignatureInvalid
+from mig_core.testing.eventually import eventually
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -260,11 +261,15 @@ class CountedSigner:
         self.asked = threading.Semaphore(0)
         self.times = 0
         self.typed = threading.Event()
+        self.given_up = False
+        """Whether there will be no passphrase."""
 
     def sign(self, envelope: Envelope) -> Envelope:
         self.times += 1
         self.asked.release()
         assert self.typed.wait(30)
+        if self.given_up:
+            raise SignatureInvalid(self.fingerprint, "GnuPG did not sign", next_step="is the passphrase right?")
         return envelope
 
     def public_key(self) -> bytes:
@@ -284,6 +289,28 @@ def test_a_login_takes_files_of_sessions_away_that_ended_long_ago(tmp_path: Path
     assert session._kept() == "token"
     left = {one.name for one in tmp_path.iterdir()}
     assert "session-old.json" not in left and {"session-recent.json", "cases.json"} < left and len(left) == 3
+
+
+def test_a_login_that_fails_fails_for_all_who_wait_and_the_next_one_is_a_new_one(tmp_path: Path) -> None:
+    with login_server() as url, ThreadPoolExecutor(8) as threads:
+        signer = CountedSigner()
+        signer.given_up = True
+        transport = Transport(ClientSettings(api=url), {})
+        session = Session(transport, signer.fingerprint, lambda: signer, folder=tmp_path, clock=lambda: NOW)
+
+        begun = [threads.submit(session.token)]
+        assert signer.asked.acquire(timeout=30)
+        begun += [threads.submit(session.token) for _ in range(7)]
+        eventually(lambda: sum(one.running() for one in begun) == 8)
+        signer.typed.set()
+        errors = {str(one.exception(30)) for one in begun}
+        failed = signer.times
+        signer.given_up = False
+        again = session.token()
+
+        assert len(errors) == 1 and "GnuPG did not sign" in errors.pop()
+        assert (again, signer.times) == ("token-1", failed + 1)
+        transport.close()
 
 
 def test_all_who_wait_for_a_session_share_one_login(tmp_path: Path) -> None:

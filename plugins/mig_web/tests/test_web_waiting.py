@@ -3,20 +3,28 @@
 from __future__ import annotations
 
 import asyncio
+import http.server
+import threading
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import falcon.asgi
 from falcon import testing
 
+from mig_core.client.client import MigClient
 from mig_core.client.silence import Silence
-from mig_core.errors import ApiUnavailable
+from mig_core.config.client import ClientSettings
+from mig_core.domain.ids import Fingerprint
+from mig_core.errors import ApiUnavailable, MigError, SignatureInvalid
 from mig_web.following import LATE, Following
 from mig_web.pages.action import _unheard
+from mig_web.site import Site
 from mig_web.waiting import FRESH, HowItStands, WaitingRoom
 
 if TYPE_CHECKING:
     from falcon.asgi import Request, Response
+
+    from mig_core.domain.envelope import Envelope
 
 
 class Clock:
@@ -134,6 +142,75 @@ def test_a_silent_platform_is_told_with_how_long_and_parts_of_pages_wait_by_them
         assert (how.json["silent"], how.json["ready"]) == (True, False)
 
     visited(scenario)
+
+
+class Keyless:
+    """A signer for whom nobody types the passphrase, once ``given_up`` is set."""
+
+    fingerprint = Fingerprint("A" * 40)
+
+    def __init__(self) -> None:
+        self.asked = threading.Semaphore(0)
+        self.given_up = threading.Event()
+        self.times = 0
+
+    def sign(self, envelope: Envelope) -> Envelope:
+        self.times += 1
+        self.asked.release()
+        assert self.given_up.wait(30)
+        raise SignatureInvalid(self.fingerprint, f"GnuPG did not sign, {self.times}")
+
+    def public_key(self) -> bytes:
+        return b""
+
+
+class Nonces(http.server.BaseHTTPRequestHandler):
+    """A platform at which nobody is logged in."""
+
+    def do_POST(self) -> None:
+        self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        self.send_response(200)
+        self.send_header("Content-Length", "13")
+        self.end_headers()
+        self.wfile.write(b'{"nonce":"n"}')
+
+    def log_message(self, *_: object) -> None: ...
+
+
+def test_a_login_that_fails_is_said_on_all_pages_that_wait_for_it_and_is_tried_anew_by_the_next() -> None:
+    signer = Keyless()
+
+    async def scenario(url: str) -> None:
+        settings = ClientSettings(api=url, fingerprint=signer.fingerprint)
+        client = MigClient(settings, lambda: signer, keep_session=False, environment={})
+        site = Site(SimpleNamespace(client=client))  # type: ignore[arg-type]  # as much as a page needs
+
+        class Numbers:
+            async def on_get(self, _: Request, response: Response) -> None:
+                response.media = await site.call(client.dashboard)
+
+        async def say(_: Request, response: Response, error: MigError, _parameters: object) -> None:
+            response.status, response.text = falcon.HTTP_400, str(error)
+
+        app: Any = falcon.asgi.App()
+        app.add_error_handler(MigError, say)
+        app.add_route("/numbers", WaitingRoom(SimpleNamespace(site=site), patience=30.0).before("/numbers", Numbers()))  # type: ignore[arg-type]  # likewise
+        async with testing.ASGIConductor(app) as browser:
+            pages = [asyncio.create_task(browser.simulate_get("/numbers", params={"n": n})) for n in range(6)]
+            await asyncio.to_thread(signer.asked.acquire, timeout=30)
+            signer.given_up.set()
+            told = {(page.status_code, page.text.rpartition(",")[0]) for page in await asyncio.gather(*pages)}
+            asked = signer.times
+            again = await browser.simulate_get("/numbers")
+
+        assert told == {(400, f"signature by {signer.fingerprint}: GnuPG did not sign")}
+        assert again.text.endswith(f"did not sign, {asked + 1}"), "by a login of its own"
+        site.close()
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Nonces) as server:
+        threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
+        asyncio.run(scenario(f"http://127.0.0.1:{server.server_port}"))
+        server.shutdown()
 
 
 def test_silence_lasts_from_the_first_question_without_an_answer_to_the_next_word() -> None:
