@@ -126,6 +126,10 @@ class Containers:
         code = "import os; os.kill(int(open('/proc/1/task/1/children').read().split()[0]), 9)"
         self.inside(part, "python3", "-c", code)
 
+    def forget(self, node: str) -> None:
+        """Tells RabbitMQ's cluster that a node is gone for good: its queues are no more."""
+        self._ctl(self._running_broker(), f"forget_cluster_node rabbit@{node}")
+
     def leader(self) -> str:
         """The node of RabbitMQ that leads the queue all answers come through."""
         text = self._ctl(self._running_broker(), "list_queues -p mig name leader --formatter json")

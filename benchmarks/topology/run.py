@@ -45,8 +45,12 @@ PARTS = (
     "cluster",
     "proxy",
     "db1",
+    "forgotten",
 )
-"""What is killed. ``worker``: one process of api2; ``leader``, ``two-nodes``, ``cluster``: of RabbitMQ."""
+"""What is killed. ``worker``: one process of api2; ``leader``, ``two-nodes``, ``cluster``, ``forgotten``: of RabbitMQ.
+
+The last does not come back: the cluster is told that it is gone, with all that it had.
+"""
 COUNTERS = "SELECT name || '=' || value FROM counters WHERE value <> 0 ORDER BY name"
 
 
@@ -162,7 +166,9 @@ def _kill(part: str, containers: Containers, load: Load, options: argparse.Names
         containers.new_standby()
     else:
         time.sleep(options.away)
-        if parts:
+        if part == "forgotten":
+            containers.forget(*parts)
+        elif parts:
             containers.start(*parts)
         away = time.monotonic() - began if parts else 0.0
     _say(f"{part} {' '.join(parts)}: killed, and back or replaced after {away:.1f} s")
@@ -179,7 +185,7 @@ def _containers_of(part: str, containers: Containers) -> tuple[str, ...]:
     """Those that are killed together."""
     if part == "leader":
         return (containers.leader(),)
-    return {"worker": (), "two-nodes": BROKERS[:2], "cluster": BROKERS}.get(part, (part,))
+    return {"worker": (), "two-nodes": BROKERS[:2], "cluster": BROKERS, "forgotten": BROKERS[2:]}.get(part, (part,))
 
 
 def _last_books(containers: Containers, load: Load, agents: int) -> list[Sums]:

@@ -19,7 +19,7 @@ from mig_core.errors import RelayDenied, RelayError, RelayRefused, RelayUnavaila
 from mig_core.network.backoff import Backoff
 from mig_core.relay.amqp_broker import Broker
 from mig_core.relay.amqp_connection import AmqpConnection, Channel, Outcome
-from mig_core.relay.amqp_errors import ACCESS_REFUSED, NOT_FOUND
+from mig_core.relay.amqp_errors import ACCESS_REFUSED, NOT_FOUND, is_out_of_reach
 from mig_core.relay.base import TWO_SESSIONS, Delivery
 from mig_core.relay.topology import INBOUND, agent_queue
 
@@ -35,6 +35,7 @@ log = logging.getLogger(__name__)
 _STEADY = 5.0
 """Seconds a connection must last before the next attempt after it is a quick one again."""
 _CLOSE_PATIENCE = 1.9
+NODE_DOWN = "the node of RabbitMQ's cluster that holds this agent's messages is down"
 _IN_USE = "in exclusive use"
 """RabbitMQ's words when somebody else consumes."""
 
@@ -220,10 +221,11 @@ class AmqpAgentRelay:
                 self._connected = False
                 if connection.closed.done():
                     return
-                if channel is not None and channel.reply_code == ACCESS_REFUSED and _IN_USE in str(reason):
-                    self._trouble = TWO_SESSIONS
-                    log.error("%s: not receiving: %s", self._broker, TWO_SESSIONS)
-                elif channel is not None and channel.reply_code == NOT_FOUND:
+                code = channel.reply_code if channel is not None else 0
+                if trouble := trouble_of(code, reason):
+                    self._trouble = trouble
+                    log.error("%s: not receiving: %s", self._broker, trouble)
+                elif code == NOT_FOUND:
                     log.info("%s: no queue for this agent yet; is it approved, does a scheduler run?", self._broker)
                 else:
                     log.warning("not receiving: %s", reason)
@@ -299,6 +301,13 @@ class AmqpAgentRelay:
             message.fail(error)
         elif not message.taken.done():
             message.taken.set_result(None)
+
+
+def trouble_of(code: int, reason: RelayError) -> str:
+    """What the platform should know, when RabbitMQ does not let this agent receive; empty: nothing."""
+    if code == ACCESS_REFUSED and _IN_USE in str(reason):
+        return TWO_SESSIONS
+    return NODE_DOWN if code == NOT_FOUND and is_out_of_reach(reason) else ""
 
 
 class _Publication:

@@ -15,7 +15,7 @@ import pytest
 from mig_core.domain.messages import Kind, Outgoing
 from mig_core.errors import ConfigurationError, RelayDenied, RelayUnavailable
 from mig_core.relay import topology
-from mig_core.relay.amqp_agent import AmqpAgentRelay
+from mig_core.relay.amqp_agent import AmqpAgentRelay, trouble_of
 from mig_core.relay.amqp_broker import Broker
 from mig_core.relay.amqp_connection import AmqpConnection, Outcome
 from mig_core.relay.amqp_platform import AmqpPlatformRelay
@@ -448,3 +448,19 @@ def test_an_agents_queue_has_one_consumer_and_a_second_one_is_told_why_it_receiv
         for end in (first, second):
             end.relay.close()
         platform.close()
+
+
+@pytest.mark.parametrize(
+    ("code", "text", "said"),
+    [
+        (404, "NOT_FOUND - home node 'rabbit@mq1' of durable queue 'q' in vhost 'mig' is down or inaccessible", "down"),
+        (404, "NOT_FOUND - no queue 'mig.agent.x' in vhost 'mig'", ""),
+        (403, "ACCESS_REFUSED - queue 'q' in vhost 'mig' in exclusive use", "in use twice"),
+        (403, "ACCESS_REFUSED - read access to queue 'q' in vhost 'mig' refused for user 'x'", ""),
+        (0, "lost", ""),
+    ],
+)
+def test_what_keeps_an_agent_from_receiving_is_told_to_the_platform(code: int, text: str, said: str) -> None:
+    told = trouble_of(code, RelayUnavailable(f"RabbitMQ at b:5672, virtual host mig: {code} {text}"))
+
+    assert said in told and bool(said) == bool(told)
