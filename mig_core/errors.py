@@ -32,9 +32,9 @@ Callers catch by meaning, not by library: drivers translate what pika, psycopg, 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import ClassVar
 
+from mig_core.records import dataclass
 from mig_core.text import visible
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import sys
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from mig_core.cli import exit_codes
@@ -14,6 +13,7 @@ from mig_core.cli.terminal import BLUE, YELLOW, confirm, data, note
 from mig_core.client.connection import Connection, connect
 from mig_core.domain import envelope as envelopes
 from mig_core.domain.envelope import Envelope
+from mig_core.records import replace
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -5,9 +5,7 @@ Where it goes, how long it may take, what is shown of the answers.
 
 from __future__ import annotations
 
-import inspect
 import sys
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Annotated, Any
 
 from mig_core.cli.formats import Format, Show
@@ -15,8 +13,10 @@ from mig_core.cli.waiting import Waiting, waiting_of
 from mig_core.config.client import ONLINE
 from mig_core.domain.times import parse_duration
 from mig_core.errors import InvalidDocument
+from mig_core.records import dataclass, field
 
 if TYPE_CHECKING:
+    import inspect
     from collections.abc import Iterator, Mapping
     from datetime import timedelta
 
@@ -138,7 +138,9 @@ SPELLINGS: tuple[tuple[str, Any, str, tuple[str, ...]], ...] = (
 
 def option_parameters() -> Iterator[inspect.Parameter]:
     """The parameters of a typer function; :func:`chosen` reads what was given for them."""
-    import typer  # a plain question is read without it
+    from inspect import Parameter  # a plain question is read without these two
+
+    import typer
 
     from mig_core.cli.completion import complete_action, complete_target
 
@@ -149,7 +151,7 @@ def option_parameters() -> Iterator[inspect.Parameter]:
         )
         annotation = Annotated[bool, option] if kind is bool else Annotated[kind | None, option]
         default = False if kind is bool else None
-        yield inspect.Parameter("ask_" + name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=annotation)
+        yield Parameter("ask_" + name, Parameter.KEYWORD_ONLY, default=default, annotation=annotation)
 
 
 def chosen(arguments: Mapping[str, Any]) -> AskOptions:

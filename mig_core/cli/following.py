@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import sys
 import time
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from mig_core.cli import exit_codes
@@ -17,6 +16,7 @@ from mig_core.cli.formats import Format, Show
 from mig_core.cli.terminal import RED, YELLOW, Progress, note
 from mig_core.cli.waiting import OPEN, OfflineWatch, Waiting
 from mig_core.client.explanation import cancelled
+from mig_core.records import dataclass, field
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 import time
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+
+from mig_core.records import dataclass
 
 if TYPE_CHECKING:
     from mig_core.client.client import MigClient

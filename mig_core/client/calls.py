@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 import time
-from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
@@ -17,6 +16,7 @@ from mig_core.client.session import Session, default_folder
 from mig_core.client.transport import Transport
 from mig_core.domain.document import dump
 from mig_core.errors import ApiError
+from mig_core.records import replace
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping

@@ -7,7 +7,6 @@ and ``ApiUnavailable``; both say what to do next. The first call that needs it l
 from __future__ import annotations
 
 import base64
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from mig_core.client.calls import Calls, Document, part
@@ -17,6 +16,7 @@ from mig_core.client.references import find_action, find_agent
 from mig_core.domain.action import MAX_OPERATIONS
 from mig_core.domain.document import dump, load, members
 from mig_core.domain.envelope import MAX_ACTION_BYTES
+from mig_core.records import replace
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 from contextlib import suppress
-from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,6 +15,7 @@ from mig_core.config.client import ClientSettings
 from mig_core.config.loader import load_settings
 from mig_core.domain.ids import check_fingerprint
 from mig_core.errors import ConfigurationError, MigError
+from mig_core.records import dataclass
 
 if TYPE_CHECKING:
     from mig_core.client.client import MigClient

@@ -6,12 +6,12 @@ The format is https://html.spec.whatwg.org/multipage/server-sent-events.html; on
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from mig_core.client.pages import MAX_ENTRIES
 from mig_core.errors import ApiUnavailable
 from mig_core.network.backoff import Backoff
+from mig_core.records import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator

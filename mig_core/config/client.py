@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping  # noqa: TC003  read at run time by the loader
-from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path  # noqa: TC003  read at run time by the loader
+
+from mig_core.records import dataclass, field
 
 ONLINE = "status='online'"
 """The target of who has set no other."""

@@ -11,7 +11,6 @@ The environment variable of key ``platform.api`` of role ``agent`` is ``MIG_AGEN
 from __future__ import annotations
 
 import collections.abc
-import dataclasses
 import tomllib
 import types
 import typing
@@ -21,6 +20,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, Union, cast
 
 from mig_core.domain.times import format_duration, parse_duration
 from mig_core.errors import ConfigurationError
+from mig_core.records import defaults, is_dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -85,7 +85,7 @@ def _leaves(kind: type[object], prefix: str = "") -> list[tuple[str, Any]]:
     leaves: list[tuple[str, Any]] = []
     for name, annotation in _hints(kind).items():
         inner = _optional(annotation)
-        if dataclasses.is_dataclass(inner):
+        if is_dataclass(inner):
             leaves += _leaves(cast("type[object]", inner), f"{prefix}{name}.")
         else:
             leaves.append((prefix + name, annotation))
@@ -132,18 +132,16 @@ def _build(kind: type[object], tree: object, prefix: str, source: str, sources: 
             next_step = f"did you mean {close[0]}?" if close else f"known keys: {', '.join(hints)}"
             raise ConfigurationError(source, prefix + key, "is not a known key", next_step=next_step)
     built: dict[str, object] = {}
-    for one in dataclasses.fields(cast("Any", kind)):
-        path = prefix + one.name
-        annotation = hints[one.name]
+    for name, may_be_missing in defaults(kind).items():
+        path = prefix + name
+        annotation = hints[name]
         inner = _optional(annotation)
-        if dataclasses.is_dataclass(inner):
-            if one.name in tree or annotation is inner:
-                built[one.name] = _build(
-                    cast("type[object]", inner), tree.get(one.name, {}), path + ".", source, sources
-                )
-        elif one.name in tree:
-            built[one.name] = _convert(tree[one.name], inner, path, sources.get(path, source))
-        elif one.default is dataclasses.MISSING and one.default_factory is dataclasses.MISSING:
+        if is_dataclass(inner):
+            if name in tree or annotation is inner:
+                built[name] = _build(cast("type[object]", inner), tree.get(name, {}), path + ".", source, sources)
+        elif name in tree:
+            built[name] = _convert(tree[name], inner, path, sources.get(path, source))
+        elif not may_be_missing:
             raise ConfigurationError(source, path, "is missing", next_step=f"add it; it means: {path}")
     try:
         return kind(**built)
@@ -210,10 +208,12 @@ def _is_map(annotation: Any) -> bool:
 
 def named_files(settings: object) -> list[Path]:
     """The files that settings name, by keys that end with ``_file``: what a program that begins again looks at."""
+    import dataclasses  # a client has no use for this, and starts often
+
     found: list[Path] = []
     for one in dataclasses.fields(cast("Any", settings)):
         value = getattr(settings, one.name)
-        if dataclasses.is_dataclass(value):
+        if is_dataclass(value):
             found += named_files(value)
         elif isinstance(value, Path) and one.name.endswith("_file"):
             found.append(value)
@@ -222,11 +222,13 @@ def named_files(settings: object) -> list[Path]:
 
 def describe(kind: type[object], prefix: str = "") -> list[tuple[str, str, str]]:
     """Dotted key, type and default (as in TOML) of every setting; the documentation is checked against it."""
+    import dataclasses  # as above
+
     rows: list[tuple[str, str, str]] = []
     hints = _hints(kind)
     for one in dataclasses.fields(cast("Any", kind)):
         inner = _optional(hints[one.name])
-        if dataclasses.is_dataclass(inner):
+        if is_dataclass(inner):
             rows += describe(cast("type[object]", inner), f"{prefix}{one.name}.")
             continue
         word = "duration" if inner is timedelta else getattr(inner, "__name__", str(inner)).lower()

@@ -7,7 +7,6 @@ widen a question. What is signed is the payload's bytes, see :mod:`mig_core.doma
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -16,6 +15,7 @@ from mig_core.domain.document import dump, load, members
 from mig_core.domain.ids import ActionId, check_uuid
 from mig_core.domain.times import format_time
 from mig_core.errors import InvalidDocument, TargetError
+from mig_core.records import dataclass
 
 if TYPE_CHECKING:
     from datetime import datetime

@@ -6,13 +6,13 @@ which line of the books the answer belongs to.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
 
 from mig_core.domain import envelope as envelopes
 from mig_core.domain.document import dump, load, members
 from mig_core.domain.envelope import Envelope, envelope_from_json
 from mig_core.domain.ids import AgentId, CommandId, check_agent_id, check_uuid
+from mig_core.records import dataclass
 
 
 class CommandState(StrEnum):

@@ -10,11 +10,11 @@ from __future__ import annotations
 import base64
 import binascii
 import re
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from mig_core.domain.document import dump, load, members
 from mig_core.errors import InvalidDocument
+from mig_core.records import dataclass
 
 if TYPE_CHECKING:
     from mig_core.domain.document import JSON

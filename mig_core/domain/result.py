@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import base64
 import re
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from mig_core.domain import envelope as envelopes
@@ -16,6 +15,7 @@ from mig_core.domain.command import ANSWERED, CommandState
 from mig_core.domain.document import dump, load, members
 from mig_core.domain.ids import ActionId, AgentId, CommandId, check_agent_id, check_uuid
 from mig_core.domain.times import format_time
+from mig_core.records import dataclass, field
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -5,8 +5,9 @@ What MIG looks at before gpg is given anything. No cryptography happens here.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from mig_core.records import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

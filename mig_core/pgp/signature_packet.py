@@ -6,10 +6,10 @@ good, signatures over text whose line ends may change. Only one binary signature
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from mig_core.pgp.packets import SIGNATURE, only_packet
+from mig_core.records import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -18,10 +18,10 @@ Modules whose elements are not rows already (the original's ones) say where rows
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from mig_core.domain.column_kind import ColumnKind as ColumnKind
+from mig_core.records import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

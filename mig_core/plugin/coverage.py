@@ -16,9 +16,8 @@ incomplete::
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-
 from mig_core.domain.result import MAX_ERRORS, Coverage, Skipped
+from mig_core.records import dataclass, field
 
 MAX_EXAMPLES = 5
 """Examples kept for each reason."""

@@ -14,13 +14,13 @@ from __future__ import annotations
 
 from collections import Counter
 from contextlib import suppress
-from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from mig_core.errors import ModuleUnknown, PluginError
 from mig_core.plugin.module import API_VERSION, Module
 from mig_core.plugin.registered import named, registered
+from mig_core.records import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Mapping, Sequence

@@ -8,12 +8,12 @@ set may be *labelled*: then the operation carries a map of labels to such object
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING, cast
 
 from mig_core.domain.document import kind_of
 from mig_core.errors import ParameterError
+from mig_core.records import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

@@ -33,10 +33,10 @@ killed and has come back.
 from __future__ import annotations
 
 from abc import abstractmethod
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Protocol, TypeVar
 
 from mig_core.plugin.module import Module
+from mig_core.records import dataclass
 
 if TYPE_CHECKING:
     import threading

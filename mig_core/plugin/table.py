@@ -65,7 +65,6 @@ from __future__ import annotations
 
 import time
 from abc import abstractmethod
-from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from mig_core.domain.result import Coverage, ModuleResult, Skipped
@@ -77,6 +76,7 @@ from mig_core.plugin.parameters import RESERVED, Parameters, Switch, Values
 from mig_core.plugin.printing import coverage_lines, duration_text, mapping, printable, row_text
 from mig_core.plugin.selection import LIMIT, Selection, filter_parameters, wanted_columns
 from mig_core.plugin.written_rows import RowWriter
+from mig_core.records import dataclass, defaults, replace
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -190,7 +190,7 @@ class TableModule(Module[Values]):
         started = time.monotonic_ns()
         tally = Tally()
         selection = Selection(self.columns, parameters, tally, now=self._now())
-        inherited = {one.name: getattr(context, one.name) for one in fields(Context)}
+        inherited = {name: getattr(context, name) for name in defaults(Context)}
         table = TableContext(**inherited, values=parameters, selection=selection)
         writer = RowWriter(MAX_ANSWER_BYTES)
         success = True

@@ -35,6 +35,7 @@ from mig_core.agent.operations.child import serve_request
 from mig_core.agent.operations.confinement import become_subreaper, children, give_large_blocks_back
 from mig_core.errors import ModuleUnknown
 from mig_core.plugin.persistent import PersistentModule
+from mig_core.records import write_all
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -149,6 +150,8 @@ class Zygote:
         # What a module would like to have ready may be missing; its run then says so.
         with contextlib.suppress(Exception):
             importlib.import_module(self._later.pop(0))
+        if not self._later:
+            write_all()
         gc.freeze()
 
     def _take_message(self) -> bool:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from mig_core.domain.target.lexer import Token, TokenKind, tokenize
 from mig_core.errors import TargetError
+from mig_core.records import dataclass
 
 if TYPE_CHECKING:
     from mig_core.domain.target.names import Vocabulary

@@ -7,10 +7,10 @@ with the spelling that works.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from enum import Enum, auto
 
 from mig_core.errors import TargetError
+from mig_core.records import dataclass
 
 
 class TokenKind(Enum):

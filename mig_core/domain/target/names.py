@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from mig_core.domain.target.tree import Answer, Column, JsonText, Kind
+from mig_core.records import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

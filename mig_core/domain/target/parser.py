@@ -14,7 +14,6 @@ recursion of this file follows the nesting, so :data:`MAX_DEPTH` also bounds Pyt
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from mig_core.domain.addresses import network_text
@@ -37,6 +36,7 @@ from mig_core.domain.target.tree import (
     Or,
 )
 from mig_core.errors import TargetError
+from mig_core.records import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -9,9 +9,10 @@ Every test is NULL exactly when its operand is NULL, except :class:`IsNull`, :cl
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import Enum, StrEnum
+
+from mig_core.records import dataclass
 
 
 class Kind(Enum):

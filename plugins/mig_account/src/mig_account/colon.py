@@ -9,11 +9,11 @@ comment, and counts from 2**32 on from 0 again.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
 from enum import Enum
 from typing import TYPE_CHECKING
 
 from mig_account.ground import text_of
+from mig_core.records import dataclass, field
 
 if TYPE_CHECKING:
     from collections.abc import Callable

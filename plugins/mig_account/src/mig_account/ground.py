@@ -8,10 +8,10 @@ from __future__ import annotations
 import errno
 import os
 import stat
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from mig_core.plugin.coverage import Reason
+from mig_core.records import dataclass
 from mig_endpoint import coverage
 from mig_endpoint.packages.folder import GONE, TooLarge
 from mig_endpoint.packages.mounts import elsewhere, mount_points

@@ -5,12 +5,12 @@ A source that may ask the network is never asked: a question to an endpoint must
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from mig_account.colon import Library
 from mig_account.ground import text_of
 from mig_core.plugin.coverage import Reason
+from mig_core.records import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

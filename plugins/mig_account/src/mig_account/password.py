@@ -6,7 +6,8 @@ The field itself never leaves this file. Sources: crypt(5) of libxcrypt 4.4, pas
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+
+from mig_core.records import dataclass
 
 EMPTY, SET, LOCKED, IMPOSSIBLE, MISSING = "empty", "set", "locked", "impossible", "missing"
 WEAK, FAIR, STRONG = "weak", "fair", "strong"

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
+
+from mig_core.records import dataclass, field
 
 if TYPE_CHECKING:
     from mig_account.password import Password

@@ -5,8 +5,9 @@ from __future__ import annotations
 import ctypes
 import os
 import struct
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from mig_core.records import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

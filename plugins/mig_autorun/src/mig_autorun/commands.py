@@ -7,7 +7,8 @@ only a running shell would know (variables, globs, substitutions) is "not known"
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+
+from mig_core.records import dataclass
 
 MAX_PROGRAMS = 20
 """Programs of one line that get rows."""

@@ -6,13 +6,13 @@ What each daemon takes was measured: cron of Debian 12 and 13, cronie 1.7, syste
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING
 
 from mig_autorun.at_jobs import at_job
 from mig_autorun.entry import Entry
 from mig_core.plugin.coverage import Reason
+from mig_core.records import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import fnmatch
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from mig_autorun.system import Home
 from mig_core.plugin.coverage import Reason
+from mig_core.records import dataclass
 from mig_endpoint import coverage
 from mig_endpoint.places.place import Place, Reach
 

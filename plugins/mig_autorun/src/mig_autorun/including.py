@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 import re
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from mig_autorun.finding import expand
 from mig_core.plugin.coverage import Reason
+from mig_core.records import replace
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import stat
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from mig_core.records import dataclass
 
 if TYPE_CHECKING:
     import os

@@ -6,11 +6,11 @@ import errno
 import os
 import re
 import stat
-from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING
 
 from mig_core.plugin.coverage import Reason
+from mig_core.records import dataclass, field
 from mig_endpoint import coverage
 from mig_endpoint.packages.accounts import PASSWD, home_directories
 from mig_endpoint.packages.folder import GONE, Folder, TooLarge

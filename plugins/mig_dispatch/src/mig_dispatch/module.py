@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, ClassVar
 
 from mig_core.domain.result import Coverage, ModuleResult
@@ -10,6 +9,7 @@ from mig_core.plugin.module import Context, ModuleInfo
 from mig_core.plugin.parameters import Parameters, Values
 from mig_core.plugin.persistent import PersistentModule, Service
 from mig_core.plugin.question import ask
+from mig_core.records import replace
 from mig_dispatch import status
 from mig_dispatch.columns import COLUMNS, ROWS_AT
 from mig_dispatch.settings import read_settings

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import ipaddress
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from mig_core.domain.target import parse_condition
 from mig_core.domain.times import parse_duration
 from mig_core.errors import ConfigurationError, ParameterError
+from mig_core.records import dataclass, replace
 from mig_dispatch import declaration
 from mig_dispatch.targets import (
     BulkTarget,

@@ -6,12 +6,12 @@ Beside it only ``__init__``; everything it puts together is described there.
 from __future__ import annotations
 
 import time
-from dataclasses import replace
 from typing import TYPE_CHECKING, cast
 
 from mig_core.domain.result import Coverage, ModuleResult, Skipped
 from mig_core.plugin.module import Context, Module, ModuleInfo
 from mig_core.plugin.printing import duration_text
+from mig_core.records import replace
 from mig_endpoint.finding import declaration, reasons
 from mig_endpoint.finding.search import Search, read_searches
 from mig_file import lines, rows

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, ClassVar
 
 from mig_core.domain.result import Coverage, ModuleResult, Skipped
 from mig_core.plugin.module import Context, ModuleInfo
 from mig_core.plugin.persistent import PersistentModule
 from mig_core.plugin.printing import coverage_lines, printable, row_text
+from mig_core.records import replace
 from mig_fswatch.columns import COLUMNS, ROWS_AT
 from mig_fswatch.question import PARAMETERS, Question, read
 

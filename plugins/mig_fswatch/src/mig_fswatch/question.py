@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
 
 from mig_core.plugin.parameters import Kind, Parameter, Parameters, Values
+from mig_core.records import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import time
 from contextlib import closing
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from mig_core.domain.result import Coverage, ModuleResult, Skipped
 from mig_core.plugin.coverage import Tally
 from mig_core.plugin.module import Context, Module, ModuleInfo
 from mig_core.plugin.printing import duration_text
+from mig_core.records import replace
 from mig_memory import declaration, lines, rows
 from mig_memory.columns import COLUMNS, ROWS_AT
 from mig_memory.search import Search, read_searches

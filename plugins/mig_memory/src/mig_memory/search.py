@@ -5,11 +5,11 @@ Made by :func:`read_searches` from checked values; ``evaluation`` works it, ``ro
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING
 
 from mig_core.errors import ParameterError
+from mig_core.records import dataclass
 from mig_endpoint.processes.plan import Extent
 from mig_memory import patterns
 from mig_memory.declaration import PARAMETERS

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 import time
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from mig_core.domain.result import ModuleResult
@@ -13,6 +12,7 @@ from mig_core.plugin.coverage import Tally
 from mig_core.plugin.module import ModuleInfo
 from mig_core.plugin.printing import coverage_lines, duration_text, mapping, printable
 from mig_core.plugin.table import TIME_UP, TableContext, TableModule
+from mig_core.records import replace
 from mig_endpoint.user_names import user_name
 from mig_netstat import classic
 from mig_netstat.declaration import COLUMNS, OPTIONS, SOCKETS, WHAT

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from mig_core.records import dataclass, field
 
 STATES = {
     1: "ESTABLISHED",

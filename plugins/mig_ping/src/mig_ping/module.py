@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import ipaddress
 import time
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from mig_core.domain.result import Coverage, ModuleResult, Skipped
 from mig_core.plugin.coverage import Reason, Tally
 from mig_core.plugin.module import Context, Module, ModuleInfo
 from mig_core.plugin.printing import duration_text, entries, mapping
+from mig_core.records import replace
 from mig_ping import declaration, lines
 from mig_ping.outcome import State
 from mig_ping.request import ICMP, TCP, Request, read_request

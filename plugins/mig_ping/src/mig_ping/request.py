@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from mig_core.errors import ParameterError
+from mig_core.records import dataclass
 
 if TYPE_CHECKING:
     from mig_core.plugin.parameters import Values

@@ -7,9 +7,9 @@ either. Used by ``request`` and ``selection``.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from mig_core.records import dataclass
 from mig_endpoint.packages.versions import COMPARE, is_version
 from mig_pkg import patterns
 

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import os
 import struct
-from dataclasses import dataclass
+
+from mig_core.records import dataclass
 
 MAGIC = b"\x7fELF"
 MAX_SECTIONS = 10_000

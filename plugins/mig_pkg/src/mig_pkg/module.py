@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import os
 import time
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from mig_core.domain.result import Coverage, ModuleResult, Skipped
 from mig_core.plugin.module import Context, Module, ModuleInfo
 from mig_core.plugin.printing import duration_text
+from mig_core.records import replace
 from mig_pkg import declaration, lines
 from mig_pkg.columns import COLUMNS, ROWS_AT
 from mig_pkg.request import Request, read_request

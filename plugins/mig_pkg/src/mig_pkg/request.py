@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
 
 from mig_core.errors import ParameterError
+from mig_core.records import dataclass
 from mig_pkg.condition import Condition
 from mig_pkg.declaration import BELOW_PATHS, LANGUAGE_TYPES, NAMED_TYPES, PARAMETERS, PROGRAM_TYPES, SYSTEM_TYPES
 

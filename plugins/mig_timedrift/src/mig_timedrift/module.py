@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -11,6 +10,7 @@ from mig_core.domain.result import Coverage, ModuleResult, Skipped
 from mig_core.plugin.coverage import Reason, Tally
 from mig_core.plugin.module import Context, Module, ModuleInfo
 from mig_core.plugin.printing import duration_text, entries, mapping
+from mig_core.records import dataclass, replace
 from mig_timedrift import declaration, lines
 from mig_timedrift.declaration import MOST_SERVERS, seconds_of, server_of
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from mig_core.domain.times import format_time
+from mig_core.records import dataclass
 
 if TYPE_CHECKING:
     from mig_core.domain.document import JSON

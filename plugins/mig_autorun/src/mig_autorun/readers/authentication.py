@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 import re
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from mig_autorun.commands import shell_runs, word_runs
 from mig_autorun.readers.loader import LIBRARIES, library
 from mig_autorun.readers.reading import Look, entry_of, lines, with_programs
+from mig_core.records import replace
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from mig_autorun.commands import shell_runs
 from mig_autorun.entry import Entry
 from mig_autorun.programs import SYSTEM_PATH
 from mig_core.plugin.coverage import Reason
+from mig_core.records import dataclass, replace
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

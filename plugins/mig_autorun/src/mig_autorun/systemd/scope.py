@@ -6,11 +6,11 @@ What wins was measured (systemd 252 and 257) and is pinned by tests: see docs/mo
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from mig_autorun.systemd import names
 from mig_autorun.systemd.unit_file import Setting, Settings, settings
+from mig_core.records import dataclass, field
 
 if TYPE_CHECKING:
     from mig_autorun.system import File, System

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from mig_autorun.systemd import names
 from mig_autorun.systemd.scope import LINKS
+from mig_core.records import dataclass, field
 
 if TYPE_CHECKING:
     from mig_autorun.system import File

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from mig_autorun.commands import Run, word_runs
@@ -13,6 +12,7 @@ from mig_autorun.systemd.starting import Starting, triggered_by
 from mig_autorun.systemd.state import States
 from mig_autorun.systemd.unit_file import commands, words
 from mig_core.plugin.coverage import Reason
+from mig_core.records import replace
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping

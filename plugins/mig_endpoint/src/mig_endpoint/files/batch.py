@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import stat
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
+from mig_core.records import dataclass
 from mig_endpoint.files.calls import DIRECT, Calls
 from mig_endpoint.files.naming import PathText
 

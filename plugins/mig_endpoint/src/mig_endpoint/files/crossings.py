@@ -6,9 +6,9 @@ Made once for a run, so that a file system that did not answer below one path is
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from mig_core.records import dataclass
 from mig_endpoint.files.calls import DIRECT, Guarded, Patience, Unresponsive
 from mig_endpoint.files.filesystems import may_hang
 from mig_endpoint.files.mounts import read_mounts

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import re
-from dataclasses import dataclass
+
+from mig_core.records import dataclass
 
 MOUNTINFO = "/proc/self/mountinfo"
 MAX_BYTES = 64 << 20

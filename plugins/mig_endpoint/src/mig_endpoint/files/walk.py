@@ -12,10 +12,10 @@ import errno
 import itertools
 import os
 import stat
-from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
+from mig_core.records import dataclass, field
 from mig_endpoint import coverage
 from mig_endpoint.files.batch import Batch
 from mig_endpoint.files.crossings import real_path

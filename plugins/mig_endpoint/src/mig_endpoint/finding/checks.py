@@ -5,9 +5,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from mig_core.records import dataclass
 from mig_endpoint.files import digests, owners
 from mig_endpoint.finding import expressions
 from mig_endpoint.finding.check import Check

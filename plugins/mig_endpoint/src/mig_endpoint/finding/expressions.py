@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import re
 import stat
-from dataclasses import dataclass
+
+from mig_core.records import dataclass
 
 _SIZE = re.compile(r"([<>]?)([0-9]{1,20})([kmgt]?)")
 _AGE = re.compile(r"([<>])([0-9]{1,20})([dhm])")

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import re
 import stat
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
+from mig_core.records import dataclass, field
 from mig_endpoint.files import attributes
 from mig_endpoint.files.interruptions import Unreadable
 from mig_endpoint.finding import expressions, reasons

@@ -7,9 +7,9 @@ slots is worked out once (:func:`groups_of`), because most files of a run are re
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from mig_core.records import dataclass
 from mig_endpoint.files import digests
 from mig_endpoint.files.calls import DIRECT
 from mig_endpoint.finding import reasons

@@ -8,9 +8,9 @@ their edges; expressions with ``*`` or ``+`` that found nothing in such a line a
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from mig_core.records import dataclass
 from mig_endpoint import coverage
 from mig_endpoint.buffers import ALIGNMENT, page_aligned
 from mig_endpoint.files import digests

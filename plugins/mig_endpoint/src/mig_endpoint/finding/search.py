@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import math
 import os.path
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from mig_core.errors import ParameterError
+from mig_core.records import dataclass
 from mig_endpoint.finding import known
 from mig_endpoint.finding.declaration import PARAMETERS
 

@@ -7,9 +7,9 @@ through slots; the hits a slot collects become rows.
 from __future__ import annotations
 
 import stat
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from mig_core.records import dataclass, field
 from mig_endpoint.files.globs import is_pattern
 from mig_endpoint.finding import checks
 from mig_endpoint.finding.checks import ContentCheck, HashCheck, KnownCheck, NameCheck

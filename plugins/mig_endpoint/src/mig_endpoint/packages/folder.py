@@ -5,7 +5,8 @@ from __future__ import annotations
 import errno
 import itertools
 import os
-from dataclasses import dataclass
+
+from mig_core.records import dataclass
 
 MAX_ENTRIES = 200_000
 """Entries of one directory that are looked at."""

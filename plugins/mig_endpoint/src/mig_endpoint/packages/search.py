@@ -11,9 +11,9 @@ import errno
 import glob
 import os
 from collections import defaultdict
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Generic, TypeVar
 
+from mig_core.records import dataclass
 from mig_endpoint.packages import reasons
 from mig_endpoint.packages.accounts import home_directories
 from mig_endpoint.packages.folder import GONE, Folder, TooLarge

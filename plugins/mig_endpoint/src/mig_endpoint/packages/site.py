@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from mig_core.records import dataclass
 from mig_endpoint.packages import reasons
 from mig_endpoint.packages.folder import TooLarge
 

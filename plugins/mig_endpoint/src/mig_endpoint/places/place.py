@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import re
 import tomllib
-from dataclasses import dataclass
 from enum import Enum
 from functools import cache
 from importlib.resources import files
 from typing import Any
 
 from mig_core.errors import PluginError
+from mig_core.records import dataclass
 
 LIST = "places.toml"
 

@@ -5,9 +5,9 @@ Pure: mappings in, ranges of addresses out. ``scan`` reads them.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from mig_core.records import dataclass
 from mig_endpoint.processes.mappings import Range
 
 if TYPE_CHECKING:

@@ -7,9 +7,9 @@ Between :mod:`mig_endpoint.processes.memory`, which says where something is and 
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
+from mig_core.records import dataclass, field
 from mig_endpoint.processes import reasons
 from mig_endpoint.processes.mappings import texts
 from mig_endpoint.processes.memory import Holds, Memory

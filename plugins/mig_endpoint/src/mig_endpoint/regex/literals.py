@@ -10,9 +10,9 @@ from __future__ import annotations
 
 import itertools
 import re
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
+from mig_core.records import dataclass
 from mig_endpoint.regex.tokens import Kind, flags_of, tokens
 
 if TYPE_CHECKING:

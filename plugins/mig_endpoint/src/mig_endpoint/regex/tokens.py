@@ -7,9 +7,10 @@ Source: RE2's description of its syntax (``doc/syntax.txt`` of its distribution)
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from enum import Enum, auto
 from typing import TYPE_CHECKING
+
+from mig_core.records import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

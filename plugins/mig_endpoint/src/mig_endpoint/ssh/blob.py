@@ -6,7 +6,8 @@ import base64
 import binascii
 import hashlib
 import struct
-from dataclasses import dataclass
+
+from mig_core.records import dataclass
 
 MAX_BLOB = 1 << 16
 MAX_KIND = 100
