@@ -11,6 +11,7 @@ from mig_core.cli.clock import clock_warning
 from mig_core.cli.formats import Format
 from mig_core.cli.terminal import BLUE, YELLOW, confirm, data, note
 from mig_core.client.connection import Connection, connect
+from mig_core.client.signing_ahead import settle
 from mig_core.domain import envelope as envelopes
 from mig_core.domain.envelope import Envelope
 from mig_core.records import replace
@@ -64,6 +65,7 @@ def ask_action(
 def send_envelope(envelope: Envelope, following: Following, connection: Connection, *, detach: bool) -> int:
     """Sends what is signed, and waits for answers; returns the exit status."""
     document = connection.client.create_action(envelope)
+    settle()
     warning = clock_warning(connection.client.clock_ahead)
     if warning:
         note(warning, YELLOW)

@@ -14,17 +14,21 @@ if TYPE_CHECKING:
 
 OBJECTS_BETWEEN_COLLECTIONS = 50_000
 """Nothing of what a command imports is garbage: looking for some ever so often takes a twelfth of its start."""
+_UNSIGNED = frozenset({"--help", "-h", "--dry-run", "local"})
+"""Whoever types one of these signs nothing."""
 _BACK = re.compile(r"-[1-9][0-9]{0,2}")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs one command line; returns its exit status."""
     gc.set_threshold(OBJECTS_BETWEEN_COLLECTIONS)
+    typed = list(sys.argv[1:] if arguments is None else arguments)
+    if arguments is None:
+        _sign_soon(typed)
 
     from mig_core.cli.plain_question import plain_question
     from mig_core.cli.program import obey, run
 
-    typed = list(sys.argv[1:] if arguments is None else arguments)
     if typed[:1] == ["-i"]:  # the original's spelling of: mig ask FILE
         typed[0] = "ask"
     typed = [
@@ -37,6 +41,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     from mig_core.cli.root import app
 
     return run(app, typed, name="mig")
+
+
+def _sign_soon(typed: Sequence[str]) -> None:
+    """Begins what signs a module's question, before the question is read."""
+    if len(typed) < 2 or typed[0] in OWN_COMMANDS or not _UNSIGNED.isdisjoint(typed):
+        return
+    from mig_core.cli import words
+
+    if typed[0] in words.summaries(words.MODULES):
+        from mig_core.client.signing_ahead import begin
+
+        begin()
 
 
 def _is_back(typed: Sequence[str], at: int) -> bool:

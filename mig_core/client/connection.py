@@ -43,10 +43,10 @@ class Connection:
     @cached_property
     def signer(self) -> Signer:
         """The investigator's key."""
-        from mig_core.pgp.signer import GnupgSigner  # without what verifies
+        from mig_core.client.signing_ahead import SignerAhead
 
         fingerprint = check_fingerprint(self.settings.fingerprint, subject="settings", path="fingerprint")
-        return GnupgSigner(fingerprint, self.settings.gnupg_home)
+        return SignerAhead(fingerprint, self.settings.gnupg_home)
 
     @cached_property
     def client(self) -> MigClient:

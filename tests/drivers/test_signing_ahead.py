@@ -1,0 +1,117 @@
+"""Signing in a process that was begun before: the same signature, the same errors, and nothing left behind."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from mig_core.domain.envelope import Envelope, Signature
+from mig_core.pgp.gnupg import GnupgKeyring, GnupgSigner, export_public, generate_key, stop_agent
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from mig_core.domain.ids import Fingerprint
+
+NOBODY = "0123456789ABCDEF0123456789ABCDEF01234567"
+PROGRAM = """
+import base64, json, os, sys
+from pathlib import Path
+from mig_core.client import signing_ahead
+from mig_core.domain.envelope import Envelope
+from mig_core.errors import SignatureInvalid
+
+home, fingerprint, kill = sys.argv[1:]
+os.sched_getaffinity = lambda _: {0, 1}
+signing_ahead.begin()
+process = signing_ahead._begun[0]
+pid = process._pid
+if kill == "kill":
+    os.kill(pid, 9)
+said = {"pid": pid}
+try:
+    if kill != "unused":
+        signed = signing_ahead.SignerAhead(fingerprint, Path(home)).sign(Envelope("text/plain", b"hello"))
+        said["signature"] = base64.b64encode(signed.signatures[-1].sig).decode()
+except SignatureInvalid as error:
+    said["problem"], said["next_step"] = str(error), error.next_step
+said["here"] = "gnupg" in sys.modules
+signing_ahead.settle()
+said["settled"] = not os.path.exists(f"/proc/{pid}")
+print(json.dumps(said))
+"""
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A GnuPG home with one key."""
+    folder = tmp_path_factory.mktemp("ahead") / "gnupg"
+    generate_key(folder, "Alice", "alice@example.invalid")
+    yield folder
+    stop_agent(folder)
+
+
+@pytest.fixture(scope="module")
+def fingerprint(home: Path) -> Fingerprint:
+    """The key's."""
+    from mig_core.pgp.gnupg import secret_keys
+
+    return secret_keys(home)[0].fingerprint
+
+
+def ask(home: Path, fingerprint: str, kill: str = "") -> dict[str, Any]:
+    """What the program says."""
+    argv = [sys.executable, "-P", "-c", PROGRAM, str(home), fingerprint, kill]
+    done = subprocess.run(argv, capture_output=True, text=True, check=True, timeout=60)
+    found: dict[str, Any] = json.loads(done.stdout)
+    return found
+
+
+def check(home: Path, tmp_path: Path, fingerprint: Fingerprint, signature: str) -> None:
+    """Whether whoever has the key accepts the signature."""
+    import base64
+
+    keyring = GnupgKeyring(tmp_path / "keyring")
+    keyring.add(export_public(home, fingerprint))
+    data = Envelope("text/plain", b"hello").signed_bytes()
+    assert keyring.verify(data, Signature(fingerprint, base64.b64decode(signature))) == fingerprint
+
+
+def test_the_process_signs_what_everybody_accepts_and_has_ended(
+    home: Path, fingerprint: Fingerprint, tmp_path: Path
+) -> None:
+    said = ask(home, fingerprint)
+
+    assert not said["here"]
+    assert said["settled"]
+    check(home, tmp_path, fingerprint, said["signature"])
+
+
+def test_a_key_that_cannot_sign_is_the_same_error(home: Path) -> None:
+    with pytest.raises(Exception, match="no secret key") as expected:
+        GnupgSigner(NOBODY, home).sign(Envelope("text/plain", b"hello"))
+
+    said = ask(home, NOBODY)
+
+    assert said["problem"] == str(expected.value)
+    assert said["next_step"] == expected.value.next_step  # type: ignore[attr-defined]
+    assert not said["here"]
+
+
+def test_a_process_that_was_killed_is_done_without(home: Path, fingerprint: Fingerprint, tmp_path: Path) -> None:
+    said = ask(home, fingerprint, "kill")
+
+    assert said["here"]
+    check(home, tmp_path, fingerprint, said["signature"])
+
+
+def test_one_that_was_not_used_ends_with_the_program(home: Path, fingerprint: Fingerprint) -> None:
+    said = ask(home, fingerprint, "unused")
+
+    assert not os.path.exists(f"/proc/{said['pid']}")
