@@ -56,7 +56,8 @@ class Survey:
             if any(wants(kind) for kind in kinds):
                 yield from self._guarded(place.name, self._place(place))
         if self._system.is_own:
-            for kind, reader in zip(LIVE, (live.modules, live.mounts, live.programs), strict=True):
+            readers: tuple[Callable[[System], Iterator[Entry]], ...] = (live.modules, live.mounts, live.programs)
+            for kind, reader in zip(LIVE, readers, strict=True):
                 if wants(kind):
                     yield from self._guarded(kind, reader(self._system))
 
