@@ -55,7 +55,8 @@ FILES: dict[str, tuple[str, int]] = {
     "/usr/lib/python3/dist-packages/requests-1.0.dist-info/METADATA": ("Name: requests\nVersion: 1.0\n\n", 0o644),
 }  # fmt: skip
 LIVE = frozenset({
-    "processes", "process_open_files", "process_open_sockets", "process_envs", "process_memory_map", "process_namespaces",
+    "processes", "process_open_files", "process_open_sockets", "process_envs", "process_memory_map",
+    "process_namespaces",
     "process_open_pipes", "listening_ports", "arp_cache", "routes", "interface_addresses", "interface_details",
     "dns_resolvers", "etc_hosts", "iptables", "logged_in_users", "last", "kernel_modules", "mounts", "yara_process",
     "rpm_packages",
