@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from dataclasses import replace
 
 import pytest
 
@@ -74,7 +75,7 @@ def test_strangers_of_one_address_are_not_taken_for_one() -> None:
 
 def test_a_large_body_waits_for_its_share_in_turn_and_small_ones_pass() -> None:
     async def scenario() -> None:
-        intake = Intake(Stored(), LIMITS)
+        intake = Intake(Stored(), replace(LIMITS, patience=60.0))  # nobody waits too long here
         order: list[str] = []
 
         async def send(party: str, size: int, seconds: float) -> None:

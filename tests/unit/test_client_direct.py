@@ -73,7 +73,7 @@ def serving(*says: tuple[bytes, bool]) -> Iterator[tuple[Transport, Server]]:
     transport = Transport(ClientSettings(api=server.url), {})
     yield transport, server
     transport.close()
-    thread.join(10)
+    thread.join(60)
 
 
 def test_one_connection_carries_many_requests() -> None:
@@ -98,7 +98,7 @@ def test_a_connection_opened_ahead_is_the_first_requests() -> None:
 def test_a_connection_that_was_closed_meanwhile_is_replaced_even_for_what_must_not_be_repeated() -> None:
     with serving((OK, CUT), (OK, CUT)) as (transport, server):
         transport.request("POST", "/actions", body=b"1")
-        assert server.closed.acquire(timeout=10)
+        assert server.closed.acquire(timeout=60)
         transport.request("POST", "/actions", body=b"2")
 
     assert len(server.requests) == 2

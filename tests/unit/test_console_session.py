@@ -231,7 +231,7 @@ print("KEPT", list(prompt.history()))
                 seen += _until(main_end, b"GOT help", b"action 123>")
                 os.write(main_end, b"\x04")
                 seen += _until(main_end, b"KEPT")
-                assert process.wait(10) == 0, seen
+                assert process.wait(60) == 0, seen
             finally:
                 process.kill()
     finally:

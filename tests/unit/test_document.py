@@ -82,12 +82,12 @@ def test_size_is_checked_before_anything_is_decoded() -> None:
 
 def test_many_keys_with_one_twice_are_refused_in_no_time() -> None:
     raw = b"{" + b",".join(b'"%d":0' % number for number in (*range(90_000), 89_999)) + b"}"
-    began = time.perf_counter()
+    began = time.process_time()
 
     with pytest.raises(InvalidDocument, match="appears twice"):
         read(raw)
 
-    assert time.perf_counter() - began < 5
+    assert time.process_time() - began < 5
 
 
 def test_undecodable_file_names_become_replacement_characters() -> None:

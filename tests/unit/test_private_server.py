@@ -70,7 +70,7 @@ def test_a_process_that_inherits_the_lock_holds_it_to_its_end(tmp_path: Path) ->
         while_it_runs = lock_folder(tmp_path, wait=0)
         assert process.stdin is not None
         process.stdin.close()
-        afterwards = lock_folder(tmp_path, wait=10)
+        afterwards = lock_folder(tmp_path, wait=60)
 
     assert while_it_runs is None
     assert afterwards is not None
@@ -80,7 +80,7 @@ def test_a_process_that_inherits_the_lock_holds_it_to_its_end(tmp_path: Path) ->
 def test_the_first_signal_is_enough_for_who_obeys_it() -> None:
     process = stubborn()
 
-    end(process, [(signal.SIGTERM, 10), (signal.SIGKILL, 10)])
+    end(process, [(signal.SIGTERM, 60), (signal.SIGKILL, 60)])
 
     assert process.returncode == -signal.SIGTERM
 

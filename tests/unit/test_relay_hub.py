@@ -99,7 +99,7 @@ def test_what_was_found_for_a_connection_that_is_gone_by_then_is_given_to_the_ne
 
         hub.bring(back, AGENT, b"", Request("one", 0, 8))
 
-        return await asyncio.wait_for(back.content, 10)
+        return await asyncio.wait_for(back.content, 60)
 
     assert asyncio.run(work()) == write_answer([MESSAGE])
 
@@ -115,7 +115,7 @@ def test_of_two_polls_at_once_the_newer_one_is_given_what_comes_while_both_are_l
         hub._wake([AGENT])
         queue.go.set()
 
-        content = await asyncio.wait_for(newer.content, 10)
+        content = await asyncio.wait_for(newer.content, 60)
         assert isinstance(older.content.exception(), ApiError)
         return content
 

@@ -157,7 +157,7 @@ def test_sql_that_is_no_target_is_refused(text: str) -> None:
 
 
 def test_every_limit_is_refused_at_once() -> None:
-    started = time.monotonic()
+    started = time.process_time()
 
     too_long = refused("name = '" + "a" * 100_000 + "'")
     spaces = refused(" " * 100_000)
@@ -177,7 +177,7 @@ def test_every_limit_is_refused_at_once() -> None:
     assert str(MAX_LIST) in values.problem
     assert quotes.problem
     assert dashes.problem
-    assert time.monotonic() - started < 2
+    assert time.process_time() - started < 2
 
 
 def test_deep_nesting_needs_little_of_the_stack() -> None:

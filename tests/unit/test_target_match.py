@@ -176,17 +176,17 @@ def test_only_addresses_that_a_database_accepts_are_kept(value: object, expected
 )
 def test_a_pattern_made_to_backtrack_for_hours_takes_no_time(pattern: str) -> None:
     target = parse_target(f"name ~ '{pattern}'")
-    started = time.monotonic()
+    started = time.process_time()
 
     match(target, AgentView(name="a" * 5000 + "!"), now=NOW)
 
-    assert time.monotonic() - started < 5
+    assert time.process_time() - started < 5
 
 
 def test_a_like_pattern_of_many_wildcards_takes_no_time() -> None:
-    started = time.monotonic()
+    started = time.process_time()
 
     answer = verdict("name LIKE '" + "%a" * 500 + "b'", AgentView(name="a" * 1000))
 
     assert answer is Verdict.NO
-    assert time.monotonic() - started < 5
+    assert time.process_time() - started < 5

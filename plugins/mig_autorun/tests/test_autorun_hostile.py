@@ -33,6 +33,7 @@ TEXTS = st.one_of(
     st.text("abc /*:;={}[]\"'\\$()|&<>#,.-@%\n\t\r\0é0123456789", max_size=200).map(str.encode),
 )
 SOON = 10.0
+"""Seconds of the processor: how long that is on a busy machine says nothing of the module."""
 
 
 @settings(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck))

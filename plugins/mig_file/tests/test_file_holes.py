@@ -146,7 +146,7 @@ def test_hundreds_of_gigabytes_of_hole_cost_nothing_with_and_without_decompressi
         stream.write(b"EVIL")
     for number in range(5):
         (tmp_path / f"{number}.log").write_text("EVIL\n")
-    module, started = FileModule(), time.monotonic()
+    module, started = FileModule(), time.process_time()
 
     for options in ({}, {"decompressall": True}):
         raw = {"paths": [str(tmp_path)], "contents": ["^EVIL|EVIL"], "options": {"matchall": True} | options}
@@ -154,4 +154,4 @@ def test_hundreds_of_gigabytes_of_hole_cost_nothing_with_and_without_decompressi
         elements: Any = module.run(parsed, Context(deadline=time.monotonic() + 60)).elements
         assert len(elements["s1"]) == 6
 
-    assert time.monotonic() - started < 20
+    assert time.process_time() - started < 20

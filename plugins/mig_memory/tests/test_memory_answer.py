@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import subprocess
 import sys
 import time
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import given
@@ -22,6 +21,9 @@ from mig_core.plugin.module import Context
 from mig_endpoint.processes.proc import Proc
 from mig_endpoint.processes.reasons import DEVICE, ENDED, KERNEL, ON_DISK
 from mig_memory import MemoryModule, evaluation, reasons
+
+if TYPE_CHECKING:
+    from mig_endpoint.testing.targets import StartTarget
 
 RESULT = ModuleResult(
     True,
@@ -147,16 +149,11 @@ def test_partial_answers_are_handed_over_while_looking() -> None:
 
 
 @pytest.mark.parametrize("patterns", [1, 200])
-def test_the_process_that_searches_stays_below_60_mib(patterns: int) -> None:
+def test_the_process_that_searches_stays_below_60_mib(patterns: int, start_target: StartTarget) -> None:
     """A target of 200 MiB, searched with one expression and with many."""
-    target = subprocess.Popen(
-        [sys.executable, "-c", "m = bytearray(b'x') * (200 << 20); print(flush=True); input()"],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-    )
-    assert target.stdout is not None
-    target.stdout.readline()
-    name = re.escape(os.path.realpath(f"/proc/{target.pid}/exe"))
+    target = start_target()
+    target.do("m = bytearray(b'x') * (200 << 20)")
+    name = re.escape(target.path)
     contents = [f"(?i)no[a-f]+thing{number}.{{1,40}}like this.*" for number in range(patterns)]
     raw = {"searches": {"s": {"names": [f"^{name}$"], "contents": contents}}}
     program = (
@@ -172,7 +169,6 @@ def test_the_process_that_searches_stays_below_60_mib(patterns: int) -> None:
     printed = subprocess.run(
         [sys.executable, "-c", program], input=json.dumps(raw), capture_output=True, text=True, check=True
     ).stdout
-    target.communicate(b"\n")
 
     examined, resident = (int(word) for word in printed.split())
     assert examined >= 200 << 20

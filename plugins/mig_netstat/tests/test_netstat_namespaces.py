@@ -24,7 +24,9 @@ if TYPE_CHECKING:
     Rows = Callable[..., list[dict[str, Any]]]
     Start = Callable[..., subprocess.Popen[str]]
 
-LISTEN = "import socket\ns = socket.socket(); s.bind(('127.0.0.1', 4444)); s.listen()"
+PORT = 1024 + os.getpid() % 20000
+"""Below those that the kernel hands out, another one for each run of these tests: all of the machine is looked at."""
+LISTEN = f"import socket\ns = socket.socket(); s.bind(('127.0.0.1', {PORT})); s.listen()"
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="entering a network namespace needs root")
 
 
@@ -37,7 +39,7 @@ def test_a_listener_in_another_namespace_is_found_with_its_process(rows: Rows, s
     process = start(LISTEN, "ip", "netns", "exec", netns)
     number = namespaces.number_of(f"/run/netns/{netns}")
 
-    found = rows(local_port=["4444"], state=["LISTEN"])
+    found = rows(local_port=[str(PORT)], state=["LISTEN"])
 
     assert [(row["namespace"], holders(row)) for row in found] == [(f"net:[{number}]", [str(process.pid)])]
     assert namespaces.own() == before
@@ -78,13 +80,13 @@ def test_a_socket_that_alone_keeps_its_namespace_is_found_with_its_port(rows: Ro
     code = (
         "import ctypes, socket, sys\n"
         "assert ctypes.CDLL(None).unshare(0x40000000) == 0\n"
-        "s = socket.socket(); s.bind(('0.0.0.0', 4445)); s.listen()\n"
+        f"s = socket.socket(); s.bind(('0.0.0.0', {PORT})); s.listen()\n"
         "socket.send_fds(socket.socket(fileno=int(sys.argv[1])), [b'x'], [s.fileno()])"
     )
     subprocess.run([sys.executable, "-c", code, str(right.fileno())], pass_fds=(right.fileno(),), check=True)
     _, descriptors, _, _ = socket.recv_fds(left, 1, 1)
 
-    found = rows(local_port=["4445"], state=["LISTEN"])
+    found = rows(local_port=[str(PORT)], state=["LISTEN"])
 
     assert [(holders(row), row["namespace"].startswith("net:[")) for row in found] == [([str(os.getpid())], True)]
     os.close(descriptors[0])
@@ -106,7 +108,7 @@ def test_without_the_kernel_s_handlers_the_same_sockets_are_found_in_proc(
     records = list(Sockets(found, without, tally, counters=False, expired=lambda: False).all())
 
     assert not without.may_ask("tcp")
-    there = next(one for one in records if one.local_port == 4444)
+    there = next(one for one in records if one.local_port == PORT)
     assert (there.state, there.protocol, there.local) == ("LISTEN", "tcp", "127.0.0.1")
     assert [one.split()[0] for one in there.holders] == [str(process.pid)]
     here = next(one for one in records if one.local_port == server.getsockname()[1])
@@ -170,7 +172,7 @@ def test_a_namespace_that_may_not_be_entered_is_read_through_its_processes(start
         f"import sys; sys.path[:0] = {sys.path!r}\n"
         "import time\nfrom mig_core.plugin.module import Context\nfrom mig_netstat import NetstatModule\n"
         "m = NetstatModule()\nc = Context(deadline=time.monotonic() + 30)\n"
-        "r = m.run(m.parse_parameters({'local_port': ['4444']}), c)\n"
+        f"r = m.run(m.parse_parameters({{'local_port': ['{PORT}']}}), c)\n"
         "print([(row['state'], row['namespace'][:5]) for row in m.rows(r)])"
     )
     without = "-sys_admin"
@@ -189,10 +191,10 @@ def test_a_socket_s_interface_is_named_as_in_its_own_namespace(rows: Rows, start
     for words in (["down"], ["name", "own3"], ["up"]):
         subprocess.run(["ip", "-n", netns, "link", "set", "own3" if words == ["up"] else "lo", *words], check=True)
     bind = "s.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, b'own3')"
-    code = f"import socket\ns = socket.socket(); {bind}; s.bind(('0.0.0.0', 4446)); s.listen()"
+    code = f"import socket\ns = socket.socket(); {bind}; s.bind(('0.0.0.0', {PORT})); s.listen()"
     start(code, "ip", "netns", "exec", netns)
 
-    (found,) = rows(local_port=["4446"])
+    (found,) = rows(local_port=[str(PORT)])
 
     assert found["interface"] == "own3"
 
@@ -231,7 +233,7 @@ def test_a_process_behind_a_mount_hides_no_namespace(
     subprocess.run(["ip", "netns", "del", netns], check=True)  # nothing but the process leads there now
     subprocess.run(["mount", "--bind", str(tmp_path), f"/proc/{process.pid}"], check=True)
     try:
-        listeners = rows(local_port=["4444"], namespace=[space])
+        listeners = rows(local_port=[str(PORT)], namespace=[space])
         interfaces = rows(ask=["interfaces"], namespace=[space])
     finally:
         subprocess.run(["umount", f"/proc/{process.pid}"], check=True)
@@ -266,7 +268,7 @@ def test_sockets_of_a_namespace_that_cannot_be_opened_any_more_are_found_through
     held.namespaces[number] = ["/proc/1/ns/none"]
 
     sockets = Sockets(held, Handlers(), tally, counters=False, expired=lambda: False)
-    (found,) = [one for one in sockets.all() if one.local_port == 4444 and one.namespace == f"net:[{number}]"]
+    (found,) = [one for one in sockets.all() if one.local_port == PORT and one.namespace == f"net:[{number}]"]
 
     assert [one.split()[0] for one in found.holders] == [str(process.pid)]
 

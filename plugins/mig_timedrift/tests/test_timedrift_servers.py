@@ -55,8 +55,9 @@ def test_a_clock_that_is_right_is_within_the_drift_and_nothing_is_found(serving:
     assert verdict(result) is True
     assert not result.found
     assert result.coverage.complete
-    assert abs(row["offset"]) < 1
-    assert 0 <= row["round_trip"] < 1
+    # However long the way was: where the answer came late, the clock is known less well, and that is told.
+    assert abs(row["offset"]) <= row["error"]
+    assert row["round_trip"] >= 0
     assert (row["stratum"], row["leap"], row["usable"]) == (2, "none", True)
 
 
@@ -69,7 +70,8 @@ def test_a_clock_that_is_wrong_is_found_with_its_direction(
 
     assert verdict(result) is False
     assert result.found
-    assert servers_in(result)[0]["offset"] == pytest.approx(ahead, abs=0.5)
+    (row,) = servers_in(result)
+    assert row["offset"] == pytest.approx(ahead, abs=row["error"])
     lines = list(MODULE.lines(result, found_only=True))
     assert lines[1] == "local time is out of sync from NTP servers"
     assert lines[2].startswith(f"Local time is {how} ntp host 127.0.0.1 by ")
@@ -153,7 +155,7 @@ def test_silent_closed_forged_and_short_answers_are_waited_for_together_and_no_l
         result = asked(drift="5s", servers=[one.name for one in servers] + [f"127.0.0.1:{port}"])
 
     problems = [row["problem"] for row in servers_in(result)]
-    assert time.monotonic() - started < 10
+    assert time.monotonic() - started < 14  # one after the other the three would take 15
     assert problems == [
         "did not answer within 5s",
         "did not answer within 5s; 2 answers were to no question of ours",
@@ -206,7 +208,8 @@ def test_named_servers_are_asked_without_a_drift_too_and_there_is_no_verdict(ser
 
     assert verdict(result) is None
     assert result.found
-    assert servers_in(result)[0]["offset"] == pytest.approx(100, abs=0.5)
+    (row,) = servers_in(result)
+    assert row["offset"] == pytest.approx(100, abs=row["error"])
 
 
 def test_without_parameters_nobody_is_asked_and_the_local_time_is_told() -> None:

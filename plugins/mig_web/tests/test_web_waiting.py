@@ -241,7 +241,7 @@ def test_a_question_of_which_the_platform_says_nothing_more_is_said_to_be_from_b
     clock = Clock()
     stream: Any = SimpleNamespace(follow=lambda *_, **__: iter(()))
     following = Following(stream, "action", monotonic=clock)
-    following._thread.join(10)
+    following._thread.join(60)
 
     before = _unheard(following)
     clock.now += LATE + 4

@@ -51,7 +51,7 @@ class Authority:
 
     def authorize(self, action: Envelope, command: CommandId) -> NoReturn:
         self.asked.set()
-        assert self.go_on.wait(10)
+        assert self.go_on.wait(60)
         raise self.error
 
     def authorize_cancel(self, cancel: Envelope) -> AuthorizedCancel:
@@ -174,12 +174,12 @@ def test_a_delivery_repeated_while_it_is_handled_is_acknowledged_when_the_first_
     acknowledged: list[str] = []
     worker = threading.Thread(target=lambda: agent.commands.handle(message(), lambda: acknowledged.append("first")))
     worker.start()
-    assert agent.authority.asked.wait(10)
+    assert agent.authority.asked.wait(60)
 
     agent.commands.handle(message(), lambda: acknowledged.append("second"))
     assert acknowledged == []
     agent.authority.go_on.set()
-    worker.join(10)
+    worker.join(60)
 
     assert acknowledged == ["first", "second"]
     assert len(agent.records.spool) == 1
@@ -251,12 +251,12 @@ def test_a_command_id_reused_while_its_command_is_handled_is_noted_too(
     acknowledged: list[str] = []
     worker = threading.Thread(target=lambda: agent.commands.handle(message(), lambda: acknowledged.append("first")))
     worker.start()
-    assert agent.authority.asked.wait(10)
+    assert agent.authority.asked.wait(60)
 
     agent.commands.handle(message(b"{}"), lambda: acknowledged.append("other"))
     assert acknowledged == ["other"]
     agent.authority.go_on.set()
-    worker.join(10)
+    worker.join(60)
 
     assert acknowledged == ["other", "first"]
     assert [entry["event"] for entry in read_ledger(tmp_path / "ledger")] == ["reused", "answered"]

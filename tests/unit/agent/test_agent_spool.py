@@ -71,7 +71,7 @@ def test_a_full_spool_makes_its_users_wait_until_something_has_left(tmp_path: Pa
     taken = spool.take(Lane.QUICK)
     assert taken is not None
     spool.remove(taken)
-    waiting.join(5)
+    waiting.join(60)
 
     assert entered == [True]
     assert not os.listdir(tmp_path / "spool")
@@ -89,7 +89,7 @@ def test_closing_wakes_everybody(tmp_path: Path) -> None:
 
     spool.close()
     for thread in threads:
-        thread.join(5)
+        thread.join(60)
 
     assert sorted(map(str, results)) == ["False", "None", "None", "None"]
 
@@ -101,13 +101,13 @@ def test_an_answer_that_failed_waits_for_its_own_time_and_lets_the_others_pass(t
     first = spool.take(Lane.QUICK, timeout=0)
     assert first is not None
 
-    spool.put_back(first, "413", 0.1, refused=True, own=False)
+    spool.put_back(first, "413", 1.0, refused=True, own=False)
 
     second = spool.take(Lane.QUICK, timeout=0)
     assert second is not None
     assert second.spooled.command == command(1)
     assert spool.take(Lane.AGAIN, timeout=0) is None
-    assert spool.take(Lane.AGAIN, timeout=5) is first
+    assert spool.take(Lane.AGAIN, timeout=60) is first
     assert first.tries == 1
 
 

@@ -194,10 +194,10 @@ def test_a_batch_whose_handler_raised_comes_again_and_only_then_counts_as_safe()
     with pytest.raises(RuntimeError):
         batches.start(handler)
 
-    assert done.wait(10)
+    assert done.wait(60)
     stopping.set()
     batches.wake()
-    batches.finish(10)
+    batches.finish(60)
     assert (calls, accepted) == ([3, 3], [9])
 
 

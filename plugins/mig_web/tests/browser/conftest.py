@@ -32,7 +32,7 @@ ARGUMENTS = (
     *("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
     *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
 )
-PATIENCE = 15_000
+PATIENCE = 60_000
 """Milliseconds that the page may take for anything, on a busy machine."""
 
 
@@ -67,7 +67,7 @@ def running_web(environment: dict[str, str], *words: str) -> Iterator[Web]:
     finally:
         process.terminate()
         try:
-            process.communicate(timeout=10)
+            process.communicate(timeout=60)
         except subprocess.TimeoutExpired:
             process.kill()
             raise
@@ -140,12 +140,13 @@ def visitor(browser: Browser, web: Web) -> Iterator[BrowserContext]:
 @pytest.fixture
 def page(visitor: BrowserContext) -> Iterator[Page]:
     """A tab with a session. Whatever the page complains about (a script, its security policy, a missing file) fails the
-    test; that a page itself was refused is no complaint."""
+    test; that a page itself was refused, or had to be waited for (503), is no complaint."""
     complaints: list[str] = []
 
     def note(line: ConsoleMessage) -> None:
         refused = (
-            re.search(r"Failed to load resource: .* status of 4", line.text) and "/static/" not in line.location["url"]
+            re.search(r"Failed to load resource: .* status of (4|503)", line.text)
+            and "/static/" not in line.location["url"]
         )
         left = line.text.startswith(
             ("htmx:sendAbort", "htmx:afterRequest")
