@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import inspect
 import mmap
 import os
 import shutil
@@ -10,21 +11,18 @@ import socket
 import struct
 import subprocess
 import sys
-import textwrap
 import threading
 import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from mig_core.cli import exit_codes
-from mig_core.cli.main import main
 from mig_core.domain.target import parse_target
 from mig_core.plugin.manager import load_module
 from mig_core.plugin.module import Context
 from mig_sweep.documents.lists import read_list
 from mig_sweep.matching import Matching
-from mig_sweep.pack import PackError, all_packs, pack_of
+from mig_sweep.pack import all_packs, pack_of
 from mig_sweep.plan import Settings, plan_of
 
 if TYPE_CHECKING:
@@ -34,12 +32,10 @@ if TYPE_CHECKING:
     Plant = Callable[..., subprocess.Popen[bytes]]
 
 NAMES = [one.name for one in all_packs()]
-TESTED: set[str] = set()
 
 
 def rows(name: str, **changes: Any) -> list[dict[str, Any]]:
     """The rows of all of a pack's operations, with ``path`` instead of their paths, or other changed parameters."""
-    TESTED.add(name)
     found: list[dict[str, Any]] = []
     for one in pack_of(name).operations:
         module = load_module(one.module)
@@ -96,7 +92,6 @@ def test_there_are_packs_enough_and_each_is_understood_by_its_modules() -> None:
 
 
 def test_compromised_packages(tmp_path: Path) -> None:
-    TESTED.add("compromised-packages")
     package = tmp_path / "node_modules" / "event-stream"
     package.mkdir(parents=True)
     (package / "package.json").write_text('{"name": "event-stream", "version": "3.3.6"}')
@@ -261,7 +256,6 @@ def test_containers_in_host_namespaces(plant: Plant) -> None:
         with open(f"{group}/cgroup.procs", "w", encoding="ascii") as procs:
             procs.write(str(contained.pid))
     except OSError as error:
-        TESTED.add("containers-in-host-namespaces")
         pytest.skip(f"no control group can be made here: {error}")
     try:
         found = pids(rows("containers-in-host-namespaces"))
@@ -293,7 +287,6 @@ def test_clock_drift() -> None:
     server = f"127.0.0.1:{served.getsockname()[1]}"
     module = load_module("timedrift")
     (operation,) = pack_of("clock-drift").operations
-    TESTED.add("clock-drift")
 
     parameters = {**operation.parameters, "servers": [server]}
     result = module.run(module.parse_parameters(parameters), Context(deadline=time.monotonic() + 30))
@@ -364,7 +357,6 @@ def test_sniffers() -> None:
     try:
         sniffer = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(3))
     except PermissionError:
-        TESTED.add("sniffers")
         pytest.skip("a packet socket needs CAP_NET_RAW")
     with sniffer:
         found = rows("sniffers")
@@ -373,58 +365,7 @@ def test_sniffers() -> None:
 
 
 def test_every_pack_is_tested_here() -> None:
-    if len(TESTED) > 1:  # not when this test runs alone
-        assert set(NAMES) == TESTED
+    """By a test of its name that asks it; whichever of the tests run, and in which order."""
+    tests = {name: globals().get(f"test_{name.replace('-', '_')}") for name in NAMES}
 
-
-def test_a_pack_of_ones_own_is_listed_shown_and_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    (tmp_path / "mine.toml").write_text(
-        textwrap.dedent(
-            f"""
-            version = 3
-            question = "Is it there?"
-            reading = "It is."
-            references = []
-
-            [[operations]]
-            module = "file"
-
-            [operations.parameters.searches.s1]
-            paths = ["{tmp_path}"]
-            names = ['^mine']
-            """
-        )
-    )
-
-    listed = main(["pack", "list", "--packs", str(tmp_path)])
-    shown = main(["pack", "show", "mine", "--packs", str(tmp_path)])
-    printed = capsys.readouterr().out
-    ran = main(["pack", "run", "mine", "--packs", str(tmp_path), "-t", "local"])
-
-    assert (listed, shown, ran) == (exit_codes.ALL_ANSWERED,) * 3
-    assert "Is it there?" in printed
-    assert f"{tmp_path}/mine.toml" in capsys.readouterr().out
-
-
-@pytest.mark.parametrize(
-    ("text", "told"),
-    [
-        ("version = 1", "question"),
-        ("version = 'x'\nquestion = 'a'\nreading = 'b'\nreferences = []", "asks nothing"),
-        ("version = 1\nquestion = 'a'\nreading = 'b'\nreferences = []", "asks nothing"),
-        ("version = 1\nsurprise = 1", "unknown"),
-        ("=", "no TOML"),
-        ("version = 1\nquestion = 'a'\nreading = 'b'\nreferences = []\noperations = [1]", "module"),
-    ],
-)
-def test_a_pack_that_is_not_usable_says_why(tmp_path: Path, text: str, told: str) -> None:
-    (tmp_path / "mine.toml").write_text(text)
-
-    with pytest.raises(PackError) as caught:
-        pack_of("mine", str(tmp_path))
-    assert told in str(caught.value) or "version" in str(caught.value)
-
-
-def test_an_unknown_pack_is_said(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["pack", "run", "no-such", "-t", "local"]) == exit_codes.ERROR
-    assert "mig pack list" in capsys.readouterr().err
+    assert [name for name, test in tests.items() if test is None or f'"{name}"' not in inspect.getsource(test)] == []
