@@ -109,7 +109,9 @@ async def _measure(url: str, filled: Filled, pid: int, *, forget: timedelta, ful
         asked = action(f"to all, {now}", target="status = 'online'")
         await scheduled(store, asked)
         used, began = usage_of([pid]).cpu, time.monotonic()
-        assert await store.actions.fan_out(asked.id, parse_target(asked.target), now=now) == filled.agents
+        made = await store.actions.fan_out(asked.id, parse_target(asked.target), now=now)
+        assert made is not None
+        assert made.count == filled.agents
         fan_out, used = time.monotonic() - began, usage_of([pid]).cpu - used
         sent, answered = await _carried_on(store, asked, now)
         rows = [["fan-out of one action to all", f"{fan_out:.2f} s", "", f"{GOALS['fan-out']:.0f} s"]]

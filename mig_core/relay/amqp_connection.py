@@ -1,4 +1,5 @@
-"""One connection to RabbitMQ as coroutines: the only file that uses pika (``amqp_errors`` knows its errors).
+"""One connection to RabbitMQ as coroutines: the file that uses pika (``amqp_errors`` knows its errors, ``amqp_frames``
+how it writes).
 
 Both ends of the ``amqp`` relay sit on it: the agent's on an event loop in a thread of its own, the scheduler's on the
 scheduler's loop. Everything here runs on one event loop and is not thread-safe. What pika reports becomes RelayDenied
@@ -15,11 +16,11 @@ from enum import Enum
 from typing import TYPE_CHECKING, Any, cast
 
 import pika
-from pika.adapters.asyncio_connection import AsyncioConnection
 from pika.exceptions import ChannelClosed, ConnectionClosed
 
 from mig_core.errors import RelayDenied, RelayError, RelayUnavailable
 from mig_core.relay.amqp_errors import largest_message, translated
+from mig_core.relay.amqp_frames import GatheringConnection
 from mig_core.relay.pausable_loop import PausableLoop
 
 if TYPE_CHECKING:
@@ -74,7 +75,7 @@ class AmqpConnection:
             # pika reports at ERROR what we translate and cope with; errors are for what someone must act on.
             logging.getLogger("pika").setLevel(logging.CRITICAL)
         self = cls(broker)
-        self._pika = AsyncioConnection(
+        self._pika = GatheringConnection(
             _parameters(broker),
             on_open_callback=self._on_open,
             on_open_error_callback=self._on_closed,

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
     from mig_core.domain.messages import Inbound
     from mig_core.relay.base import PlatformRelay
+    from mig_core.scheduler.handed_over import HandedOver
     from mig_core.store.base import Store
 
 R = TypeVar("R")
@@ -53,11 +54,13 @@ class Collector:
         relay: PlatformRelay,
         now: Callable[[], datetime],
         took_in: Callable[[str, Sequence[Inbound]], None] = lambda relay, messages: None,
+        handed: HandedOver | None = None,
     ) -> None:
         self._store = store
         self._relay = relay
         self._now = now
         self._took_in = took_in
+        self._handed = handed
 
     async def run(self) -> None:
         """Collects; a batch is acknowledged after what it says is committed, or set aside."""
@@ -124,7 +127,11 @@ class Collector:
 
     async def _record(self, counted: Counter[str], readings: Sequence[Reading]) -> None:
         answers = [one.answer for one in readings if one.answer is not None]
-        outcome = await self._store.commands.record(answers, self._now(), settle=True)
+        sent = None if self._handed is None else self._handed.sent
+        outcome = await self._store.commands.record(answers, self._now(), settle=True, sent=sent)
+        if self._handed is not None:
+            final = zip(answers, outcome, strict=True)
+            self._handed.answered(one.command for one, recording in final if recording is not Recording.FOREIGN)
         for answer, recording in zip(answers, outcome, strict=True):
             if recording is Recording.RECORDED and answer.state is CommandState.REFUSED:
                 counted[f"refused.{refused_check(answer.reason)}"] += 1

@@ -1,33 +1,36 @@
 """Fan-out: from a due action to one command for each targeted agent, and from queued commands to the relays.
 
-Commands for the relay whose queue is in the database are sent with the fan-out; the others are queued. Both steps start
-from the tables and are leased row by row, so any number of schedulers may run, and one that dies in between leaves
-nothing that another does not pick up. Handing a command over twice is harmless: agents know the ids they have run.
+Commands for the relay whose queue is in the database are sent with the fan-out; the others are queued, and as many as
+a scheduler hands over at once are leased to it from the beginning. Both steps start from the tables and are leased row
+by row, so any number of schedulers may run, and one that dies in between leaves nothing that another does not pick up.
+Handing a command over twice is harmless: agents know the ids they have run.
 """
 
 from __future__ import annotations
 
+import asyncio
 import logging
-from collections import defaultdict
+from collections import defaultdict, deque
 from datetime import timedelta
 from typing import TYPE_CHECKING, TypeVar
 
 from mig_core.domain import envelope as envelopes
-from mig_core.domain.command import COMMAND_HEAD, CancelMessage, command_bytes, command_tail
+from mig_core.domain.command import COMMAND_HEAD, ActionState, CancelMessage, command_bytes, command_tail
 from mig_core.domain.envelope import read_envelope
 from mig_core.domain.messages import Outgoing
 from mig_core.domain.target import parse_target
 from mig_core.errors import InvalidDocument, RelayError, RelayRefused, StatementRefused
 from mig_core.scheduler.isolation import is_outage
-from mig_core.store.rows import AtOnce
+from mig_core.store.rows import AtOnce, Claim
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from datetime import datetime
 
     from mig_core.domain.envelope import Envelope
-    from mig_core.domain.ids import ActionId
+    from mig_core.domain.ids import ActionId, CommandId
     from mig_core.relay.base import PlatformRelay
+    from mig_core.scheduler.handed_over import HandedOver
     from mig_core.store.base import Store
     from mig_core.store.rows import ActionRow, Unsent, UnsentCancel
 
@@ -36,9 +39,13 @@ T = TypeVar("T")
 
 _BATCH = 500
 _LEASE = timedelta(seconds=30)
+"""How long another scheduler waits before it takes over commands that this one has claimed and not handed over."""
 _REST = timedelta(seconds=10)
 """After which what a relay did not take is tried again: a node of a cluster may be down, and come back."""
-"""How long another scheduler waits before it takes over commands that this one has claimed and not handed over."""
+_OWN, _OWN_BATCH = 10_000, 1000
+"""Commands of one fan-out that its scheduler hands over itself, at most: it takes a third of the lease for so many."""
+_MARGIN = timedelta(seconds=10)
+"""Nothing is handed over any more when less is left of its lease: it is claimed anew, by whoever has the time."""
 
 _log = logging.getLogger(__name__)
 
@@ -48,12 +55,16 @@ class FanOut:
 
     Args:
         at_once: the relay whose queue is the store's own; empty: there is none.
+        outbox: takes what is to be handed over by this scheduler; None: whoever claims it does.
     """
 
-    def __init__(self, store: Store, now: Callable[[], datetime], *, at_once: str = "") -> None:
+    def __init__(
+        self, store: Store, now: Callable[[], datetime], *, at_once: str = "", outbox: Outbox | None = None
+    ) -> None:
         self._store = store
         self._now = now
         self._at_once = at_once
+        self._outbox = outbox
 
     async def run_due(self) -> bool:
         """One round; returns whether there may be more."""
@@ -72,9 +83,16 @@ class FanOut:
     async def _fan_out(self, action: ActionId) -> None:
         row = await self._store.actions.get(action)
         at_once = _at_once(row, self._at_once)
-        targeted = await self._store.actions.fan_out(action, parse_target(row.target), now=self._now(), at_once=at_once)
-        if targeted is not None:
-            _log.info("action %s %r: %d agents targeted", action, row.name[:80], targeted)
+        now = self._now()
+        claim = None if self._outbox is None else Claim(self._outbox.relays, _OWN, _LEASE)
+        made = await self._store.actions.fan_out(
+            action, parse_target(row.target), now=now, at_once=at_once, claim=claim
+        )
+        if made is None:
+            return
+        _log.info("action %s %r: %d agents targeted", action, row.name[:80], made.count)
+        if self._outbox is not None and made.claimed:
+            self._outbox.take(made.claimed, until=now + _LEASE)
 
 
 def _at_once(action: ActionRow, relay: str) -> AtOnce | None:
@@ -89,19 +107,54 @@ def _at_once(action: ActionRow, relay: str) -> AtOnce | None:
 
 
 class Outbox:
-    """Hands queued commands and cancels to the relays."""
+    """Hands queued commands and cancels to the relays.
 
-    def __init__(self, store: Store, relays: Mapping[str, PlatformRelay], now: Callable[[], datetime]) -> None:
+    Args:
+        handed: what was handed over is marked by it, a moment later; None: at once.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        relays: Mapping[str, PlatformRelay],
+        now: Callable[[], datetime],
+        handed: HandedOver | None = None,
+    ) -> None:
         self._store = store
         self._relays = relays
         self._now = now
+        self._handed = handed
+        self._own: deque[tuple[datetime, Sequence[Unsent]]] = deque()
+        self._some = asyncio.Event()
+
+    @property
+    def relays(self) -> Sequence[str]:
+        """Whose commands it hands over."""
+        return tuple(self._relays)
+
+    def take(self, commands: Sequence[Unsent], *, until: datetime) -> None:
+        """Has :meth:`run_own` hand over what is leased to this scheduler until a moment."""
+        self._own.extend((until, commands[at : at + _OWN_BATCH]) for at in range(0, len(commands), _OWN_BATCH))
+        self._some.set()
+
+    async def wait_for_own(self) -> None:
+        """Until :meth:`run_own` has something to do."""
+        await self._some.wait()
+
+    async def run_own(self) -> None:
+        """Hands over what was taken, by the action. What cannot be is claimed anew when its lease has ended."""
+        self._some.clear()
+        while self._own:
+            until, commands = self._own.popleft()
+            if self._now() + _MARGIN <= until and await self._is_under_way(commands[0].action):
+                await self._hand_over_commands(commands)
 
     async def run(self) -> bool:
         """One round; returns whether there may be more.
 
         Cancels first: an agent that has the cancel does not begin with a command that is handed over again.
         """
-        commands, names = self._store.commands, tuple(self._relays)
+        commands, names = self._store.commands, self.relays
         cancels = await commands.claim_unsent_cancels(names, limit=_BATCH, lease=_LEASE, now=self._now())
         if cancels:
             letters, unfit = _letters(cancels, _cancel_letter)
@@ -112,15 +165,31 @@ class Outbox:
             await commands.mark_cancels_sent([(cancels[index].action, cancels[index].agent) for index in gone])
         unsent = await commands.claim_unsent(names, limit=_BATCH, lease=_LEASE, now=self._now())
         if unsent:
-            letters, unfit = _letters(unsent, _command_letter)
-            confirmed, refused = await self._hand_over(letters)
-            await commands.mark_sent([unsent[index].id for index in confirmed], self._now())
-            for index, reason in (unfit | refused).items():
-                _log.error("command %s cannot be handed to a relay: %s", unsent[index].id, reason)
-                await commands.abandon(unsent[index].id, f"it cannot be handed to the relay: {reason}", self._now())
-            if left := letters.keys() - set(confirmed) - refused.keys():
-                await commands.give_back([unsent[index].id for index in left], self._now() + _REST)
+            await self._hand_over_commands(unsent)
         return len(unsent) == _BATCH or len(cancels) == _BATCH
+
+    async def _is_under_way(self, action: ActionId) -> bool:
+        """A cancel has closed what has not left, and follows what may have."""
+        row = await self._store.actions.get(action)
+        return row.state is ActionState.INFLIGHT and row.cancelled_by is None
+
+    async def _hand_over_commands(self, unsent: Sequence[Unsent]) -> None:
+        letters, unfit = _letters(unsent, _command_letter)
+        confirmed, refused = await self._hand_over(letters)
+        by_relay: dict[str, list[CommandId]] = defaultdict(list)
+        for index in confirmed:
+            by_relay[unsent[index].relay].append(unsent[index].id)
+        for relay, sent in by_relay.items():
+            if self._handed is None:
+                await self._store.commands.mark_sent(sent, self._now(), relay=relay)
+            else:
+                self._handed.confirmed(relay, sent, self._now())
+        for index, reason in (unfit | refused).items():
+            _log.error("command %s cannot be handed to a relay: %s", unsent[index].id, reason)
+            why = f"it cannot be handed to the relay: {reason}"
+            await self._store.commands.abandon(unsent[index].id, why, self._now())
+        if left := letters.keys() - set(confirmed) - refused.keys():
+            await self._store.commands.give_back([unsent[index].id for index in left], self._now() + _REST)
 
     async def _hand_over(self, letters: Mapping[int, tuple[str, Outgoing]]) -> tuple[list[int], dict[int, str]]:
         """Publishes each letter on its relay; returns which were confirmed, and which can never be, with the reason."""

@@ -64,6 +64,13 @@ async def whenever_woken(
                 await watch.wait(interval)
 
 
+async def whenever(there_is: Callable[[], Awaitable[object]], what: str, work: Callable[[], Awaitable[None]]) -> None:
+    """Does ``work`` whenever ``there_is`` returns; never returns."""
+    while True:
+        await there_is()
+        await until_done(what, work)
+
+
 async def regularly(what: str, work: Callable[[], Awaitable[None]], *, interval: float) -> None:
     """Does ``work`` now and then every ``interval`` seconds; never returns."""
     while True:

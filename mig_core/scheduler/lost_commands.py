@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from mig_core.domain.ids import AgentId, CommandId
     from mig_core.relay.base import PlatformRelay
+    from mig_core.scheduler.handed_over import HandedOver
     from mig_core.store.base import Store
     from mig_core.store.rows import Unanswered
 
@@ -46,8 +47,11 @@ _log = logging.getLogger(__name__)
 class LostCommands:
     """Looks after one relay's commands. Several schedulers may do it at once: a command is in the outbox only once."""
 
-    def __init__(self, store: Store, relay: PlatformRelay, now: Callable[[], datetime]) -> None:
+    def __init__(
+        self, store: Store, relay: PlatformRelay, now: Callable[[], datetime], handed: HandedOver | None = None
+    ) -> None:
         self._commands = store.commands
+        self._handed = handed
         self._relay = relay
         self._now = now
         self._epoch = 0
@@ -68,6 +72,8 @@ class LostCommands:
             return
         anew = epoch != self._epoch
         if anew:
+            if self._handed is not None:
+                await self._handed.mark()  # what it has just confirmed may be gone as well
             self._handed_over.clear()
             self._begin_again()
         given: Counter[AgentId] = Counter()

@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING
 from mig_core.relay.https_platform import HttpsPlatformRelay
 from mig_core.scheduler.collector import Collector
 from mig_core.scheduler.fanout import FanOut, Outbox
+from mig_core.scheduler.handed_over import HandedOver
 from mig_core.scheduler.isolation import isolate
-from mig_core.scheduler.loops import regularly, until_done, whenever_woken
+from mig_core.scheduler.loops import regularly, until_done, whenever, whenever_woken
 from mig_core.scheduler.lost_commands import EVERY, LostCommands
 from mig_core.scheduler.metrics import SchedulerMetrics
 from mig_core.scheduler.periodic import Periodic
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
 
 _FALLBACK_INTERVAL = 5.0
 """Seconds after which tables are looked at even if no wakeup came."""
+_MARKING = 2.0
+"""Seconds that the marks of what was handed over may take when the scheduler ends."""
 _ADMIT_BATCH = 200
 _ADMIT_REST = 0.1
 """Seconds between two admissions: of a fleet that enrols many come meanwhile, one alone waits for nobody."""
@@ -55,18 +58,20 @@ class Scheduler:
         self._settings = settings
         self._now = now
         self._metrics = metrics or SchedulerMetrics()
+        self._handed = HandedOver(store)
 
     async def run(self) -> None:
         """Works until cancelled; then closes the relays."""
         wakeups = self._store.wakeups
         in_store = (one.name for one in self._relays.values() if isinstance(one, HttpsPlatformRelay))
-        fan_out = FanOut(self._store, self._now, at_once=next(in_store, ""))
-        outbox = Outbox(self._store, self._relays, self._now)
+        outbox = Outbox(self._store, self._relays, self._now, self._handed)
+        fan_out = FanOut(self._store, self._now, at_once=next(in_store, ""), outbox=outbox)
         periodic = Periodic(self._store, self._settings, self._now)
         told = self._settings.webhook
         webhook = Webhook(self._store, told, self._now) if told.url else None
         timed = self._metrics.timed
         fanning_out, handing_over = timed("fan_out", fan_out.run_due), timed("hand_over", outbox.run)
+        handing_over_own = timed("hand_over", outbox.run_own)
         every = self._settings.periodic_interval.total_seconds()
         try:
             async with asyncio.TaskGroup() as group:
@@ -78,6 +83,8 @@ class Scheduler:
                 group.create_task(
                     whenever_woken(wakeups, "outbox", "handing over", handing_over, interval=_FALLBACK_INTERVAL)
                 )
+                group.create_task(whenever(outbox.wait_for_own, "handing over", handing_over_own))
+                group.create_task(self._handed.run())
                 if webhook is not None:
                     telling = timed("webhook", webhook.run)
                     group.create_task(
@@ -85,6 +92,8 @@ class Scheduler:
                     )
                 group.create_task(regularly("periodic work", timed("periodic", periodic.run), interval=every))
         finally:
+            with contextlib.suppress(Exception):  # we are leaving; what is not marked is handed over again
+                await asyncio.wait_for(self._handed.mark(), _MARKING)
             for relay in self._relays.values():
                 with contextlib.suppress(Exception):  # we are leaving; a relay that is gone cannot be closed
                     await relay.close()
@@ -100,8 +109,9 @@ class Scheduler:
         await until_done(f"connecting to relay {relay.name}", relay.open)
         _log.info("relay %s is connected", relay.name)
         async with asyncio.TaskGroup() as group:
-            group.create_task(Collector(self._store, relay, self._now, self._metrics.took_in).run())
-            lost = LostCommands(self._store, relay, self._now)
+            collector = Collector(self._store, relay, self._now, self._metrics.took_in, self._handed)
+            group.create_task(collector.run())
+            lost = LostCommands(self._store, relay, self._now, self._handed)
             group.create_task(regularly(f"looking for lost commands of relay {relay.name}", lost.look, interval=EVERY))
             group.create_task(
                 whenever_woken(

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from mig_core.domain.ids import Fingerprint
     from mig_core.domain.target import Target
     from mig_core.store.database import Cursor, Database
-    from mig_core.store.rows import ActionRow, AtOnce
+    from mig_core.store.rows import ActionRow, AtOnce, Claim, FannedOut
 
 _INSERT = """
     INSERT INTO actions (id, name, target, envelope, state, valid_from, expire_after, created_at, created_by, signers)
@@ -205,11 +205,17 @@ class PostgresActions:
         return await self._database.transaction(work)
 
     async def fan_out(
-        self, action: ActionId, target: Target, *, now: datetime, at_once: AtOnce | None = None
-    ) -> int | None:
+        self,
+        action: ActionId,
+        target: Target,
+        *,
+        now: datetime,
+        at_once: AtOnce | None = None,
+        claim: Claim | None = None,
+    ) -> FannedOut | None:
         """See the protocol."""
         return await self._database.transaction(
-            lambda cursor: fan_out(self._database, cursor, action, target, now, at_once)
+            lambda cursor: fan_out(self._database, cursor, action, target, now, at_once, claim)
         )
 
     async def abandon(self, action: ActionId, reason: str, *, now: datetime) -> None:
@@ -297,13 +303,16 @@ async def _cancel_commands(cursor: Cursor, action: object, now: datetime) -> Non
         (action,),
     )
     commands = await cursor.fetchall()
-    queued = [row["id"] for row in commands if row["state"] == "queued"]
-    # A lease says that a scheduler is handing the command to the relay at this moment, or was when it died.
+    queued = [row["id"] for row in commands if row["state"] == "queued" and row["leased_until"] is None]
+    leaving = [row["id"] for row in commands if row["state"] == "queued" and row["leased_until"] is not None]
+    # A lease says that a scheduler is handing the command to the relay at this moment, or has just done so, or that it
+    # died meanwhile.
     reached = [row["agent_id"] for row in commands if row["state"] == "sent" or row["leased_until"] is not None]
     await cursor.execute(
         "INSERT INTO unsent_cancels (action_id, agent_id) SELECT %s, unnest(%s::text[])", (action, reached)
     )
     await close_commands(cursor, queued, "cancelled", "cancelled before it was sent", now)
+    await close_commands(cursor, leaving, "cancelled", "cancelled while it was being sent", now)
     if reached:
         await notify(cursor, "outbox")
     else:

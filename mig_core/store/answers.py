@@ -14,7 +14,7 @@ from mig_core.store.notify import KEYS_A_PAYLOAD, PREFIX, SEPARATOR
 from mig_core.store.rows import Recording
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from datetime import datetime
 
     from mig_core.domain.ids import CommandId
@@ -30,14 +30,16 @@ _RECORD = """
                              string_to_array(%(agents)s, ','), string_to_array(%(states)s, ','), %(reasons)b::text[],
                              string_to_array(%(found)s, ',')::boolean[], string_to_array(%(complete)s, ',')::boolean[],
                              %(results)b::text[], string_to_array(%(sizes)s, ',')::integer[], %(documents)b::bytea[],
-                             %(signatures)b::bytea[], string_to_array(%(positions)s, ',')::bigint[])
-            AS t(id, action_id, agent_id, state, reason, found, complete, results, size, document, signature, position)
+                             %(signatures)b::bytea[], string_to_array(%(positions)s, ',')::bigint[],
+                             string_to_array(%(sent)s, ',', '')::timestamptz[])
+            AS t(id, action_id, agent_id, state, reason, found, complete, results, size, document, signature, position,
+                 sent_at)
     )
     UPDATE commands c
        SET state = given.state, reason = given.reason, found = given.found, complete = given.complete,
            results = given.results::jsonb, results_size = given.size, finished_at = %(now)s,
            signed_answer = given.document, signature = given.signature,
-           sent_at = coalesce(sent_at, %(now)s), position = given.position
+           sent_at = coalesce(c.sent_at, given.sent_at, %(now)s), position = given.position
       FROM given
      WHERE c.id = ANY(%(commands)b::uuid[]) AND c.id = given.id AND c.action_id = given.action_id
        AND c.agent_id = given.agent_id AND c.state IN ('queued', 'sent')
@@ -67,14 +69,19 @@ _FATE = """
 
 
 async def record_answers(
-    database: Database, answers: Sequence[Answer], now: datetime, *, settle: bool
+    database: Database,
+    answers: Sequence[Answer],
+    now: datetime,
+    *,
+    settle: bool,
+    sent: Mapping[CommandId, datetime],
 ) -> Sequence[Recording]:
     """See :meth:`mig_core.store.base.Commands.record`."""
     first: dict[CommandId, Answer] = {}
     for one in answers:
         first.setdefault(one.command, one)
     # By id, one order for all, against deadlocks with who marks commands as sent.
-    stored = [_stored(first[one]) for one in sorted(first)]
+    stored = [_stored(first[one], sent.get(one)) for one in sorted(first)]
 
     async def work(cursor: Cursor) -> tuple[set[str], dict[str, Recording]]:
         recorded = await _record(cursor, stored, now, settle=settle)
@@ -186,6 +193,7 @@ def _columns(answers: Sequence[_Stored], positions: Sequence[int]) -> dict[str, 
         "documents": [one.document for one in answers],
         "signatures": [one.signature for one in answers],
         "positions": joined(positions),
+        "sent": joined(one.sent for one in answers),
     }
 
 
@@ -217,9 +225,11 @@ class _Stored:
     size: int
     document: bytes | None
     signature: bytes | None
+    sent: str
+    """Since when the relay had the command; empty: its row says so, or nobody knows."""
 
 
-def _stored(answer: Answer) -> _Stored:
+def _stored(answer: Answer, sent: datetime | None) -> _Stored:
     results = jsonb([one.to_json() for one in answer.results])
     return _Stored(
         command=UUID(answer.command),
@@ -233,4 +243,5 @@ def _stored(answer: Answer) -> _Stored:
         size=len(results) if results.isascii() else len(results.encode("utf-8")),
         document=None if answer.proof is None else answer.proof.document,
         signature=None if answer.proof is None else answer.proof.signature,
+        sent="" if sent is None else sent.isoformat(),
     )

@@ -17,7 +17,7 @@ from mig_core.store.notify import notify
 from mig_core.store.rows import CommandRow, Unanswered, Unsent, UnsentCancel
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from datetime import datetime, timedelta
 
     from mig_core.domain.result import Answer
@@ -44,6 +44,9 @@ _SENT = """
          WHERE id = ANY(%(ids)s) AND state = 'queued' RETURNING action_id
     )
     SELECT DISTINCT action_id FROM changed
+"""
+_MOVED = """
+    SELECT u.id FROM unsent_commands u JOIN agents g ON g.id = u.agent_id WHERE u.id = ANY(%s) AND g.relay <> %s
 """
 _LEAST = "00000000-0000-0000-0000-000000000000"
 _UNANSWERED = """
@@ -155,11 +158,15 @@ class PostgresCommands:
 
         return await self._database.transaction(work)
 
-    async def mark_sent(self, commands: Sequence[CommandId], now: datetime) -> None:
+    async def mark_sent(self, commands: Sequence[CommandId], now: datetime, *, relay: str = "") -> None:
         """See the protocol."""
 
         async def work(cursor: Cursor) -> None:
             ids = sorted(as_uuids(commands))
+            if relay:
+                await cursor.execute(_MOVED, (ids, relay))
+                moved = {row["id"] for row in await cursor.fetchall()}
+                ids = [one for one in ids if one not in moved]
             await cursor.execute(_SENT, {"ids": ids, "now": now})
             changed = [str(row["action_id"]) for row in await cursor.fetchall()]
             await cursor.execute(FORGET_UNSENT, (ids,))
@@ -244,9 +251,16 @@ class PostgresCommands:
 
         await self._database.transaction(work)
 
-    async def record(self, answers: Sequence[Answer], now: datetime, *, settle: bool = False) -> Sequence[Recording]:
+    async def record(
+        self,
+        answers: Sequence[Answer],
+        now: datetime,
+        *,
+        settle: bool = False,
+        sent: Mapping[CommandId, datetime] | None = None,
+    ) -> Sequence[Recording]:
         """See the protocol."""
-        return await record_answers(self._database, answers, now, settle=settle)
+        return await record_answers(self._database, answers, now, settle=settle, sent=sent or {})
 
     async def awaited(self, claims: Sequence[tuple[CommandId | None, str]]) -> Sequence[Recording | None]:
         """See the protocol."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from datetime import datetime
+    from datetime import datetime, timedelta
 
     from mig_core.domain.agent import AgentState
     from mig_core.domain.command import ActionState, CommandState
@@ -262,6 +262,26 @@ class Unsent:
     action: ActionId
     envelope: bytes
     expire_after: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """Which commands of a fan-out its scheduler hands over itself: they are leased to it from the beginning."""
+
+    relays: Sequence[str]
+    limit: int
+    """How many at most: as many as are handed over well before the lease ends."""
+    lease: timedelta
+
+
+@dataclass(frozen=True, slots=True)
+class FannedOut:
+    """What became of an action that was fanned out."""
+
+    count: int
+    """Its commands."""
+    claimed: Sequence[Unsent] = ()
+    """Those that the caller has to hand over."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ from mig_core.domain.command import ActionState, CommandState
 from mig_core.errors import NotFound
 from mig_core.store.migrate import migrations, upgrade
 from mig_core.store.postgres import PostgresStore
+from mig_core.store.rows import FannedOut
 from mig_core.testing.store_samples import LEASE, NOW, action, answer, enrolled, module_result, scheduled
 
 if TYPE_CHECKING:
@@ -94,7 +95,7 @@ def test_a_database_with_rows_is_carried_over_whole_and_its_actions_go_on(empty_
             assert (await store.actions.get(under_way)).counts == {CommandState.SUCCESS: 4}
             asked = action("after the upgrade")
             await scheduled(store, asked)
-            assert await store.actions.fan_out(asked.id, asked.parsed_target(), now=now) == 4
+            assert await store.actions.fan_out(asked.id, asked.parsed_target(), now=now) == FannedOut(4)
             # Both old ones go, and the table as it was with them; the new one stays.
             assert await store.actions.forget(before=now + 3 * WEEK) == 2
             assert (await store.actions.get(asked.id)).targeted == 4
@@ -199,7 +200,7 @@ def test_actions_at_once_in_a_week_that_has_no_partition_make_it_once(
 ) -> None:
     at = datetime(2031, 1, 6, tzinfo=UTC)
 
-    async def scenario() -> list[int | None]:
+    async def scenario() -> list[FannedOut | None]:
         await enrolled(store, "web0", "web1")
         asked = [action(f"number {number}") for number in range(4)]
         for one in asked:
@@ -208,7 +209,7 @@ def test_actions_at_once_in_a_week_that_has_no_partition_make_it_once(
             await asyncio.gather(*(store.actions.fan_out(one.id, one.parsed_target(), now=at) for one in asked))
         )
 
-    assert store_runner.run(scenario()) == [2, 2, 2, 2]
+    assert store_runner.run(scenario()) == [FannedOut(2)] * 4
     assert _partitions(store_url).count("commands_20310106") == 1
 
 

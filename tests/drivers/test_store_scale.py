@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from mig_core.domain.messages import Outgoing
+from mig_core.store.rows import FannedOut
 from mig_core.testing.store_samples import LEASE, NOW, action, answer, later, module_result, scheduled
 from mig_core.testing.store_scale import fill_with_agents
 
@@ -30,7 +31,7 @@ def test_an_action_for_ten_thousand_agents_is_fanned_out_answered_and_counted_in
     async def scenario() -> None:
         await scheduled(store, asked)
         began = time.perf_counter()
-        assert await store.actions.fan_out(asked.id, asked.parsed_target(), now=NOW) == COUNT
+        assert await store.actions.fan_out(asked.id, asked.parsed_target(), now=NOW) == FannedOut(COUNT)
         times["fan out"] = time.perf_counter() - began
 
         began = time.perf_counter()

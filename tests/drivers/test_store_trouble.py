@@ -15,6 +15,7 @@ from mig_core.errors import InvalidDocument, StoreUnavailable, TargetError
 from mig_core.store.agent_rows import page_of_ids
 from mig_core.store.database import Database, StoreLimits
 from mig_core.store.postgres import PostgresStore
+from mig_core.store.rows import FannedOut
 from mig_core.testing.store_samples import LEASE, NOW, action, answer, enrolled, enrolment, fanned_out, scheduled
 
 if TYPE_CHECKING:
@@ -251,7 +252,7 @@ def test_a_target_that_runs_too_long_is_refused_and_ends_its_action(
                 connection.execute("LOCK TABLE agents IN ACCESS EXCLUSIVE MODE")
                 with pytest.raises(TargetError, match="longer"):
                     await store.agents.count(asked.parsed_target(), now=NOW)
-                assert await store.actions.fan_out(asked.id, asked.parsed_target(), now=NOW) == 0
+                assert await store.actions.fan_out(asked.id, asked.parsed_target(), now=NOW) == FannedOut(0)
 
             assert "longer" in (await store.actions.get(asked.id)).reason
 

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from mig_core.domain.command import ActionState
     from mig_core.domain.ids import ActionId, Fingerprint
     from mig_core.domain.target import Target
-    from mig_core.store.rows import ActionRow, AtOnce
+    from mig_core.store.rows import ActionRow, AtOnce, Claim, FannedOut
 
 
 class Actions(Protocol):
@@ -80,16 +80,22 @@ class Actions(Protocol):
         ...
 
     async def fan_out(
-        self, action: ActionId, target: Target, *, now: datetime, at_once: AtOnce | None = None
-    ) -> int | None:
+        self,
+        action: ActionId,
+        target: Target,
+        *,
+        now: datetime,
+        at_once: AtOnce | None = None,
+        claim: Claim | None = None,
+    ) -> FannedOut | None:
         """Makes one QUEUED command for each targeted agent, in one statement, and the action INFLIGHT.
 
         With ``at_once`` commands for agents of that relay are SENT: their messages are put into its queue by the same
-        transaction.
+        transaction. With ``claim`` others are leased to the caller as by :meth:`Commands.claim_unsent`.
 
-        The target is evaluated under the read-only role. Returns the number of commands, or None when another scheduler
-        was first (or the action is not SCHEDULED). With no agent, or a target that the database cannot evaluate in
-        time, the action is COMPLETED with the reason.
+        The target is evaluated under the read-only role. None when another scheduler was first (or the action is not
+        SCHEDULED). With no agent, or a target that the database cannot evaluate in time, the action is COMPLETED with
+        the reason.
         """
         ...
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from datetime import datetime, timedelta
 
     from mig_core.domain.command import CommandState
@@ -23,8 +23,11 @@ class Commands(Protocol):
         """Leases QUEUED commands to one scheduler; unless they are marked sent in time another one may claim them."""
         ...
 
-    async def mark_sent(self, commands: Sequence[CommandId], now: datetime) -> None:
-        """The relay has them. A command that was answered in the meantime stays as it is."""
+    async def mark_sent(self, commands: Sequence[CommandId], now: datetime, *, relay: str = "") -> None:
+        """The relay has them. A command that was answered in the meantime stays as it is.
+
+        With ``relay`` so does one whose agent has gone to another relay since: that one is to have it.
+        """
         ...
 
     async def unanswered(
@@ -59,9 +62,17 @@ class Commands(Protocol):
         """The relay has them."""
         ...
 
-    async def record(self, answers: Sequence[Answer], now: datetime, *, settle: bool = False) -> Sequence[Recording]:
+    async def record(
+        self,
+        answers: Sequence[Answer],
+        now: datetime,
+        *,
+        settle: bool = False,
+        sent: Mapping[CommandId, datetime] | None = None,
+    ) -> Sequence[Recording]:
         """Closes the books for verified answers, in one transaction; says for each what became of it.
 
+        ``sent`` says of commands that are not marked yet since when the relay had them; of others it is now.
         ``settle`` ends those actions with it of which no command is open any more.
         NUL characters, which jsonb cannot hold, are stored as U+FFFD; the answer's proof is kept as it is.
         """

@@ -11,6 +11,7 @@ import pytest
 from mig_core.domain.command import ActionState, CommandState
 from mig_core.domain.ids import ActionId
 from mig_core.errors import Conflict, InvalidDocument, NotFound
+from mig_core.store.rows import FannedOut
 from mig_core.testing.store_samples import (
     ENVELOPE,
     NOW,
@@ -146,7 +147,7 @@ class ActionsContract:
                 *(store.actions.fan_out(asked.id, asked.parsed_target(), now=NOW) for _ in range(4))
             )
 
-            assert sorted(outcomes, key=str) == [2, None, None, None]
+            assert sorted(outcomes, key=str) == [FannedOut(2), None, None, None]
             row = await store.actions.get(asked.id)
             assert (row.state, row.targeted, row.counts) == (ActionState.INFLIGHT, 2, {CommandState.QUEUED: 2})
             commands, _ = await store.commands.list(asked.id)
@@ -166,10 +167,10 @@ class ActionsContract:
             asked = action(target="name = 'nobody'")
             await scheduled(store, asked)
 
-            count = await store.actions.fan_out(asked.id, asked.parsed_target(), now=NOW)
+            made = await store.actions.fan_out(asked.id, asked.parsed_target(), now=NOW)
 
             row = await store.actions.get(asked.id)
-            assert (count, row.state, row.targeted, row.counts) == (0, ActionState.COMPLETED, 0, {})
+            assert (made, row.state, row.targeted, row.counts) == (FannedOut(0), ActionState.COMPLETED, 0, {})
             assert row.reason == "no agent matches the target"
             assert row.finished_at == NOW
 

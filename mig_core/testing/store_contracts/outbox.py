@@ -11,7 +11,7 @@ from mig_core.domain.command import COMMAND_HEAD, ActionState, CommandMessage, C
 from mig_core.domain.envelope import Envelope, Signature
 from mig_core.domain.ids import CommandId
 from mig_core.domain.messages import Exchange
-from mig_core.store.rows import AtOnce, Recording
+from mig_core.store.rows import AtOnce, Claim, FannedOut, Recording
 from mig_core.testing.store_samples import (
     ENVELOPE,
     LEASE,
@@ -117,6 +117,57 @@ class OutboxContract:
 
         store_runner.run(scenario())
 
+    def test_a_scheduler_hands_over_itself_what_it_has_fanned_out(
+        self, store: Store, store_runner: asyncio.Runner
+    ) -> None:
+        """Of its relays, and not more than it can; the rest is claimed as ever, and so is what it leaves behind."""
+
+        async def scenario() -> None:
+            queues = await enrolled(store, "queue1", "queue2", "queue3", relay="amqp")
+            await enrolled(store, "web1")
+            asked = action()
+            await scheduled(store, asked)
+
+            made = await store.actions.fan_out(
+                asked.id, asked.parsed_target(), now=NOW, claim=Claim(["amqp"], 2, LEASE)
+            )
+            assert made is not None
+            free = await store.commands.claim_unsent(RELAYS, limit=9, lease=LEASE, now=later(1))
+            under_way = (await store.actions.get(asked.id)).counts
+            left = await store.commands.claim_unsent(["amqp"], limit=9, lease=LEASE, now=later(31))
+
+            assert made.count == 4
+            own = {one.id: one for one in made.claimed}
+            assert {one.agent for one in made.claimed} < set(queues)
+            assert len(own) == 2
+            assert len(free) == 2
+            assert not {one.id for one in free} & set(own)
+            assert under_way == {CommandState.QUEUED: 4}
+            assert [one for one in left if one.id in own] == sorted(made.claimed, key=lambda one: one.id)
+            rows, _ = await store.commands.list(asked.id)
+            assert {(row.id, row.agent) for row in rows} >= {(one.id, one.agent) for one in made.claimed}
+            assert {(one.envelope, one.expire_after) for one in made.claimed} == {(ENVELOPE, asked.expire_after)}
+
+        store_runner.run(scenario())
+
+    def test_an_answer_says_since_when_the_relay_had_the_command(
+        self, store: Store, store_runner: asyncio.Runner
+    ) -> None:
+        """Where it is not marked yet; what was marked stays."""
+
+        async def scenario() -> None:
+            one, two, three = await fanned_out(store, "web1", "web2", "web3")
+            await store.commands.mark_sent([two.id], later(1))
+
+            answers = [answer(one), answer(two), answer(three)]
+            await store.commands.record(answers, later(9), sent={one.id: later(2), two.id: later(3)})
+
+            rows, _ = await store.commands.list(one.action)
+            assert [row.sent_at for row in rows] == [later(2), later(1), later(9)]
+            assert await store.commands.claim_unsent(RELAYS, limit=9, lease=LEASE, now=later(99)) == []
+
+        store_runner.run(scenario())
+
     def test_cancels_are_leased_like_commands(self, store: Store, store_runner: asyncio.Runner) -> None:
         """Claimed by one, claimed again unless marked."""
 
@@ -149,7 +200,8 @@ class OutboxContract:
             await store.actions.cancel(command.action, b"cancel", by=SIGNER, now=NOW)
             await store.commands.mark_sent([command.id], NOW)
 
-            assert (await store.commands.get(command.action, command.agent)).state is CommandState.CANCELLED
+            row = await store.commands.get(command.action, command.agent)
+            assert (row.state, row.reason) == (CommandState.CANCELLED, "cancelled while it was being sent")
             assert len(await store.commands.claim_unsent_cancels(RELAYS, limit=10, lease=LEASE, now=NOW)) == 1
             assert await store.commands.record([answer(command)], NOW) == [Recording.LATE]
 
@@ -214,8 +266,9 @@ class OutboxContract:
             asked, signed = action(), Envelope(envelopes.ACTION, b"{}", (Signature("A" * 40, b"s"),))
             await scheduled(store, asked)
             at_once = AtOnce("https", COMMAND_HEAD, command_tail(signed))
+            made = await store.actions.fan_out(asked.id, asked.parsed_target(), now=NOW, at_once=at_once)
 
-            assert await store.actions.fan_out(asked.id, asked.parsed_target(), now=NOW, at_once=at_once) == 2
+            assert made == FannedOut(2)
 
             (queued, sent), _ = await store.commands.list(asked.id)
             assert (queued.agent_name, queued.state, queued.sent_at) == ("queue1", CommandState.QUEUED, None)
