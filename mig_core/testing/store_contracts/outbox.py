@@ -168,6 +168,24 @@ class OutboxContract:
 
         store_runner.run(scenario())
 
+    def test_the_mark_of_a_relay_passes_over_whose_agent_has_left_it(
+        self, store: Store, store_runner: asyncio.Runner
+    ) -> None:
+        """It stays queued, and is claimed for the relay on which the agent listens now."""
+
+        async def scenario() -> None:
+            stayed, left = await fanned_out(store, "web1", "web2")
+
+            await store.commands.mark_sent([stayed.id], NOW, relay="https")
+            await store.commands.mark_sent([left.id], NOW, relay="amqp")
+
+            rows, _ = await store.commands.list(stayed.action)
+            assert [row.state for row in rows] == [CommandState.SENT, CommandState.QUEUED]
+            (free,) = await store.commands.claim_unsent(RELAYS, limit=9, lease=LEASE, now=NOW)
+            assert (free.id, free.relay) == (left.id, "https")
+
+        store_runner.run(scenario())
+
     def test_cancels_are_leased_like_commands(self, store: Store, store_runner: asyncio.Runner) -> None:
         """Claimed by one, claimed again unless marked."""
 
