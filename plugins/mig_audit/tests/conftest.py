@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import socket
 import subprocess
@@ -19,6 +20,7 @@ from mig_core.testing.services import service_missing
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
+    from contextlib import AbstractContextManager
 
 
 DATA = Path(__file__).parent / "data"
@@ -139,3 +141,46 @@ def auditctl(audit_kernel: kernel.Kernel) -> Callable[..., str]:
         return done.stdout + done.stderr
 
     return run
+
+
+@pytest.fixture
+def serving() -> Callable[[CollectingService], AbstractContextManager[None]]:
+    """The module at work, in a thread; its end is awaited and its exception raised."""
+
+    @contextlib.contextmanager
+    def serve(service: CollectingService) -> Iterator[None]:
+        failures: list[BaseException] = []
+
+        def run() -> None:
+            try:
+                AuditModule().serve(service)
+            except BaseException as error:
+                failures.append(error)
+
+        thread = threading.Thread(target=run)
+        thread.start()
+        try:
+            service.wait_for(lambda: bool(service.handler or failures))
+            yield
+        finally:
+            service.stopping.set()
+            thread.join(60)
+            assert not thread.is_alive()
+        if failures:
+            raise failures[0]
+
+    return serve
+
+
+@pytest.fixture
+def commands() -> Callable[..., list[list[str]]]:
+    """The arguments of what the events of one key say was started."""
+
+    def of(service: CollectingService, key: str = "mig-test-exec") -> list[list[str]]:
+        return [
+            one["process"]["arguments"]
+            for one in list(service.alerts)
+            if one.get("keys") == [key] and "arguments" in one["process"]
+        ]
+
+    return of
