@@ -93,9 +93,14 @@ class Database:
             ConfigurationError: the URL is none, or there is a pooler in between that changes sessions.
         """
         check_url(self._url, "url")
+        since = cancels()
         await self._first_connection()
         try:
             await self._pool.open(wait=True, timeout=max(self._limits.connect, self._limits.connection))
+            heed_cancels(since)
+        except asyncio.CancelledError:
+            await self._pool.close()
+            raise
         except PoolTimeout as error:
             await self._pool.close()
             raise StoreUnavailable(

@@ -68,7 +68,7 @@ class Nginx:
     def wait_until_it_answers(self) -> None:
         """Returns when connections are accepted."""
         host, _, port = self.address.rpartition(":")
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 60
         while time.monotonic() < deadline:
             if self._process.poll() is not None:
                 raise RuntimeError(f"nginx ended: {self._process.communicate()[1]}")
@@ -82,7 +82,7 @@ class Nginx:
     def stop(self) -> None:
         """Ends it."""
         self._process.terminate()
-        self._process.wait(10)
+        self._process.wait(60)
         if self._process.stderr is not None:
             self._process.stderr.close()
 

@@ -133,7 +133,7 @@ class Proxy:
 
     def wait_until_it_answers(self) -> None:
         """Returns when both ports take connections."""
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 60
         waiting = [self.port, self.mutual_port]
         while waiting:
             if self._process.poll() is not None:
@@ -149,4 +149,4 @@ class Proxy:
     def stop(self) -> None:
         """Ends it, whoever is connected."""
         self._process.kill()
-        self._process.communicate(timeout=10)
+        self._process.communicate(timeout=60)

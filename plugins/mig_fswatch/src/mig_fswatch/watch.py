@@ -159,8 +159,9 @@ class Watch:
         if self._reader.failure:
             raise MigError(f"reading the kernel's events failed: {self._reader.failure}")
         while taken := self._reader.take(AT_ONCE):
+            now = time.monotonic()  # for all of them: the two ends of a move are looked at together
             for source, notice in taken:
-                self._heeding.heed(source, notice, time.monotonic())
+                self._heeding.heed(source, notice, now)
             self._looking.look(time.monotonic())
         self._looking.look(time.monotonic())
         now = time.monotonic()
