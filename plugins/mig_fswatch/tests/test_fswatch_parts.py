@@ -62,6 +62,16 @@ def test_a_path_that_goes_on_and_on_is_looked_at_ever_more_seldom_and_no_event_i
     assert looks[-1] - looks[-2] <= SELDOM
 
 
+def test_where_a_renamed_file_was_is_looked_at_together_with_where_it_is_however_busy_it_has_been() -> None:
+    pending = Pending()
+    pending.looked(["/old"], 0.0, 1.0)  # which took long: it is not to be looked at again soon
+    pending.add("/old", What.REMOVED | What.MOVED, None, 1.0).went_to = "/new"
+    pending.add("/new", What.CREATED | What.MOVED, None, 1.0)
+
+    assert pending.due(1.0 + QUIET / 2) == []
+    assert pending.due(1.0 + QUIET + 0.01) == ["/new", "/old"]
+
+
 def test_the_next_file_that_gets_an_inode_is_no_move() -> None:
     changes = [
         Change("/old", ENTRY, None),

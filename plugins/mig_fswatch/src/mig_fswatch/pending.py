@@ -78,8 +78,15 @@ class Pending:
         self._waiting.clear()
 
     def due(self, now: float, *, all_: bool = False) -> list[str]:
-        """Paths to be looked at now, those that came first first."""
-        return [path for path, one in self._waiting.items() if all_ or self._when(path, one) <= now]
+        """Paths to be looked at now, those that came first first; and what a rename has brought to one of them.
+
+        However seldom that is to be looked at: seen one after the other, the ends of a move are two changes.
+        """
+        due = [path for path, one in self._waiting.items() if all_ or self._when(path, one) <= now]
+        if not all_ and due:
+            chosen = set(due)
+            due += [path for path, one in self._waiting.items() if one.went_to in chosen and path not in chosen]
+        return due
 
     def next_due(self) -> float | None:
         """When the next one is to be looked at; None if none waits."""
