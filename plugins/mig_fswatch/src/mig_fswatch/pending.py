@@ -78,7 +78,7 @@ class Pending:
         self._waiting.clear()
 
     def due(self, now: float, *, all_: bool = False) -> list[str]:
-        """Paths to be looked at now, those that came first first; and what a rename has brought to one of them.
+        """Paths to be looked at now, those that came first first; and from where a rename has brought one.
 
         However seldom that is to be looked at: seen one after the other, the ends of a move are two changes.
         """
