@@ -50,7 +50,12 @@ class Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
 
     def do_POST(self):
-        os.write(book, self.rfile.read(int(self.headers["Content-Length"])) + b"\\n")
+        length = int(self.headers["Content-Length"])
+        body = self.rfile.read(length)
+        if len(body) < length:  # whoever sent it was killed in the middle, and sends it again
+            self.close_connection = True
+            return
+        os.write(book, body + b"\\n")
         os.fsync(book)
         self.send_response(200)
         self.send_header("Content-Length", "0")
