@@ -36,7 +36,7 @@ def draft_of(form: Mapping[str, Sequence[str]]) -> Draft:
     if text("operations"):
         raw = b'{"operations":' + text("operations").encode("utf-8", "replace") + b"}"
         operations = read_operations(members(load(raw, subject="operations", max_bytes=MAX_ACTION_BYTES), subject=""))
-    return Draft(operations, *(text(name) for name in ("target", "expiry", "name", "description", "threat")))
+    return Draft(operations, *(text(name) for name in ("target", "expiry", "name", "description", "threat", "where")))
 
 
 def ready_of(site: Site, draft: Draft) -> Ready:

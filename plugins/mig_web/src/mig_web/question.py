@@ -21,6 +21,8 @@ class Draft:
     name: str = ""
     description: str = ""
     threat: str = ""
+    where: str = ""
+    """A condition on the rows that its answer is first shown with; no part of what is signed."""
 
     @property
     def operations_json(self) -> str:

@@ -170,3 +170,19 @@ def test_a_file_and_a_pack_open_as_questions(page: Page) -> None:
     page.get_by_role("link", name="root-accounts").click()
 
     expect(page.get_by_role("group", name="In this question already")).to_contain_text("account")
+
+
+def test_a_pack_of_indicators_opens_as_a_question_whose_rows_are_first_shown_with_its_condition(page: Page) -> None:
+    page.goto("/ask")
+    page.get_by_role("link", name="compromised-packages").click()
+    expect(page.get_by_role("group", name="In this question already")).to_contain_text("event[-_.]+stream")
+    for left in (3, 2):  # npm's and Python's look everywhere
+        page.get_by_role("button", name="Remove operation 2").click()
+        expect(page.get_by_role("button", name=re.compile("Remove operation"))).to_have_count(left)
+    page.get_by_role("button", name="Review").last.click()
+    page.get_by_role("button", name="Sign and ask").click()
+
+    expect(page).to_have_url(re.compile(r"/actions/.*where="))
+    expect(page.locator("#rows-form [name=where]")).to_have_value(re.compile(r"name ~\* '\^event"))
+    expect(page.locator("#rows")).to_contain_text("agents answered")
+    expect(page.locator("#rows .problem")).to_have_count(0)

@@ -158,13 +158,14 @@ def _pack_draft(name: str, target: str) -> Draft:
     if not found:
         raise InvalidDocument("pack", f"there is none of the name {name!r:.60}")
     operations = tuple(Operation(one["module"], one["parameters"]) for one in found["operations"])
-    if not operations:
-        raise InvalidDocument(
-            "pack", f"{name} is a list of indicators", next_step=f"ask it with: mig pack run {name} -t TARGET"
-        )
+    if problem := found.get("unasked"):
+        raise InvalidDocument("pack", f"{name}: {problem}", next_step=f"ask it with: mig pack run {name} -t TARGET")
     own = str(found.get("target") or "")
     both = f"({target}) AND ({own})" if target and own else target or own
-    return Draft(operations, both, name=f"pack {name}", description=str(found.get("question") or ""))
+    described = str(found.get("question") or "")
+    if found.get("indicators"):
+        described += f" Which rows are a sign of its list: mig pack run {name}"
+    return Draft(operations, both, name=f"pack {name}", description=described, where=str(found.get("where") or ""))
 
 
 def _repeated(page: Page, action: str, target: str) -> Draft:

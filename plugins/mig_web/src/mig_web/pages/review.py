@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import falcon
 
 from mig_web.drafts import ready_of
-from mig_web.pages.exchange import go
+from mig_web.pages.exchange import address, go
 from mig_web.signing import signing_view
 
 if TYPE_CHECKING:
@@ -69,7 +69,7 @@ class Review:
         except BaseException:
             site.ready[name] = ready
             raise
-        go(response, f"/actions/{action}")
+        go(response, address(f"/actions/{action}", where=ready.draft.where))
 
 
 class SavedQuestion:

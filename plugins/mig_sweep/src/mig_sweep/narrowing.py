@@ -1,0 +1,52 @@
+"""A condition on rows (``mig results --where``) that leaves in all rows that may be a sign of an indicator.
+
+For those who look at rows without :mod:`mig_sweep.matching`, which alone judges: a condition knows no rules of
+versions, so ranges leave in every version, and a version is looked for within what the row says.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from mig_core.domain.target.parser import MAX_TEXT
+from mig_sweep.indicator import Kind
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from mig_sweep.indicator import Indicator
+
+_ROOM = MAX_TEXT // 2
+"""Characters that such a condition may take: others are added to it, and it stands in addresses."""
+_SEPARATORS = re.compile(r"[-_.]+")
+
+
+def condition_of(indicators: Iterable[Indicator]) -> str:
+    """The condition; empty where there is none for all of them: only packages have one."""
+    versions: dict[str, set[str]] = {}
+    for one in indicators:
+        if one.kind is not Kind.PACKAGE:
+            return ""
+        said = [term.value for term in one.terms[1:] if term.kind is Kind.VERSION]
+        exact = len(said) == 1 and not said[0].startswith(("<", ">", "="))
+        versions.setdefault(one.value, set()).add(said[0] if exact else "")
+    text = " OR ".join(_of_package(name, sorted(versions[name])) for name in sorted(versions))
+    return text if len(text) <= _ROOM else ""
+
+
+def _of_package(name: str, versions: list[str]) -> str:
+    expression = "[-_.]+".join(map(re.escape, _SEPARATORS.split(name)))
+    named = f"name ~* {_quoted(f'^{expression}(:[a-z0-9-]+)?$')}"
+    if "" in versions:
+        return f"({named})"
+    fits = " OR ".join("version ILIKE " + _quoted(f"%{_literal(one.removeprefix('v'))}%") for one in versions)
+    return f"({named} AND (version IS NULL OR {fits}))"
+
+
+def _literal(text: str) -> str:
+    return re.sub(r"([%_\\])", r"\\\1", text)
+
+
+def _quoted(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"
