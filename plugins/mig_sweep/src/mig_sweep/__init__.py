@@ -4,5 +4,5 @@
 ``plan`` makes as few operations of them as there can be, ``asking`` asks, and ``printing`` shows each row with what
 ``matching`` says it is a sign of (``versions`` of packages compared). ``pack_command`` is ``mig pack``, over ``pack``:
 questions that are data files in ``packs``, or in a directory of the investigator's own; ``assistant`` shows them to an
-assistant. Nothing of this is imported on an endpoint.
+assistant and to ``mig web``, with a condition on rows by ``narrowing``. Nothing of this is imported on an endpoint.
 """
