@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import struct
 from collections import Counter
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from mig_account.ground import NO_RECORD, NOT_UNDERSTOOD, TOO_MANY, text_of
@@ -15,6 +14,7 @@ from mig_account.journal import has_journal
 from mig_account.journal_logins import refused_rows
 from mig_account.login_files import records, rotated
 from mig_account.logins import address_in, who
+from mig_core.records import dataclass, field
 
 if TYPE_CHECKING:
     from collections.abc import Container, Iterator

@@ -6,12 +6,12 @@ import io
 import os
 import re
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from mig_account import utmp
 from mig_account.ground import NOT_UNDERSTOOD, TOO_LARGE, TOO_MANY
 from mig_core.plugin.coverage import Reason
+from mig_core.records import dataclass
 from mig_endpoint import coverage
 from mig_endpoint.files.calls import DIRECT
 from mig_endpoint.files.compressed import Expanded, decompressor_for

@@ -7,10 +7,10 @@ a case of its own: nobody connects while we look.
 from __future__ import annotations
 
 import fnmatch
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from mig_account.sshd_lines import Criteria, Setting, SshdLines
+from mig_core.records import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -7,10 +7,10 @@ it (servconf.c of OpenSSH 9.2; seen with 10.0). Includes that are not there are 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from mig_account.ground import NOT_UNDERSTOOD, TOO_MANY, text_of
+from mig_core.records import dataclass
 from mig_endpoint.packages.tree import WILD
 
 if TYPE_CHECKING:

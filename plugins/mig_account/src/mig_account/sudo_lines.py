@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import re
 import stat
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from mig_account.ground import NOT_UNDERSTOOD, TOO_MANY, text_of
+from mig_core.records import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -9,12 +9,12 @@ from __future__ import annotations
 import fnmatch
 import ipaddress
 import itertools
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from mig_account.ground import TOO_MANY
 from mig_account.sudoers import is_alias_name
 from mig_core.plugin.coverage import Reason
+from mig_core.records import dataclass, field
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

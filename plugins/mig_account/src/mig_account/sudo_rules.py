@@ -9,7 +9,6 @@ from __future__ import annotations
 import itertools
 import re
 import socket
-from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -18,6 +17,7 @@ from mig_account.sudo_lines import SudoLines
 from mig_account.sudo_people import MAX_NAMES, People, Resolver
 from mig_account.sudoers import Defaults, Item, NotASudoLine, Policy, Rule
 from mig_core.plugin.coverage import Reason
+from mig_core.records import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

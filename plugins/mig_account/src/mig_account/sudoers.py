@@ -7,8 +7,9 @@ A tag in front of a negated command goes on too.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
+
+from mig_core.records import dataclass, field, replace
 
 if TYPE_CHECKING:
     from mig_account.sudo_lines import SudoLine

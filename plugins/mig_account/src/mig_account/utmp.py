@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import ipaddress
 import struct
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from mig_account.ground import text_of
 from mig_core.plugin.coverage import Reason
+from mig_core.records import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import os
 import threading
-from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING
 
 from mig_core.plugin.coverage import Tally
+from mig_core.records import dataclass, field
 from mig_endpoint.processes import mappings
 from mig_endpoint.processes import reasons as process_reasons
 from mig_endpoint.processes.askers import find_askers, own_id

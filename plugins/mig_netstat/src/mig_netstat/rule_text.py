@@ -11,8 +11,9 @@ from __future__ import annotations
 import ipaddress
 import struct
 import sys
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+
+from mig_core.records import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping

@@ -9,10 +9,10 @@ from __future__ import annotations
 import itertools
 import os
 import socket
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from mig_core.plugin.coverage import Reason
+from mig_core.records import dataclass
 from mig_netstat import namespaces, procnet
 from mig_netstat.diag import Diag
 from mig_netstat.holders import protocol_of

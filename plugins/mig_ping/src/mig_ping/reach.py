@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from statistics import median
 from typing import TYPE_CHECKING
 
+from mig_core.records import dataclass, field
 from mig_ping.outcome import State
 
 if TYPE_CHECKING:

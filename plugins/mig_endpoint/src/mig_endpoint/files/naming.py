@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import re
-from urllib.parse import quote_from_bytes
 
 _ESCAPED = re.compile("[\udc80-\udcff]")
 
@@ -56,5 +55,7 @@ def exact_uri(native: str) -> str:
     try:
         raw.decode()
     except UnicodeDecodeError:
+        from urllib.parse import quote_from_bytes  # seldom, and a millisecond and a half
+
         return "file://" + quote_from_bytes(os.path.abspath(raw))
     return ""

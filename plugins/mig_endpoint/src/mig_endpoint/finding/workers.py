@@ -16,9 +16,9 @@ import socket
 import time
 import warnings
 from collections import deque
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from mig_core.records import dataclass, field
 from mig_endpoint.files.interruptions import FILES_BETWEEN_LOOKS_AT_THE_CLOCK, DeadlinePassed
 from mig_endpoint.files.opening import Status, is_file, open_file
 from mig_endpoint.finding import shares

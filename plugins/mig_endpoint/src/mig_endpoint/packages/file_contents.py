@@ -11,10 +11,10 @@ import base64
 import binascii
 import hashlib
 import re
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from mig_core.plugin.coverage import Reason
+from mig_core.records import dataclass
 from mig_endpoint import coverage
 from mig_endpoint.packages.file_owners import APK, DPKG, MAX_DATABASE, MAX_LIST, aliases
 from mig_endpoint.packages.folder import GONE, TooLarge
