@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from mig_core.api.polls import Waiters
     from mig_core.domain.ids import ActionId
     from mig_core.store.base import Store
+    from mig_core.store.rows import CommandRow
 
 log = logging.getLogger(__name__)
 
@@ -39,6 +40,8 @@ PAGE = 200
 """Answers read at once, unless they are large."""
 CROWD, CROWD_PAUSE = 20, 0.1
 """After a page of so many answers, seconds until the next look; behind a full one more wait already."""
+SMALL = 64 << 10
+"""Bytes of results; where fewer were read at once, none that was there was left out."""
 MAX_POSITION = 200
 
 
@@ -116,7 +119,7 @@ class EventResources:
                         return
                     if events:
                         yield events
-                    if commands:
+                    if commands and not (_were_all(commands) and not row.state.is_final):
                         # When many answer at once, more are there in a moment: they are told together.
                         await asyncio.sleep(CROWD_PAUSE if CROWD <= len(commands) < PAGE else 0.0)
                         continue
@@ -130,3 +133,8 @@ class EventResources:
         investigator = await self._store.investigators.session(call.session_digest, self._clock())
         if investigator is None or Permission.READ not in investigator.permissions:
             raise ApiError(401, f"{call.caller.name} may not read any more")
+
+
+def _were_all(commands: Sequence[CommandRow]) -> bool:
+    """Whether a page held all there were, so that the next look waits for the wakeup that more would bring."""
+    return len(commands) < CROWD and sum(len(one.results_text or "") for one in commands) < SMALL

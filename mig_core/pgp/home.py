@@ -7,11 +7,9 @@ bytes. A longer home is reached through a symbolic link with a short name, which
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import os
 import stat
 import subprocess
-import tempfile
 from pathlib import Path
 
 from mig_core.errors import ConfigurationError
@@ -57,6 +55,8 @@ def short_home(home: Path) -> Path:
     found = folder.lstat()
     if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.geteuid() or found.st_mode & 0o077:
         raise ConfigurationError(str(folder), "", "must be a directory that only you can enter", next_step="remove it")
+    import hashlib  # most homes have short paths
+
     link = folder / hashlib.sha256(name).hexdigest()[:_LINK_NAME_LENGTH]
     with contextlib.suppress(FileExistsError):
         link.symlink_to(absolute)
@@ -66,6 +66,8 @@ def short_home(home: Path) -> Path:
 def _short_place() -> Path:
     """A folder for temporary files whose own path leaves room for the link's; ``TMPDIR`` may be too long itself."""
     room = MAX_HOME_BYTES - len(f"/mig-gnupg-{os.geteuid()}/") - _LINK_NAME_LENGTH
+    import tempfile  # as above
+
     places = [tempfile.gettempdir(), "/tmp", "/var/tmp"]  # noqa: S108  what is made there is private, and checked
     return Path(
         next((place for place in places if len(os.fsencode(place)) <= room and os.path.isdir(place)), places[0])
