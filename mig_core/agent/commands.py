@@ -210,6 +210,8 @@ class Commands:
     def _decide(self, message: CommandMessage, started: datetime, at_the_end: contextlib.ExitStack) -> bool:
         """Steps 2 to 6; the process that waits for the decision is given up at the end."""
         command = message.command
+        # It takes as long to get ready as to verify. Whoever cannot sign gains nothing: it goes on for some time then.
+        self._runner.get_ready()
         # 2. May it run here? And 3., if nobody has cancelled it meanwhile, it is noted that it begins.
         try:
             authorized = self._authority.authorize(message.action, command)

@@ -58,6 +58,10 @@ class Runner:
         self._counters = counters
         self._clock = clock
 
+    def get_ready(self) -> None:
+        """Something may have to be executed in a moment. Harmless if not: what is started for it goes to rest again."""
+        self._executor.get_ready()
+
     def execute(self, action: Action, interruption: Interruption, prepared: Prepared | None = None) -> Execution:
         """Runs the operations. After an interruption, or the end of the window, those that are left are not begun.
 

@@ -199,6 +199,10 @@ class Executor:
             raise PluginError("environment", "is not an object")
         return facts
 
+    def get_ready(self) -> None:
+        """Begins to start what processes are forked from, if it rests."""
+        self._launcher.wake()
+
     def run(
         self,
         module: str,

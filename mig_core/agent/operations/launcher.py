@@ -181,6 +181,17 @@ class Launcher:
             log.debug("zygote %d is ready with %s", process.pid, ", ".join(self.catalogue.modules) or "no module")
             return self.catalogue
 
+    def wake(self) -> None:
+        """Begins to start a zygote that rests, and waits for nothing: an operation may be about to come."""
+        with self._lock:
+            if self._control is not None or self._closing.is_set():
+                return
+        threading.Thread(target=self._start_ahead, name="launcher-wake", daemon=True).start()
+
+    def _start_ahead(self) -> None:
+        with contextlib.suppress(PluginError, OSError):  # the operation that comes tries again, and says why
+            self.start()
+
     def renew(self) -> Catalogue:
         """Has plugins looked for again: a new zygote takes the place of the present one, which finishes what it runs.
 

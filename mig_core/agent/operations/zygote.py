@@ -23,7 +23,7 @@ import gc
 import importlib
 import json
 import os
-import selectors
+import select
 import signal
 import socket
 import sys
@@ -78,19 +78,18 @@ class Zygote:
         self._tell(self._prepare(**json.loads(first)))
         become_subreaper()
         give_large_blocks_back()
-        gc.collect()
         gc.freeze()
         woken, wake = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         signal.set_wakeup_fd(wake, warn_on_full_buffer=False)
         signal.signal(signal.SIGCHLD, lambda _number, _frame: None)
-        selector = selectors.EpollSelector()
-        selector.register(self._control, selectors.EVENT_READ)
-        selector.register(woken, selectors.EVENT_READ)
-        self._own = [self._control.fileno(), woken, wake, selector.fileno()]
+        poll = select.epoll()
+        for descriptor in (self._control.fileno(), woken):
+            poll.register(descriptor, select.EPOLLIN)
+        self._own = [self._control.fileno(), woken, wake, poll.fileno()]
         pause = _MOMENT
         try:
             while True:
-                ready = {key.fileobj for key, _ in selector.select(pause if self._later else None)}
+                ready = {descriptor for descriptor, _ in poll.poll(pause if self._later else None)}
                 pause = _MOMENT if ready else 0.0
                 if not ready:
                     self._make_ready()
@@ -98,7 +97,7 @@ class Zygote:
                     with contextlib.suppress(BlockingIOError):
                         os.read(woken, 4096)
                     self._reap()
-                if self._control in ready and not self._take_message():
+                if self._control.fileno() in ready and not self._take_message():
                     return
         finally:
             self._end_all()
