@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
+import os
 import re
 import sys
 from typing import TYPE_CHECKING
@@ -37,7 +39,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     ]
     question = plain_question(typed)
     if question is not None:
-        return obey(question, name="mig")
+        status = obey(question, name="mig")
+        if arguments is None and _UNSIGNED.isdisjoint(typed):  # whoever was asked, it was not this process
+            _leave(status)
+        return status
     from mig_core.cli.root import app
 
     return run(app, typed, name="mig")
@@ -53,6 +58,18 @@ def _sign_soon(typed: Sequence[str]) -> None:
         from mig_core.client.signing_ahead import begin
 
         begin()
+
+
+def _leave(status: int) -> None:
+    """Ends the program, once everything is written: taking the interpreter down takes longer than printing answers."""
+    from mig_core.client.signing_ahead import settle
+
+    settle(everything=True)
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(OSError):  # of standard output it was said
+            if stream is not None:
+                stream.flush()
+    os._exit(status)
 
 
 def _is_back(typed: Sequence[str], at: int) -> bool:

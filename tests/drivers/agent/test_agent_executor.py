@@ -329,6 +329,25 @@ def test_after_a_while_without_work_the_zygote_rests_and_the_next_operation_wake
     launcher.close()
 
 
+def test_it_can_be_begun_ahead_of_an_operation_and_rests_again_if_none_comes(zygote_program: tuple[str, ...]) -> None:
+    launcher = Launcher(program=zygote_program, rest_after=3.0)
+    executor = Executor(launcher, ModuleSettings(memory_mb=96))
+
+    executor.get_ready()
+    executor.get_ready()
+
+    assert eventually(lambda: launcher.pid != 0)
+    begun = launcher.pid
+    assert run(executor, "echo", word="first").state is CommandState.SUCCESS
+    assert launcher.pid == begun
+    assert eventually(lambda: launcher.pid == 0 and gone(begun))
+    executor.get_ready()
+    assert eventually(lambda: launcher.pid not in (0, begun))
+    launcher.close()
+    executor.get_ready()
+    assert eventually(lambda: gone(launcher.pid))
+
+
 def test_after_a_rest_what_was_installed_meanwhile_counts(
     plugin_folder: Path, zygote_program: tuple[str, ...], tmp_path: Path
 ) -> None:
