@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -77,7 +78,10 @@ def test_deb_and_rpm_hold_the_same_files(built: Built) -> None:
 
     rpm = {line.split(maxsplit=1)[1].strip("/") for line in lines if not line.startswith("d")}
 
-    assert deb == rpm
+    # Where zsh looks on systems of rpm's kin.
+    assert {one.replace("zsh/vendor-completions/", "zsh/site-functions/") for one in deb} == rpm
+    assert "usr/share/zsh/site-functions/_mig-agent" in rpm
+    assert "usr/lib/systemd/system-preset/50-mig-agent.preset" in rpm
     assert "usr/lib/systemd/system/mig-agent.service" in deb
     assert "usr/share/man/man1/mig-agent.1.gz" in deb
     assert {one.split("/")[2] for one in deb if one.startswith("usr/share/")} >= {
@@ -195,6 +199,31 @@ def test_rpm_installs_verifies_and_erases_it(built: Built, tmp_path: Path) -> No
 
     assert (verified.returncode, verified.stdout, installed) == (0, "", True)
     assert not (tmp_path / "opt" / "mig").exists()
+
+
+def test_an_upgrade_of_the_rpm_stops_the_agent_before_files_are_replaced_and_starts_it_at_the_end(built: Built) -> None:
+    asked = ["rpm", "-qp", "--nosignature", "--qf", "%{PREIN}=====%{POSTTRANS}=====%{POSTUN}", str(built.file("mig-agent-0*.rpm"))]
+
+    said = subprocess.run(asked, check=True, capture_output=True, text=True).stdout
+
+    before, at_the_end, old_files_gone = said.split("=====")
+    assert "systemctl stop" in before
+    assert "systemctl start" in at_the_end
+    assert "restart" not in old_files_gone
+    assert "@" not in said
+
+
+def test_purge_takes_every_file_that_the_role_and_the_pages_write(built: Built, tmp_path: Path) -> None:
+    subprocess.run(["dpkg-deb", "-e", str(built.file("mig-agent_*.deb")), str(tmp_path)], check=True)
+    postrm = (tmp_path / "postrm").read_text(encoding="utf-8")
+    role = (ROOT / "packaging" / "ansible" / "roles" / "mig_agent" / "tasks" / "main.yml").read_text(encoding="utf-8")
+    pages = "".join((ROOT / "docs" / name).read_text(encoding="utf-8") for name in ("agent.md", "rollout.md", "install.md"))
+
+    written = set(re.findall(r"dest: \"?(/etc/mig/[\w.-]+)", role))
+    written |= set(re.findall(r"\"(/etc/mig/(?:enrolment|agent)[\w.-]+)\"", pages))
+
+    assert {"/etc/mig/enrolment.secret", "/etc/mig/ca.pem", "/etc/mig/tags.d"} <= written
+    assert {one for one in written if f" {one} " not in postrm.replace("\n", " ")} == set()
 
 
 def test_every_program_of_every_package_has_its_manual_and_its_completions() -> None:

