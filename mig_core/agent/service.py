@@ -323,9 +323,11 @@ class Service:
                 if time.monotonic() - looked >= self._reporting.environment_seconds:
                     looked = time.monotonic()
                     self._reporting.facts.refresh()
-                relay = self._relay
-                self._reporting.facts.note("relay", relay.trouble if relay is not None else "")
-                self._publish(Kind.HEARTBEAT, self._reporting.heartbeats.make(self._sender.report()))
+                # The heartbeat is made when it can be sent: the first one says what the enrolment gave.
+                relay = self._usable_relay()
+                self._reporting.facts.note("relay", relay.trouble)
+                body = self._reporting.heartbeats.make(self._sender.report())
+                relay.publish(Kind.HEARTBEAT, body, timeout=_PUBLISH_SECONDS)
                 self._counters.count("heartbeats")
                 self._sender.relay_works()
             except RelayDenied as error:
@@ -383,9 +385,17 @@ class Service:
             log.error("the records could not be looked after: %s", error)
 
     def _publish(self, kind: Kind, body: bytes) -> None:
+        self._usable_relay().publish(kind, body, timeout=_PUBLISH_SECONDS)
+
+    def _usable_relay(self) -> AgentRelay:
+        """Waits for one.
+
+        Raises:
+            RelayUnavailable: there is none yet.
+        """
         with self._relay_changed:
             self._relay_changed.wait_for(lambda: self._relay is not None or self._stopping.is_set(), _PUBLISH_SECONDS)
             relay = self._relay
         if relay is None:
             raise RelayUnavailable("no relay yet")
-        relay.publish(kind, body, timeout=_PUBLISH_SECONDS)
+        return relay

@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 import os
 import signal
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from mig_core.cli import exit_codes
+from mig_core.cli.demo.processes import program
 from mig_core.cli.demo.site import ENDPOINTS, HOLDER
 from mig_core.testing.colleague import Colleague, colleague
 from mig_core.testing.eventually import eventually
@@ -92,3 +93,32 @@ def test_an_agent_whose_token_is_renewed_has_another_and_answers_on(fleet: Fleet
     eventually(lambda: token.exists() and token.read_bytes() != before)
     answers = fleet.ask(*SMALL[:2], f"name = '{HOLDER}'", *SMALL[3:])
     assert answers[HOLDER]["state"] == "success"
+
+
+@pytest.fixture
+def newcomer(fleet: Fleet) -> Iterator[str]:
+    """An agent that a secret with a tag admits; it is gone afterwards."""
+    name, site = "newcomer", fleet.platform.site
+    added = fleet.mig("enrolment", "add", "wave1", "--uses", "1", "--tag", "wave=1")
+    secret = site.root / "wave1.secret"
+    secret.write_text(added.stdout, encoding="ascii")
+    secret.chmod(0o600)
+    settings = site.write_agent_settings(name, "")
+    text = settings.read_text(encoding="utf-8").replace("enrolment-secret", secret.name)
+    settings.write_text(text.replace('heartbeat_interval = "30s"', 'heartbeat_interval = "1h"'), encoding="utf-8")
+    site.endpoint_folder(name).mkdir(parents=True, exist_ok=True)
+    argv = [program("mig-agent"), "--config", str(settings)]
+    fleet.platform.processes.start(name, argv, cwd=site.endpoint_folder(name))
+    yield name
+    fleet.platform.processes.end(name, signal.SIGTERM)
+    fleet.mig("agent", "retire", name, "--yes")
+
+
+@https
+def test_an_agents_first_heartbeat_has_the_tags_of_the_secret_that_admitted_it(fleet: Fleet, newcomer: str) -> None:
+    def tags() -> dict[str, Any] | None:
+        found = [one["tags"] for one in json.loads(fleet.mig("agents", "--json").stdout) if one["name"] == newcomer]
+        return found[0] if found and "wave" in found[0] else None
+
+    # Its second heartbeat would come after an hour.
+    assert eventually(tags, seconds=60) == {"environment": "demo", "wave": "1"}
