@@ -202,7 +202,14 @@ def test_rpm_installs_verifies_and_erases_it(built: Built, tmp_path: Path) -> No
 
 
 def test_an_upgrade_of_the_rpm_stops_the_agent_before_files_are_replaced_and_starts_it_at_the_end(built: Built) -> None:
-    asked = ["rpm", "-qp", "--nosignature", "--qf", "%{PREIN}=====%{POSTTRANS}=====%{POSTUN}", str(built.file("mig-agent-0*.rpm"))]
+    asked = [
+        "rpm",
+        "-qp",
+        "--nosignature",
+        "--qf",
+        "%{PREIN}=====%{POSTTRANS}=====%{POSTUN}",
+        str(built.file("mig-agent-0*.rpm")),
+    ]
 
     said = subprocess.run(asked, check=True, capture_output=True, text=True).stdout
 
@@ -217,7 +224,9 @@ def test_purge_takes_every_file_that_the_role_and_the_pages_write(built: Built, 
     subprocess.run(["dpkg-deb", "-e", str(built.file("mig-agent_*.deb")), str(tmp_path)], check=True)
     postrm = (tmp_path / "postrm").read_text(encoding="utf-8")
     role = (ROOT / "packaging" / "ansible" / "roles" / "mig_agent" / "tasks" / "main.yml").read_text(encoding="utf-8")
-    pages = "".join((ROOT / "docs" / name).read_text(encoding="utf-8") for name in ("agent.md", "rollout.md", "install.md"))
+    pages = "".join(
+        (ROOT / "docs" / name).read_text(encoding="utf-8") for name in ("agent.md", "rollout.md", "install.md")
+    )
 
     written = set(re.findall(r"dest: \"?(/etc/mig/[\w.-]+)", role))
     written |= set(re.findall(r"\"(/etc/mig/(?:enrolment|agent)[\w.-]+)\"", pages))
