@@ -324,10 +324,10 @@ class Service:
                     looked = time.monotonic()
                     self._reporting.facts.refresh()
                 # The heartbeat is made when it can be sent: the first one says what the enrolment gave.
-                relay = self._usable_relay()
-                self._reporting.facts.note("relay", relay.trouble)
+                usable = self._usable_relay()
+                self._reporting.facts.note("relay", usable.trouble)
                 body = self._reporting.heartbeats.make(self._sender.report())
-                relay.publish(Kind.HEARTBEAT, body, timeout=_PUBLISH_SECONDS)
+                usable.publish(Kind.HEARTBEAT, body, timeout=_PUBLISH_SECONDS)
                 self._counters.count("heartbeats")
                 self._sender.relay_works()
             except RelayDenied as error:
