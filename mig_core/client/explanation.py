@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 Document = dict[str, Any]
 
 MEANING = {
-    "queued": "it waits to be handed to the agent's relay; a scheduler must be running",
+    "queued": "it waits to be handed to the agent's relay, or has just been; a scheduler must be running",
     "sent": "the relay has it; the agent has not answered yet",
     "success": "the agent ran every operation",
     "failed": "a module could not do its work",

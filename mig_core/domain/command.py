@@ -19,7 +19,7 @@ class CommandState(StrEnum):
     """Where a command stands. It moves forward only: queued, sent, then exactly one of the final states."""
 
     QUEUED = "queued"
-    """In the books, not yet handed to the relay."""
+    """In the books, not yet handed to the relay; or handed to it within the last two seconds."""
     SENT = "sent"
     """The relay has confirmed it."""
     SUCCESS = "success"
