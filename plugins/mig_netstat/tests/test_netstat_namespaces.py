@@ -113,6 +113,8 @@ def test_without_the_kernel_s_handlers_the_same_sockets_are_found_in_proc(
     assert [one.split()[0] for one in there.holders] == [str(process.pid)]
     here = next(one for one in records if one.local_port == server.getsockname()[1])
     assert (here.local, here.state, here.namespace) == ("::", "LISTEN", "default")
+    assert here.dual_stack is None
+    assert there.dual_stack is False
     server.close()
 
 

@@ -106,12 +106,15 @@ def test_a_dual_stack_listener_says_so_and_its_ipv4_clients_are_found_by_their_a
     ):
         found = rows(local_port=[str(port(server))])
         by_address = rows(local_port=[str(port(server))], remote_address=["127.0.0.1"])
+        by_its_other_form = rows(local_port=[str(port(server))], local_address=["0.0.0.0"])
 
     listening = next(row for row in found if row["state"] == "LISTEN")
     assert (listening["local_address"], listening["dual_stack"]) == ("::", True)
     assert [row["remote_address"] for row in by_address] == ["127.0.0.1"]
+    assert [(row["local_address"], row["dual_stack"]) for row in by_its_other_form] == [("0.0.0.0", True)]
     with listener(socket.AF_INET6, "::", dual=False) as alone:
         assert "dual_stack" not in rows(local_port=[str(port(alone))])[0]
+        assert rows(local_port=[str(port(alone))], local_address=["0.0.0.0"]) == []
 
 
 def test_bound_sockets_that_do_not_listen_and_those_bound_to_nothing_are_there(rows: Rows) -> None:

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from mig_netstat.holders import Holders
     from mig_netstat.socket_record import SocketRecord
 
+ANY_IPV4 = "0.0.0.0"  # noqa: S104  # nothing is bound to it
 _CLASSIC_RESULT = frozenset({"localmac", "localip", "neighbormac", "neighborip", "connectedip", "listeningport"})
 
 
@@ -72,7 +73,7 @@ class NetstatModule(TableModule):
         asked = context.values.texts("ask") or (SOCKETS,)
         wanted = frozenset(WHAT if "all" in asked else asked)
         counters = context.wants("sent") or context.wants("received")
-        yield from _Look(tally, context.expired, counters=counters).rows(wanted)
+        yield from _Look(tally, context.expired, counters=counters, rules_out=context.rules_out).rows(wanted)
 
     def rows(self, result: ModuleResult) -> Iterator[Row]:
         """The rows, also of an answer to one of the original's questions."""
@@ -110,7 +111,15 @@ class NetstatModule(TableModule):
 class _Look:
     """One look at the network of this endpoint."""
 
-    def __init__(self, tally: Tally, expired: Callable[[], bool], *, counters: bool) -> None:
+    def __init__(
+        self,
+        tally: Tally,
+        expired: Callable[[], bool],
+        *,
+        counters: bool,
+        rules_out: Callable[..., bool] = lambda **_cells: False,
+    ) -> None:
+        self._rules_out = rules_out
         self._tally = tally
         self._expired = expired
         self._counters = counters
@@ -141,7 +150,10 @@ class _Look:
         sockets = Sockets(holders, handlers, self._tally, counters=self._counters, expired=self._expired)
         for record in sockets.all():
             self._tally.examined("items")
-            yield self._row(record)
+            row = self._row(record)
+            if record.dual_stack is not False and self._rules_out(local_address=record.local):
+                row["local_address"] = ANY_IPV4 if record.dual_stack else None  # its other form may be asked for
+            yield row
 
     def _spaces(
         self, wanted: frozenset[str], handlers: Handlers, holders: Holders, proc: Proc
@@ -188,8 +200,8 @@ class _Look:
         _put_numbers(row, record)
         if record.interface:
             row["interface"] = record.interface_name or str(record.interface)
-        if record.dual_stack:
-            row["dual_stack"] = True
+        if record.dual_stack is not False:
+            row["dual_stack"] = record.dual_stack
         return row
 
 

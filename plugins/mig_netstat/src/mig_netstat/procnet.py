@@ -51,6 +51,7 @@ def _inet(protocol: str, fields: list[bytes]) -> SocketRecord:
         send_queue=int(send, 16),
         receive_queue=int(receive, 16),
         timer=int(when, 16) / _HZ if int(timer, 16) else -1.0,
+        dual_stack=None if local == "::" and has_ports and not is_connected else False,
     )
 
 

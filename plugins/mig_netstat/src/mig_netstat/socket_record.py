@@ -46,8 +46,8 @@ class SocketRecord:
     interface: int = 0
     interface_name: str = ""
     """In the socket's own namespace; empty where that cannot be asked."""
-    dual_stack: bool = False
-    """A listener on ``::`` that takes IPv4 connections as well."""
+    dual_stack: bool | None = False
+    """A listener on ``::`` that takes IPv4 connections as well; None where /proc/net lists it, which does not say."""
     receive_queue: int = 0
     send_queue: int = 0
     timer: float = -1.0
