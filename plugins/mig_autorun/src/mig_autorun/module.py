@@ -94,11 +94,11 @@ class AutorunModule(TableModule):
         from mig_autorun.system import System
         from mig_endpoint import coverage
         from mig_endpoint.packages.mounts import elsewhere, mount_points
-        from mig_endpoint.packages.tree import Tree
+        from mig_endpoint.packages.tree import Tree, root_of
 
         root = context.values.text("root") or "/"
         reserve = context.remaining() * RESERVE
-        tree = Tree(root.rstrip("/") or "/", elsewhere(mount_points()))
+        tree = Tree(root_of(root), elsewhere(mount_points()))
         system = System(tree, tally, lambda: context.remaining() - reserve, self._now())
         top = system.folder("/")
         if top is None:

@@ -109,10 +109,10 @@ class SshkeyModule(TableModule):
         """A row for each key, file by file."""
         from mig_endpoint.files.crossings import Crossings
         from mig_endpoint.files.roots import explore
-        from mig_endpoint.packages.tree import Tree
+        from mig_endpoint.packages.tree import Tree, root_of
 
         depth = context.values.integer("maxdepth")
-        tree = Tree(os.path.realpath(context.values.text("root") or "/"))
+        tree = Tree(root_of(context.values.text("root") or "/"))
         if not os.path.isdir(tree.root):
             tally.failed(NO_ROOT, tree.root, "not a directory on this endpoint")
             return
@@ -131,6 +131,7 @@ class SshkeyModule(TableModule):
     def _places(context: TableContext, tree: Tree, tally: Tally) -> Iterator[str]:
         from mig_endpoint import coverage
         from mig_endpoint.packages.accounts import PASSWD, home_directories
+        from mig_endpoint.packages.tree import root_of
 
         named = context.values.texts("path")
         places: list[str | OSError] = [*named]
@@ -149,6 +150,8 @@ class SshkeyModule(TableModule):
                 continue
             try:
                 real = tree.real(place)
+                if named and tree.is_own:
+                    real = root_of(place).removesuffix("/.")
             except OSError as error:
                 is_absent = isinstance(error, (FileNotFoundError, NotADirectoryError))
                 if named or place not in optional or not is_absent:
@@ -264,7 +267,7 @@ class _Visitor:
         finally:
             calls.close(descriptor)
         if entries or keyfile.is_candidate(content):
-            self._keys(str(path), name, content, status)
+            self._keys(str(path).replace("/./", "/", 1), name, content, status)
 
     def _keys(self, path: str, name: str, content: bytes, status: os.stat_result) -> None:
         from mig_endpoint.ssh.blob import NotAKey

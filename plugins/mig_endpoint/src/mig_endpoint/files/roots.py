@@ -143,6 +143,11 @@ class _Root:
 
 
 def _real(path: str) -> str:
-    """Where a link leads; itself if that has no path: ``/proc/PID/exe`` of a deleted program is readable by its own."""
+    """Where a link leads; itself if that has no path here: ``/proc/PID/exe`` of a deleted program is readable by its
+    own, and what ``/proc/PID/root`` of a container says, ``/``, is a path over there.
+    """
     target = os.path.realpath(path)
-    return target if os.path.exists(target) else path
+    try:
+        return target if os.path.samestat(os.stat(target), os.stat(path)) else path
+    except OSError:
+        return path
