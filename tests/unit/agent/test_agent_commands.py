@@ -70,6 +70,13 @@ class SpoolOnFullDisk(Spool):
         return super().store(command, answer, until=until)
 
 
+class NothingRuns:
+    """A runner that is told to get ready; no operation is run here."""
+
+    def get_ready(self) -> None:
+        pass
+
+
 @dataclass
 class Agent:
     commands: Commands
@@ -98,7 +105,7 @@ def make_agent(tmp_path: Path) -> Callable[..., Agent]:
         commands = Commands(
             key=KEY,
             authority=authority,
-            runner=cast("Any", None),  # no operation is run here
+            runner=cast("Any", NothingRuns()),
             records=records,
             counters=counters,
             clock=lambda: NOW,
