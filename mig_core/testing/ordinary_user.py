@@ -47,7 +47,7 @@ class OrdinaryUser:
             needs: Files of ``mig_core``, like ``store/embedded/server.py``; ``errors.py`` always comes along.
         """
         package = Path(mig_core.__file__).parent
-        for name in ("__init__.py", "errors.py", "text.py", *needs):
+        for name in ("__init__.py", "errors.py", "records.py", "text.py", *needs):
             copy = self.home / "mig_core" / name
             copy.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(package / name, copy)

@@ -77,12 +77,14 @@ def test_authority_server_and_client_certificates_are_exchanged_in_the_same_proc
     def begun_again(times: int) -> bool:
         return str(endpoint.log).count("begins again") == times
 
-    def heard_anew() -> None:
+    def heard_anew(times: int) -> None:
+        """From the process that has begun so many times: what the one before it sent last may arrive until then."""
+        platform.wait_for(lambda: str(endpoint.log).count(" with modules ") == times)
         told = len(platform.heartbeats)
         platform.wait_for(lambda: len(platform.heartbeats) > told + 1)
 
     endpoint.start()
-    heard_anew()
+    platform.wait_for(lambda: len(platform.heartbeats) > 1)
     pid = endpoint.pid
     assert {clients[one] for one in entrance.shown} == {"before"}
 
@@ -96,7 +98,7 @@ def test_authority_server_and_client_certificates_are_exchanged_in_the_same_proc
     shutil.copy(after / "ca.pem", tls)
     os.kill(pid, signal.SIGHUP)
     platform.wait_for(lambda: begun_again(2))
-    heard_anew()
+    heard_anew(3)  # it has read its certificate
 
     shutil.copy(after / "client.pem", tls)  # and its key is still the old one
     os.kill(pid, signal.SIGHUP)
