@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import http.client
 import os
 import re
@@ -24,6 +23,7 @@ from mig_core.errors import ApiError
 from mig_core.testing.api_site import ENROLMENT_SECRET, ApiSite, SampleAgent
 from mig_core.testing.eventually import eventually
 from mig_core.testing.ports import free_port
+from mig_core.testing.running import alive
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -95,12 +95,6 @@ class Program:
         self.process.terminate()
         status = self.process.wait(60)
         return status, time.monotonic() - began
-
-
-def alive(pid: int) -> bool:
-    with contextlib.suppress(OSError):
-        return Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()[0] != "Z"
-    return False
 
 
 @pytest.fixture

@@ -19,6 +19,7 @@ from mig_core.store.embedded.programs import find_postgres
 from mig_core.store.embedded.server import EmbeddedPostgres
 from mig_core.testing.ordinary_user import let_everybody_pass
 from mig_core.testing.postgres import quick_folder
+from mig_core.testing.running import alive
 from mig_core.testing.services import service_missing
 
 if TYPE_CHECKING:
@@ -47,14 +48,6 @@ def server() -> Iterator[EmbeddedPostgres]:
         made = EmbeddedPostgres(folder / "pg", durable=False)
         yield made
         made.stop()
-
-
-def alive(pid: int) -> bool:
-    """Whether the process still does something (a zombie waiting for PID 1 does not)."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except (FileNotFoundError, ProcessLookupError):
-        return False
 
 
 def wait_for_end(pid: int, seconds: float = 60.0) -> bool:

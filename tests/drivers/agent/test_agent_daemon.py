@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import time
@@ -13,6 +12,7 @@ import pytest
 
 from mig_core.domain.command import CommandState
 from mig_core.testing.eventually import eventually
+from mig_core.testing.running import alive
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -24,15 +24,6 @@ Platform = Any
 
 def lines(path: Path) -> list[str]:
     return path.read_text().split() if path.exists() else []
-
-
-def alive(pid: int) -> bool:
-    with (
-        contextlib.suppress(FileNotFoundError, ProcessLookupError),
-        open(f"/proc/{pid}/stat", encoding="ascii") as file,
-    ):
-        return file.read().rpartition(")")[2].split()[0] != "Z"
-    return False
 
 
 def test_a_signed_question_gets_a_signed_answer_and_leaves_its_trace_in_the_ledger(

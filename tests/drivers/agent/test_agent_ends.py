@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import signal
 import time
@@ -13,6 +12,7 @@ import pytest
 
 from mig_core.domain.command import CommandState
 from mig_core.testing.eventually import eventually
+from mig_core.testing.running import alive
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -28,15 +28,6 @@ def has_lines(file: Path, number: int) -> bool:
 
 def lines(path: Path) -> list[str]:
     return path.read_text().split() if path.exists() else []
-
-
-def alive(pid: int) -> bool:
-    with (
-        contextlib.suppress(FileNotFoundError, ProcessLookupError),
-        open(f"/proc/{pid}/stat", encoding="ascii") as file,
-    ):
-        return file.read().rpartition(")")[2].split()[0] != "Z"
-    return False
 
 
 def test_a_clean_stop_is_quick_and_what_ran_comes_again_without_counting_as_a_crash(

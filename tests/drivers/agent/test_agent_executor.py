@@ -17,6 +17,7 @@ from mig_core.config.agent import ModuleSettings
 from mig_core.domain.command import CommandState
 from mig_core.errors import ModuleUnknown, ParameterError
 from mig_core.testing.eventually import eventually
+from mig_core.testing.running import alive
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -37,19 +38,11 @@ def run(
 
 
 def all_gone(pids: list[int]) -> bool:
-    return all(gone(pid) for pid in pids)
+    return all(not alive(pid) for pid in pids)
 
 
 LIMITS = (0.5, 5.0, 50.0)
 """Seconds after which a module is out of time: on a busy machine the first ones may be over before it has begun."""
-
-
-def gone(pid: int) -> bool:
-    try:
-        with open(f"/proc/{pid}/stat", encoding="ascii") as file:
-            return file.read().rpartition(")")[2].split()[0] == "Z"
-    except (FileNotFoundError, ProcessLookupError):
-        return True
 
 
 def test_a_module_that_succeeds_gives_its_result_and_its_usage(executor: Executor) -> None:
@@ -171,7 +164,7 @@ def test_what_a_stubborn_module_handed_over_before_its_time_ran_out_is_kept(exec
     assert outcome.result.found
     assert not outcome.result.coverage.complete
     assert time.monotonic() - began < limit + 60
-    assert gone(int((tmp_path / "pid").read_text().split()[-1]))
+    assert not alive(int((tmp_path / "pid").read_text().split()[-1]))
 
 
 def test_a_module_that_heeds_its_deadline_is_not_killed_and_its_answer_counts_as_cut_short(executor: Executor) -> None:
@@ -245,7 +238,7 @@ def test_an_interruption_ends_the_run_and_keeps_what_was_found(executor: Executo
     assert outcomes[0].state is CommandState.CANCELLED
     assert "enough" in outcomes[0].reason
     assert outcomes[0].result.elements == ["first", "second"]
-    assert gone(int(pid_file.read_text()))
+    assert not alive(int(pid_file.read_text()))
 
 
 def test_the_process_is_confined(make_executor: Callable[..., Executor]) -> None:
@@ -320,7 +313,7 @@ def test_after_a_while_without_work_the_zygote_rests_and_the_next_operation_wake
     first = launcher.pid
     assert first
 
-    assert eventually(lambda: launcher.pid == 0 and gone(first))
+    assert eventually(lambda: launcher.pid == 0 and not alive(first))
     outcome = run(executor, "echo", word="second")
 
     assert outcome.state is CommandState.SUCCESS
@@ -340,12 +333,12 @@ def test_it_can_be_begun_ahead_of_an_operation_and_rests_again_if_none_comes(zyg
     begun = launcher.pid
     assert run(executor, "echo", word="first").state is CommandState.SUCCESS
     assert launcher.pid == begun
-    assert eventually(lambda: launcher.pid == 0 and gone(begun))
+    assert eventually(lambda: launcher.pid == 0 and not alive(begun))
     executor.get_ready()
     assert eventually(lambda: launcher.pid not in (0, begun))
     launcher.close()
     executor.get_ready()
-    assert eventually(lambda: gone(launcher.pid))
+    assert eventually(lambda: not alive(launcher.pid))
 
 
 def test_after_a_rest_what_was_installed_meanwhile_counts(
@@ -376,7 +369,7 @@ def test_after_a_rest_what_was_installed_meanwhile_counts(
 
 def rested(launcher: Launcher) -> None:
     pid = launcher.pid
-    assert eventually(lambda: launcher.pid == 0 and (not pid or gone(pid)))
+    assert eventually(lambda: launcher.pid == 0 and (not pid or not alive(pid)))
 
 
 def test_an_operation_that_takes_longer_than_the_rest_is_not_disturbed(

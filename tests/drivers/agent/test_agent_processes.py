@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import signal
 import subprocess
@@ -16,16 +15,11 @@ import pytest
 from mig_core.agent.operations.clean_environment import clean_environment
 from mig_core.domain.command import CommandState
 from mig_core.testing.eventually import eventually
+from mig_core.testing.running import alive
 
 Endpoint = Any
 Platform = Any
 """They live in conftest.py, which cannot be imported under this import mode."""
-
-
-def alive(pid: int) -> bool:
-    with contextlib.suppress(FileNotFoundError, ProcessLookupError):
-        return Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()[0] != "Z"
-    return False
 
 
 @pytest.mark.parametrize(

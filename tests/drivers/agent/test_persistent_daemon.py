@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import random
@@ -15,16 +14,11 @@ from typing import Any
 
 from mig_core.domain.command import CommandState
 from mig_core.testing.eventually import eventually
+from mig_core.testing.running import alive
 
 Endpoint = Any
 Platform = Any
 """They live in conftest.py, which cannot be imported under this import mode."""
-
-
-def alive(pid: int) -> bool:
-    with contextlib.suppress(FileNotFoundError, ProcessLookupError):
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    return False
 
 
 def set_up(endpoint: Endpoint, **tables: dict[str, Any]) -> None:

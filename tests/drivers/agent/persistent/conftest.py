@@ -11,7 +11,6 @@ import threading
 import time
 from dataclasses import replace
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -24,9 +23,11 @@ from mig_core.domain.ids import AgentId
 from mig_core.plugin.module import Context
 from mig_core.plugin.question import ask
 from mig_core.testing.eventually import eventually
+from mig_core.testing.running import alive
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
 FACTS = AgentFacts(
     AgentId("a" * 32), "web1", "1", "daemon", 1, datetime.now(UTC), environment={"os": "linux"}, tags={"team": "blue"}
@@ -34,12 +35,6 @@ FACTS = AgentFacts(
 QUICK = Timing(first_pause=0.05, longest_pause=0.2)
 PINGING = replace(QUICK, ping=0.8)
 """For tests of who does not answer; on a busy machine everybody may be late."""
-
-
-def alive(pid: int) -> bool:
-    with contextlib.suppress(FileNotFoundError, ProcessLookupError):
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    return False
 
 
 class Site:

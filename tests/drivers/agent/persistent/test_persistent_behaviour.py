@@ -16,18 +16,13 @@ import pytest
 from mig_core.agent.persistent.timing import Timing
 from mig_core.plugin.persistent import MAX_LINE_BYTES
 from mig_core.testing.eventually import eventually
+from mig_core.testing.running import alive
 
 Site = Any
 """It lives in conftest.py, which cannot be imported under this import mode."""
 
 LONG = 30.0
 """Seconds for an end that is to take less than five, on a busy machine. Without its bounds it would never come."""
-
-
-def alive(pid: int) -> bool:
-    with contextlib.suppress(FileNotFoundError, ProcessLookupError):
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    return False
 
 
 def test_without_a_sink_alerts_are_logged_and_accepted(site: Site, caplog: pytest.LogCaptureFixture) -> None:
