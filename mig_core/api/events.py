@@ -119,7 +119,7 @@ class EventResources:
                         return
                     if events:
                         yield events
-                    if commands and not (_were_all(commands) and not row.state.is_final):
+                    if commands and (row.state.is_final or not _were_all(commands)):
                         # When many answer at once, more are there in a moment: they are told together.
                         await asyncio.sleep(CROWD_PAUSE if CROWD <= len(commands) < PAGE else 0.0)
                         continue
