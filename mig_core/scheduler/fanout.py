@@ -146,8 +146,12 @@ class Outbox:
         self._some.clear()
         while self._own:
             until, commands = self._own.popleft()
-            if self._now() + _MARGIN <= until and await self._is_under_way(commands[0].action):
+            if self._now() + _MARGIN > until:
+                continue
+            if await self._is_wanted(commands[0].action):
                 await self._hand_over_commands(commands)
+            else:
+                await self._store.commands.withdraw([one.id for one in commands], self._now())
 
     async def run(self) -> bool:
         """One round; returns whether there may be more.
@@ -168,8 +172,8 @@ class Outbox:
             await self._hand_over_commands(unsent)
         return len(unsent) == _BATCH or len(cancels) == _BATCH
 
-    async def _is_under_way(self, action: ActionId) -> bool:
-        """A cancel has closed what has not left, and follows what may have."""
+    async def _is_wanted(self, action: ActionId) -> bool:
+        """A cancel leaves to us what was leased to us: only we know what has left."""
         row = await self._store.actions.get(action)
         return row.state is ActionState.INFLIGHT and row.cancelled_by is None
 

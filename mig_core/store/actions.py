@@ -11,7 +11,7 @@ from mig_core.domain.ids import ActionId, check_uuid
 from mig_core.domain.times import format_time, parse_time
 from mig_core.errors import Conflict, InvalidDocument
 from mig_core.store.action_rows import COLUMNS, action_row, action_rows, locked_action, one_action
-from mig_core.store.books import close_commands, settle_actions
+from mig_core.store.books import close_commands, settle_actions, withdraw
 from mig_core.store.database import page_limit
 from mig_core.store.encoding import NEWEST, as_uuid, clean_text, read_cursor, write_cursor
 from mig_core.store.fanout import fan_out
@@ -298,21 +298,18 @@ def _read_cursor(cursor: str) -> tuple[datetime, str]:
 async def _cancel_commands(cursor: Cursor, action: object, now: datetime) -> None:
     """Cancels what has not left, and queues a cancel for every agent that has the command, or may have it."""
     await cursor.execute(
-        "SELECT c.id, c.agent_id, c.state, u.leased_until FROM commands c LEFT JOIN unsent_commands u ON u.id = c.id"
-        " WHERE c.action_id = %s AND c.position IS NULL",
+        "SELECT c.id, c.agent_id, c.state = 'queued' AND u.leased_until IS NULL AS here"
+        " FROM commands c LEFT JOIN unsent_commands u ON u.id = c.id WHERE c.action_id = %s AND c.position IS NULL",
         (action,),
     )
     commands = await cursor.fetchall()
-    queued = [row["id"] for row in commands if row["state"] == "queued" and row["leased_until"] is None]
-    leaving = [row["id"] for row in commands if row["state"] == "queued" and row["leased_until"] is not None]
     # A lease says that a scheduler is handing the command to the relay at this moment, or has just done so, or that it
-    # died meanwhile.
-    reached = [row["agent_id"] for row in commands if row["state"] == "sent" or row["leased_until"] is not None]
+    # died meanwhile. It may run already: its agent says how it ends, as of one that is sent.
+    reached = [row["agent_id"] for row in commands if not row["here"]]
     await cursor.execute(
         "INSERT INTO unsent_cancels (action_id, agent_id) SELECT %s, unnest(%s::text[])", (action, reached)
     )
-    await close_commands(cursor, queued, "cancelled", "cancelled before it was sent", now)
-    await close_commands(cursor, leaving, "cancelled", "cancelled while it was being sent", now)
+    await withdraw(cursor, [row["id"] for row in commands if row["here"]], now)
     if reached:
         await notify(cursor, "outbox")
     else:

@@ -109,6 +109,11 @@ async def close_commands(
     return sum(row["number"] for row in changed)
 
 
+async def withdraw(cursor: Cursor, commands: Sequence[UUID], now: datetime) -> None:
+    """Closes commands of cancelled actions that no relay was given; the transaction as for :func:`close_commands`."""
+    await close_commands(cursor, commands, "cancelled", "cancelled before it was sent", now)
+
+
 async def settle_actions(cursor: Cursor, now: datetime, *, only: Sequence[UUID] | None = None) -> list[str]:
     """Ends actions under way whose every command is final (of ``only``, if given), with their final sums."""
     await cursor.execute(_SETTLE, {"now": now, "only": None if only is None else list(only)})

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from mig_core.domain.ids import ActionId, AgentId, CommandId
-from mig_core.store.books import FORGET_UNSENT, close_commands
+from mig_core.store.books import FORGET_UNSENT, close_commands, withdraw
 from mig_core.store.encoding import as_uuid, as_uuids, clean_text
 from mig_core.store.notify import notify
 from mig_core.store.rows import Unanswered, Unsent, UnsentCancel
@@ -152,6 +152,10 @@ class PostgresOutbox:
         await self._database.transaction(
             lambda cursor: close_commands(cursor, as_uuids([command]), "expired", why, now)
         )
+
+    async def withdraw(self, commands: Sequence[CommandId], now: datetime) -> None:
+        """See the protocol."""
+        await self._database.transaction(lambda cursor: withdraw(cursor, as_uuids(commands), now))
 
     async def claim_unsent_cancels(
         self, relays: Sequence[str], *, limit: int, lease: timedelta, now: datetime

@@ -19,6 +19,7 @@ from mig_core.scheduler.handed_over import HandedOver
 from mig_core.scheduler.lost_commands import LostCommands
 from mig_core.scheduler.reading import Reading
 from mig_core.store.postgres import PostgresStore
+from mig_core.store.rows import Recording
 from mig_core.testing.store_samples import LEASE, NOW, SIGNER, action, answer, enrolled, later
 
 if TYPE_CHECKING:
@@ -195,6 +196,27 @@ def test_a_cancelled_question_is_handed_over_to_nobody(store_url: str) -> None:
 
         assert not platform.broker.handed_over
         assert {row.state for row in await platform.rows(asked)} == {CommandState.CANCELLED}
+        assert await platform.store.actions.settle(NOW) == [asked]
+
+    with_two_agents(store_url, scenario)
+
+
+def test_a_question_that_is_cancelled_before_the_mark_is_written_ends_with_its_agents_answers(store_url: str) -> None:
+    """They may run it; ended at once, it would be in the books as stopped while they still look."""
+
+    async def scenario(platform: Platform) -> None:
+        asked = await platform.ask("cancelled at once")
+        await platform.outbox.run_own()
+        one, two = await platform.rows(asked)
+
+        cancelled = await platform.store.actions.cancel(asked, b"cancel", by=SIGNER, now=NOW)
+        early = await platform.store.actions.settle(NOW)
+        told = [answer(row, state=CommandState.CANCELLED, reason="cancelled while it ran") for row in (one, two)]
+        recorded = await platform.store.commands.record(told, later(1), sent=platform.handed.sent)
+
+        assert (cancelled.state, early) == (ActionState.INFLIGHT, [])
+        assert recorded == [Recording.RECORDED] * 2
+        assert await platform.store.actions.settle(later(1)) == [asked]
 
     with_two_agents(store_url, scenario)
 

@@ -29,6 +29,7 @@ BY_SCHEDULER = {
         "unanswered",
         "hand_over_again",
         "give_back",
+        "withdraw",
     },
     "relay_queue": {"put_commands", "take_inbound", "remove_inbound", "dismiss", "drop_pieces"},
     "numbers": {"count", "relay_is", "fold", "keep_history"},

@@ -52,6 +52,10 @@ class Commands(Protocol):
         """Ends a command that can never be sent: EXPIRED, with the reason. One that is final stays as it is."""
         ...
 
+    async def withdraw(self, commands: Sequence[CommandId], now: datetime) -> None:
+        """Ends what was claimed, not handed over, and is wanted no more: CANCELLED. What is final stays as it is."""
+        ...
+
     async def claim_unsent_cancels(
         self, relays: Sequence[str], *, limit: int, lease: timedelta, now: datetime
     ) -> Sequence[UnsentCancel]:

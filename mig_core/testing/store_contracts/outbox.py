@@ -209,19 +209,43 @@ class OutboxContract:
     def test_a_cancel_also_follows_a_command_that_is_just_being_sent(
         self, store: Store, store_runner: asyncio.Runner
     ) -> None:
-        """Its scheduler may have handed it over, or died before: the books close, and the agent is told."""
+        """It may run already: it stays open, and its agent says how it ended."""
 
         async def scenario() -> None:
             (command,) = await fanned_out(store, "web1")
             await store.commands.claim_unsent(RELAYS, limit=10, lease=LEASE, now=NOW)
 
-            await store.actions.cancel(command.action, b"cancel", by=SIGNER, now=NOW)
+            row = await store.actions.cancel(command.action, b"cancel", by=SIGNER, now=NOW)
+            settled = await store.actions.settle(NOW)
             await store.commands.mark_sent([command.id], NOW)
 
-            row = await store.commands.get(command.action, command.agent)
-            assert (row.state, row.reason) == (CommandState.CANCELLED, "cancelled while it was being sent")
+            assert (row.state, row.counts, settled) == (ActionState.INFLIGHT, {CommandState.QUEUED: 1}, [])
             assert len(await store.commands.claim_unsent_cancels(RELAYS, limit=10, lease=LEASE, now=NOW)) == 1
-            assert await store.commands.record([answer(command)], NOW) == [Recording.LATE]
+            assert (await store.commands.get(command.action, command.agent)).state is CommandState.SENT
+            assert await store.commands.record([answer(command)], NOW) == [Recording.RECORDED]
+            assert await store.actions.settle(NOW) == [command.action]
+
+        store_runner.run(scenario())
+
+    def test_a_cancelled_command_that_its_scheduler_did_not_hand_over_is_withdrawn_or_goes_with_the_cancel(
+        self, store: Store, store_runner: asyncio.Runner
+    ) -> None:
+        """By that scheduler; if it has died, by whoever claims it. What is final stays as it is."""
+
+        async def scenario() -> None:
+            answered, held, left = await fanned_out(store, "web1", "web2", "web3")
+            await store.commands.claim_unsent(RELAYS, limit=10, lease=LEASE, now=NOW)
+            await store.actions.cancel(held.action, b"cancel", by=SIGNER, now=NOW)
+            await store.commands.record([answer(answered)], NOW)
+
+            await store.commands.withdraw([answered.id, held.id], later(1))
+            again = await store.commands.claim_unsent(RELAYS, limit=10, lease=LEASE, now=later(99))
+
+            row = await store.commands.get(held.action, held.agent)
+            assert (row.state, row.reason) == (CommandState.CANCELLED, "cancelled before it was sent")
+            assert [one.id for one in again] == [left.id]
+            counts = (await store.actions.get(held.action)).counts
+            assert counts == {CommandState.SUCCESS: 1, CommandState.CANCELLED: 1, CommandState.QUEUED: 1}
 
         store_runner.run(scenario())
 
