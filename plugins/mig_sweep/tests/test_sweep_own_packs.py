@@ -9,6 +9,7 @@ import pytest
 
 from mig_core.cli import exit_codes
 from mig_core.cli.main import main
+from mig_sweep.assistant import packs
 from mig_sweep.pack import PackError, pack_of
 
 if TYPE_CHECKING:
@@ -42,6 +43,20 @@ def test_a_pack_of_ones_own_is_listed_shown_and_run(tmp_path: Path, capsys: pyte
     assert (listed, shown, ran) == (exit_codes.ALL_ANSWERED,) * 3
     assert "Is it there?" in printed
     assert f"{tmp_path}/mine.toml" in capsys.readouterr().out
+
+
+def test_the_environment_names_packs_of_ones_own_where_no_option_can(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "mine.toml").write_text(
+        "version = 1\nquestion = 'Is it there?'\nreading = 'It is.'\nreferences = []\nindicators = 'example.invalid'\n"
+    )
+    monkeypatch.setenv("MIG_PACKS", str(tmp_path))
+
+    listed, read = packs(), packs("mine")
+
+    assert listed["packs"]["mine"] == read["question"] == "Is it there?"
+    assert "deleted-executables" in listed["packs"]
 
 
 @pytest.mark.parametrize(

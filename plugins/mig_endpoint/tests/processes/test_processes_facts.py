@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import socket
 import subprocess
+import sys
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -114,6 +115,18 @@ def test_a_mount_that_may_not_be_looked_behind_is_said(
     assert not seen
     assert tally.skipped(reasons.COVERED) == 1
     assert not tally.complete
+
+
+def test_without_a_proc_file_system_nothing_is_said_about_processes() -> None:
+    if os.geteuid() != 0:
+        service_missing("mounting needs root")
+    code = "from mig_core.plugin.coverage import Tally; from mig_endpoint.processes.proc import Proc; Proc(Tally())"
+    script = f"mount -t tmpfs none /proc && exec {sys.executable} -c '{code}'"
+
+    ran = subprocess.run(["unshare", "--mount", "sh", "-c", script], capture_output=True, text=True)
+
+    assert ran.returncode == 1
+    assert "no proc file system is mounted there, mount one: '/proc'" in ran.stderr
 
 
 def test_descriptors_are_told_by_what_they_are(start_target: StartTarget, proc: Proc) -> None:

@@ -20,6 +20,7 @@ It is signed like any action when it is run.
 
 from __future__ import annotations
 
+import os
 import re
 import tomllib
 from dataclasses import dataclass
@@ -67,6 +68,9 @@ class PackError(MigError):
 def all_packs(folder: str = "") -> list[Pack]:
     """Those that are delivered, and those of a directory, which come before delivered ones of the same name.
 
+    Args:
+        folder: the directory; empty: what the environment variable ``MIG_PACKS`` names, if it is set.
+
     Raises:
         PackError: one is not usable.
     """
@@ -87,6 +91,7 @@ def pack_of(name: str, folder: str = "") -> Pack:
 
 
 def _files(folder: str) -> Iterator[Any]:
+    folder = folder or os.environ.get("MIG_PACKS", "")
     delivered = [one for one in files("mig_sweep.packs").iterdir() if one.name.endswith(".toml")]
     yield from sorted(delivered, key=lambda one: one.name)
     if folder:

@@ -20,7 +20,9 @@ if TYPE_CHECKING:
 app = typer.Typer(
     add_completion=False, rich_markup_mode=None, no_args_is_help=True, help="Questions worth having ready."
 )
-_FOLDER = Annotated[str, typer.Option("--packs", help="A directory with packs of your own beside the delivered ones")]
+_FOLDER = Annotated[
+    str, typer.Option("--packs", help="A directory with packs of your own beside the delivered ones (or MIG_PACKS)")
+]
 
 
 @app.command("list")

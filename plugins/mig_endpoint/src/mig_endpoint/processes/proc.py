@@ -8,6 +8,7 @@ what lies behind. The copy is seen by nobody else and goes away with its descrip
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 from typing import TYPE_CHECKING
@@ -35,10 +36,12 @@ class Proc:
         tally: books that processes may exist which are not listed (``hidepid``), and nothing else.
 
     Raises:
-        OSError: there is no /proc.
+        OSError: there is no /proc, or nothing in it.
     """
 
     def __init__(self, tally: Tally) -> None:
+        if not os.path.exists("/proc/self/status"):
+            raise FileNotFoundError(errno.ENOENT, "no proc file system is mounted there, mount one", "/proc")
         self.privileged = may_read_all()
         """Whether this process may read any other, as far as its capabilities go."""
         self.denied: Reason = reasons.DENIED if self.privileged else reasons.DENIED_UNPRIVILEGED
