@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import signal
 import subprocess
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -26,6 +27,9 @@ from mig_core.testing.services import service_missing
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
+
+PROGRAMS = ("api", "scheduler", *ENDPOINTS)
+"""The processes that a fleet has while nobody breaks it."""
 
 
 def run_mig(environment: dict[str, str], *words: str, timeout: float = 60) -> subprocess.CompletedProcess[str]:
@@ -75,6 +79,34 @@ class Fleet:
     def ended(self, identifier: str, *, seconds: float = 60) -> dict[str, Any]:
         """Waits until an action has ended; returns its document."""
         return eventually(lambda: _if_ended(self.action(identifier)), seconds=seconds, pause=0.1)
+
+    def make_whole(self, *, doubtful: bool) -> None:
+        """Starts what was left stopped and ends what was left running, for whoever uses the fleet next.
+
+        Args:
+            doubtful: a test failed somewhere: what it asked is cancelled, and all agents are waited for.
+        """
+        platform, servers = self.platform, (self.platform.postgres, self.platform.rabbitmq)
+        for server in servers:
+            if server is not None and server.pid is None:
+                server.start()
+        running = platform.processes.running()
+        for name in set(running) - set(PROGRAMS):
+            platform.processes.end(name, signal.SIGTERM)
+        stopped = [name for name in PROGRAMS if name not in running]
+        if "api" in stopped:
+            platform.start_api()
+        if "scheduler" in stopped:
+            platform.start_scheduler()
+        for name in stopped:
+            if name in ENDPOINTS:
+                platform.start_agent(name)
+        if not (stopped or doubtful):
+            return
+        eventually(lambda: self.mig("agents").returncode == 0)
+        for action in json.loads(self.mig("actions", "--state", "inflight", "--json").stdout):
+            self.mig("action", "cancel", action["id"])
+        platform.wait_for_agents(ENDPOINTS)
 
 
 def _if_ended(action: dict[str, Any]) -> dict[str, Any] | None:

@@ -150,7 +150,7 @@ def watching(receiver: Receiver, watched: Path, tmp_path_factory: pytest.TempPat
         ):
             patch.setenv("MIG_AGENT_HEARTBEAT_INTERVAL", "2s")  # the first one comes before the modules run
             platform.start_agent(WATCHER, SETTINGS.format(watched=watched, url=receiver.url))
-            platform.processes.wait_for("the agent", lambda: platform.online() == 1, seconds=60)
+            platform.wait_for_agents([WATCHER])
             fleet = Fleet(platform)
             eventually(lambda: _loaded(fleet))
             yield fleet

@@ -146,8 +146,7 @@ def state_on(fleet: Fleet, disk: SmallDisk) -> Iterator[None]:
         shutil.copytree(disk.path / "state", state)
         state.chmod(0o700)
         shutil.rmtree(moved)
-        fleet.platform.start_agent(HOLDER)
-        fleet.platform.processes.wait_for("the agents", lambda: fleet.platform.online() == len(ENDPOINTS), seconds=60)
+        fleet.platform.start_agents([HOLDER])
 
 
 @pytest.mark.fault("full disk")

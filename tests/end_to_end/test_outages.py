@@ -34,11 +34,6 @@ def accounted(action: dict[str, Any]) -> bool:
     return bool(sum(action["counts"].values()) == action["targeted"] == len(ENDPOINTS))
 
 
-def restart_agent(fleet: Fleet, name: str) -> None:
-    fleet.platform.start_agent(name)
-    fleet.platform.processes.wait_for("the agents", lambda: fleet.platform.online() == len(ENDPOINTS), seconds=60)
-
-
 def running(fleet: Fleet, action: str, times: int = 1) -> None:
     """Waits until the agent's own log says that it has begun, so many times."""
     log = fleet.platform.site.root / "log" / f"{HOLDER}.log"
@@ -55,7 +50,7 @@ def test_an_agent_that_was_away_answers_when_it_returns(fleet: Fleet) -> None:
     action = fleet.detach(*SMALL, "-e", "120s")
     eventually(lambda: fleet.action(action)["counts"].get("success") == len(ENDPOINTS) - 1)
 
-    restart_agent(fleet, HOLDER)
+    fleet.platform.start_agents([HOLDER])
 
     ended = fleet.ended(action)
     assert ended["counts"] == {"success": len(ENDPOINTS)}
@@ -71,7 +66,7 @@ def test_an_agent_that_never_returns_is_expired_with_the_reason(fleet: Fleet) ->
     why = fleet.mig("why", action, HOLDER).stdout
     assert why.startswith(f"{HOLDER}: expired")
     assert "silent since" in why or "last heartbeat" in why
-    restart_agent(fleet, HOLDER)
+    fleet.platform.start_agents([HOLDER])
 
 
 @pytest.mark.fault("kill -9")
@@ -80,7 +75,7 @@ def test_an_agent_killed_in_the_middle_runs_the_question_again_when_it_returns(f
     running(fleet, action)
     fleet.platform.processes.end(HOLDER, signal.SIGKILL)
 
-    restart_agent(fleet, HOLDER)
+    fleet.platform.start_agents([HOLDER])
 
     running(fleet, action, times=2)
     fleet.mig("action", "cancel", action)  # as long as it takes, nobody wants to wait for its end
@@ -115,7 +110,7 @@ def test_a_question_that_is_being_cancelled_says_so_while_an_agent_has_not_heard
     assert re.search(r"^state +inflight$", shown, re.MULTILINE)
     assert re.search(rf"^cancelledby +{fleet.platform.signer.fingerprint}$", shown, re.MULTILINE)
     assert "inflight, cancelled" in fleet.mig("actions").stdout
-    restart_agent(fleet, HOLDER)
+    fleet.platform.start_agents([HOLDER])
     assert fleet.ended(action)["state"] == "cancelled"
 
 
@@ -129,7 +124,7 @@ def test_an_agent_that_stops_in_good_order_is_offline_at_once(fleet: Fleet) -> N
     assert asked.returncode == exit_codes.INCOMPLETE
     assert f"{len(ENDPOINTS)} asked: {len(ENDPOINTS) - 1} success, 1 " in asked.stderr
     assert "stopped watching (1 who have not answered are offline)" in asked.stderr
-    restart_agent(fleet, HOLDER)
+    fleet.platform.start_agents([HOLDER])
     assert eventually(lambda: _state_of(fleet, HOLDER) == "online")
 
 
@@ -201,7 +196,7 @@ def test_a_broker_killed_with_commands_in_it_loses_none(fleet: Fleet) -> None:
     eventually(lambda: rabbitmq.pid is None)
 
     rabbitmq.start()
-    restart_agent(fleet, HOLDER)
+    fleet.platform.start_agents([HOLDER])
 
     assert fleet.ended(action, seconds=90)["counts"] == {"success": len(ENDPOINTS)}
 

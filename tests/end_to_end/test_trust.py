@@ -61,9 +61,8 @@ def fleet(site: Site, second: Colleague) -> Iterator[Fleet]:
             platform.start_agent(STRICT)
         finally:
             del os.environ["MIG_AGENT_TRUST_ACL"]
-        for name in ENDPOINTS[1:]:
-            platform.start_agent(name)
-        platform.processes.wait_for("the agents", lambda: platform.online() == len(ENDPOINTS), seconds=60)
+        platform.start_agents(ENDPOINTS[1:])
+        platform.wait_for_agents([STRICT])
         yield ready
 
 

@@ -101,11 +101,26 @@ class Platform:
         return self.processes.start(name, argv, cwd=self.site.endpoint_folder(name))
 
     def start_agents(self, names: Iterable[str]) -> None:
-        """Starts agents and waits until all of them are online."""
+        """Starts agents and waits until all of them are heard."""
         wanted = list(names)
         for name in wanted:
             self.start_agent(name)
-        self.processes.wait_for("the agents", lambda: self.online() >= len(wanted), seconds=60)
+        self.wait_for_agents(wanted)
+
+    def wait_for_agents(self, names: Iterable[str]) -> None:
+        """Returns when each of them is online by a heartbeat of the process that it runs as now.
+
+        What a process before it said counts for nothing (one that was killed is online for a while), and neither does
+        an enrolment: who has only enrolled is not connected yet.
+        """
+        wanted = {name: self.processes.pid(name) for name in names}
+        self.processes.wait_for("the agents", lambda: wanted.items() <= self._heard().items(), seconds=60)
+
+    def _heard(self) -> dict[str, int]:
+        """Agents that are online, with the process that the last heartbeat is from."""
+        listed = self.client.agents(states=["online"])
+        # There is a clock to compare ours with once there was a heartbeat.
+        return {str(one["name"]): int(one["pid"]) for one in listed if one["clockahead"] is not None}
 
     def online(self) -> int:
         """How many agents are online."""

@@ -67,6 +67,10 @@ class Processes:
         """The process id of one that runs."""
         return self._running[name].pid
 
+    def running(self) -> list[str]:
+        """The names of those that run."""
+        return [name for name, process in self._running.items() if process.poll() is None]
+
     def end(self, name: str, number: signal.Signals) -> None:
         """Sends one of them a signal and waits for its end; it is no longer watched."""
         process = self._running.pop(name)
