@@ -39,7 +39,9 @@ def explain(client: MigClient, command: Document) -> Iterator[str]:
         yield from _operation(number, result)
     if command.get("waiting"):
         yield f"now: {visible(command['waiting'])}"
-    if state in ("sent", "cancelled", "expired") and (said := cancelled(client.action(str(command["action"])))):
+    if state in ("queued", "sent", "cancelled", "expired") and (
+        said := cancelled(client.action(str(command["action"])))
+    ):
         yield f"the action was {said}"
     if state in ("sent", "expired"):
         about = client.agent(str(command["agent"]))

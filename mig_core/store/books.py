@@ -33,7 +33,10 @@ _CLOSE = """
     ), numbered AS (
         SELECT c.id, a.closed + row_number() OVER (PARTITION BY c.action_id ORDER BY c.id) AS position,
                CASE WHEN %(silent)s THEN
-                    CASE c.state WHEN 'queued' THEN 'never handed to the relay' ELSE 'never answered' END || ': agent '
+                    CASE WHEN c.state = 'sent' THEN 'never answered'
+                         WHEN EXISTS (SELECT FROM unsent_commands u WHERE u.id = c.id AND u.leased_until IS NOT NULL)
+                         THEN 'never answered, and it is not known whether the relay has taken it'
+                         ELSE 'never handed to the relay' END || ': agent '
                     || CASE WHEN g.status = 'online' THEN 'online, last heartbeat ' ELSE g.status || ' since ' END
                     || coalesce(to_char(g.heartbeat_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"'),
                                 'its enrolment')

@@ -60,13 +60,14 @@ _REFRESH = f"""
      WHERE id = %(id)s RETURNING {COLUMNS}
 """  # noqa: S608 - constants
 # What waits for an agent at the relay that it listened on before reaches it no more. What it has taken already it knows
-# by its id, and runs once.
+# by its id, and runs once. What is queued waits already, unless it is marked as sent at this very moment: so these rows
+# are locked, too. Its cancel may have gone to the relay of before.
 _OPEN = """
     WITH open AS (
         SELECT c.id, c.action_id, c.agent_id, a.cancel_envelope IS NOT NULL AS cancelled
           FROM actions a JOIN commands c ON c.action_id = a.id AND c.agent_id = ANY(%(agents)s)
                         AND c.id BETWEEN a.first_command AND a.last_command
-         WHERE a.state = 'inflight' AND c.position IS NULL AND c.state = 'sent' ORDER BY c.id FOR NO KEY UPDATE OF c
+         WHERE a.state = 'inflight' AND c.position IS NULL ORDER BY c.id FOR NO KEY UPDATE OF c
     ), cancels AS (
         INSERT INTO unsent_cancels (action_id, agent_id) SELECT action_id, agent_id FROM open WHERE cancelled
             ON CONFLICT DO NOTHING

@@ -27,6 +27,7 @@ _CLAIM = """
     RETURNING u.id, u.agent_id, g.relay, u.action_id
 """
 _ENVELOPES = "SELECT id, envelope, expire_after FROM actions WHERE id = ANY(%s)"
+_LOCK = "SELECT FROM commands WHERE id = ANY(%s) AND position IS NULL ORDER BY id FOR NO KEY UPDATE"
 _SENT = """
     WITH changed AS (
         UPDATE commands SET state = 'sent', sent_at = %(now)s
@@ -100,6 +101,8 @@ class PostgresOutbox:
         async def work(cursor: Cursor) -> None:
             ids = sorted(as_uuids(commands))
             if relay:
+                # Whoever moves an agent locks its commands: it has ended before we look, or begins when we have.
+                await cursor.execute(_LOCK, (ids,))
                 await cursor.execute(_MOVED, (ids, relay))
                 moved = {row["id"] for row in await cursor.fetchall()}
                 ids = [one for one in ids if one not in moved]

@@ -16,7 +16,7 @@ from mig_core.store.agent_rows import page_of_ids
 from mig_core.store.database import Database, StoreLimits
 from mig_core.store.postgres import PostgresStore
 from mig_core.store.rows import FannedOut
-from mig_core.testing.store_samples import LEASE, NOW, action, answer, enrolled, enrolment, fanned_out, scheduled
+from mig_core.testing.store_samples import LEASE, NOW, action, answer, enrolled, enrolment, fanned_out, later, scheduled
 
 if TYPE_CHECKING:
     from mig_core.store.database import Cursor
@@ -298,6 +298,45 @@ def test_two_schedulers_in_two_processes_worth_of_stores_share_the_outbox(
         assert len(claimed) + len(rest) == len(commands)
 
     store_runner.run(scenario())
+
+
+def test_a_command_that_is_marked_while_its_agent_moves_goes_to_the_relay_where_the_agent_is(
+    store: PostgresStore, store_runner: asyncio.Runner, store_url: str
+) -> None:
+    """Marked as sent at the relay that it leaves, it would be handed over to nobody any more."""
+
+    async def scenario() -> None:
+        (command,) = await fanned_out(store, "web1")
+        await store.commands.claim_unsent(["https"], limit=9, lease=LEASE, now=NOW)
+        async with await psycopg.AsyncConnection.connect(store_url) as holding:
+            await holding.execute("SELECT FROM commands FOR NO KEY UPDATE")
+            marking = asyncio.create_task(store.commands.mark_sent([command.id], NOW, relay="https"))
+            while not await _waits(store_url):
+                await asyncio.sleep(0.01)
+            moved = enrolment("web1", sent=later(1), relay="amqp")
+            moving = asyncio.create_task(
+                store.agents.enrol(moved, approved=False, token_digest=b"t" * 32, now=later(1))
+            )
+            while await _waits(store_url) < 2 and not moving.done():
+                await asyncio.sleep(0.01)
+        await asyncio.gather(marking, moving)
+
+        claimed = await store.commands.claim_unsent(["https", "amqp"], limit=9, lease=LEASE, now=later(99))
+
+        assert [(one.id, one.relay) for one in claimed] == [(command.id, "amqp")]
+
+    store_runner.run(scenario())
+
+
+async def _waits(url: str) -> int:
+    """How many wait for a lock."""
+    async with await psycopg.AsyncConnection.connect(url, autocommit=True) as owner:
+        found = await owner.execute(
+            "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+        )
+        row = await found.fetchone()
+    assert row is not None
+    return int(row[0])
 
 
 def test_positions_that_were_not_given_out_are_refused(store: PostgresStore, store_runner: asyncio.Runner) -> None:

@@ -108,7 +108,7 @@ class Launcher:
         self._environment = dict(environment) if environment is not None else None
         self._strays = strays or Strays()
         self._lock = threading.Lock()
-        self._starting = threading.Lock()
+        self._starting = threading.RLock()
         self._control: socket.socket | None = None
         self._process: subprocess.Popen[bytes] | None = None
         self._reader: threading.Thread | None = None
@@ -198,14 +198,15 @@ class Launcher:
         Raises:
             PluginError: the new one did not become ready; the next operation tries again.
         """
-        with self._lock:
-            control, process, reader = self._control, self._process, self._reader
-            if control is not None and process is not None and reader is not None:
-                self._control = self._process = self._reader = None
-                self._retired[self._generation] = (control, process, reader)
-                self._release(self._generation)
-            self._known = None
-        return self.start()
+        with self._starting:  # one that is being started may have looked before
+            with self._lock:
+                control, process, reader = self._control, self._process, self._reader
+                if control is not None and process is not None and reader is not None:
+                    self._control = self._process = self._reader = None
+                    self._retired[self._generation] = (control, process, reader)
+                    self._release(self._generation)
+                self._known = None
+            return self.start()
 
     def _release(self, generation: int) -> None:
         """Lets a retired zygote go when nothing of it runs. Called with the lock."""

@@ -14,6 +14,7 @@ from mig_core.errors import Conflict, InvalidDocument, NotFound
 from mig_core.store.rows import FannedOut
 from mig_core.testing.store_samples import (
     ENVELOPE,
+    LEASE,
     NOW,
     OTHER_SIGNER,
     SIGNER,
@@ -218,10 +219,14 @@ class ActionsContract:
         store_runner.run(scenario())
 
     def test_what_nobody_will_answer_expires_with_the_reason(self, store: Store, store_runner: asyncio.Runner) -> None:
-        """Commands after the grace time, actions that never got enough signatures at once."""
+        """Commands after the grace time, actions that never got enough signatures at once.
+
+        A relay may have what a scheduler had claimed when it died.
+        """
 
         async def scenario() -> None:
-            one, two = await fanned_out(store, "web1", "web2", asked=action(ends=100))
+            one, two, three = await fanned_out(store, "web1", "web2", "web3", asked=action(ends=100))
+            await store.commands.claim_unsent(["https"], limit=2, lease=LEASE, now=NOW)
             await store.commands.mark_sent([one.id], NOW)
             await store.agents.age(now=later(50), idle_after=timedelta(seconds=20), offline_after=timedelta(seconds=40))
             await scheduled(store, action("unsigned", ends=100), state=ActionState.PENDING)
@@ -230,15 +235,17 @@ class ActionsContract:
             early = await store.actions.expire(now=later(101), grace=grace)
             late = await store.actions.expire(now=later(116), grace=grace)
 
-            assert (early, late) == (1, 2)
+            assert (early, late) == (1, 3)
             (unsigned,), _ = await store.actions.list(states=[ActionState.EXPIRED])
             assert unsigned.name == "unsigned"
             sent = await store.commands.get(one.action, one.agent)
             assert (sent.state, sent.finished_at) == (CommandState.EXPIRED, later(116))
             assert sent.reason == "never answered: agent offline since 2026-11-23T12:00:00Z"
-            assert "never handed" in (await store.commands.get(two.action, two.agent)).reason
+            claimed = (await store.commands.get(two.action, two.agent)).reason
+            assert claimed.startswith("never answered, and it is not known whether the relay has taken it: agent")
+            assert "never handed" in (await store.commands.get(three.action, three.agent)).reason
             assert await store.actions.settle(later(117)) == [one.action]
-            assert (await store.actions.get(one.action)).counts == {CommandState.EXPIRED: 2}
+            assert (await store.actions.get(one.action)).counts == {CommandState.EXPIRED: 3}
 
         store_runner.run(scenario())
 

@@ -392,3 +392,26 @@ class OutboxContract:
             assert (await store.commands.get(asked[0].id, ids["queue1"])).state is CommandState.SENT
 
         store_runner.run(scenario())
+
+    def test_a_cancel_goes_with_a_command_that_the_relay_of_before_did_not_take(
+        self, store: Store, store_runner: asyncio.Runner
+    ) -> None:
+        """It had the cancel, and a scheduler that died the command: the next relay is given both."""
+
+        async def scenario() -> None:
+            (agent,) = await enrolled(store, "web1", relay="amqp")
+            asked = action()
+            await scheduled(store, asked)
+            await store.actions.fan_out(asked.id, asked.parsed_target(), now=NOW)
+            await store.commands.claim_unsent(RELAYS, limit=9, lease=LEASE, now=NOW)
+            await store.actions.cancel(asked.id, b"cancel", by=SIGNER, now=NOW)
+            await store.commands.mark_cancels_sent([(asked.id, agent)])
+
+            moved = enrolment("web1", sent=later(1), relay="https")
+            await store.agents.enrol(moved, approved=False, token_digest=b"t" * 32, now=later(1))
+
+            (cancel,) = await store.commands.claim_unsent_cancels(RELAYS, limit=9, lease=LEASE, now=later(99))
+            (command,) = await store.commands.claim_unsent(RELAYS, limit=9, lease=LEASE, now=later(99))
+            assert (cancel.relay, command.relay) == ("https", "https")
+
+        store_runner.run(scenario())

@@ -367,6 +367,25 @@ def test_after_a_rest_what_was_installed_meanwhile_counts(
     launcher.close()
 
 
+def test_who_has_plugins_looked_for_again_is_not_given_what_was_being_started_before(
+    zygote_program: tuple[str, ...], tmp_path: Path
+) -> None:
+    """It may have looked before the new plugin was there."""
+    pids, go = tmp_path / "pids", tmp_path / "go"
+    waiting = f'echo $$ >> {pids}; while [ ! -e {go} ]; do sleep 0.02; done; exec "$@"'
+    launcher = Launcher(program=("sh", "-c", waiting, "sh", *zygote_program))
+
+    launcher.wake()
+    assert eventually(lambda: pids.exists() and pids.read_text().endswith("\n"))
+    renewing = threading.Thread(target=launcher.renew)
+    renewing.start()
+    go.touch()
+    renewing.join()
+
+    assert [launcher.pid] == [int(line) for line in pids.read_text().split()[1:]]
+    launcher.close()
+
+
 def rested(launcher: Launcher) -> None:
     pid = launcher.pid
     assert eventually(lambda: launcher.pid == 0 and (not pid or not alive(pid)))
