@@ -7,11 +7,13 @@ import pathlib
 import socket
 import subprocess
 import sys
+import threading
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from mig_core.plugin.coverage import Tally
+from mig_core.testing.eventually import eventually
 from mig_endpoint.processes.proc import Proc
 from mig_netstat import namespaces
 from mig_netstat.handlers import Handlers
@@ -20,6 +22,8 @@ from mig_netstat.sockets import Sockets
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from mig_core.domain.result import ModuleResult
 
     Rows = Callable[..., list[dict[str, Any]]]
     Start = Callable[..., subprocess.Popen[str]]
@@ -256,6 +260,36 @@ def test_a_namespace_whose_first_process_has_ended_is_entered_through_another(st
     assert found == number
     with pytest.raises(FileNotFoundError):
         namespaces.opened(number, paths[:2])
+
+
+def test_what_lies_over_the_mount_that_keeps_a_namespace_is_not_opened_and_the_answer_says_so(
+    run: Callable[..., ModuleResult], tmp_path: pathlib.Path
+) -> None:
+    """Opening a FIFO waits for ever, opening a device may do things; and a namespace that is there is not ended."""
+    kept, over = tmp_path / "kept", tmp_path / "over"
+    kept.touch()
+    os.mkfifo(over)
+    lines = (
+        f"unshare --net sh -c 'mount --bind /proc/self/ns/net {kept}; readlink /proc/self/ns/net'",
+        f"mount --bind {over} {kept}",
+        "exec sleep 77",
+    )
+    process = subprocess.Popen(["unshare", "--mount", "sh", "-ec", "\n".join(lines)], stdout=subprocess.PIPE, text=True)
+    try:
+        assert process.stdout is not None
+        name = process.stdout.readline().strip()
+        assert eventually(lambda: pathlib.Path(f"/proc/{process.pid}/comm").read_text() == "sleep\n")
+        answers: list[ModuleResult] = []
+        looking = threading.Thread(target=lambda: answers.append(run(ask=["interfaces"])), daemon=True)
+        looking.start()
+        looking.join(60)
+    finally:
+        process.kill()
+        process.communicate()
+
+    assert answers, "it waits for who writes into the FIFO"
+    assert not answers[0].coverage.complete
+    assert any(name in example for one in answers[0].coverage.skipped for example in one.examples)
 
 
 def test_sockets_of_a_namespace_that_cannot_be_opened_any_more_are_found_through_their_holder(

@@ -24,6 +24,9 @@ _SIOCGSKNS = 0x894C
 _SYS_PIDFD_GETFD = 438
 _PIDFD_THREAD = os.O_EXCL
 _NAMED = re.compile(r"net:\[(\d+)\]")
+_OF_PROCESS = re.compile(r"/proc/(?:self|(?:self/fd/\d+/)?\d+)(?:/task/\d+)?/(?:ns|fd)/\w+")
+"""Paths that lead to a process's own, or to what it holds: they end with it. Others are those of mounts."""
+_ELSEWHERE = re.compile(r"(/proc/(?:self/fd/\d+/)?\d+)/root/")
 
 
 def own() -> int:
@@ -90,23 +93,43 @@ def mounted_elsewhere(folders: Iterable[str]) -> dict[int, list[str]]:
 def opened(number: int, paths: Sequence[str]) -> int:
     """A descriptor of a namespace, by the first path that still leads to it.
 
+    What a path leads to is looked at before it is opened: somebody may have mounted a device or a FIFO there meanwhile,
+    or made the process's descriptor another's.
+
     Raises:
         FileNotFoundError: none does any more: whoever lived there has ended.
-        OSError: it may not be opened.
+        OSError: it may not be opened, or what keeps it lies behind another mount.
     """
+    namespace = os.stat("/proc/self/ns/net").st_dev, number
     problem: OSError = FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))
     for path in paths:
         try:
-            descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-        except (FileNotFoundError, ProcessLookupError):
+            held = os.open(path, os.O_PATH | os.O_CLOEXEC)
+        except (FileNotFoundError, ProcessLookupError, NotADirectoryError):
             continue
         except OSError as error:
             problem = error
             continue
-        if os.fstat(descriptor).st_ino == number:  # else the process's number is another's by now
-            return descriptor
-        os.close(descriptor)
+        try:
+            found = os.fstat(held)
+            if (found.st_dev, found.st_ino) == namespace:
+                return os.open(f"/proc/self/fd/{held}", os.O_RDONLY | os.O_CLOEXEC)
+        except OSError as error:
+            problem = error
+        finally:
+            os.close(held)
+    if isinstance(problem, FileNotFoundError) and any(_is_mounted(number, path) for path in paths):
+        raise OSError(errno.EBUSY, "another mount lies over the one that keeps it")
     raise problem
+
+
+def _is_mounted(number: int, path: str) -> bool:
+    """Whether a mount still keeps a namespace where a path led to it."""
+    if _OF_PROCESS.fullmatch(path):
+        return False
+    elsewhere = _ELSEWHERE.match(path)
+    mounts = read_mounts(f"{elsewhere[1]}/mountinfo") if elsewhere else read_mounts()
+    return any(number_in(one.root) == number for one in mounts.all)
 
 
 @contextlib.contextmanager
