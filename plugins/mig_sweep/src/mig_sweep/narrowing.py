@@ -1,7 +1,8 @@
 """A condition on rows (``mig results --where``) that leaves in all rows that may be a sign of an indicator.
 
 For those who look at rows without :mod:`mig_sweep.matching`, which alone judges: a condition knows no rules of
-versions, so ranges leave in every version, and a version is looked for within what the row says.
+versions, so ranges leave in every version, and of a single version the numbers are looked for within what the row says,
+as others may write them: to most ecosystems ``1.0`` is ``1``, and ``2024.01`` is ``2024.1``.
 """
 
 from __future__ import annotations
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 _ROOM = MAX_TEXT // 2
 """Characters that such a condition may take: others are added to it, and it stands in addresses."""
 _SEPARATORS = re.compile(r"[-_.]+")
+_EPOCH = re.compile(r"v?[0-9]+[:!]")
+_NUMBERS = re.compile(r"[0-9]+(?:[.][0-9]+)*")
 
 
 def condition_of(indicators: Iterable[Indicator]) -> str:
@@ -38,14 +41,23 @@ def condition_of(indicators: Iterable[Indicator]) -> str:
 def _of_package(name: str, versions: list[str]) -> str:
     expression = "[-_.]+".join(map(re.escape, _SEPARATORS.split(name)))
     named = f"name ~* {_quoted(f'^{expression}(:[a-z0-9-]+)?$')}"
-    if "" in versions:
+    numbers = {_numbers(one) for one in versions}
+    if "" in numbers:
         return f"({named})"
-    fits = " OR ".join("version ILIKE " + _quoted(f"%{_literal(one.removeprefix('v'))}%") for one in versions)
-    return f"({named} AND (version IS NULL OR {fits}))"
+    fits = _quoted(f"^$|(^|[^0-9])({'|'.join(sorted(numbers))})([^0-9]|$)")
+    return f"({named} AND (version IS NULL OR version ~ {fits}))"
 
 
-def _literal(text: str) -> str:
-    return re.sub(r"([%_\\])", r"\\\1", text)
+def _numbers(version: str) -> str:
+    """An expression of the numbers that every spelling of an equal version has; empty where there are none.
+
+    Between them is one character: rpm ignores which one.
+    """
+    found = _NUMBERS.search(_EPOCH.sub("", version, count=1))
+    numbers = [one.lstrip("0") for one in found[0].split(".")] if found else []
+    while len(numbers) > 1 and not numbers[-1]:
+        numbers.pop()
+    return ".".join(f"0*{one}" if one else "0+" for one in numbers)
 
 
 def _quoted(text: str) -> str:
