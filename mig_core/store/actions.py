@@ -51,6 +51,11 @@ _ABANDON = """
            final_partial = 0
      WHERE id = %s AND state = 'scheduled'
 """
+_TAKE_BACK = """
+    DELETE FROM unsent_commands u USING actions a
+     WHERE a.id = %s AND u.action_id = a.id AND u.id BETWEEN a.first_command AND a.last_command
+       AND u.leased_until IS NULL AND u.again_at IS NULL
+"""
 _OVERDUE = """
     SELECT c.id FROM actions a
       JOIN commands c ON c.action_id = a.id AND c.id BETWEEN a.first_command AND a.last_command AND c.position IS NULL
@@ -297,8 +302,10 @@ def _read_cursor(cursor: str) -> tuple[datetime, str]:
 
 async def _cancel_commands(cursor: Cursor, action: object, now: datetime) -> None:
     """Cancels what has not left, and queues a cancel for every agent that has the command, or may have it."""
+    # Taken away before anything is decided by it: a scheduler that claims some at this moment has them, or has not.
+    await cursor.execute(_TAKE_BACK, (action,))
     await cursor.execute(
-        "SELECT c.id, c.agent_id, c.state = 'queued' AND u.leased_until IS NULL AS here"
+        "SELECT c.id, c.agent_id, c.state = 'queued' AND u.id IS NULL AS here"
         " FROM commands c LEFT JOIN unsent_commands u ON u.id = c.id WHERE c.action_id = %s AND c.position IS NULL",
         (action,),
     )

@@ -64,7 +64,7 @@ _REFRESH = f"""
 # are locked, too. Its cancel may have gone to the relay of before.
 _OPEN = """
     WITH open AS (
-        SELECT c.id, c.action_id, c.agent_id, a.cancel_envelope IS NOT NULL AS cancelled
+        SELECT c.id, c.action_id, c.agent_id, c.state, a.cancel_envelope IS NOT NULL AS cancelled
           FROM actions a JOIN commands c ON c.action_id = a.id AND c.agent_id = ANY(%(agents)s)
                         AND c.id BETWEEN a.first_command AND a.last_command
          WHERE a.state = 'inflight' AND c.position IS NULL ORDER BY c.id FOR NO KEY UPDATE OF c
@@ -73,7 +73,7 @@ _OPEN = """
             ON CONFLICT DO NOTHING
     )
     INSERT INTO unsent_commands (id, action_id, agent_id, again_at)
-    SELECT id, action_id, agent_id, %(now)s::timestamptz FROM open
+    SELECT id, action_id, agent_id, %(now)s::timestamptz FROM open WHERE state = 'sent'
         ON CONFLICT (id) DO NOTHING
 """
 _DROP_MESSAGES = "DELETE FROM relay_messages WHERE agent_id = ANY(%s)"

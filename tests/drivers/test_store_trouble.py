@@ -10,13 +10,25 @@ from typing import TYPE_CHECKING, Any
 import psycopg
 import pytest
 
+from mig_core.domain.command import ActionState, CommandState
 from mig_core.domain.target import parse_target
 from mig_core.errors import InvalidDocument, StoreUnavailable, TargetError
 from mig_core.store.agent_rows import page_of_ids
 from mig_core.store.database import Database, StoreLimits
 from mig_core.store.postgres import PostgresStore
 from mig_core.store.rows import FannedOut
-from mig_core.testing.store_samples import LEASE, NOW, action, answer, enrolled, enrolment, fanned_out, later, scheduled
+from mig_core.testing.store_samples import (
+    LEASE,
+    NOW,
+    SIGNER,
+    action,
+    answer,
+    enrolled,
+    enrolment,
+    fanned_out,
+    later,
+    scheduled,
+)
 
 if TYPE_CHECKING:
     from mig_core.store.database import Cursor
@@ -324,6 +336,31 @@ def test_a_command_that_is_marked_while_its_agent_moves_goes_to_the_relay_where_
         claimed = await store.commands.claim_unsent(["https", "amqp"], limit=9, lease=LEASE, now=later(99))
 
         assert [(one.id, one.relay) for one in claimed] == [(command.id, "amqp")]
+
+    store_runner.run(scenario())
+
+
+def test_a_command_that_is_claimed_while_its_question_is_cancelled_is_followed_by_the_cancel(
+    store: PostgresStore, store_runner: asyncio.Runner, store_url: str
+) -> None:
+    """Closed as one that was not sent, its agent would run it to the end."""
+
+    async def scenario() -> None:
+        claimed, queued = await fanned_out(store, "web1", "web2")
+        async with await psycopg.AsyncConnection.connect(store_url) as claiming:
+            await claiming.execute(
+                "UPDATE unsent_commands SET leased_until = %s WHERE id = %s", (later(30), claimed.id)
+            )
+            cancelling = asyncio.create_task(store.actions.cancel(claimed.action, b"cancel", by=SIGNER, now=NOW))
+            while not await _waits(store_url):
+                await asyncio.sleep(0.01)
+        row = await cancelling
+
+        followed = await store.commands.claim_unsent_cancels(["https"], limit=9, lease=LEASE, now=NOW)
+
+        assert (row.state, row.counts) == (ActionState.INFLIGHT, {CommandState.QUEUED: 1, CommandState.CANCELLED: 1})
+        assert [one.agent for one in followed] == [claimed.agent]
+        assert (await store.commands.get(queued.action, queued.agent)).reason == "cancelled before it was sent"
 
     store_runner.run(scenario())
 
