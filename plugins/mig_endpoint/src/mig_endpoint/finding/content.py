@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, NamedTuple
 from mig_endpoint.finding import patterns, syntax
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Collection, Iterable, Sequence
     from mmap import mmap
 
-    from mig_endpoint.finding.patterns import Find
+    from mig_endpoint.finding.patterns import Find, Search
 
 FILTER_FROM = 3
 """From this many undecided expressions on, one search for all of them goes before the single ones."""
@@ -151,6 +151,30 @@ class ContentScan:
             pattern = self._questions.patterns[one]
             if not all(map(pattern.matches, block.lines())):
                 self._every.remove(one)
+
+    def look_at_lines(self, view: memoryview, data: bytes | bytearray | mmap, start: int, end: int) -> None:
+        """The same for whole lines, ``view`` of ``data[start:end]``: most hold no text that a match contains."""
+        if self._every or len(self._any) >= FILTER_FROM:
+            self.look_at(Block(data, start, end))
+            return
+        self.seen_lines = True
+        block = None
+        for one in tuple(self._any):
+            pattern = self._questions.patterns[one]
+            verdict = pattern.is_near_texts(view, data, start, end)
+            if verdict is None:
+                block = block or Block(data, start, end)
+                verdict = pattern.is_in_all(block)
+            if verdict:
+                self.found.add(one)
+                self._any.remove(one)
+
+    def ruling_out(self) -> Collection[Search]:
+        """Searches of which each finds something in whole lines that answer an open question; none: not to be had so."""
+        if self._every or len(self._any) >= FILTER_FROM:
+            return ()
+        searches = [self._questions.patterns[one].ruling_out() for one in self._any]
+        return [one for one in searches if one is not None] if None not in searches else ()
 
     def finish(self, *, cut_off: bool = False) -> None:
         """Says that the content has ended, or that there was more that could not be read (``cut_off``)."""

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     Buffer = bytes | bytearray | memoryview | mmap
     Find = Callable[[Buffer, int, int], tuple[int, int]]
     """Where the first match in ``buffer[start:end]`` lies, looking at what surrounds it; (-1, -1) if nowhere."""
+    Search = Callable[[memoryview], object]
+    """Something true if there may be what is looked for."""
 
 DEFAULT_MEMORY = 8 << 20
 """RE2's own default budget for one pattern, in bytes."""
@@ -144,6 +146,10 @@ class Pattern:
         if self._failures >= FAILURES:
             self._failures, self._rest = FAILURES - 1, REST
         return None
+
+    def ruling_out(self) -> Search | None:
+        """What finds something in lines with a match, and in few others; None if there is nothing so quick."""
+        return self.finders[0].touches if self.finders and not self._rest else None
 
     def _is_in_lines_at(self, data: bytes | bytearray | mmap, start: int, end: int, positions: Sequence[int]) -> bool:
         last = start - 1

@@ -1,7 +1,7 @@
 """Reads an open file once: digests and content checks from the same bytes, in one reused buffer.
 
-The buffer holds ``READ_SIZE`` bytes and the unfinished line before them. A line that does not fit into ``MAX_LINE`` is
-looked at in windows that overlap by more than any expression without repetition can match, so nothing is missed at
+The buffer holds ``READ_SIZE`` bytes and, in ``FRONT`` before them, the unfinished line. A line that does not fit into
+``MAX_LINE`` is looked at in windows that overlap by more than any expression without repetition can match, so nothing is missed at
 their edges; expressions with ``*`` or ``+`` that found nothing in such a line are reported as undecided.
 """
 
@@ -29,13 +29,16 @@ if TYPE_CHECKING:
     from mig_endpoint.files.calls import Calls
     from mig_endpoint.files.reading import Source
     from mig_endpoint.finding.content import Question, Questions
+    from mig_endpoint.finding.patterns import Search
 
 READ_SIZE = 512 << 10
 """Fits into a core's own cache beside what searches it."""
 MAX_LINE = 2 << 20
 OVERLAP = 512 << 10
+FRONT = 4 << 10
+"""Where a piece begins in the buffer, as long as the unfinished line before it is no longer: a multiple of a page."""
 ROOM = 8
-"""The buffer has an eighth more than is read at once, for the unfinished line."""
+"""A buffer for longer lines has an eighth more than it needs."""
 NEWLINE = ord("\n")
 
 
@@ -68,6 +71,7 @@ class Reader:
         read_size: int = READ_SIZE,
         max_line: int = MAX_LINE,
         overlap: int = OVERLAP,
+        front: int = FRONT,
         expanded_bound: int = MIN_EXPANDED_BOUND,
     ) -> None:
         """Makes the buffer. ``expired`` says when time is over. The sizes are for tests."""
@@ -76,12 +80,17 @@ class Reader:
         self._read_size = read_size
         self._max_line = max_line
         self._overlap = overlap
+        self._front = front
         self._expanded_bound = expanded_bound
-        self._buffer = page_aligned(read_size + read_size // ROOM + ALIGNMENT)
-        self._view = memoryview(self._buffer)
-        self._whole = [self._view[:read_size]]
+        self._use(page_aligned(front + read_size + 1))
         self.bytes = 0
         """Bytes read from disk in all."""
+
+    def _use(self, buffer: mmap) -> None:
+        self._buffer = buffer
+        self._view = memoryview(buffer)
+        self._whole = [self._view[: self._read_size]]
+        self._piece = self._view[self._front : self._front + self._read_size]
 
     def read_small(self, fd: int, asked: Collection[Question], algorithms: Collection[str]) -> Reading | None:
         """Reads a file that fits into the buffer, of which nothing is known yet.
@@ -208,14 +217,18 @@ class Reader:
 
     def _pump(self, source: Source, scan: ContentScan, hashes: list[digests.Running]) -> bool:
         """Moves the content through the buffer; whether it was read to its end."""
-        begin = end = 0  # an unfinished line that has been read
+        begin = end = self._front  # an unfinished line that has been read; what comes next follows it
         inside = 0  # 1 if its first byte is only there as neighbour: it is the middle of a long line
+        pause, wait = 0, 0  # pieces that are not skimmed over: twice as many each time that there was something
         while hashes or not scan.is_decided():
             # 1. the next piece behind what is left of the last one
             fresh = end
-            if len(self._buffer) <= fresh + self._read_size:
-                self._grow(fresh + self._read_size + 1)
-            count = source.fill(self._view[fresh : fresh + self._read_size])
+            if fresh == self._front and not inside and not hashes and wait <= 0:
+                begin, count = self._skim(source, scan.ruling_out(), begin)
+                pause = wait = 2 * pause + 1
+            else:
+                count = source.fill(self._room(fresh))
+                wait -= 1
             end += count
             # 2. digests
             for one in hashes:
@@ -225,7 +238,7 @@ class Reader:
                 source.omitted = 0
             # 3. whole lines
             if scan.is_decided():
-                begin = end = 0
+                begin = end = self._front
             elif count:
                 begin, end, inside = self._look(scan, begin, end, fresh, inside)
             elif end > begin + inside:
@@ -235,6 +248,45 @@ class Reader:
             if self._expired():
                 raise DeadlinePassed
         return False
+
+    def _skim(self, source: Source, searches: Collection[Search], begin: int) -> tuple[int, int]:
+        """Reads pieces up to one that may hold something, or is no piece like most; that one nobody has looked at.
+
+        Args:
+            source: what is read.
+            searches: see :meth:`ContentScan.ruling_out`.
+            begin: of the unfinished line, which ends where pieces begin.
+
+        Returns:
+            Where the unfinished line before that piece begins, and how long the piece is.
+
+        Raises:
+            DeadlinePassed: time ran out.
+        """
+        buffer, view, piece, front = self._buffer, self._view, self._piece, self._front
+        while True:
+            count = source.fill(piece)
+            end = front + count
+            last = buffer.rfind(b"\n", front, end)
+            start = last + 1
+            if last < 0 or end - start > front or not searches or source.omitted:
+                return begin, count
+            lines = view[begin:last]
+            for search in searches:
+                if search(lines):
+                    return begin, count
+            begin = front - (end - start)
+            view[begin:front] = view[start:end]
+            if self._expired():
+                raise DeadlinePassed
+
+    def _room(self, place: int) -> memoryview:
+        """Where to read the piece that begins at this place of the buffer."""
+        if place == self._front:
+            return self._piece
+        if len(self._buffer) <= place + self._read_size:
+            self._grow(place + self._read_size + 1)
+        return self._view[place : place + self._read_size]
 
     def _digest_zeros(self, count: int, hashes: list[digests.Running]) -> None:
         """Digests zeros that were not read: the rest of a hole."""
@@ -268,28 +320,26 @@ class Reader:
             self._buffer[end] = NEWLINE  # what surrounds the lines must look like their ends
             if begin:
                 self._buffer[begin - 1] = NEWLINE
-            scan.look_at(Block(self._buffer, begin, end))
+            scan.look_at_lines(self._view[begin:end], self._buffer, begin, end)
             return
         data = bytes(self._view[begin:end])
         data = data[:inside] + bytes(without_returns(memoryview(data)[inside:]))
         scan.look_at(Block(data, inside, len(data), window=True))
 
     def _keep(self, start: int, end: int) -> tuple[int, int]:
-        """Moves the rest to the front of the buffer, so that what is read next is aligned; where it lies then."""
+        """Moves the rest to where what is read next follows it, aligned; where it lies then."""
+        size = end - start
+        place = self._front if size <= self._front else size + -size % ALIGNMENT
         rest = bytes(self._view[start:end])
-        begin = -len(rest) % ALIGNMENT
-        end = begin + len(rest)
-        if end >= len(self._buffer):
-            self._grow(end + 1)
-        self._view[begin:end] = rest
-        return begin, end
+        if place >= len(self._buffer):
+            self._grow(place + 1)
+        self._view[place - size : place] = rest
+        return place - size, place
 
     def _grow(self, size: int) -> None:
         content = self._view
-        self._buffer = page_aligned(size + size // ROOM)
-        self._view = memoryview(self._buffer)
+        self._use(page_aligned(size + size // ROOM))
         self._view[: len(content)] = content
-        self._whole = [self._view[: self._read_size]]
 
 
 def _problem(failure: OSError) -> tuple[Reason, str]:

@@ -40,9 +40,11 @@ class Finder:
 
     def __init__(self, passes: Sequence[Sequence[bytes]]) -> None:
         """``passes``: what :func:`spellings` gives."""
-        self._passes = [_search(one) for one in passes]
+        self._passes, quick = zip(*map(_search, passes), strict=True)
         self.positions: Positions = self._passes[0] if len(self._passes) == 1 else self._all_positions
         """Where texts begin, in rising order. Of texts that overlap at least one is named."""
+        self.touches: Callable[[memoryview], object] = quick[0] if len(quick) == 1 else self.positions
+        """Something true where there are any, and hardly ever elsewhere: the library's own function, if it can be."""
 
     def _all_positions(self, buffer: Buffer) -> list[int]:
         return sorted(itertools.chain.from_iterable(one(buffer) for one in self._passes))
@@ -127,7 +129,8 @@ def _cases(character: str) -> str:
     return _BEYOND_ASCII.get(character, character if upper == character else character + upper)
 
 
-def _search(texts: Sequence[bytes]) -> Positions:
+def _search(texts: Sequence[bytes]) -> tuple[Positions, Callable[[Buffer], object]]:
+    """What gives places of texts, and what it asks."""
     import ahocorasick_rs
 
     count = len(texts)
@@ -139,4 +142,4 @@ def _search(texts: Sequence[bytes]) -> Positions:
         found = find(buffer)
         return [start for number, start, _ in found if number < count] if found else []
 
-    return positions
+    return positions, find
