@@ -73,6 +73,7 @@ def test_the_list_of_mounts_is_read_as_the_kernel_writes_it(tmp_path: Path) -> N
         b"41 22 0:46 / /mnt/twice rw - tmpfs below rw\n"
         b"42 22 0:47 / /mnt/twice rw - tmpfs above rw\n"
         b"43 22 0:48 / /mnt/\xff rw - tmpfs odd\n"
+        b"44 22 0:49 / /mnt/\rx\x0b rw - tmpfs  rw,size=1k\n"
         b"broken line\n"
         b"x y z:q / / rw - ext4\n"
     )
@@ -86,7 +87,9 @@ def test_the_list_of_mounts_is_read_as_the_kernel_writes_it(tmp_path: Path) -> N
     assert mounts.all[0].flags == "rw,relatime"
     assert mounts.by_point["/mnt/twice"].source == "above"
     assert mounts.by_point["/mnt/\udcff"].source == "odd"
-    assert len(mounts.all) == 5
+    assert mounts.by_point["/mnt/\rx\x0b"].source == ""
+    assert mounts.by_point["/mnt/\rx\x0b"].options == "rw,size=1k"
+    assert len(mounts.all) == 6
     covering = mounts.covering("/mnt/a b\\c/deep/er")
     assert covering is not None
     assert covering.number == 40

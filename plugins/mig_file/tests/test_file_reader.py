@@ -35,9 +35,12 @@ def _read(
     read_size: int = 1 << 20,
     max_line: int = 2 << 20,
     overlap: int = 512 << 10,
+    front: int = 4 << 10,
     size: int | None = None,
 ) -> Reading:
-    reader = Reader(Questions(questions), expired, read_size=read_size, max_line=max_line, overlap=overlap)
+    reader = Reader(
+        Questions(questions), expired, read_size=read_size, max_line=max_line, overlap=overlap, front=front
+    )
     with _holding(content) as fd:
         known = len(content) if size is None else size
         return reader.read(fd, known, questions, algorithms)
@@ -74,23 +77,90 @@ BOUNDED = st.sampled_from(["ab", "^a", "b$", "^ab$", "a.b", "^$", "xyzzy", "é",
     content=CONTENT,
     regexes=st.lists(BOUNDED, min_size=1, max_size=5, unique=True),
     read_size=st.integers(1, 9),
+    front=st.sampled_from([0, 1, 3, 8, 4096]),
     every_line=st.booleans(),
+    algorithms=st.sampled_from([(), ("sha256",)]),
 )
 def test_pieces_of_any_size_answer_like_the_whole(
-    content: bytes, regexes: list[str], read_size: int, every_line: bool
+    content: bytes, regexes: list[str], read_size: int, front: int, every_line: bool, algorithms: tuple[str, ...]
 ) -> None:
     questions = [Question(regex, every_line) for regex in regexes]
+
+    reading = _read(content, questions, algorithms, read_size=read_size, front=front)
+
+    assert set(reading.found) == _found_line_by_line(content, questions)
+    assert not reading.doubtful
+    if algorithms:
+        assert reading.digests == {"sha256": hashlib.sha256(content).hexdigest().upper()}
+
+
+def _found_line_by_line(content: bytes, questions: Sequence[Question]) -> set[Question]:
+    """What a plain reading finds: each line by itself, as text, from a content held as a whole."""
     texts = [line.decode("utf-8", "surrogateescape") for line in _lines(content)]
     texts = ["".join("\ufffd" if 0xDC80 <= ord(one) <= 0xDCFF else one for one in text) for text in texts]
-    judge = all if every_line else any
+    return {
+        one
+        for one in questions
+        if texts and (all if one.every_line else any)(re2.search(one.regex, text) is not None for text in texts)
+    }
 
-    reading = _read(content, questions, ["sha256"], read_size=read_size)
 
-    for question in questions:
-        expected = bool(texts) and judge(re2.search(question.regex, text) is not None for text in texts)
-        assert (question in reading.found) == expected
+NEEDLES = [
+    ("AKIA[0-9A-Z]{4}", b"AKIA0Z9Y"),
+    (r"(?i)(password|secret)\s*[:=]\s*[a-z0-9]{4}", b"SeCret = b0b1"),
+    (r"[a-z.-]+@[a-z]+\.example\.net", b"a.b@c.example.net"),
+    ("^key AKIA$", b"key AKIA"),
+    ("a.b", "a\u00e9b".encode()),
+]
+NEARLY = [b"AKIA", b"secret", b"@.example.net", b"=", b"key AKIA ", b"aAb"]
+"""Texts that a match contains, and no match."""
+
+
+@pytest.mark.parametrize("front", [0, 16, 4096])
+@pytest.mark.parametrize("end", [b"\n", b"\r\n"])
+@pytest.mark.parametrize(("regex", "needle"), NEEDLES)
+def test_a_hit_is_found_wherever_pieces_end(regex: str, needle: bytes, end: bytes, front: int) -> None:
+    question = Question(regex, False)
+    lines = [b"of no interest %d" % number for number in range(12)]
+
+    for read_size in range(16, 66):
+        found = _read(end.join([*lines, needle, *lines]), [question], read_size=read_size, front=front)
+        last = _read(end.join([*lines, *lines, needle]), [question], read_size=read_size, front=front)
+        absent = _read(end.join([*lines, needle[:-1] + b"\x00", *lines]), [question], read_size=read_size, front=front)
+
+        assert found.found == {question}, read_size
+        assert last.found == {question}, read_size
+        assert not absent.found, read_size
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(data=st.data(), read_size=st.integers(1, 80), front=st.sampled_from([0, 5, 64, 4096]))
+def test_pieces_that_are_skimmed_over_answer_like_lines_read_one_by_one(
+    data: st.DataObject, read_size: int, front: int
+) -> None:
+    asked = data.draw(st.lists(st.sampled_from(NEEDLES), min_size=1, max_size=4, unique=True))
+    pieces = st.sampled_from([*NEARLY, *(needle for _, needle in NEEDLES), b"\r", b"\xff", b" nothing here "])
+    line = st.lists(pieces, max_size=2).map(b"".join) | st.sampled_from([b"", b"x" * 70, b"of no interest"])
+    content = b"\n".join(data.draw(st.lists(line, max_size=12)))
+    questions = [Question(regex, False) for regex, _ in asked]
+
+    reading = _read(content, questions, read_size=read_size, front=front)
+
+    assert set(reading.found) == _found_line_by_line(content, questions)
     assert not reading.doubtful
-    assert reading.digests == {"sha256": hashlib.sha256(content).hexdigest().upper()}
+
+
+def test_one_reader_answers_for_each_file_by_itself() -> None:
+    questions = [Question(regex, False) for regex, _ in NEEDLES[:2]]
+    reader = Reader(Questions(questions), _never, read_size=64, front=8)
+    quiet, long = b"of no interest\n" * 40, b"x" * 500 + b"\n"
+    contents = [quiet, quiet + NEEDLES[0][1], long + quiet, NEEDLES[1][1] + b"\n" + long, quiet + long + NEEDLES[0][1]]
+
+    for content in contents * 3:
+        with _holding(content) as fd:
+            reading = reader.read(fd, len(content), questions, ())
+
+        assert set(reading.found) == _found_line_by_line(content, questions)
 
 
 @settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])

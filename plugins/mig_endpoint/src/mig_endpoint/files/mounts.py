@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-
-from mig_core.records import dataclass
+from typing import NamedTuple
 
 MOUNTINFO = "/proc/self/mountinfo"
 MAX_BYTES = 64 << 20
@@ -13,8 +12,7 @@ MAX_BYTES = 64 << 20
 _ESCAPED = re.compile(rb"\\([0-7]{3})")
 
 
-@dataclass(frozen=True, slots=True)
-class Mount:
+class Mount(NamedTuple):
     """One mount."""
 
     number: int
@@ -80,27 +78,30 @@ def read_mounts(path: str = MOUNTINFO) -> Mounts:
     """The mounts as they are now. Never raises: see :attr:`Mounts.known`."""
     try:
         with open(path, "rb") as stream:
-            lines = stream.read(MAX_BYTES).split(b"\n")
+            lines = os.fsdecode(stream.read(MAX_BYTES)).split("\n")
     except OSError:
         return Mounts((), known=False)
     return Mounts(tuple(mount for line in lines if (mount := _mount(line)) is not None))
 
 
-def _mount(line: bytes) -> Mount | None:
+def _mount(line: str) -> Mount | None:
     """One line: ``36 35 98:0 /root /point options shared:1 - ext4 /dev/x rw,errors=continue``."""
-    before, _, after = line.partition(b" - ")
-    fields, rest = before.split(), after.split()
-    if len(fields) < 6 or not rest:
+    before, _, after = line.partition(" - ")
+    fields, rest = before.split(" "), after.split(" ")  # nothing else stands between them: paths may hold a ``\r``
+    if len(fields) < 6 or not rest[0]:
         return None
-    major, _, minor = fields[2].partition(b":")
+    major, _, minor = fields[2].partition(":")
     try:
         number, parent, device = int(fields[0]), int(fields[1]), os.makedev(int(major), int(minor))
     except (ValueError, OverflowError):
         return None
-    kind, source, options = (*rest, b"", b"")[:3]
-    return Mount(number, parent, device, *map(_text, (fields[3], fields[4], kind, source, options, fields[5])))
+    root, point, flags = fields[3], fields[4], fields[5]
+    kind, source, options = rest if len(rest) == 3 else (*rest, "", "")[:3]
+    if "\\" in line:
+        root, point, kind, source, options, flags = map(_text, (root, point, kind, source, options, flags))
+    return Mount(number, parent, device, root, point, kind, source, options, flags)
 
 
-def _text(field: bytes) -> str:
-    r"""A field as text; blanks, tabs, line ends and backslashes in it are octal (``\040``)."""
-    return os.fsdecode(_ESCAPED.sub(lambda found: bytes((int(found[1], 8) & 0xFF,)), field))
+def _text(field: str) -> str:
+    r"""A field as it is; blanks, tabs, line ends and backslashes in it are octal (``\040``)."""
+    return os.fsdecode(_ESCAPED.sub(lambda found: bytes((int(found[1], 8) & 0xFF,)), os.fsencode(field)))

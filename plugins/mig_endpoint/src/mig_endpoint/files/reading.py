@@ -48,14 +48,14 @@ class Source(Protocol):
 class Plain:
     """A file's bytes as they are."""
 
-    __slots__ = ("_calls", "_fd", "_rest", "_size", "consumed", "omitted")
+    __slots__ = ("_fd", "_readv", "_rest", "_size", "consumed", "omitted")
 
     def __init__(self, fd: int, size: int, calls: Calls = DIRECT) -> None:
         """``fd`` stands at the beginning; ``size`` in bytes if it is known to be exact, else 0."""
         self._fd = fd
         self._size = size
         self._rest = size or -1
-        self._calls = calls
+        self._readv = calls.readv
         self.consumed = 0
         self.omitted = 0
 
@@ -68,7 +68,7 @@ class Plain:
         """
         if not self._rest:  # as many bytes as it had: no need to ask for its end
             return 0
-        count = self._calls.readv(self._fd, [view])
+        count = self._readv(self._fd, [view])
         self.consumed += count
         self._rest -= count
         if not self._size and self._rest < -ENDLESS_READ:

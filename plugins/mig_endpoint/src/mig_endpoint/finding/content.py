@@ -170,7 +170,7 @@ class ContentScan:
                 self._any.remove(one)
 
     def ruling_out(self) -> Collection[Search]:
-        """Searches of which each finds something in whole lines that answer an open question; none: not to be had so."""
+        """Searches; whole lines in which none of them finds anything answer no open question. None: it takes more."""
         if self._every or len(self._any) >= FILTER_FROM:
             return ()
         searches = [self._questions.patterns[one].ruling_out() for one in self._any]

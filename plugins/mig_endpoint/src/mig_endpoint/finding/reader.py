@@ -1,8 +1,8 @@
 """Reads an open file once: digests and content checks from the same bytes, in one reused buffer.
 
 The buffer holds ``READ_SIZE`` bytes and, in ``FRONT`` before them, the unfinished line. A line that does not fit into
-``MAX_LINE`` is looked at in windows that overlap by more than any expression without repetition can match, so nothing is missed at
-their edges; expressions with ``*`` or ``+`` that found nothing in such a line are reported as undecided.
+``MAX_LINE`` is looked at in windows that overlap by more than any expression without repetition can match, so nothing
+is missed at their edges; expressions with ``*`` or ``+`` that found nothing in such a line are reported as undecided.
 """
 
 from __future__ import annotations
