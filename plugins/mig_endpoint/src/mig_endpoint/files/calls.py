@@ -13,7 +13,6 @@ import errno
 import itertools
 import os
 import stat
-import threading
 from typing import TYPE_CHECKING, ParamSpec, Protocol, TypeVar
 
 if TYPE_CHECKING:
@@ -150,9 +149,11 @@ class _Request:
     __slots__ = ("done", "failure", "function")
 
     def __init__(self, function: Callable[[], object]) -> None:
+        from threading import Lock  # see Guarded.call
+
         self.function = function
         self.failure: BaseException | None = None
-        self.done = threading.Lock()
+        self.done = Lock()
         self.done.acquire()
 
 
@@ -192,10 +193,12 @@ class Guarded:
         if self.gave_up:
             raise Unresponsive
         if self._requests is None:
-            from queue import SimpleQueue  # few file systems need a guard
+            # Few file systems need a guard, and where it is imported threading has work at each fork.
+            from queue import SimpleQueue
+            from threading import Thread
 
             self._requests = SimpleQueue()
-            threading.Thread(target=_serve, args=(self._requests,), name="mig-guarded", daemon=True).start()
+            Thread(target=_serve, args=(self._requests,), name="mig-guarded", daemon=True).start()
         result: list[R] = []
         request = _Request(lambda: result.append(function(*args, **kwargs)))
         self._requests.put(request)
