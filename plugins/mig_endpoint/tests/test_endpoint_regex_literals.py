@@ -7,7 +7,14 @@ import re2
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mig_endpoint.regex.finder import MOST_AT_ONCE, Finder, finder_for, finders_for, spellings
+from mig_endpoint.regex.finder import (
+    MOST_AT_ONCE,
+    Finder,
+    finder_for,
+    finders_for,
+    required_characters,
+    spellings,
+)
 from mig_endpoint.regex.literals import Literal, required_choices, worth
 from mig_endpoint.regex.tokens import tokens
 
@@ -74,6 +81,25 @@ def test_no_match_lacks_a_required_text(pattern: str, data: st.DataObject) -> No
         for choice in required_choices(pattern):
             finder = finder_for(choice)
             assert finder is None or finder.positions(match.group().encode()), choice
+        for forms in required_characters(pattern):
+            assert any(one in match.group().encode() for one in forms), forms
+
+
+@pytest.mark.parametrize(
+    ("pattern", "characters"),
+    [
+        ("AKIA[0-9]", [b"A", b"I", b"K"]),
+        ("(foo|bar)qux", [b"q", b"x", b"u"]),
+        (r"[a-z]+@\.net", [b".", b"@", b"n", b"t", b"e"]),
+        ("(?i)kiss-me", [b"m/M", b"-", b"i/I", b"e/E"]),
+        ("(?i)(k|s)+", []),
+        ("(foo|bar)", []),
+        ("[0-9]{5}|x", []),
+        ("abcdefghijkl", [b"j", b"k", b"b", b"g", b"f", b"c", b"d", b"l"]),
+    ],
+)
+def test_characters_that_every_match_contains_are_named_rare_ones_first(pattern: str, characters: list[bytes]) -> None:
+    assert [b"/".join(one) for one in required_characters(pattern)] == characters
 
 
 def test_a_text_in_any_case_is_found_in_every_spelling_that_re2_knows() -> None:

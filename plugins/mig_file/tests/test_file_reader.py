@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import os
+import random
+import re
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -13,6 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from mig_endpoint import coverage
+from mig_endpoint.files.calls import Direct
 from mig_endpoint.files.interruptions import DeadlinePassed
 from mig_endpoint.finding.content import Question, Questions
 from mig_endpoint.finding.reader import Reader, Reading
@@ -35,12 +38,10 @@ def _read(
     read_size: int = 1 << 20,
     max_line: int = 2 << 20,
     overlap: int = 512 << 10,
-    front: int = 4 << 10,
+    front: int = 64 << 10,
     size: int | None = None,
 ) -> Reading:
-    reader = Reader(
-        Questions(questions), expired, read_size=read_size, max_line=max_line, overlap=overlap, front=front
-    )
+    reader = Reader(Questions(questions), expired, read_size=read_size, max_line=max_line, overlap=overlap, front=front)
     with _holding(content) as fd:
         known = len(content) if size is None else size
         return reader.read(fd, known, questions, algorithms)
@@ -111,6 +112,8 @@ NEEDLES = [
     (r"[a-z.-]+@[a-z]+\.example\.net", b"a.b@c.example.net"),
     ("^key AKIA$", b"key AKIA"),
     ("a.b", "a\u00e9b".encode()),
+    ("(?i)key-zone", "\u212aEY-Zone".encode()),
+    (r"(?i)\bzulu[0-9]$", b"-ZuLu7"),
 ]
 NEARLY = [b"AKIA", b"secret", b"@.example.net", b"=", b"key AKIA ", b"aAb"]
 """Texts that a match contains, and no match."""
@@ -148,6 +151,94 @@ def test_pieces_that_are_skimmed_over_answer_like_lines_read_one_by_one(
 
     assert set(reading.found) == _found_line_by_line(content, questions)
     assert not reading.doubtful
+
+
+COMPARED = [
+    *(regex for regex, _ in NEEDLES if regex != "a.b"),
+    "^user=[a-z]+ zone$",
+    "zone$",
+    r"\bzone\b",
+    "(?i)^ZONE",
+    "(?i)quiz|zebra",
+    "z[^a]ne",
+    "Q?zulu",
+    "^$",
+    "user|zone",
+    "[0-9]{6}",
+]
+"""Of the same meaning to Python's own ``re``."""
+TOKENS = [
+    "zone",
+    "user=",
+    "Zone",
+    "QUIZ",
+    "zebra",
+    "zulu8",
+    "-ZULU9",
+    "key-",
+    "ey-zone",
+    "\u212aey-zone",
+    "\u00e9",
+    "=",
+]
+QUIET = ["of no interest", "nothing", "", "n" * 90, "1234 5", "o" * 30, "in it"]
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_files_of_many_pieces_answer_like_pythons_own_expressions(seed: int) -> None:
+    chance = random.Random(seed)
+    for _ in range(40):
+        # long quiet stretches, and some in which every line holds a part of what is looked for
+        lines: list[str] = []
+        for _ in range(chance.randrange(1, 8)):
+            words = [*QUIET, *chance.sample(TOKENS, chance.choice([0, 0, 1, 2, 5]))]
+            lines += [" ".join(chance.choices(words, k=chance.randrange(4))) for _ in range(chance.randrange(60))]
+        content = "".join(line + chance.choice(["\n", "\n", "\r\n"]) for line in lines).encode()
+        content = content[: len(content) - chance.randrange(2)]
+        regexes = chance.sample(COMPARED, chance.randrange(1, 3))
+        questions = [Question(regex, chance.random() < 0.1) for regex in regexes]
+        texts = [line.decode() for line in _lines(content)]
+
+        reading = _read(content, questions, read_size=chance.randrange(20, 400), front=chance.choice([0, 16, 64, 4096]))
+
+        for one in questions:
+            judge = all if one.every_line else any
+            expected = bool(texts) and judge(re.search(one.regex, text) is not None for text in texts)
+            assert (one in reading.found) == expected, (one, content)
+
+
+class _Meanwhile(Direct):
+    """Somebody else who writes to the file between two reads."""
+
+    def __init__(self, change: Callable[[int], None], after: int) -> None:
+        self._change = change
+        self._after = after
+
+    def readv(self, fd: int, buffers: Sequence[memoryview]) -> int:  # type: ignore[override]
+        if not self._after:
+            self._change(fd)
+        self._after -= 1
+        return os.readv(fd, buffers)
+
+
+@pytest.mark.parametrize("after", range(5))
+@pytest.mark.parametrize("regex", ["zone [0-9]", "(?i)QUIZ", "zone|quiz"])
+def test_a_file_that_changes_while_it_is_read_is_read_as_it_then_is(regex: str, after: int) -> None:
+    question = Question(regex, False)
+    quiet, hit = b"of no interest\n" * 40, b"zone 7 quiz\n"
+
+    def read(content: bytes, change: Callable[[int], None]) -> Reading:
+        reader = Reader(Questions([question]), _never, read_size=128, front=64)
+        with _holding(content) as fd:
+            return reader.read(fd, len(content), [question], (), calls=_Meanwhile(change, after))
+
+    shrunk = read(quiet + hit, lambda fd: os.ftruncate(fd, 300))
+    overwritten = read(quiet, lambda fd: os.pwrite(fd, hit * 10, len(quiet) - len(hit) * 10) and None)
+    grown = read(quiet, lambda fd: os.pwrite(fd, hit, len(quiet)) and None)
+
+    assert (shrunk.found, shrunk.problem) == (set(), None)
+    assert overwritten.found == {question}
+    assert grown.problem is None
 
 
 def test_one_reader_answers_for_each_file_by_itself() -> None:

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, NamedTuple
 from mig_endpoint.finding import patterns, syntax
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Sequence
+    from collections.abc import Iterable, Sequence
     from mmap import mmap
 
-    from mig_endpoint.finding.patterns import Find, Search
+    from mig_endpoint.finding.patterns import Find
 
 FILTER_FROM = 3
 """From this many undecided expressions on, one search for all of them goes before the single ones."""
@@ -169,12 +169,12 @@ class ContentScan:
                 self.found.add(one)
                 self._any.remove(one)
 
-    def ruling_out(self) -> Collection[Search]:
-        """Searches; whole lines in which none of them finds anything answer no open question. None: it takes more."""
+    def are_ruled_out(self, view: memoryview, data: mmap, start: int, end: int) -> bool:
+        """Whether whole lines, ``view`` of ``data[start:end]``, answer no open question, if that is quickly seen."""
         if self._every or len(self._any) >= FILTER_FROM:
-            return ()
-        searches = [self._questions.patterns[one].ruling_out() for one in self._any]
-        return [one for one in searches if one is not None] if None not in searches else ()
+            return False
+        known = self._questions.patterns
+        return all(known[one].is_ruled_out(view, data, start, end) for one in self._any)
 
     def finish(self, *, cut_off: bool = False) -> None:
         """Says that the content has ended, or that there was more that could not be read (``cut_off``)."""

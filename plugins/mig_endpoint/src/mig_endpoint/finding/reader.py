@@ -29,13 +29,12 @@ if TYPE_CHECKING:
     from mig_endpoint.files.calls import Calls
     from mig_endpoint.files.reading import Source
     from mig_endpoint.finding.content import Question, Questions
-    from mig_endpoint.finding.patterns import Search
 
 READ_SIZE = 512 << 10
 """Fits into a core's own cache beside what searches it."""
 MAX_LINE = 2 << 20
 OVERLAP = 512 << 10
-FRONT = 4 << 10
+FRONT = 64 << 10
 """Where a piece begins in the buffer, as long as the unfinished line before it is no longer: a multiple of a page."""
 ROOM = 8
 """A buffer for longer lines has an eighth more than it needs."""
@@ -219,13 +218,13 @@ class Reader:
         """Moves the content through the buffer; whether it was read to its end."""
         begin = end = self._front  # an unfinished line that has been read; what comes next follows it
         inside = 0  # 1 if its first byte is only there as neighbour: it is the middle of a long line
-        pause, wait = 0, 0  # pieces that are not skimmed over: twice as many each time that there was something
+        pause, wait = 0, 0  # pieces that are not skimmed over: twice as many each time that it was in vain
         while hashes or not scan.is_decided():
             # 1. the next piece behind what is left of the last one
             fresh = end
             if fresh == self._front and not inside and not hashes and wait <= 0:
-                begin, count = self._skim(source, scan.ruling_out(), begin)
-                pause = wait = 2 * pause + 1
+                begin, count, passed = self._skim(source, scan, begin)
+                pause = wait = 0 if passed else 2 * pause + 1
             else:
                 count = source.fill(self._room(fresh))
                 wait -= 1
@@ -249,32 +248,33 @@ class Reader:
                 raise DeadlinePassed
         return False
 
-    def _skim(self, source: Source, searches: Collection[Search], begin: int) -> tuple[int, int]:
+    def _skim(self, source: Source, scan: ContentScan, begin: int) -> tuple[int, int, bool]:
         """Reads pieces up to one that may hold something, or is no piece like most; that one nobody has looked at.
 
         Args:
             source: what is read.
-            searches: see :meth:`ContentScan.ruling_out`.
+            scan: what is looked for.
             begin: of the unfinished line, which ends where pieces begin.
 
         Returns:
-            Where the unfinished line before that piece begins, and how long the piece is.
+            Where the unfinished line before that piece begins, how long the piece is, and whether others were passed
+            over.
 
         Raises:
             DeadlinePassed: time ran out.
         """
         buffer, view, piece, front = self._buffer, self._view, self._piece, self._front
+        passed = False
         while True:
             count = source.fill(piece)
             end = front + count
             last = buffer.rfind(b"\n", front, end)
             start = last + 1
-            if last < 0 or end - start > front or not searches or source.omitted:
-                return begin, count
-            lines = view[begin:last]
-            for search in searches:
-                if search(lines):
-                    return begin, count
+            if last < 0 or end - start > front or source.omitted:
+                return begin, count, passed
+            if not scan.are_ruled_out(view[begin:last], buffer, begin, last):
+                return begin, count, passed
+            passed = True
             begin = front - (end - start)
             view[begin:front] = view[start:end]
             if self._expired():

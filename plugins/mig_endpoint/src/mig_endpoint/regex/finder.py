@@ -26,6 +26,8 @@ MOST_AT_ONCE = 60
 MOST_PASSES = 4
 WINDOW = 4
 """How many characters of a text in any case are looked for."""
+MOST_CHARACTERS = 8
+"""How many required characters are worth looking for one by one."""
 FIRST_PROBE = 4 << 10
 PROBES_GROW = 16
 _COMMON_FIRST = " etaoinsrhldcumfpgwybvkxjqz"
@@ -90,6 +92,25 @@ def finder_for(choice: Choice, *, wide: bool = False) -> Finder | None:
     if wide:  # two bytes each, and still no longer than MAX_LENGTH
         passes = [[text.decode()[: MAX_LENGTH // 2].encode("utf-16-le") for text in one] for one in passes]
     return Finder(passes) if passes else None
+
+
+def required_characters(pattern: str) -> list[tuple[bytes, ...]]:
+    """Characters of which every match contains each, at most ``MOST_CHARACTERS``; a letter in any case is two bytes.
+
+    Args:
+        pattern: accepted by RE2.
+    """
+    found: dict[tuple[bytes, ...], None] = {}
+    for choice in sorted(required_choices(pattern), key=worth):  # characters that stand alone are rare in most texts
+        common = set.intersection(*map(_characters, choice))
+        found.update(dict.fromkeys(sorted(common, key=lambda forms: (-_rarity(forms[0].decode()), forms))))
+    return list(found)[:MOST_CHARACTERS]
+
+
+def _characters(literal: Literal) -> set[tuple[bytes, ...]]:
+    """Each character of a text in all its forms; not those that have other forms than ASCII's two."""
+    forms = {_cases(one) if literal.fold else one for one in literal.text}
+    return {tuple(one.encode() for one in form) for form in forms if form.isascii()}
 
 
 def spellings(choice: Choice) -> list[list[bytes]]:
