@@ -210,7 +210,7 @@ def test_files_of_many_pieces_answer_like_pythons_own_expressions(seed: int) -> 
 class _Meanwhile(Direct):
     """Somebody else who writes to the file between two reads."""
 
-    def __init__(self, change: Callable[[int], None], after: int) -> None:
+    def __init__(self, change: Callable[[int], object], after: int) -> None:
         self._change = change
         self._after = after
 
@@ -227,14 +227,14 @@ def test_a_file_that_changes_while_it_is_read_is_read_as_it_then_is(regex: str, 
     question = Question(regex, False)
     quiet, hit = b"of no interest\n" * 40, b"zone 7 quiz\n"
 
-    def read(content: bytes, change: Callable[[int], None]) -> Reading:
+    def read(content: bytes, change: Callable[[int], object]) -> Reading:
         reader = Reader(Questions([question]), _never, read_size=128, front=64)
         with _holding(content) as fd:
             return reader.read(fd, len(content), [question], (), calls=_Meanwhile(change, after))
 
     shrunk = read(quiet + hit, lambda fd: os.ftruncate(fd, 300))
-    overwritten = read(quiet, lambda fd: os.pwrite(fd, hit * 10, len(quiet) - len(hit) * 10) and None)
-    grown = read(quiet, lambda fd: os.pwrite(fd, hit, len(quiet)) and None)
+    overwritten = read(quiet, lambda fd: os.pwrite(fd, hit * 10, len(quiet) - len(hit) * 10))
+    grown = read(quiet, lambda fd: os.pwrite(fd, hit, len(quiet)))
 
     assert (shrunk.found, shrunk.problem) == (set(), None)
     assert overwritten.found == {question}
