@@ -108,6 +108,21 @@ def test_conditions_that_mean_something_else_in_pieces_are_not_asked(condition: 
     assert set(refused) == {(0, "r"), (0, "s")}
 
 
+@pytest.mark.parametrize("expression", ["/^alpha/", r"/\Aalpha/", "/omega$/", r"/omega\z/", "/x(y|omega$)/ wide"])
+def test_expressions_tied_to_the_beginning_or_the_end_are_not_asked_in_pieces(expression: str) -> None:
+    text = f"rule r {{ strings: $a = {expression} condition: not $a }}"
+
+    (reason,) = piecewise.judge([source.read(text)]).refused.values()
+
+    assert "tied to the beginning or the end" in reason
+
+
+def test_a_sign_of_an_end_that_is_a_character_is_asked_in_pieces() -> None:
+    text = r"rule r { strings: $a = /\$[^$]*\^b/ condition: $a }"
+
+    assert not piecewise.judge([source.read(text)]).refused
+
+
 def test_a_refused_global_rule_takes_its_namespace_with_it() -> None:
     text = 'global rule small { condition: filesize < 10 } rule r { strings: $a = "x" condition: $a }'
 

@@ -94,6 +94,13 @@ def test_a_file_specification_that_file_would_refuse_is_refused(spec: str, told:
         ('import "math" rule r { condition: math.mode() == 0 }', "empty file"),
         ('import "elf" rule r { condition: elf.symtab_entries == 0 }', "stripped"),
         ('rule r { strings: $a = "abcd" condition: #a > 1000000 }', "never reached"),
+        ("rule r { strings: $a = /ab[[:alpha:]]/ condition: $a }", "begins another set"),
+        ("rule r { strings: $a = /ab[a-z&&c-d]/ condition: $a }", "joins two sets"),
+        ("rule r { strings: $a = /ab[+--x]cd/ condition: $a }", "joins two sets"),
+        (r"rule r { strings: $a = /abcd\z/ condition: $a }", "the letter z in YARA"),
+        (r"rule r { strings: $a = /ab\u0041/ condition: $a }", "the letter u in YARA"),
+        ("rule r { strings: $a = /abcd{ 2}/ condition: $a }", "with blanks"),
+        (r'rule r { condition: "abcd" matches /ab\vcd/ }', "vertical tabulator"),
     ],
 )
 def test_what_yara_4_judges_otherwise_is_said(text: str, told: str) -> None:
@@ -104,10 +111,11 @@ def test_what_yara_4_judges_otherwise_is_said(text: str, told: str) -> None:
     assert told in remark
 
 
-def test_nothing_is_said_of_ordinary_rules() -> None:
+@pytest.mark.parametrize("text", [GOOD, r"rule r { strings: $a = /^ab{2, 3}&&--[-][^]a\]\n-]\[\\A\b$/ condition: $a }"])
+def test_nothing_is_said_of_ordinary_rules(text: str) -> None:
     module = YaraModule()
 
-    assert not list(module.remarks(module.parse_parameters({"rules": [GOOD], "paths": ["/tmp"]})))
+    assert not list(module.remarks(module.parse_parameters({"rules": [text], "paths": ["/tmp"]})))
 
 
 @settings(max_examples=200, deadline=None)

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from mig_yara.expressions import signs
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
@@ -22,6 +24,21 @@ _OTHERWISE = {
     "math.mode": "of an empty file is 0 in YARA, and has no value in YARA-X",
     "elf.symtab_entries": "of a stripped program is 0 in YARA-X, and has no value in YARA",
 }
+_OPERATOR = "is characters of the set in YARA, and joins two sets in YARA-X"
+_SIGNS = {
+    r"\A": "is the letter A in YARA, and the beginning of the data in YARA-X",
+    r"\z": "is the letter z in YARA, and the end of the data in YARA-X",
+    r"\v": "is the letter v in YARA, and a vertical tabulator in YARA-X",
+    r"\u": "is the letter u in YARA, and the character of that number in YARA-X",
+    r"\U": "is the letter U in YARA, and the character of that number in YARA-X",
+    r"\b{": "is the edge of a word and more text in YARA, and one edge of a word in YARA-X",
+    "[[": "(as in [[:alpha:]]): a [ in a set is one of its characters in YARA, and begins another set in YARA-X",
+    "{ }": "with blanks is text in YARA, and a count in YARA-X",
+    "&&": _OPERATOR,
+    "~~": _OPERATOR,
+    "--": _OPERATOR,
+}
+"""What both compile in regular expressions."""
 
 
 def remarks(sources: Sequence[SourceText]) -> Iterator[str]:
@@ -39,6 +56,7 @@ def _of_rule(rule: RuleText) -> Iterator[str]:
                 f"{pattern.name} is fullword and xor: YARA looks at its neighbours as they lie there, YARA-X with the "
                 "key undone; either finds what the other does not"
             )
+    yield from _of_expressions(rule)
     calls = set(_calls(rule.condition))
     if calls & {"hash.md5", "hash.sha1", "hash.sha256", "hash.crc32", "hash.checksum32", "math.entropy"}:
         yield (
@@ -52,6 +70,15 @@ def _of_rule(rule: RuleText) -> Iterator[str]:
     for place, token in enumerate(rule.condition):
         if token.kind == "number" and token.number > MOST_MATCHES and _counts(rule.condition, place):
             yield f"no pattern is counted further than {MOST_MATCHES} matches, so {token.text} is never reached"
+
+
+def _of_expressions(rule: RuleText) -> Iterator[str]:
+    expressions = [(one.name, one.value) for one in rule.patterns]
+    expressions += [("its condition", one) for one in rule.condition]
+    for name, value in expressions:
+        if value.kind == "regex":
+            for sign in sorted(set(signs(value.text)) & set(_SIGNS)):
+                yield f"{sign} of the regular expression of {name} {_SIGNS[sign]}"
 
 
 def _calls(condition: Sequence[Token]) -> Iterator[str]:

@@ -12,6 +12,8 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from mig_yara.expressions import ANCHORS, signs
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -78,6 +80,9 @@ def length_of(pattern: PatternText) -> int:
 
 def _why_not(rule: RuleText, imports: set[str]) -> str:
     """Why a condition would mean something else; empty if it does not."""
+    for pattern in rule.patterns:
+        if pattern.value.kind == "regex" and (anchors := sorted(ANCHORS.intersection(signs(pattern.value.text)))):
+            return f"its pattern {pattern.name} is tied to the beginning or the end ({' '.join(anchors)})"
     tokens = rule.condition
     for place, token in enumerate(tokens):
         following = tokens[place + 1].text if place + 1 < len(tokens) else ""
