@@ -86,7 +86,8 @@ def test_content_that_was_exchanged_under_the_same_size_and_times_is_found(
 def test_a_second_start_tells_nothing_twice(watched: Path, start_watch: StartWatch) -> None:
     (watched / "file").write_text("x")
     with start_watch(watched) as service:
-        (watched / "file").write_text("y")
+        with (watched / "file").open("rb+", buffering=0) as opened:  # at once: it is never empty
+            opened.write(b"y")
         service.told(watched / "file", "changed")
 
     with start_watch(watched) as service:

@@ -84,10 +84,12 @@ def test_the_way_there_and_back_is_not_drift(serving: Serving, answer: Answer) -
         time.sleep(0.5)
         return packet
 
-    with serving(slow) as (server,):
-        result = asked(drift="5s", servers=[server.name])
+    for _ in range(10):
+        with serving(slow) as (server,):
+            (row,) = servers_in(asked(drift="5s", servers=[server.name]))
+        if row["round_trip"] < 1.5:  # a busy machine may take longer for one of the two ways
+            break
 
-    (row,) = servers_in(result)
     assert row["round_trip"] >= 1
     assert abs(row["offset"]) < 0.4
     assert row["error"] >= 0.5

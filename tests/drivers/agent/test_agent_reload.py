@@ -53,8 +53,7 @@ def test_settings_are_taken_over_in_the_same_process_and_broken_ones_leave_the_o
     endpoint.configuration.write_text(settings.replace("blue", "green") + "\nnonsense = true\n")
     os.kill(endpoint.pid, signal.SIGHUP)
 
-    platform.wait_for(lambda: "settings" in platform.heartbeats[-1].facts.failures)
-    assert "nonsense" in platform.heartbeats[-1].facts.failures["settings"]
+    platform.wait_for(lambda: "nonsense" in platform.heartbeats[-1].facts.failures.get("settings", ""))
     assert platform.heartbeats[-1].facts.tags == {"team": "blue"}
 
     (endpoint.folder / "tags.d").mkdir()
