@@ -188,7 +188,8 @@ def _declared(cls: type, *, kw_only: bool) -> dict[str, _Field]:
             raise TypeError(f"{cls.__qualname__}: annotations are no texts")
         if annotation.removeprefix("typing.").startswith("ClassVar"):
             continue
-        said = cls.__dict__.get(name, _MISSING)
+        said = getattr(cls, name, _MISSING)  # declared anew, it keeps the default of before
+        said = _MISSING if isinstance(said, MemberDescriptorType) else said
         one = said if isinstance(said, _Field) else _Field(default=said)
         if one.default is not _MISSING and type(one.default).__hash__ is None:
             raise ValueError(f"{cls.__qualname__}: the default of {name} can be changed: use default_factory")

@@ -109,6 +109,28 @@ def test_derived_classes_and_members_that_are_worked_out() -> None:
         hash(first)
 
 
+def test_a_member_that_is_declared_anew_keeps_its_default() -> None:
+    @records.dataclass
+    class Ours:
+        floor: int = 1
+
+    @records.dataclass
+    class Derived(Ours):
+        floor: int
+
+    @records.dataclass(slots=True)
+    class Slotted:
+        floor: int
+
+    @records.dataclass(slots=True)
+    class DerivedOfSlotted(Slotted):
+        floor: int
+
+    assert Derived().floor == 1  # type: ignore[call-arg]  # type checkers have another opinion than the library
+    with pytest.raises(TypeError, match="missing 1 required"):
+        DerivedOfSlotted()  # type: ignore[call-arg]
+
+
 def test_replacing() -> None:
     one = Place("a", secret="s")
 
