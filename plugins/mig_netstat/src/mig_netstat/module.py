@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
 import time
 from typing import TYPE_CHECKING
@@ -163,7 +164,8 @@ class _Look:
         kinds = wanted & {*routing.KINDS, firewall.FIREWALL}
         if not kinds:
             return
-        elsewhere = namespaces.mounted_elsewhere(map(proc.path_of, proc.ids()))
+        folders = itertools.takewhile(lambda _: not self._expired(), map(proc.path_of, proc.ids()))
+        elsewhere = namespaces.mounted_elsewhere(folders)
         done = set()
         for number, paths in namespaces.known({**elsewhere, **holders.namespaces}).items():
             if self._expired():
