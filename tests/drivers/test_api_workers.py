@@ -174,7 +174,7 @@ def test_agents_at_two_workers_hear_at_once_that_they_are_retired_that_one_died_
 
     assert sent_away == refused == [401] * 6
     assert set(told) <= {200, 0}, "answered by the worker that stopped; cut off by the one that was killed"
-    assert (status, took < 5) == (0, True), program.log
+    assert (status, took < 20) == (0, True), program.log  # a poll may take a minute
 
 
 async def _retire(store: PostgresStore, agents: list[AgentId]) -> None:
