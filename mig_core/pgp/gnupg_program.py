@@ -10,6 +10,7 @@ from __future__ import annotations
 import functools
 import os
 import re
+import shutil
 import subprocess
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -81,7 +82,7 @@ def open_gpg(
     Raises:
         ConfigurationError: gpg is not installed, or does not start.
     """
-    if not any(os.access(os.path.join(folder, "gpg"), os.X_OK) for folder in os.get_exec_path(environment)):
+    if shutil.which("gpg", path=os.pathsep.join(os.get_exec_path(environment))) is None:
         raise ConfigurationError("gpg", "", "is not installed, or not on the PATH", next_step=INSTALL)
     try:
         interface = python_gnupg.GPG if tried else _Untried

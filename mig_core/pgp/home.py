@@ -10,6 +10,7 @@ import contextlib
 import os
 import stat
 import subprocess
+import tempfile
 from pathlib import Path
 
 from mig_core.errors import ConfigurationError
@@ -66,8 +67,6 @@ def short_home(home: Path) -> Path:
 def _short_place() -> Path:
     """A folder for temporary files whose own path leaves room for the link's; ``TMPDIR`` may be too long itself."""
     room = MAX_HOME_BYTES - len(f"/mig-gnupg-{os.geteuid()}/") - _LINK_NAME_LENGTH
-    import tempfile  # as above
-
     places = [tempfile.gettempdir(), "/tmp", "/var/tmp"]  # noqa: S108  what is made there is private, and checked
     return Path(
         next((place for place in places if len(os.fsencode(place)) <= room and os.path.isdir(place)), places[0])

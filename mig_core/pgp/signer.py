@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import tempfile
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,7 +23,7 @@ from mig_core.pgp.signature_packet import check_signature_form
 from mig_core.pgp.verdict import KEYRING, judge
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Mapping
 
     from mig_core.domain.envelope import Envelope
     from mig_core.pgp.base import KeyInfo
@@ -30,8 +31,6 @@ if TYPE_CHECKING:
 PASSPHRASE_FILE = "MIG_PGP_PASSPHRASE_FILE"  # noqa: S105 - a variable's name, no passphrase
 """Environment variable: a file whose first line is the passphrase, for signing without anybody to ask."""
 
-_TEMPORARY = ("TMPDIR", "TEMP", "TMP")
-"""Environment variables that say where temporary files go."""
 _SIGNING = ["--digest-algo=SHA512", "--no-armor", "--no-textmode"]
 _KEY_TYPES = {
     "ed25519": "Key-Type: EDDSA\nKey-Curve: ed25519\n",
@@ -104,10 +103,12 @@ class GnupgSigner:
 
     def _check(self, gpg: Any, data: bytes, signature: Signature) -> None:
         """Returns when agents that have this key will accept the signature."""
-        with _private_file(signature.sig) as name:
+        with tempfile.NamedTemporaryFile(prefix="mig-signature-") as file:
+            file.write(signature.sig)
+            file.flush()
             # What gpg remembers of the key's own signatures was found out by other rules.
             options = [*KEYRING, "--lock-never", "--no-sig-cache"]
-            result: Output = gpg.verify_data(name, data, extra_args=options)
+            result: Output = gpg.verify_data(file.name, data, extra_args=options)
         try:
             check_signature_form(signature.sig)
             made_by = judge(result, signature, now=datetime.now(UTC), ahead=CLOCK_TOLERANCE)
@@ -124,32 +125,6 @@ class GnupgSigner:
     def public_key(self) -> bytes:
         """See :meth:`mig_core.pgp.base.Signer.public_key`."""
         return export_public(self._home, self._fingerprint)
-
-
-@contextlib.contextmanager
-def _private_file(content: bytes) -> Iterator[str]:
-    """The name of a file that only we can read, for as long as it is needed (:mod:`tempfile` takes 4 ms to import).
-
-    Raises:
-        OSError: there is no room for temporary files.
-    """
-    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-    folders = [folder for folder in (*map(os.environ.get, _TEMPORARY), "/tmp", "/var/tmp", os.curdir) if folder]  # noqa: S108  private, and new
-    for folder in folders:
-        name = os.path.join(os.path.abspath(folder), f"mig-signature-{os.urandom(12).hex()}")
-        try:
-            file = os.fdopen(os.open(name, flags, 0o600), "wb")
-        except OSError:
-            if folder is folders[-1]:
-                raise
-            continue
-        break
-    try:
-        with file:
-            file.write(content)
-        yield name
-    finally:
-        os.unlink(name)
 
 
 def secret_keys(home: Path | None) -> tuple[KeyInfo, ...]:
