@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from benchmarks.modules.race import Competitor, Run, program, race, ratio
-from benchmarks.modules.trees import large_tree, small_tree
+from benchmarks.modules.trees import large_tree, log_tree, small_tree
 from benchmarks.tables import mebibytes, print_table, seconds
 from mig_core.agent.operations.executor import Executor, Interruption
 from mig_core.agent.operations.launcher import Launcher
@@ -42,6 +42,8 @@ ORIGINAL = "original -m"
 PREFIX = "AKIA[0-9A-Z]{16}"
 IGNORE_CASE = r"(?i)(password|passwd|secret)\s*[:=]\s*[a-z0-9]{8}"
 CLASSES = r"[a-z0-9._-]+@[a-z0-9-]+\.example\.net"
+COMMON = "kernel[a-z]+panic"
+NO_TEXT = "[0-9]{7}"
 NO_HASH = hashlib.sha256(b"in no tree").hexdigest()
 
 
@@ -95,7 +97,7 @@ class Agent:
         self._launcher.close()
 
 
-def questions(small: Path, large: Path) -> Iterator[Question]:
+def questions(small: Path, large: Path, logs: Path) -> Iterator[Question]:
     """All rows."""
     facts = ["-printf", r"%p %s %M %T+\n"]
     for tree, label in ((small, "100k small, 10k hits"), (Path("/usr"), "/usr")):
@@ -115,14 +117,16 @@ def questions(small: Path, large: Path) -> Iterator[Question]:
     for label, tree, target in (("large files", large, 1.5), ("100k small", small, 2.5)):
         for kind, regex in (("literal prefix", PREFIX), ("ignoring case", IGNORE_CASE), ("classes", CLASSES)):
             for threads in (1, 2):
-                rg = ["rg", f"-j{threads}", "-uuu", "-a", "-l", "--no-config", "--no-messages", regex, str(tree)]
-                yield Question(
-                    f"content, {kind}, {label}" + (", 2 threads" if threads == 2 else ""),
-                    {"paths": [str(tree)], "contents": [regex]},
-                    {f"rg -j{threads}": rg},
-                    target=target,
-                    threads=threads,
-                )
+                name = f"content, {kind}, {label}" + (", 2 threads" if threads == 2 else "")
+                yield _content(name, regex, tree, threads=threads, target=target)
+    for kind, regex, tree, label in (
+        ("frequent text", COMMON, large, "large files"),
+        ("no text", NO_TEXT, large, "large files"),
+        ("literal prefix", PREFIX, logs, "log lines"),
+        ("ignoring case", IGNORE_CASE, logs, "log lines"),
+        ("classes", CLASSES, logs, "log lines"),
+    ):
+        yield _content(f"content, {kind}, {label}", regex, tree, threads=1, target=1.5)
     for label, tree in (("large files", large), ("100k small", small)):
         for threads in (1, 2):
             each = ["find", str(tree), "-type", "f", "-print0"]
@@ -146,6 +150,12 @@ def questions(small: Path, large: Path) -> Iterator[Question]:
         {"find": ["find", str(small), "-type", "f", "-ls"]},
         counts=False,
     )
+
+
+def _content(name: str, regex: str, tree: Path, *, threads: int, target: float) -> Question:
+    rg = ["rg", f"-j{threads}", "-uuu", "-a", "-l", "--no-config", "--no-messages", regex, str(tree)]
+    search: dict[str, JSON] = {"paths": [str(tree)], "contents": [regex]}
+    return Question(name, search, {f"rg -j{threads}": rg}, target=target, threads=threads)
 
 
 def compete(question: Question, agent: Agent, runs: int, original: str) -> tuple[list[list[str]], bool]:
@@ -211,7 +221,7 @@ def main() -> int:
     rows: list[list[str]] = []
     agent = Agent()
     try:
-        for question in questions(small_tree(folder), large_tree(folder)):
+        for question in questions(small_tree(folder), large_tree(folder), log_tree(folder)):
             if options.only not in question.name:
                 continue
             lines, met = compete(question, agent, options.runs, os.environ.get("MIG_ORIGINAL_AGENT", ""))

@@ -12,6 +12,7 @@ SMALL_FILES = 100_000
 FILES_PER_DIRECTORY = 12
 LARGE_FILES = 10
 LARGE_BYTES = 42 << 20
+LOG_FILES = 5
 NEEDLE = "AKIA0123456789ABCDEF"
 """In 40 of the small files, and in the last line of one large one."""
 NEEDLES = 40
@@ -66,6 +67,38 @@ def large_tree(folder: Path, files: int = LARGE_FILES, size: int = LARGE_BYTES) 
                 file.write(f"\nkey {NEEDLE}\n".encode())
     (tree / "complete").touch()
     return tree
+
+
+def log_tree(folder: Path, files: int = LOG_FILES, size: int = LARGE_BYTES) -> Path:
+    """A few large files of log lines: times, addresses, capitals and mail addresses are everywhere in them. Made once."""
+    tree = folder / f"logs-{files}-{size}"
+    if (tree / "complete").exists():
+        return tree
+    tree.mkdir(parents=True)
+    chance = random.Random(3)
+    lines = [_log_line(chance, number) for number in range(60_000)]
+    for number in range(files):
+        with open(tree / f"auth{number}.log", "wb") as file:
+            while file.tell() < size:
+                start = chance.randrange(len(lines))
+                file.write("".join(lines[start : start + 5_000]).encode())
+    (tree / "complete").touch()
+    return tree
+
+
+def _log_line(chance: random.Random, number: int) -> str:
+    user, host = (f"{chance.choice(_WORDS)}{chance.randrange(90)}" for _ in range(2))
+    address = ".".join(str(chance.randrange(256)) for _ in range(4))
+    what = chance.choice(
+        (
+            f"Accepted publickey for {user} from {address} port {chance.randrange(65536)} ssh2: RSA SHA256:AKIJ{number:X}",
+            f"Failed password for invalid user {user} from {address} port {chance.randrange(65536)} ssh2",
+            f"to=<{user}@{host}.example.org>, relay={host}.example.org[{address}]:25, status=sent (250 OK)",
+            f'{address} - {user} "GET /{host}/{user}?q={number} HTTP/1.1" 200 {chance.randrange(9999)} "Mozilla/5.0 (X11)"',
+            f"Started Session {number} of User {user}; password=[MASKED], Quota: {chance.randrange(100)} %, Zone=KVM",
+        )
+    )
+    return f"Nov {1 + number // 2000:2} {number % 24:02}:{number % 60:02}:{chance.randrange(60):02} {host} {user}[{number}]: {what}\n"
 
 
 def _text(chance: random.Random, size: int) -> bytes:

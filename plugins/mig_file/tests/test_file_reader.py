@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from mig_endpoint import coverage
 from mig_endpoint.files.calls import Direct
 from mig_endpoint.files.interruptions import DeadlinePassed
+from mig_endpoint.finding import patterns
 from mig_endpoint.finding.content import Question, Questions
 from mig_endpoint.finding.reader import Reader, Reading
 
@@ -164,6 +165,10 @@ COMPARED = [
     "Q?zulu",
     "^$",
     "user|zone",
+    "(?i)(user|zone|key)[= -]",
+    "(zone|user=q|user=k)[a-z ]*z",
+    "(?i)(zebra|zulu8|skey-)$",
+    "(?i)key-z|QUIZ ",
     "[0-9]{6}",
 ]
 """Of the same meaning to Python's own ``re``."""
@@ -184,8 +189,12 @@ TOKENS = [
 QUIET = ["of no interest", "nothing", "", "n" * 90, "1234 5", "o" * 30, "in it"]
 
 
-@pytest.mark.parametrize("seed", range(6))
-def test_files_of_many_pieces_answer_like_pythons_own_expressions(seed: int) -> None:
+@pytest.mark.parametrize("many_bytes", [0, 100, patterns.MANY_BYTES])
+@pytest.mark.parametrize("seed", range(4))
+def test_files_of_many_pieces_answer_like_pythons_own_expressions(
+    seed: int, many_bytes: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(patterns, "MANY_BYTES", many_bytes)
     chance = random.Random(seed)
     for _ in range(40):
         # long quiet stretches, and some in which every line holds a part of what is looked for

@@ -31,8 +31,12 @@ FAILURES = 3
 """After so many blocks in a row with required texts everywhere, nobody looks for them in the next ``REST``; nor for
 required characters."""
 REST = 64
+MANY_BYTES = 64 << 10
+"""From this many bytes of lines on, a further search that rules most of them out is worth its call."""
 PROBE = 4 << 10
 """Where a text is frequent, it is in a block's first bytes too."""
+MOST_BEGINNINGS = 64
+"""With more beginnings of matches in the first bytes, looking for each of them takes longer than looking for all."""
 MANY_RETURNS = 200
 """From this many pairs in one block on, ``bytes.replace`` is the faster way."""
 _RETURN = ord("\r")
@@ -113,6 +117,33 @@ class Pattern:
 
         return finders_for(self.text)
 
+    @functools.cached_property
+    def _branches(self) -> list[tuple[bytes, Find]]:
+        """Searches in plain bytes as they are read: the pattern is nowhere where none of them finds anything.
+
+        Before each the text with which it begins, in lower case.
+        """
+        from mig_endpoint.regex.branches import MOST_BRANCHES, branches
+
+        source = syntax.for_lines_as_read(self.text)
+        if source is None or self._wildcards:
+            return []
+        memory = self._memory // MOST_BRANCHES
+        try:
+            return [
+                (one.prefix.lower().encode(), _compile(one.pattern, never_nl=True, memory=memory, by_bytes=True))
+                for one in branches(source)
+            ]
+        except ValueError:
+            return []  # too large for its share of memory
+
+    @functools.cached_property
+    def _other_forms(self) -> Sequence[bytes]:
+        """Bytes with which letters begin that are another form of ASCII's."""
+        from mig_endpoint.regex.branches import folds
+
+        return (b"\xc5", b"\xe2") if folds(self.text) else ()
+
     def matches(self, subject: bytes) -> bool:
         """Whether it is found in one string: a name, a mode, a single line."""
         if self._single is None:
@@ -142,13 +173,11 @@ class Pattern:
             self._rest -= 1
             return None
         for finder in self.finders:
-            positions = finder.positions(view)
-            if not positions:
-                verdict = False
-            elif len(positions) <= 1 + len(view) // BYTES_FOR_A_LINE:
-                verdict = self._is_in_lines_at(data, start, end, positions)
-            else:
+            most = 1 + len(view) // BYTES_FOR_A_LINE
+            positions = finder.positions(view) if len(view) < MANY_BYTES else finder.few(view, most)
+            if positions is None or len(positions) > most:
                 continue
+            verdict = bool(positions) and self._is_in_lines_at(data, start, end, positions)
             self._failures = 0
             if finder is not self.finders[0]:
                 self._comes_first(finder)
@@ -228,6 +257,8 @@ class Pattern:
         if self._wildcards and not lines.is_utf8():
             return self._is_in_undecodable(lines.plain())
         find = self.find_in_lines
+        if lines.end - lines.start >= MANY_BYTES and not lines.window and self._is_in_no_branch(lines):
+            return False
         if self._find_as_read is not None and not lines.window:
             if self._find_as_read(lines.data, lines.start, lines.end)[0] < 0:
                 return False
@@ -235,6 +266,16 @@ class Pattern:
                 return True
         lines = lines.plain()
         return find(lines.data, lines.start, lines.end)[0] >= 0
+
+    def _is_in_no_branch(self, lines: Lines) -> bool:
+        """Whether it is in none of the lines, as far as that is seen more quickly than by looking for it."""
+        data, start, end = lines.data, lines.start, lines.end
+        if not self._branches or any(data.find(one, start, end) >= 0 for one in self._other_forms):
+            return False
+        probe = bytes(data[start : min(end, start + PROBE)]).lower()
+        if sum(probe.count(prefix) for prefix, _ in self._branches) > MOST_BEGINNINGS:
+            return False
+        return all(find(data, start, end)[0] < 0 for _, find in self._branches)
 
     def _is_in_undecodable(self, lines: Lines) -> bool:
         """Looks closely at the lines that might match once bytes that are not UTF-8 count as U+FFFD."""
@@ -315,7 +356,7 @@ def _compile_within(memory: int, source: str, *, never_nl: bool = False) -> Find
         return _compile(source, never_nl=never_nl, memory=2 * DEFAULT_MEMORY)
 
 
-def _compile(source: str, *, never_nl: bool = False, memory: int = DEFAULT_MEMORY) -> Find:
+def _compile(source: str, *, never_nl: bool = False, memory: int = DEFAULT_MEMORY, by_bytes: bool = False) -> Find:
     import re2
 
     options = re2.Options()
@@ -323,6 +364,8 @@ def _compile(source: str, *, never_nl: bool = False, memory: int = DEFAULT_MEMOR
     options.never_nl = never_nl
     options.log_errors = False
     options.max_mem = memory
+    if by_bytes:
+        options.encoding = re2.Options.Encoding.LATIN1
     try:
         compiled = re2._Regexp(source.encode(), options)  # noqa: SLF001 - re2.compile would keep it in a cache for ever
     except re2.error as error:
