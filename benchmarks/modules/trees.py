@@ -12,7 +12,7 @@ SMALL_FILES = 100_000
 FILES_PER_DIRECTORY = 12
 LARGE_FILES = 10
 LARGE_BYTES = 42 << 20
-LOG_FILES = 5
+LOG_FILES = 10
 NEEDLE = "AKIA0123456789ABCDEF"
 """In 40 of the small files, and in the last line of one large one."""
 NEEDLES = 40
@@ -70,7 +70,7 @@ def large_tree(folder: Path, files: int = LARGE_FILES, size: int = LARGE_BYTES) 
 
 
 def log_tree(folder: Path, files: int = LOG_FILES, size: int = LARGE_BYTES) -> Path:
-    """A few large files of log lines: times, addresses, capitals and mail addresses are everywhere in them. Made once."""
+    """Large files of log lines: times, capitals, mail addresses and passwords everywhere in them. Made once."""
     tree = folder / f"logs-{files}-{size}"
     if (tree / "complete").exists():
         return tree
@@ -89,16 +89,18 @@ def log_tree(folder: Path, files: int = LOG_FILES, size: int = LARGE_BYTES) -> P
 def _log_line(chance: random.Random, number: int) -> str:
     user, host = (f"{chance.choice(_WORDS)}{chance.randrange(90)}" for _ in range(2))
     address = ".".join(str(chance.randrange(256)) for _ in range(4))
+    port = chance.randrange(65536)
     what = chance.choice(
         (
-            f"Accepted publickey for {user} from {address} port {chance.randrange(65536)} ssh2: RSA SHA256:AKIJ{number:X}",
-            f"Failed password for invalid user {user} from {address} port {chance.randrange(65536)} ssh2",
+            f"Accepted publickey for {user} from {address} port {port} ssh2: RSA SHA256:AKIJ{number:X}",
+            f"Failed password for invalid user {user} from {address} port {port} ssh2",
             f"to=<{user}@{host}.example.org>, relay={host}.example.org[{address}]:25, status=sent (250 OK)",
-            f'{address} - {user} "GET /{host}/{user}?q={number} HTTP/1.1" 200 {chance.randrange(9999)} "Mozilla/5.0 (X11)"',
-            f"Started Session {number} of User {user}; password=[MASKED], Quota: {chance.randrange(100)} %, Zone=KVM",
+            f'{address} - {user} "GET /{host}/{user}?q={number} HTTP/1.1" 200 {port} "Mozilla/5.0 (X11)"',
+            f"Started Session {number} of User {user}; password=[MASKED], Quota: {port % 100} %, Zone=KVM",
         )
     )
-    return f"Nov {1 + number // 2000:2} {number % 24:02}:{number % 60:02}:{chance.randrange(60):02} {host} {user}[{number}]: {what}\n"
+    time = f"{number % 24:02}:{number % 60:02}:{chance.randrange(60):02}"
+    return f"Nov {1 + number // 2000:2} {time} {host} {user}[{number}]: {what}\n"
 
 
 def _text(chance: random.Random, size: int) -> bytes:
