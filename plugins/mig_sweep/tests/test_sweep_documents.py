@@ -150,6 +150,22 @@ def test_a_misp_event_is_read_with_its_objects_and_tags(tmp_path: Path) -> None:
     assert [one.refused[:10] for one in found if one.refused] == ["no module ", "the event "]
 
 
+def test_what_was_deleted_in_misp_is_left_out_and_said(tmp_path: Path) -> None:
+    size = {"type": "size-in-bytes", "value": "7", "deleted": True}
+    gone = {"name": "file", "deleted": True, "Attribute": [{"type": "sha1", "value": "ef" * 20, "deleted": False}]}
+    kept = {"name": "file", "deleted": False, "Attribute": [size, {"type": "md5", "value": "cd" * 16}]}
+    addresses = [
+        {"type": "ip-dst", "value": "203.0.113.9", "to_ids": True, "deleted": True},
+        {"type": "ip-dst", "value": "203.0.113.10", "to_ids": True, "deleted": "1"},
+        {"type": "ip-dst", "value": "203.0.113.11", "to_ids": True, "deleted": False},
+    ]
+
+    found = read(tmp_path, "e.json", {"Event": {"info": "x", "Attribute": addresses, "Object": [gone, kept]}})
+
+    assert terms(found) == [[("address", "203.0.113.11")], [("hash", "cd" * 16)]]
+    assert [one.refused for one in found if one.refused] == ["it was deleted in MISP"] * 3
+
+
 def test_attributes_that_a_misp_server_was_searched_for_are_read(tmp_path: Path) -> None:
     event = {"id": "7", "info": "campaign"}
     attributes = [

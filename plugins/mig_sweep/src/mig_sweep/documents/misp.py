@@ -57,8 +57,10 @@ def read(document: dict[str, Any], source: str) -> Iterator[Indicator]:
 
 def _of_object(one: dict[str, Any], source: str, title: str, labels: tuple[str, ...]) -> Iterator[Indicator]:
     """A file object says its size beside its hashes: what is cheap is looked at first."""
-    attributes = list(mappings(one.get("Attribute")))
-    size = next((text(each.get("value")) for each in attributes if each.get("type") == "size-in-bytes"), "")
+    gone = {"deleted": True} if _is_deleted(one) else {}
+    attributes = [{**each, **gone} for each in mappings(one.get("Attribute"))]
+    sizes = (each for each in attributes if each.get("type") == "size-in-bytes" and not _is_deleted(each))
+    size = next((text(each.get("value")) for each in sizes), "")
     for attribute in attributes:
         for found in _of_attribute(attribute, source, title, labels):
             if found.kind is Kind.SIZE:
@@ -82,9 +84,16 @@ def _of_attribute(attribute: dict[str, Any], source: str, title: str, labels: tu
         yield plain.refuse(f"no module is asked about attributes of type {'|'.join(kinds)!r:.60}")
         return
     found = Indicator(known, source, name, "", own)
-    if attribute.get("to_ids") is False:
+    if _is_deleted(attribute):
+        found = found.refuse("it was deleted in MISP")
+    elif attribute.get("to_ids") is False:
         found = found.refuse("the event says that it is no sign by itself (to_ids is false)")
     yield found
+
+
+def _is_deleted(one: dict[str, Any]) -> bool:
+    """Attributes and objects that were taken back stay in the event, for servers that have them already."""
+    return one.get("deleted") in (True, "1", "true")
 
 
 def _term(kind: str, value: str) -> Term | None:
