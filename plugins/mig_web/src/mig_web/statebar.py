@@ -10,7 +10,7 @@ WORDS = {
     "success": "answered",
     "partial": "answered, not completely",
     "sent": "asked, not answered yet",
-    "queued": "not handed over yet",
+    "queued": "not handed over yet, or just now",
 }
 
 
