@@ -90,10 +90,10 @@ class Fleet:
         for server in servers:
             if server is not None and server.pid is None:
                 server.start()
-        running = platform.processes.running()
-        for name in set(running) - set(PROGRAMS):
+        watched = platform.processes.watched()
+        for name in watched.keys() - set(PROGRAMS):
             platform.processes.end(name, signal.SIGTERM)
-        stopped = [name for name in PROGRAMS if name not in running]
+        stopped = [name for name in PROGRAMS if not watched.get(name)]
         if "api" in stopped:
             platform.start_api()
         if "scheduler" in stopped:

@@ -67,9 +67,9 @@ class Processes:
         """The process id of one that runs."""
         return self._running[name].pid
 
-    def running(self) -> list[str]:
-        """The names of those that run."""
-        return [name for name, process in self._running.items() if process.poll() is None]
+    def watched(self) -> dict[str, bool]:
+        """The names of those that were started and not ended, and whether they run."""
+        return {name: process.poll() is None for name, process in self._running.items()}
 
     def end(self, name: str, number: signal.Signals) -> None:
         """Sends one of them a signal and waits for its end; it is no longer watched."""
