@@ -191,8 +191,9 @@ def _start_logging(settings: AgentSettings) -> None:
     from mig_core.logs import start_logging
 
     start_logging("agent", settings.log_level, settings.log_format)
-    for library in ("gnupg", "pika", "urllib3"):
-        # What they say below WARNING is about themselves, and gnupg shows the data it is given.
+    for library in ("gnupg", "urllib3"):
+        # What they say below WARNING is about themselves, and gnupg shows the data it is given. What pika says is left
+        # to the relay, which translates it.
         logging.getLogger(library).setLevel(logging.WARNING)
 
 

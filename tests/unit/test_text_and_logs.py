@@ -7,6 +7,8 @@ import json
 import logging
 import socket
 import struct
+import subprocess
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -155,3 +157,24 @@ def test_a_form_of_log_that_is_none_and_a_journal_that_is_not_there_are_settings
 def test_a_level_that_is_none_is_a_setting_that_is_wrong() -> None:
     with pytest.raises(ConfigurationError, match="scheduler: log_level"):
         start_logging("scheduler", "LOUD")
+
+
+def test_an_agent_whose_broker_is_away_says_so_in_its_own_words() -> None:
+    """pika has eight lines at ERROR for each attempt, at every endpoint: errors are for what somebody must act on."""
+    code = (
+        "import asyncio, types\n"
+        "from mig_core.agent.main import _start_logging\n"
+        "from mig_core.errors import RelayUnavailable\n"
+        "from mig_core.relay.amqp_broker import Broker\n"
+        "from mig_core.relay.amqp_connection import AmqpConnection\n"
+        "_start_logging(types.SimpleNamespace(log_level='INFO', log_format='text'))\n"
+        "try:\n"
+        "    asyncio.run(AmqpConnection.open(Broker.from_url('amqp://a:b@127.0.0.1:1/mig')))\n"
+        "except RelayUnavailable as error:\n"
+        "    print(error)"
+    )
+
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
+
+    assert "127.0.0.1:1" in ran.stdout
+    assert ran.stderr == ""
