@@ -27,6 +27,27 @@ _QUEUED = """
      WHERE a.id = ANY(%s) AND u.again_at IS NULL GROUP BY a.id
 """
 
+_WITH_QUEUED = f"""
+    SELECT {COLUMNS}, CASE WHEN state = 'inflight' THEN
+           (SELECT count(*) FROM unsent_commands u
+             WHERE u.action_id = actions.id AND u.id BETWEEN actions.first_command AND actions.last_command
+               AND u.again_at IS NULL) END AS queued
+      FROM actions WHERE id = %s
+"""  # noqa: S608 - a constant
+
+
+async def summed_action(cursor: Cursor, action: ActionId) -> ActionRow:
+    """An action with its sums: one statement, which sees both at one moment.
+
+    Raises:
+        NotFound
+    """
+    await cursor.execute(_WITH_QUEUED, (as_uuid(action),))
+    row = await cursor.fetchone()
+    if row is None:
+        raise NotFound("action", action)
+    return _action_row(row, row["queued"] or 0)
+
 
 async def locked_action(cursor: Cursor, action: ActionId) -> Row:
     """The action's row, locked against whoever wants to change it or to close its commands.

@@ -10,7 +10,7 @@ from mig_core.domain.command import ActionState
 from mig_core.domain.ids import ActionId, check_uuid
 from mig_core.domain.times import format_time, parse_time
 from mig_core.errors import Conflict, InvalidDocument
-from mig_core.store.action_rows import COLUMNS, action_row, action_rows, locked_action, one_action
+from mig_core.store.action_rows import COLUMNS, action_row, action_rows, locked_action, one_action, summed_action
 from mig_core.store.books import close_commands, settle_actions, withdraw
 from mig_core.store.database import page_limit
 from mig_core.store.encoding import NEWEST, as_uuid, clean_text, read_cursor, write_cursor
@@ -133,11 +133,7 @@ class PostgresActions:
     async def get(self, action: ActionId) -> ActionRow:
         """See the protocol."""
 
-        async def work(cursor: Cursor) -> ActionRow:
-            return await action_row(cursor, await one_action(cursor, action))
-
-        # One snapshot for row and sums, so that they always agree.
-        return await self._database.snapshot(work)
+        return await self._database.statement(lambda cursor: summed_action(cursor, action))
 
     async def list(
         self,
@@ -207,7 +203,7 @@ class PostgresActions:
             )
             return [ActionId(str(row["id"])) for row in await cursor.fetchall()]
 
-        return await self._database.transaction(work)
+        return await self._database.statement(work)
 
     async def fan_out(
         self,
