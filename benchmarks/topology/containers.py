@@ -95,10 +95,7 @@ class Containers:
         self.compose("up", "-d", "db2", "mq1")
         self.wait("the first node of RabbitMQ", lambda: self._node("mq1"))
         self.compose("up", "-d", "mq2", "mq3")
-        self.wait("the standby", lambda: self.sql("SELECT count(*) FROM pg_stat_replication") == "1")
-        # From here on what is committed is on the standby's disk, too.
-        self.sql("ALTER SYSTEM SET synchronous_standby_names = '*'")
-        self.sql("SELECT pg_reload_conf()")
+        self._commit_on_both("the standby")
         for node in ("mq2", "mq3"):
             self.wait(f"node {node} of RabbitMQ", lambda node=node: self._node(node))  # type: ignore[misc]
         self.compose("up", "-d", "api1")
@@ -141,6 +138,17 @@ class Containers:
         said = "".join(self.logs(part) for part in SCHEDULERS)
         return sum(map(int, re.findall(r"(\d+) commands are handed over again", said)))
 
+    def versions(self) -> list[str]:
+        """What runs in the containers."""
+        code = "import platform; from mig_core.exposition import version as v; print(v(), platform.python_version())"
+        said = [
+            "mig {} on Python {}".format(*self.inside("api1", "python3", "-c", code).split()),
+            f"PostgreSQL {self.sql('SHOW server_version')}",
+            f"RabbitMQ {self._ctl(self._running_broker(), 'version')}",
+            self.inside("proxy", "bash", "-c", "nginx -v 2>&1").removeprefix("nginx version: "),
+        ]
+        return [one.strip() for one in said]
+
     def fail_over(self) -> None:
         """Has the standby become the primary; the old one is dead, or is about to find out."""
         self.primary = "db2"
@@ -152,9 +160,7 @@ class Containers:
         override = self._site / "standby.yml"
         override.write_text("services:\n  db1:\n    command: [bash, /site/database, standby, db2]\n", encoding="ascii")
         self.compose("-f", str(override), "up", "-d", "--no-deps", "db1")
-        self.wait("the new standby", lambda: self.sql("SELECT count(*) FROM pg_stat_replication") == "1")
-        self.sql("ALTER SYSTEM SET synchronous_standby_names = '*'")
-        self.sql("SELECT pg_reload_conf()")
+        self._commit_on_both("the new standby")
 
     def down(self) -> None:
         """Removes containers and network; images stay."""
@@ -196,6 +202,19 @@ class Containers:
                 said = str(error)
             time.sleep(0.5)
         raise PartFailed(f"{what}: not ready after {seconds:.0f} s: {said}")
+
+    def _commit_on_both(self, standby: str) -> None:
+        """From here on what is committed is on the standby's disk, too.
+
+        ``*`` or any row of pg_stat_replication would also mean the program that copies the data to it, which confirms
+        nothing: every commit would wait until the copy is there.
+        """
+        follows = (
+            "SELECT count(*) FROM pg_stat_replication WHERE application_name = 'walreceiver' AND state = 'streaming'"
+        )
+        self.wait(standby, lambda: self.sql(follows) == "1")
+        self.sql("ALTER SYSTEM SET synchronous_standby_names = 'walreceiver'")
+        self.sql("SELECT pg_reload_conf()")
 
     def _container(self, part: str) -> str:
         return f"{PROJECT}_{part}_1"

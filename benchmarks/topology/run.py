@@ -69,6 +69,8 @@ class Killed:
     """Seconds in which no question was taken."""
     again: int
     """Commands that schedulers handed over again meanwhile."""
+    load: float
+    """The machine's load average when it was killed."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -154,7 +156,7 @@ def _kill(part: str, containers: Containers, load: Load, options: argparse.Names
     parts = _containers_of(part, containers)
     _until(lambda: len(load.asked) > count)  # a question has just gone out
     time.sleep(0.5)
-    at, began = time.time(), time.monotonic()
+    at, began, busy = time.time(), time.monotonic(), os.getloadavg()[0]
     if part == "worker":
         containers.kill_worker("api2")
     else:
@@ -175,10 +177,9 @@ def _kill(part: str, containers: Containers, load: Load, options: argparse.Names
     meanwhile = load.asked[count:]
     _until(lambda: all(sums_of(containers, one).open == 0 for one in meanwhile), seconds=600)
     again = containers.handed_over_again() - before
-    _say(
-        f"  {sums_of(containers, load.asked[count])}; no question taken for {load.longest:.1f} s at most; {again} again"
-    )
-    return Killed(part, at, away, load.asked[count], load.longest, again)
+    sums = sums_of(containers, load.asked[count])
+    _say(f"  {sums}; no question taken for {load.longest:.1f} s at most; {again} again; load average {busy:.1f}")
+    return Killed(part, at, away, load.asked[count], load.longest, again, busy)
 
 
 def _containers_of(part: str, containers: Containers) -> tuple[str, ...]:
@@ -216,6 +217,7 @@ def _report(
         "amqp (s)",
         "no question taken for (s)",
         "handed over again",
+        "load average",
     ]
     print_table(f"{agents} agents, one part after the other", head, [_row(one, books) for one in killed])
     wrong = [one for one in books if not one.complete(agents)]
@@ -229,6 +231,7 @@ def _report(
         print(f"{name}: {sums}")
     print(f"counters: {containers.sql(COUNTERS).split()}")
     print(f"left behind: {containers.sql(LEFT_BEHIND).splitlines()}")
+    print(f"versions: {', '.join(containers.versions())}")
     print(f"{os.cpu_count()} processors, load average now {os.getloadavg()[0]:.2f}")
     for one in wrong:
         print(f"UNACCOUNTED FOR: {one}")
@@ -249,7 +252,8 @@ def _row(one: Killed, books: list[Sums]) -> list[str]:
         max(0.0, *(sums.last_https - back for sums in meanwhile)),
         max(0.0, *(sums.last_amqp - back for sums in meanwhile)),
     ]
-    return [one.part, f"{one.away:.1f}", *(f"{time:.1f}" for time in times), f"{one.longest:.1f}", str(one.again)]
+    last = [f"{one.longest:.1f}", str(one.again), f"{one.load:.1f}"]
+    return [one.part, f"{one.away:.1f}", *(f"{time:.1f}" for time in times), *last]
 
 
 def _fleet(relay: str, agents: int, containers: Containers, folder: Path) -> Workers:
@@ -284,7 +288,7 @@ def _until(ready: Callable[[], bool], *, seconds: float = 300.0) -> None:
 
 
 def _say(text: str) -> None:
-    print(text, file=sys.stderr, flush=True)
+    print(f"{time.strftime('%H:%M:%S')} {text}", file=sys.stderr, flush=True)
 
 
 if __name__ == "__main__":
