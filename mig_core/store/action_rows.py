@@ -21,19 +21,16 @@ COLUMNS = (
     " cancelled_at"
 )
 
-_QUEUED = """
-    SELECT a.id, count(*) AS number FROM actions a
-      JOIN unsent_commands u ON u.action_id = a.id AND u.id BETWEEN a.first_command AND a.last_command
-     WHERE a.id = ANY(%s) AND u.again_at IS NULL GROUP BY a.id
-"""
-
+_STILL_QUEUED = "u.action_id = a.id AND u.id BETWEEN a.first_command AND a.last_command AND u.again_at IS NULL"
+_QUEUED = f"""
+    SELECT a.id, count(*) AS number FROM actions a JOIN unsent_commands u ON {_STILL_QUEUED}
+     WHERE a.id = ANY(%s) GROUP BY a.id
+"""  # noqa: S608 - a constant
 _WITH_QUEUED = f"""
     SELECT {COLUMNS}, CASE WHEN state = 'inflight' THEN
-           (SELECT count(*) FROM unsent_commands u
-             WHERE u.action_id = actions.id AND u.id BETWEEN actions.first_command AND actions.last_command
-               AND u.again_at IS NULL) END AS queued
-      FROM actions WHERE id = %s
-"""  # noqa: S608 - a constant
+           (SELECT count(*) FROM unsent_commands u WHERE {_STILL_QUEUED}) END AS queued
+      FROM actions a WHERE id = %s
+"""  # noqa: S608 - constants
 
 
 async def summed_action(cursor: Cursor, action: ActionId) -> ActionRow:
