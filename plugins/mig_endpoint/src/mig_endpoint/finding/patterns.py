@@ -76,6 +76,34 @@ def check_pattern(text: str) -> None:
         raise ValueError(f"{text!r:.200} is not a regular expression: {problem}")
 
 
+class _Trial:
+    """Whether a quick search is worth trying at the next block: see ``FAILURES``."""
+
+    __slots__ = ("_failures", "rest")
+
+    def __init__(self) -> None:
+        self._failures = 0
+        self.rest = 0
+        """For so many blocks it is not."""
+
+    def is_due(self) -> bool:
+        """Asked once a block."""
+        if self.rest > 0:
+            self.rest -= 1
+            return False
+        return True
+
+    def served(self) -> None:
+        """It told something."""
+        self._failures = 0
+
+    def failed(self) -> None:
+        """It was in vain."""
+        self._failures += 1
+        if self._failures >= FAILURES:
+            self._failures, self.rest = FAILURES - 1, REST
+
+
 class Pattern:
     """A regular expression, ready to be looked for."""
 
@@ -97,10 +125,8 @@ class Pattern:
             except ValueError:
                 self._filter = None  # too large with the alternatives added: every line is then looked at
         # What the finders were worth lately: it makes no difference to an answer, only to how soon it comes.
-        self._failures = 0
-        self._rest = 0
-        self._characters_failures = 0
-        self._characters_rest = 0
+        self._texts_trial = _Trial()
+        self._characters_trial = _Trial()
         self._has_ruled_out = False
 
     @functools.cached_property
@@ -169,8 +195,7 @@ class Pattern:
         """
         if not self.finders:
             return None
-        if self._rest > 0:
-            self._rest -= 1
+        if not self._texts_trial.is_due():
             return None
         for finder in self.finders:
             most = 1 + len(view) // BYTES_FOR_A_LINE
@@ -178,13 +203,11 @@ class Pattern:
             if positions is None or len(positions) > most:
                 continue
             verdict = bool(positions) and self._is_in_lines_at(data, start, end, positions)
-            self._failures = 0
+            self._texts_trial.served()
             if finder is not self.finders[0]:
                 self._comes_first(finder)
             return verdict
-        self._failures += 1
-        if self._failures >= FAILURES:
-            self._failures, self._rest = FAILURES - 1, REST
+        self._texts_trial.failed()
         return None
 
     def is_ruled_out(self, view: memoryview, data: bytes | bytearray | mmap, start: int, end: int) -> bool:
@@ -197,12 +220,10 @@ class Pattern:
             end: as there.
         """
         # 1. a single character that every match contains: nothing is found faster
-        if self._characters_rest > 0:
-            self._characters_rest -= 1
-        elif self._lacks_a_character(data, start, end):
+        if self._characters_trial.is_due() and self._lacks_a_character(data, start, end):
             return True
         # 2. texts
-        if self._rest > 0:
+        if self._texts_trial.rest > 0:
             return False  # whoever looks at all of the lines counts it
         for finder in self.finders:
             if (self._has_ruled_out or not finder.touches(view[:PROBE])) and not finder.touches(view):
@@ -222,11 +243,9 @@ class Pattern:
             else:
                 if character is not characters[0]:
                     self._characters = [character, *(one for one in characters if one is not character)]
-                self._characters_failures = 0
+                self._characters_trial.served()
                 return True
-        self._characters_failures += 1
-        if self._characters_failures >= FAILURES:
-            self._characters_failures, self._characters_rest = FAILURES - 1, REST
+        self._characters_trial.failed()
         return False
 
     def _comes_first(self, finder: Finder) -> None:
