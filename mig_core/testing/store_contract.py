@@ -12,6 +12,7 @@ from mig_core.testing.store_contracts.actions import ActionsContract
 from mig_core.testing.store_contracts.agents import AgentsContract
 from mig_core.testing.store_contracts.answer_diffs import AnswerDiffsContract
 from mig_core.testing.store_contracts.answer_rows import AnswerRowsContract
+from mig_core.testing.store_contracts.cancels import CancelsContract
 from mig_core.testing.store_contracts.commands import CommandsContract
 from mig_core.testing.store_contracts.enrolling import EnrollingContract
 from mig_core.testing.store_contracts.identities import IdentitiesContract
@@ -32,6 +33,7 @@ class StoreContract(
     IdentitiesContract,
     ActionsContract,
     OutboxContract,
+    CancelsContract,
     CommandsContract,
     ProposalsContract,
     PlatformLogContract,
