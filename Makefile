@@ -9,7 +9,7 @@ PLUGINS := $(patsubst %/pyproject.toml,%,$(wildcard plugins/*/pyproject.toml))
 SOURCES := conftest.py mig_core benchmarks tests $(wildcard plugins/*/src plugins/*/tests plugins/*/benchmarks plugins/*/tools plugins/*/fuzz docs/examples/*/src docs/examples/*/tests)
 # Where we meet other libraries: what is run once more on another Python, and with the oldest libraries.
 SEAMS := tests/unit $(addprefix tests/drivers/,test_gnupg.py test_relay_amqp.py test_relay_amqp_login.py test_relay_amqp_network.py test_relay_https.py test_relay_https_tls.py \
-  test_relay_memory.py test_store_postgres.py test_store_trouble.py test_api_http_protocol.py test_api_login.py)
+  test_relay_memory.py test_store_postgres.py test_store_same_command.py test_store_trouble.py test_api_http_protocol.py test_api_login.py)
 # Where the demonstration lives between starts; empty: a new folder that is removed at the end.
 DEMO ?=
 
