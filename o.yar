@@ -1,1 +1,0 @@
-rule a { strings: $a="only-here" condition: $a }
