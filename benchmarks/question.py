@@ -76,14 +76,11 @@ def _measure(relay: str, runs: int) -> dict[str, Any]:
         question = [mig, *QUESTION]
 
         # One agent alone: its libraries are shared with no other agent, as on a real endpoint.
-        agent = platform.start_agent(ENDPOINTS[0])
-        platform.processes.wait_for("the first agent", lambda: platform.online() == 1, seconds=60)
+        platform.start_agents(ENDPOINTS[:1])
         time_program(question, runs=1, environment=environment)
         time.sleep(_SETTLE)
-        memory = memory_of_agent(agent.pid)
-        for name in ENDPOINTS[1:]:
-            platform.start_agent(name)
-        platform.processes.wait_for("the agents", lambda: platform.online() == len(ENDPOINTS), seconds=60)
+        memory = memory_of_agent(platform.processes.pid(ENDPOINTS[0]))
+        platform.start_agents(ENDPOINTS[1:])
         time.sleep(_SETTLE)
 
         python = [sys.executable, "-c", "pass"]
