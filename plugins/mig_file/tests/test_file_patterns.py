@@ -40,7 +40,7 @@ def _is_accepted(pattern: str) -> bool:
 
 BYTES = st.lists(
     st.sampled_from([b"a", b"b", b"A", b"\n", b"\n", b"\r", b"\r\n", b" ", b"\xc3\xa9", b"\xff", b"\xc3", b"\xe2\x82",
-                     b"\xef\xbf\xbd", b"\xf0\x9f\x98\x80", b"\0"]),
+                     b"\xef\xbf\xbd", b"\xf0\x9f\x98\x80", b"\xf4\x90\x80\x80", b"\xed\xa0\x80", b"\0"]),
     max_size=9,
 ).map(b"".join)  # fmt: skip
 
@@ -98,6 +98,7 @@ def test_a_search_over_the_whole_buffer_is_a_search_in_each_line(pattern: str, r
 
 @settings(max_examples=300, deadline=None)
 @given(pattern=_patterns(), subject=BYTES)
+@example(pattern="^.$", subject=b"\xf4\x90\x80\x80")
 def test_a_single_string_is_matched_as_it_is(pattern: str, subject: bytes) -> None:
     assert Pattern(pattern).matches(subject) == _go_match(pattern, subject)
 
@@ -159,12 +160,13 @@ def test_the_private_call_of_google_re2_is_still_there_and_sees_what_surrounds_a
 NEAR = [
     r"[a-z ]needle\d", r"(x|é)needle", r".needle", r"[a-z]?needle7$", r"^ ?xneedle", r"(?i)[x ]NEEDLE\d",
     r"(?i)(needle|thread)\s*[:=]", r"needle$", r"[:=]$",
+    r"needle\S$",
 ]  # fmt: skip
 
 
 @given(
     st.lists(
-        st.sampled_from(["x", "needle", "nedle", "Thread:", "=", "\n", "\r\n", "\r", " ", "é", "needle7", "\udcff"]),
+        st.sampled_from(["x", "needle", "nedle", "Thread:", "=", "\n", "\r\n", "\r", " ", "é", "needle7", "\udcff", "\udcf4\udc90\udc80\udc80"]),
         max_size=60,
     ).map("".join),
     st.sampled_from(NEAR),

@@ -95,7 +95,9 @@ def test_a_match_across_the_border_of_two_pieces_is_found_once(at: int) -> None:
         "any of ($a*) at 0",
         "@a[1] == 3",
         "uint16(0) == 0x5a4d",
+        "float32(0) > 1.0",
         "pe.is_pe",
+        "with p = pe : (p.is_pe)",
         "#a > 5000",
         "for any i in (1..#a) : (@a[i] < 10)",
     ],
@@ -162,6 +164,31 @@ def test_more_matches_than_are_kept_are_said() -> None:
     assert [one.rule for one in found] == ["r"]
     assert tally.skipped(reasons.MANY) > 0
     assert not tally.complete
+
+
+def test_more_matches_in_one_piece_than_are_kept_are_said() -> None:
+    _, tally = in_pieces('rule r { strings: $a = "ab" condition: #a % 2 == 1 }', b"ab" * 1100)
+
+    assert tally.skipped(reasons.MANY) == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "data"),
+    [
+        # the gap behind what was kept looks like the rest of $b
+        ('strings: $a = "foo" $b = { 66 6f 6f [9-12] 00 00 } condition: $a and not $b', b"....foo" + bytes(8) + b"." * 20),
+        # the end of the data is no neighbour, a gap that is XORed is a letter
+        ('strings: $a = "foo" xor(65) fullword condition: #a == 1', b"AAAA" + bytes(65 ^ one for one in b"foo")),
+    ],
+)
+def test_a_rule_that_is_shown_more_or_less_than_is_there_is_said(text: str, data: bytes) -> None:
+    rule = f"rule r {{ {text} }}"
+
+    found, tally = in_pieces(rule, data)
+
+    assert [one.rule for one in whole(rule, data)] == ["r"]
+    assert not found
+    assert tally.skipped(reasons.DOUBTFUL) == 1
 
 
 def test_two_halves_with_something_between_are_no_match() -> None:

@@ -29,6 +29,9 @@ MOST_KEPT = 16 << 20
 """Bytes of matches that are kept of one process or file."""
 _AROUND = 8
 """Bytes kept on either side: what ``fullword`` and ``\\\\b`` look at, wide characters included."""
+_MOST_SEEN = MOST_COUNTED + 2 * _AROUND + 1
+"""Matches of a pattern in a piece: those that are counted, those before them (two at a place, if narrow and wide) that
+were seen already, and one more."""
 _GAP = bytes(256)
 
 
@@ -49,7 +52,7 @@ class Pieces:
         self._tally = tally
         self.overlap = rules.piecewise.overlap
         self._piece = max(piece, 2 * (self.overlap + _AROUND))
-        self._scanner = engine.scanner(rules.probes, MOST_COUNTED)
+        self._scanner = engine.scanner(rules.probes, _MOST_SEEN)
         self._allowed = {
             (namespace_of(rules.sources, number), rule.name)
             for number, text in enumerate(rules.texts)
@@ -67,10 +70,11 @@ class Pieces:
         self._fresh = 0
         """Where in the buffer matches begin that have not been seen."""
         self._counts: dict[tuple[int, int], int] = {}
+        """Matches of a pattern of a probe."""
+        self._uncounted: set[tuple[int, int]] = set()
+        """Patterns that have more, which is booked."""
         self._kept: list[tuple[int, bytes]] = []
         self._size = 0
-        self.failed = False
-        """Whether a piece could not be judged."""
 
     def book(self, why: Reason, subject: object = "") -> None:
         """Books the rules that are not asked of this. ``subject``: which file, if it is one of several."""
@@ -122,23 +126,36 @@ class Pieces:
         for _, text in islands:
             starts.append(len(data))
             data += text + _GAP
+        joined = bytes(data)
+        doubtful = self._doubtful(joined)
         matched = []
-        for one in self._engine.scan(bytes(data), self._subject):
+        for one in self._engine.scan(joined, self._subject):
             if (one.namespace, one.rule) not in self._allowed:
                 continue
             placed = self._placed(one, islands, starts)
             if placed is None:
-                self._tally.skip(reasons.DOUBTFUL, f"{one.rule} {self._subject}")
+                doubtful.add(one.rule)
             else:
                 matched.append(placed)
+        for rule in sorted(doubtful):
+            self._tally.skip(reasons.DOUBTFUL, f"{rule} {self._subject}")
         return matched
+
+    def _doubtful(self, joined: bytes) -> set[str]:
+        """Rules that are shown more or less than is there: a pattern matches into a gap, or not beside one."""
+        if not self._kept:
+            return set()
+        shown: dict[tuple[int, int], int] = {}
+        for probe in self._engine.run(self._scanner, joined, self._subject) or ():
+            for place, pattern in enumerate(probe.patterns):
+                shown[int(probe.identifier[1:]), place] = len(pattern.matches)
+        keys = (shown.keys() | self._counts.keys()) - self._uncounted
+        return {self._rules.probed[key[0]].name for key in keys if shown.get(key, 0) != self._counts.get(key, 0)}
 
     def _search(self, end: int) -> None:
         """Looks for matches that begin before ``end``."""
         data = bytes(self._buffer)
-        probes = self._engine.run(self._scanner, data, self._subject)
-        self.failed |= probes is None
-        for probe in probes or ():
+        for probe in self._engine.run(self._scanner, data, self._subject) or ():
             rule = int(probe.identifier[1:])
             for place, pattern in enumerate(probe.patterns):
                 self._keep(data, (rule, place), pattern.matches, end)
@@ -151,8 +168,10 @@ class Pieces:
                 continue
             count += 1
             if count > MOST_COUNTED or self._size > MOST_KEPT:
-                name = self._rules.probed[key[0]]
-                self._tally.skip(reasons.MANY, f"{name.name} {name.patterns[key[1]].name} {self._subject}")
+                if key not in self._uncounted:
+                    name = self._rules.probed[key[0]]
+                    self._tally.skip(reasons.MANY, f"{name.name} {name.patterns[key[1]].name} {self._subject}")
+                    self._uncounted.add(key)
                 break
             first = max(0, match.offset - _AROUND)
             text = data[first : match.offset + match.length + _AROUND]

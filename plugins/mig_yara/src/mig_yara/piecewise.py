@@ -26,7 +26,7 @@ LONGEST = 64 << 10
 _LONGEST_REGEX = 4 << 10
 """YARA-X finds no longer match of a regular expression."""
 _AT_PLACES = frozenset({"filesize", "entrypoint", "at"})
-_READS = re.compile(r"u?int(?:8|16|32|64)(?:be)?")
+_READS = re.compile(r"(?:u?int(?:8|16|32|64)|float(?:32|64))(?:be)?")
 _HEX_PART = re.compile(r"\[\s*(\d*)\s*(-?)\s*(\d*)\s*\]|([()|])|(~?[0-9a-fA-F?]{2})")
 
 
@@ -92,7 +92,7 @@ def _why_not(rule: RuleText, imports: set[str]) -> str:
             return f"its condition asks for an offset ({token.text})"
         if token.kind == "word" and following == "(" and _READS.fullmatch(token.text):
             return f"its condition reads the data ({token.text})"
-        if token.kind == "word" and following == "." and token.text in imports:
+        if token.kind == "word" and token.text in imports and tokens[place - 1].text != ".":
             return f"its condition uses the module {token.text!r}"
         if token.text == "in" and not _is_loop(tokens, place):
             return "its condition asks for a range of offsets"

@@ -264,11 +264,8 @@ class Pattern:
         return False
 
     def _is_in_text(self, find: Find, text: bytes) -> bool:
-        if find(text, 0, len(text))[0] >= 0:
-            return True
-        if not self._wildcards or text.isascii():
-            return False
-        text = with_replacement_characters(text)
+        if self._wildcards:  # as they are, RE2 takes some bytes for characters beyond Unicode, and Go does not
+            text = with_replacement_characters(text)
         return find(text, 0, len(text))[0] >= 0
 
     def is_in_all(self, lines: Lines) -> bool:
