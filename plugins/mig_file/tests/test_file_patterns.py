@@ -166,7 +166,23 @@ NEAR = [
 
 @given(
     st.lists(
-        st.sampled_from(["x", "needle", "nedle", "Thread:", "=", "\n", "\r\n", "\r", " ", "é", "needle7", "\udcff", "\udcf4\udc90\udc80\udc80"]),
+        st.sampled_from(
+            [
+                "x",
+                "needle",
+                "nedle",
+                "Thread:",
+                "=",
+                "\n",
+                "\r\n",
+                "\r",
+                " ",
+                "é",
+                "needle7",
+                "\udcff",
+                "\udcf4\udc90\udc80\udc80",
+            ]
+        ),
         max_size=60,
     ).map("".join),
     st.sampled_from(NEAR),

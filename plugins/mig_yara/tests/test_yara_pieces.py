@@ -176,7 +176,10 @@ def test_more_matches_in_one_piece_than_are_kept_are_said() -> None:
     ("text", "data"),
     [
         # the gap behind what was kept looks like the rest of $b
-        ('strings: $a = "foo" $b = { 66 6f 6f [9-12] 00 00 } condition: $a and not $b', b"....foo" + bytes(8) + b"." * 20),
+        (
+            'strings: $a = "foo" $b = { 66 6f 6f [9-12] 00 00 } condition: $a and not $b',
+            b"....foo" + bytes(8) + b"." * 20,
+        ),
         # the end of the data is no neighbour, a gap that is XORed is a letter
         ('strings: $a = "foo" xor(65) fullword condition: #a == 1', b"AAAA" + bytes(65 ^ one for one in b"foo")),
     ],
