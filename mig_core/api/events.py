@@ -7,6 +7,7 @@ comment line.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import time
 from typing import TYPE_CHECKING
@@ -19,7 +20,7 @@ from mig_core.errors import ApiError, InvalidDocument, MigError
 from mig_core.store.rows import Permission
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+    from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Sequence
     from datetime import datetime
 
     from mig_core.api.metrics import Metrics
@@ -78,31 +79,34 @@ class EventResources:
         position = call.query.get("position", "") or call.headers.get("last-event-id", "")
         if len(position) > MAX_POSITION or not position.isprintable():
             raise InvalidDocument("request", "is not a position that this API gave out", path="position")
-        # Both raise here, while there can still be a problem document, and not in the middle of the stream.
-        await self._store.actions.get(identifier)
-        await self._store.commands.finished_since(identifier, position=position, limit=1)
         tick = call.whole_number("tick", default=round(COMMENT_INTERVAL), minimum=1, maximum=round(COMMENT_INTERVAL))
-        return Reply(events=self._guarded(call, identifier, position, tick))
+        events = self._events(call, identifier, position, tick)
+        # What is wrong shows here, while there can still be a problem document, and not in the middle of the stream.
+        first = await anext(events, ())
+        return Reply(events=self._guarded(call, identifier, first, events))
 
     async def _guarded(
-        self, call: Call, action: ActionId, position: str, tick: float
+        self, call: Call, action: ActionId, first: Sequence[Event], rest: AsyncGenerator[Sequence[Event]]
     ) -> AsyncIterator[Sequence[Event]]:
         """The stream; when the store fails it just ends, and the client comes back with its last position."""
         self._metrics.streams += 1
         try:
-            async for events in self._events(call, action, position, tick):
-                yield events
+            async with contextlib.aclosing(rest):
+                yield first
+                async for events in rest:
+                    yield events
         except MigError as error:
             log.warning("stream of action %s (request %s) ended: %s", action, call.request_id, error)
         finally:
             self._metrics.streams -= 1
 
-    async def _events(self, call: Call, action: ActionId, position: str, tick: float) -> AsyncIterator[Sequence[Event]]:
+    async def _events(
+        self, call: Call, action: ActionId, position: str, tick: float
+    ) -> AsyncGenerator[Sequence[Event]]:
         last, spoken = b"", 0.0
         async with self._store.wakeups.watch("action", action) as watch:
             with self._waiters.enter(call.disconnected) as waiter:
                 while waiter.ended is None:
-                    await self._check_session(call)
                     # The action first: what is final now has all its commands in what is read after it.
                     row = await self._store.actions.get(action)
                     commands = await self._store.commands.finished_since(action, position=position, limit=PAGE)
@@ -114,20 +118,22 @@ class EventResources:
                     if document != last and moment - spoken >= ACTION_INTERVAL:
                         events.append(Event("action", document, position))
                         last, spoken = document, moment
-                    if row.state.is_final and not commands:
+                    were_all = _were_all(commands)
+                    if row.state.is_final and were_all:
                         yield [*events, Event("end", document, position)]
                         return
                     if events:
                         yield events
-                    if commands and (row.state.is_final or not _were_all(commands)):
+                    if were_all:
+                        pause = ACTION_INTERVAL if document != last else min(SESSION_INTERVAL, tick)
+                        await waiter.wait(watch, pause)
+                        if time.monotonic() - spoken >= tick:
+                            yield [Event()]
+                            spoken = time.monotonic()
+                    else:
                         # When many answer at once, more are there in a moment: they are told together.
                         await asyncio.sleep(CROWD_PAUSE if CROWD <= len(commands) < PAGE else 0.0)
-                        continue
-                    pause = ACTION_INTERVAL if document != last else min(SESSION_INTERVAL, tick)
-                    await waiter.wait(watch, pause)
-                    if time.monotonic() - spoken >= tick:
-                        yield [Event()]
-                        spoken = time.monotonic()
+                    await self._check_session(call)
 
     async def _check_session(self, call: Call) -> None:
         investigator = await self._store.investigators.session(call.session_digest, self._clock())

@@ -45,6 +45,9 @@ KEEPALIVES: dict[str, Any] = {"keepalives_idle": 30, "keepalives_interval": 10, 
 """libpq settings that end a connection whose other side vanished."""
 READ_ONLY_STATE = errors.ReadOnlySqlTransaction.sqlstate
 _ACTS = "SELECT set_config('mig.who', %s, true), set_config('mig.address', %s, true)"
+PREPARE_AFTER = 1
+"""Runs of a statement on one connection after which it is prepared there. One question runs few statements twice on the
+same connection, and half of what it costs the database was reading their text (psycopg's own number is 5)."""
 OPTIONS: dict[str, Any] = {"application_name": "mig", "connect_timeout": 10, **KEEPALIVES}
 """libpq settings of every connection for statements."""
 
@@ -76,7 +79,7 @@ class Database:
         self._pool: AsyncConnectionPool[psycopg.AsyncConnection[DictRow]] = AsyncConnectionPool(
             url,
             connection_class=psycopg.AsyncConnection[DictRow],
-            kwargs={"row_factory": dict_row, **OPTIONS},
+            kwargs={"row_factory": dict_row, "prepare_threshold": PREPARE_AFTER, **OPTIONS},
             min_size=min(2, pool_size),
             max_size=pool_size,
             timeout=limits.connection,
