@@ -8,9 +8,20 @@ and booked.
 from __future__ import annotations
 
 from itertools import groupby, islice
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, NamedTuple
 
 from mig_core.plugin.coverage import Reason
+from mig_netstat.nft_attributes import Attributes, attributes, listed, number_of, of_message, text_of
+from mig_netstat.nft_values import (
+    ANONYMOUS,
+    FAMILIES,
+    Field,
+    data_of_set,
+    data_text,
+    key_of_set,
+    parts_of,
+    value_text,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -19,6 +30,9 @@ if TYPE_CHECKING:
     from mig_core.plugin.coverage import Tally
     from mig_netstat.handlers import Handlers
 
+Message = tuple[int, Attributes]
+"""What the kernel told, and of which family."""
+Key = tuple[int, str, str]
 FIREWALL = "firewall"
 NOT_ASKED = Reason("rules of the firewall that could not be asked for")
 OLD_RULES = Reason("table of the older kind (iptables-legacy) whose rules are not read")
@@ -27,10 +41,15 @@ MAX_ELEMENTS = 10_000
 MORE_ELEMENTS = Reason(f"set of the firewall not read, or not to its end: more than {MAX_ELEMENTS} elements")
 CHAIN, RULE, SET = "nftables", "nftables rule", "nftables set"
 _OLD = {"ip_tables_names": "iptables", "ip6_tables_names": "ip6tables", "arp_tables_names": "arptables"}
-_HOOKS = ("prerouting", "input", "forward", "output", "postrouting", "ingress")
-_BY_TYPE = {7: "address", 8: "address", 12: "protocol", 13: "port", 41: "interface"}
-"""How keys of sets are written, by the numbers that nft gives to their types (``datatype.h``)."""
-_INTERVAL_END = 1
+_HOOKS = {
+    3: ("input", "output", "forward"),
+    5: ("ingress", "egress"),
+}
+"""By the number of the family; others have :data:`_USUAL_HOOKS`."""
+_USUAL_HOOKS = ("prerouting", "input", "forward", "output", "postrouting", "ingress")
+_DORMANT = 1
+"""Flag of a table whose chains are not in force."""
+_INTERVAL_END, _CATCH_ALL = 1, 2
 
 
 def rows(handlers: Handlers, tally: Tally) -> Iterator[dict[str, Cell]]:
@@ -57,133 +76,162 @@ def _nftables(handlers: Handlers, tally: Tally) -> Iterator[dict[str, Cell]]:
     from pyroute2.nftables.main import NFTables
 
     try:
-        with NFTables(nfgen_family=0) as tables:
-            rules, chains, sets = list(tables.get_rules()), list(tables.get_chains()), list(tables.get_sets())
+        with NFTables(nfgen_family=0) as asked:
+            tables, rules, chains, sets = (
+                [(one["nfgen_family"], of_message(one)) for one in got()]
+                for got in (asked.get_tables, asked.get_rules, asked.get_chains, asked.get_sets)
+            )
         contents = _contents(sets, tally)
     except (NetlinkError, OSError) as error:
         tally.failed(NOT_ASKED, "nftables", str(error))
         return
-    yield from _chains(chains, rules)
-    yield from _rules(rules, contents)
-    for one in sets:
-        if not _is_anonymous(one):
-            key = _key(one, "SET")
+    dormant = {(family, text_of(said[1])) for family, said in tables if number_of(said.get(2, b"")) & _DORMANT}
+    yield from _chains(chains, rules, dormant)
+    yield from _rules(rules, sets, contents)
+    for family, said in sets:
+        if not number_of(said.get(3, b"")) & ANONYMOUS:
+            key = _key(family, said, 2)
             yield {"what": FIREWALL, "type": SET, "table": _named(key), "names": contents.get(key)}
 
 
-def _chains(chains: Iterable[Any], rules: Iterable[Any]) -> Iterator[dict[str, Cell]]:
-    from mig_netstat.rule_text import plain
-
-    counts: dict[tuple[int, str, str], int] = {}
-    for rule in rules:
-        key = _key(rule, "RULE")
+def _chains(
+    chains: Iterable[Message], rules: Iterable[Message], dormant: set[tuple[int, str]]
+) -> Iterator[dict[str, Cell]]:
+    counts: dict[Key, int] = {}
+    for family, said in rules:
+        key = _key(family, said, 2)
         counts[key] = counts.get(key, 0) + 1
-    for chain in chains:
-        key = chain["nfgen_family"], chain.get_attr("NFTA_CHAIN_TABLE") or "", chain.get_attr("NFTA_CHAIN_NAME") or ""
+    for family, said in chains:
+        key = _key(family, said, 3)
         row: dict[str, Cell] = {"what": FIREWALL, "type": CHAIN, "table": _named(key), "count": counts.get(key, 0)}
-        hook = plain(chain.get_attr("NFTA_CHAIN_HOOK"))
-        if isinstance(hook, dict) and "HOOK_HOOKNUM" in hook:
-            number = hook["HOOK_HOOKNUM"]
-            policy = "accept" if chain.get_attr("NFTA_CHAIN_POLICY") else "drop"
-            row["flags"] = [
-                str(chain.get_attr("NFTA_CHAIN_TYPE") or "filter"),
-                f"hook {'ingress' if key[0] == 5 else _HOOKS[number] if number < len(_HOOKS) else number}",
-                f"priority {hook.get('HOOK_PRIORITY', 0)}",
-                f"policy {policy}",
-            ]
+        hook = attributes(said.get(4, b""))
+        flags = [text_of(said.get(7, b"")) or "filter", *_hook_texts(family, hook)] if 1 in hook else []
+        if 1 in hook:
+            flags.append(f"policy {'drop' if number_of(said.get(5, bytes((1,)))) == 0 else 'accept'}")
+        if key[:2] in dormant:
+            flags.append("dormant")
+        if flags:
+            row["flags"] = flags
         yield row
 
 
-def _rules(rules: Iterable[Any], contents: dict[tuple[int, str, str], list[str]]) -> Iterator[dict[str, Cell]]:
-    from mig_netstat.rule_text import plain, rule_text
+def _hook_texts(family: int, hook: Attributes) -> Iterator[str]:
+    number, names = number_of(hook[1]), _HOOKS.get(family, _USUAL_HOOKS)
+    yield f"hook {names[number] if number < len(names) else number}"
+    yield f"priority {int.from_bytes(hook.get(2, bytes(4)), 'big', signed=True)}"
+    devices = [text_of(one) for one in [*listed(hook.get(4, b"")), *([hook[3]] if 3 in hook else [])]]
+    yield from (f"device {one}" for one in dict.fromkeys(devices))
 
-    for rule in rules:
-        family, table, _ = _key(rule, "RULE")
-        of_table = {
-            name: f"{{ {', '.join(elements)} }}"
-            for (its_family, its_table, name), elements in contents.items()
-            if (its_family, its_table) == (family, table) and name.startswith("__")
-        }
-        steps = (
-            (one.get_attr("NFTA_EXPR_NAME") or "?", plain(one.get_attr("NFTA_EXPR_DATA")) or {})
-            for one in rule.get_attr("NFTA_RULE_EXPRESSIONS") or ()
+
+def _rules(
+    rules: Iterable[Message], sets: Iterable[Message], contents: dict[Key, list[str]]
+) -> Iterator[dict[str, Cell]]:
+    from mig_netstat.rule_text import Named, comment_text, expression_of, rule_text
+
+    of_table: dict[tuple[int, str], dict[str, Named]] = {}
+    for family, said in sets:
+        key = _key(family, said, 2)
+        name = key[2]
+        elements = contents.get(key) if number_of(said.get(3, b"")) & ANONYMOUS else None
+        text = f"@{name}" if elements is None else f"{{ {', '.join(elements)} }}"
+        of_table.setdefault(key[:2], {})[name] = Named(
+            text, number_of(said.get(5, b"")), number_of(said.get(7, b"")) or 4
         )
-        row: dict[str, Cell] = {"what": FIREWALL, "type": RULE, "table": _named(_key(rule, "RULE"))}
-        row["rule"] = rule_text(steps, family, of_table)
+    for family, said in rules:
+        key = _key(family, said, 2)
+        steps = map(expression_of, listed(said.get(4, b"")))
+        row: dict[str, Cell] = {"what": FIREWALL, "type": RULE, "table": _named(key)}
+        texts = rule_text(steps, family, of_table.get(key[:2], {})), comment_text(said.get(7, b""))
+        row["rule"] = " ".join(filter(None, texts))
         yield row
 
 
-def _contents(sets: Iterable[Any], tally: Tally) -> dict[tuple[int, str, str], list[str]]:
+def _contents(sets: Iterable[Message], tally: Tally) -> dict[Key, list[str]]:
     """The elements of each set; a set that is too large, or that cannot be read, is not in it, which is booked."""
     from pyroute2.netlink.nfnetlink.nftsocket import NFT_MSG_GETSETELEM, nft_set_elem_list_msg
     from pyroute2.nftables.main import NFTables
 
-    found: dict[tuple[int, str, str], list[str]] = {}
+    found: dict[Key, list[str]] = {}
     room = MAX_ELEMENTS
-    for family, of_family in groupby(
-        sorted(sets, key=lambda one: int(one["nfgen_family"])), lambda one: one["nfgen_family"]
-    ):
+    for family, of_family in groupby(sorted(sets, key=lambda one: int(one[0])), lambda one: one[0]):
         with NFTables(nfgen_family=family) as tables:
-            for one in of_family:
-                key = _key(one, "SET")
+            for _, said in of_family:
+                key = _key(family, said, 2)
                 if room <= 0:
                     tally.skip(MORE_ELEMENTS, _named(key))
                     continue
                 message = nft_set_elem_list_msg()
                 message["attrs"] = [["NFTA_SET_ELEM_LIST_TABLE", key[1]], ["NFTA_SET_ELEM_LIST_SET", key[2]]]
-                listed = (
+                told = (
                     element
                     for part in tables.request_get(message, NFT_MSG_GETSETELEM)
-                    for element in part.get_attr("NFTA_SET_ELEM_LIST_ELEMENTS") or ()
+                    for element in listed(of_message(part).get(3, b""))
                 )
-                elements = list(islice(listed, room))
-                if next(listed, None) is not None:
+                elements = list(islice(told, room))
+                if next(told, None) is not None:
                     tally.skip(MORE_ELEMENTS, _named(key))
                 room -= len(elements)
-                found[key] = _elements(elements, _BY_TYPE.get(one.get_attr("NFTA_SET_KEY_TYPE"), "network"))
+                found[key] = _elements(map(attributes, elements), key_of_set(said), data_of_set(said))
     return found
 
 
-def _elements(elements: Iterable[Any], kind: str) -> list[str]:
-    """As texts; of an interval the kernel lists both ends."""
-    from mig_netstat.rule_text import bytes_text, plain, verdict_text
+class _Element(NamedTuple):
+    raw: bytes
+    is_end: bool
+    target: str
 
-    read = []
-    for one in elements:
-        said = plain(one)
-        raw = said.get("SET_ELEM_KEY", {}).get("DATA_VALUE", b"")
-        data = said.get("SET_ELEM_DATA") or {}
-        verdict = data.get("DATA_VERDICT")
-        target = verdict_text(verdict) if verdict else data.get("DATA_VALUE", b"").hex()
-        read.append((raw, _INTERVAL_END in (said.get("SET_ELEM_FLAGS") or ()), f" : {target}" if target else ""))
+
+def _elements(elements: Iterable[Attributes], fields: tuple[Field, ...], data: tuple[Field, ...]) -> list[str]:
+    """As texts; of an interval the kernel lists both ends, of one with several parts in one element."""
+    read: list[_Element] = []
     texts: list[str] = []
-    start: bytes | None = None
-    start_target = ""
-    for raw, is_end, target in sorted(read, key=lambda one: (one[0], not one[1])):
+    rest: list[str] = []
+    for said in elements:
+        flags = number_of(said.get(3, b""))
+        target = f" : {data_text(said[2], data)}" if 2 in said else ""
+        target = target or (f' : "{text_of(said[9])}"' if 9 in said else "")
+        if flags & _CATCH_ALL:
+            rest.append(f"*{target}")
+            continue
+        raw = attributes(said[1])[1]
+        if 10 in said:
+            texts.append(f"{_between(raw, attributes(said[10])[1], fields)}{target}")
+        else:
+            read.append(_Element(raw, bool(flags & _INTERVAL_END), target))
+    start: _Element | None = None
+    for one in sorted(read, key=lambda one: (one.raw, not one.is_end)):
         if start is not None:
-            last = int.from_bytes(raw, "big") - 1
-            whole = is_end and last > int.from_bytes(start, "big")
-            upto = f"-{bytes_text(last.to_bytes(len(raw), 'big'), kind)}" if whole else ""
-            texts.append(f"{bytes_text(start, kind)}{upto}{start_target}")
-        start, start_target = (None, "") if is_end else (raw, target)
+            last = int.from_bytes(one.raw, "big") - 1
+            whole = one.is_end and last > int.from_bytes(start.raw, "big")
+            end = last.to_bytes(len(one.raw), "big") if whole else start.raw
+            texts.append(f"{_between(start.raw, end, fields)}{start.target}")
+        start = None if one.is_end else one
     if start is not None:
-        is_interval = any(is_end for _, is_end, _ in read)
-        upto = f"-{bytes_text(bytes([255]) * len(start), kind)}" if is_interval else ""
-        texts.append(f"{bytes_text(start, kind)}{upto}{start_target}")
-    return texts
+        is_interval = any(one.is_end for one in read)
+        end = bytes([255]) * len(start.raw) if is_interval else start.raw
+        texts.append(f"{_between(start.raw, end, fields)}{start.target}")
+    return texts + rest
 
 
-def _is_anonymous(one: Any) -> bool:
-    return "NFT_SET_ANONYMOUS" in (one.get_attr("NFTA_SET_FLAGS") or ())
+def _between(first: bytes, last: bytes, fields: tuple[Field, ...]) -> str:
+    """An interval, of each part by itself: ``10.0.0.0-10.0.0.255 . 22``."""
+    if len(fields) < 2:
+        return _part_between(first, last, fields[0].kind if fields else "")
+    parts = zip(parts_of(first, fields), parts_of(last, fields), fields, strict=True)
+    return " . ".join(_part_between(low, high, field.kind) for low, high, field in parts)
 
 
-def _key(one: Any, kind: str) -> tuple[int, str, str]:
-    """Family, table, and name of the set, or of the rule's chain."""
-    name = "NFTA_SET_NAME" if kind == "SET" else "NFTA_RULE_CHAIN"
-    return one["nfgen_family"], one.get_attr(f"NFTA_{kind}_TABLE") or "", one.get_attr(name) or ""
+def _part_between(first: bytes, last: bytes, kind: str) -> str:
+    beginning = first.rstrip(bytes(1))
+    if kind == "interface" and first != last and last == beginning.ljust(len(last), b"\xff"):
+        return value_text(beginning, kind)  # all that begin with it
+    return "-".join(dict.fromkeys(value_text(one, kind) for one in (first, last)))
 
 
-def _named(key: tuple[int, str, str]) -> str:
-    from mig_netstat.rule_text import FAMILIES
+def _key(family: int, said: Attributes, number: int) -> Key:
+    """Family, table, and the name that an attribute has: of the set, or of the chain."""
+    return family, text_of(said.get(1, b"")), text_of(said.get(number, b""))
 
+
+def _named(key: Key) -> str:
     return " ".join((FAMILIES.get(key[0], str(key[0])), *key[1:]))

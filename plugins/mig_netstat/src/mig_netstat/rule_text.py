@@ -1,308 +1,274 @@
 """What a rule of nftables says, much as ``nft list ruleset`` writes it. Sources: nft(8);
-``linux/netfilter/nf_tables.h``, ``xt_conntrack.h``, ``xt_addrtype.h``, ``xt_multiport.h``, ``nf_nat.h``.
+``linux/netfilter/nf_tables.h``.
 
 The kernel keeps a rule as small steps: load a field into a register, mask it, compare, decide. They are put together
-again here. A step that is not understood stands in brackets with everything the kernel said of it, so that nothing is
-left out of a rule but its counters. Pure: decoded attributes in, text out.
+again here. A step that is not understood stands in brackets with everything the kernel said of it, by number, so that
+nothing is left out of a rule but its counters; what was in the registers counts for nothing from there on. Pure: the
+kernel's bytes in, text out.
 """
 
 from __future__ import annotations
 
-import ipaddress
 import struct
-import sys
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, NamedTuple
 
-from mig_core.records import dataclass
+from mig_netstat import rule_headers, rule_statements
+from mig_netstat.nft_attributes import attributes, listed, number_of, text_of
+from mig_netstat.nft_values import FAMILIES, PROTOCOLS, number_in, value_text, verdict_text
+from mig_netstat.rule_iptables import match_text, target_text
+from mig_netstat.rule_registers import Loaded, Part, Registers, mask_text, of_part
+from mig_netstat.rule_sources import SOURCES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
-    Attributes = Mapping[str, Any]
+    from mig_netstat.nft_attributes import Attributes
 
-PROTOCOLS = {1: "icmp", 6: "tcp", 17: "udp", 33: "dccp", 58: "icmpv6", 132: "sctp", 136: "udplite"}
-FAMILIES = {1: "inet", 2: "ip", 3: "arp", 5: "netdev", 7: "bridge", 10: "ip6"}
-_STATES = {1: "invalid", 2: "established", 4: "related", 8: "new", 64: "untracked"}
-_OLD_STATES = {1: "invalid", 2: "established", 4: "related", 8: "new", 64: "snat", 128: "dnat", 256: "untracked"}
-_ADDRESS_TYPES = {1: "unspec", 2: "unicast", 4: "local", 8: "broadcast", 16: "anycast", 32: "multicast"}
-_OPERATORS = {"EQ": "", "NEQ": "!= ", "LT": "< ", "LTE": "<= ", "GT": "> ", "GTE": ">= "}
-_FIELDS = {
-    ("ip", 12): ("ip saddr", "address"),
-    ("ip", 16): ("ip daddr", "address"),
-    ("ip", 9): ("ip protocol", "protocol"),
-    ("ip6", 8): ("ip6 saddr", "address"),
-    ("ip6", 24): ("ip6 daddr", "address"),
-    ("ip6", 6): ("ip6 nexthdr", "protocol"),
-}
-_NAMED = {"L4PROTO": "protocol", "NFPROTO": "family", "IIFNAME": "interface", "OIFNAME": "interface"}
-_IMPLIED = {"NF_NAT_RANGE_MAP_IPS", "NF_NAT_RANGE_PROTO_SPECIFIED"}
-"""Flags of a translation that say no more than that it has addresses, or ports."""
-_WIDTHS = {"ip": 4, "ip6": 16}
+_OPERATORS = {0: "", 1: "!= ", 2: "< ", 3: "<= ", 4: "> ", 5: ">= "}
+_SILENT = frozenset({"counter", "last"})
+_IP, _IP6, _ARP, _VLAN = 0x0800, 0x86DD, 0x0806, 0x8100
 
 
-@dataclass(frozen=True, slots=True)
-class _Loaded:
-    """What a register holds."""
+class Named(NamedTuple):
+    """A set that rules look into."""
 
     text: str
-    kind: str = "network"
-    """How its bytes are written: address, port, protocol, family, interface, state, network or host (byte order)."""
-    width: int = 0
-    mask: bytes = b""
+    """``@name``, or what is in it where it has no name of its own."""
+    key_length: int
+    """In bytes."""
+    data_length: int = 4
+    """Of a map: of what it leads to."""
 
 
-def rule_text(steps: Iterable[tuple[str, Attributes]], family: int, sets: Mapping[str, str]) -> str:
-    """The rule.
+class Rule:
+    """A rule while its steps are read."""
 
-    Args:
-        steps: names of the expressions and their attributes, as :func:`plain` gives them.
-        family: of the table.
-        sets: contents of sets without a name of their own.
-    """
-    rule = _Rule(FAMILIES.get(family, ""), sets)
-    for name, attributes in steps:
-        rule.step(name, attributes)
-    return " ".join(rule.words)
-
-
-def plain(value: Any) -> Any:
-    """Attributes as pyroute2 decodes them, as dictionaries: ``{"META_KEY": "NFT_META_MARK"}``."""
-    if isinstance(value, dict) and "attrs" in value:
-        return {name.removeprefix("NFTA_"): plain(one) for name, one in value["attrs"]}
-    return value
-
-
-def bytes_text(raw: bytes, kind: str) -> str:
-    """A value as people write it."""
-    if kind == "address" and len(raw) in (4, 16):
-        return str(ipaddress.ip_address(raw))
-    if kind == "interface":
-        name, end, _ = raw.partition(b"\0")
-        return f'"{name.decode("utf-8", "backslashreplace")}{"" if end else "*"}"'
-    number = int.from_bytes(raw, sys.byteorder if kind in ("host", "state") else "big")
-    if kind == "protocol":
-        return PROTOCOLS.get(number, str(number))
-    if kind == "family":
-        return FAMILIES.get(number, str(number))
-    return str(number) if len(raw) <= 8 else f"0x{raw.hex()}"
-
-
-class _Rule:
-    def __init__(self, family: str, sets: Mapping[str, str]) -> None:
+    def __init__(self, family: int, sets: Mapping[str, Named]) -> None:
         self.words: list[str] = []
-        self._family = family if family in _WIDTHS else ""
-        self._transport = "th"
+        self.registers = Registers()
+        self.network = {"ip": "ip", "ip6": "ip6", "arp": "arp"}.get(FAMILIES.get(family, ""), "")
+        """Of which protocol a packet's network header is, where the rule or its table has said so."""
+        self.transport = "th"
+        self._is_tagged = False
         self._sets = sets
-        self._registers: dict[str, _Loaded] = {}
         self._steps: dict[str, Callable[[Attributes], None]] = {
-            "meta": self._meta,
-            "ct": self._ct,
             "payload": self._payload,
             "bitwise": self._bitwise,
+            "byteorder": self._byteorder,
             "cmp": self._cmp,
             "range": self._range,
             "lookup": self._lookup,
             "immediate": self._immediate,
-            "nat": self._nat,
-            "log": self._log,
-            "limit": self._limit,
+            "dynset": self._dynset,
             "match": self._match,
             "target": self._target,
-            "counter": lambda _: None,
-            "masq": lambda said: self._plain_target("masquerade", said),
-            "redir": lambda said: self._plain_target("redirect", said),
-            "reject": lambda _: self.words.append("reject"),
-            "notrack": lambda _: self.words.append("notrack"),
+            "objref": self._object,
+            "reject": lambda said: self.words.append(rule_statements.reject_text(said, self.network)),
         }
 
-    def step(self, name: str, attributes: Attributes) -> None:
+    def step(self, name: str, said: Attributes) -> None:
         """Adds one step; one that does not look as it should is shown as it is."""
+        if name in _SILENT:
+            return
         words = list(self.words)
         try:
-            self._steps[name](attributes)
-        except (LookupError, TypeError, ValueError, AttributeError, struct.error):
-            self.words = [*words, _raw(name, attributes)]
+            if name in SOURCES:
+                self._source(name, said)
+            elif name in rule_statements.STATEMENTS:
+                self.words.append(rule_statements.STATEMENTS[name](said, self.registers))
+            else:
+                self._steps[name](said)
+        except (LookupError, TypeError, ValueError, struct.error):
+            self.words = [*words, raw_text(name, said)]
+            self.registers.forget()
 
-    def _meta(self, said: Attributes) -> None:
-        key = said["META_KEY"].removeprefix("NFT_META_")
-        name = key.lower() if key in ("IIFNAME", "OIFNAME") else f"meta {key.lower()}"
-        self._load_or_set(said, "META", _Loaded(name, _NAMED.get(key, "host")))
+    def named(self, name: str) -> Named:
+        """A set by its name.
 
-    def _ct(self, said: Attributes) -> None:
-        key = said["CT_KEY"].removeprefix("NFT_CT_")
-        name = " ".join(["ct", *([str(said["CT_DIRECTION"])] if said.get("CT_DIRECTION") is not None else [])])
-        self._load_or_set(said, "CT", _Loaded(f"{name} {key.lower()}", "state" if key == "STATE" else "host"))
+        Raises:
+            LookupError: it is not known, and so it is not how many registers its keys are in.
+        """
+        return self._sets[name]
 
-    def _load_or_set(self, said: Attributes, kind: str, loaded: _Loaded) -> None:
-        if (source := said.get(f"{kind}_SREG")) is not None:
-            self.words.append(f"{loaded.text} set {self._registers[source].text}")
+    def _source(self, name: str, said: Attributes) -> None:
+        number, loaded, target = SOURCES[name](said, self.registers)
+        if target:
+            self.words.append(target)
         else:
-            self._registers[said[f"{kind}_DREG"]] = loaded
+            self.registers.load(number, loaded)
 
     def _payload(self, said: Attributes) -> None:
-        base = said["PAYLOAD_BASE"].removeprefix("NFT_PAYLOAD_").removesuffix("_HEADER")
-        offset, length = said["PAYLOAD_OFFSET"], said["PAYLOAD_LEN"]
-        if base == "NETWORK" and (self._family, offset) in _FIELDS:
-            name, kind = _FIELDS[self._family, offset]
-            loaded = _Loaded(name, kind, _WIDTHS[self._family] if kind == "address" else 0)
-        elif base == "TRANSPORT" and (offset, length) in ((0, 2), (2, 2)) and self._transport[:4] != "icmp":
-            loaded = _Loaded(f"{self._transport} {'dport' if offset else 'sport'}", "port")
-        elif base == "TRANSPORT" and (offset, length) == (0, 1) and self._transport[:4] == "icmp":
-            loaded = _Loaded(f"{self._transport} type")
+        base, place, length = (number_of(said[one]) for one in (2, 3, 4))
+        loaded = rule_headers.loaded(base, place, length, self.network, self.transport, self._is_tagged)
+        if 5 in said:
+            self.words.append(f"{loaded.part.text} set {self.registers.value(number_of(said[5]), loaded.part.kind)}")
         else:
-            place = {"LL": "ll", "NETWORK": "nh", "TRANSPORT": "th"}.get(base, base.lower())
-            loaded = _Loaded(f"@{place},{offset * 8},{length * 8}")
-        self._load_or_set(said, "PAYLOAD", loaded)
+            self.registers.load(number_of(said[1]), loaded)
 
     def _bitwise(self, said: Attributes) -> None:
-        source = self._registers[said["BITWISE_SREG"]]
-        if said["BITWISE_OP"] != "NFT_BITWISE_BOOL" or any(said["BITWISE_XOR"]["DATA_VALUE"]) or source.mask:
+        source, operation = self.registers.held(number_of(said[1])), number_of(said.get(6, b""))
+        part = source.part
+        if operation in (1, 2):
+            by = number_of(attributes(said[7])[1])
+            shifted = of_part(f"{part.text} {'<<' if operation == 1 else '>>'} {by}", part.kind, source.length)
+            self.registers.load(number_of(said[2]), shifted)
+            return
+        mask, other = (attributes(said[one])[1] for one in (4, 5))
+        if operation or source.mask or source.raw is not None:
             raise ValueError("more than a mask")
-        mask = said["BITWISE_MASK"]["DATA_VALUE"]
-        self._registers[said["BITWISE_DREG"]] = _Loaded(source.text, source.kind, source.width, mask)
+        masked = source._replace(mask=mask)
+        if any(other):
+            text = f"({part.text} & {mask_text(masked)} ^ {hex(number_in(other, part.kind))})"
+            masked = of_part(text, part.kind, source.length)
+        self.registers.load(number_of(said[2]), masked)
+
+    def _byteorder(self, said: Attributes) -> None:
+        """What is in the machine's order is in the network's from here on, and the other way round."""
+        source = self.registers.held(number_of(said[1]))
+        part = source.part
+        if source.mask or part.kind not in ("host", ""):
+            raise ValueError("no plain number")
+        swapped = Part(part.text, "" if part.kind == "host" else "host", part.length)
+        self.registers.load(number_of(said[2]), source._replace(parts=(swapped,)))
 
     def _cmp(self, said: Attributes) -> None:
-        loaded, raw = self._registers[said["CMP_SREG"]], said["CMP_DATA"]["DATA_VALUE"]
-        operator = _OPERATORS[said["CMP_OP"].removeprefix("NFT_CMP_")]
-        if loaded.text in ("meta l4proto", "ip protocol", "ip6 nexthdr") and not operator:
-            self._transport = PROTOCOLS.get(raw[0], "th")
-        if loaded.text == "meta nfproto" and not operator:
-            self._family = FAMILIES.get(raw[0], "")
-        self.words.append(f"{loaded.text} {_compared(loaded, operator, raw)}")
+        loaded, raw = self.registers.held(number_of(said[1])), attributes(said[3])[1]
+        operator = _OPERATORS[number_of(said[2])]
+        if len(loaded.parts) > 1:
+            self._compare_each(loaded, operator, raw)
+            return
+        if not operator:
+            self._learn(loaded.part, raw)
+        self.words.append(f"{loaded.part.text} {_compared(loaded, operator, raw)}")
+
+    def _compare_each(self, loaded: Loaded, operator: str, raw: bytes) -> None:
+        """Fields that follow each other were loaded at once: all have their values."""
+        if operator or loaded.mask or len(raw) != loaded.length:
+            raise ValueError("fields that are not compared one by one")
+        place = 0
+        for part in loaded.parts:
+            value = raw[place : place + part.length]
+            place += part.length
+            self._learn(part, value)
+            self.words.append(f"{part.text} {value_text(value, part.kind)}")
+
+    def _learn(self, part: Part, raw: bytes) -> None:
+        """From here on it is known of which protocol the headers are."""
+        if part.text in ("meta l4proto", "ip protocol", "ip6 nexthdr"):
+            self.transport = PROTOCOLS.get(raw[0], "")
+        elif part.text == "meta nfproto":
+            self.network = FAMILIES.get(raw[0], "")
+        elif part.text in ("meta protocol", "ether type", "vlan type"):
+            number = number_of(raw)
+            self._is_tagged |= number == _VLAN
+            self.network = {_IP: "ip", _IP6: "ip6", _ARP: "arp"}.get(number, self.network)
 
     def _range(self, said: Attributes) -> None:
-        loaded = self._registers[said["RANGE_SREG"]]
-        ends = (bytes_text(said[f"RANGE_{end}_DATA"]["DATA_VALUE"], loaded.kind) for end in ("FROM", "TO"))
-        operator = "!= " if str(said["RANGE_OP"]).endswith("NEQ") or said["RANGE_OP"] == 1 else ""
-        self.words.append(f"{loaded.text} {operator}{'-'.join(ends)}{_mask_text(loaded)}")
+        loaded = self.registers.held(number_of(said[1]))
+        ends = "-".join(value_text(attributes(said[one])[1], loaded.part.kind) for one in (3, 4))
+        operator = "!= " if number_of(said[2]) else ""
+        masked = f" & {mask_text(loaded)}" if loaded.mask else ""
+        self.words.append(f"{loaded.part.text}{masked} {operator}{ends}")
 
     def _lookup(self, said: Attributes) -> None:
-        loaded, name = self._registers[said["LOOKUP_SREG"]], said["LOOKUP_SET"]
-        operator = "!= " if said.get("LOOKUP_FLAGS") else ""
-        text = f"{loaded.text}{_mask_text(loaded)} {operator}{self._sets.get(name) or f'@{name}'}"
-        target = said.get("LOOKUP_DREG")
-        if target is None:
-            self.words.append(text)
-        elif str(target).endswith("VERDICT"):
-            self.words.append(f"{text.replace(' @', ' vmap @')}")
+        name, source = self.named(text_of(said[1])), number_of(said[2])
+        looked = self.registers.gathered(source, name.key_length)
+        if 3 not in said:
+            self.words.append(f"{looked} {'!= ' if number_of(said.get(5, b'')) else ''}{name.text}")
+        elif not (target := number_of(said[3])):
+            self.words.append(f"{looked} vmap {name.text}")
         else:
-            self._registers[target] = _Loaded(f"{loaded.text} map {self._sets.get(name) or f'@{name}'}")
+            self.registers.load(target, of_part(f"{looked} map {name.text}", "", name.data_length))
 
     def _immediate(self, said: Attributes) -> None:
-        data = said["IMMEDIATE_DATA"]
-        if (verdict := data.get("DATA_VERDICT")) is not None:
-            self.words.append(verdict_text(verdict))
+        data = attributes(said[2])
+        if 2 in data:
+            self.words.append(verdict_text(data[2]))
         else:
-            raw = data["DATA_VALUE"]
-            kind = "address" if len(raw) in (4, 16) else "port"
-            self._registers[said["IMMEDIATE_DREG"]] = _Loaded(bytes_text(raw, kind))
+            raw = data[1]
+            self.registers.load(number_of(said[1]), Loaded((Part("value", "", len(raw)),), len(raw), raw=raw))
 
-    def _nat(self, said: Attributes) -> None:
-        words = [said["NAT_TYPE"].removeprefix("NFT_NAT_").lower(), "to"]
-        ends = [self._nat_ends(said, part) for part in ("ADDR", "PROTO")]
-        address = f"[{ends[0]}]" if ":" in ends[0] and ends[1] else ends[0]
-        self.words.append(" ".join([*words, ":".join(filter(None, (address, ends[1])))]))
-        if flags := set(said.get("NAT_FLAGS") or ()) - _IMPLIED:
-            self.words.append(_raw("nat", {"NAT_FLAGS": flags}))
+    def _dynset(self, said: Attributes) -> None:
+        """A rule that writes into a set: who came by is remembered there, or counted."""
+        name = self.named(text_of(said[1]))
+        word = {0: "add", 1: "update", 2: "delete"}[number_of(said[3])]
+        element = [self.registers.gathered(number_of(said[4]), name.key_length)]
+        if timeout := number_of(said.get(6, b"")):
+            element.append(f"timeout {timeout / 1000:g}s")
+        for one in [*listed(said.get(10, b"")), *([said[7]] if 7 in said and 10 not in said else [])]:
+            inner = Rule(0, self._sets)
+            inner.step(*expression_of(one))
+            element += inner.words
+        if 5 in said:
+            element.append(f": {self.registers.value(number_of(said[5]), '')}")
+        flags = " (inverted)" if number_of(said.get(9, b"")) & 1 else ""
+        self.words.append(f"{word} {name.text} {{ {' '.join(element)} }}{flags}")
 
-    def _nat_ends(self, said: Attributes, part: str) -> str:
-        registers = (said.get(f"NAT_REG_{part}_{end}") for end in ("MIN", "MAX"))
-        return "-".join(dict.fromkeys(self._registers[one].text for one in registers if one))
-
-    def _plain_target(self, name: str, said: Attributes) -> None:
-        if any(said.values()):
-            raise ValueError("with ports or flags")
-        self.words.append(name)
-
-    def _log(self, said: Attributes) -> None:
-        rest = {name: one for name, one in said.items() if name != "LOG_PREFIX" and one != "NFT_LOGLEVEL_WARNING"}
-        prefix = f' prefix "{said["LOG_PREFIX"]}"' if said.get("LOG_PREFIX") else ""
-        self.words.append(f"log{prefix}" + (f" {_raw('log', rest)}" if rest else ""))
-
-    def _limit(self, said: Attributes) -> None:
-        units = {1: "second", 60: "minute", 3600: "hour", 86400: "day", 604800: "week"}
-        over = "over " if said.get("LIMIT_FLAGS") else ""
-        what = " bytes" if str(said.get("LIMIT_TYPE", "")).endswith("BYTES") or said.get("LIMIT_TYPE") == 1 else ""
-        burst = f" burst {said['LIMIT_BURST']}" if said.get("LIMIT_BURST") else ""
-        self.words.append(f"limit rate {over}{said['LIMIT_RATE']}{what}/{units[said['LIMIT_UNIT']]}{burst}")
+    def _object(self, said: Attributes) -> None:
+        """Of a named counter, limit, quota; which one may be told by a map."""
+        if 4 in said:
+            name = self.named(text_of(said[4]))
+            self.words.append(f"object {self.registers.gathered(number_of(said[3]), name.key_length)} map {name.text}")
+        else:
+            self.words.append(rule_statements.object_text(number_of(said[1]), text_of(said[2])))
 
     def _match(self, said: Attributes) -> None:
-        """A match of iptables' own, by way of nft_compat."""
-        name, raw = said["MATCH_NAME"], _bytes_of(said["MATCH_INFO"])
-        if name == "comment":
-            self.words.append(f'comment "{raw.partition(bytes(1))[0].decode("utf-8", "backslashreplace")}"')
-        elif name == "multiport" and said["MATCH_REV"] == 1:
-            flags, count = raw[0], raw[1]
-            ports, ranges = struct.unpack_from("=15H", raw, 2), raw[32:47]
-            texts = "".join(f"{port}{'-' if more else ', '}" for port, more in zip(ports[:count], ranges, strict=False))
-            side = ("sport", "dport", "port")[flags]
-            self.words.append(f"{self._transport} {side} {'!= ' if raw[47] else ''}{{ {texts.removesuffix(', ')} }}")
-        elif name == "conntrack" and said["MATCH_REV"] == 3 and raw[146:150] == struct.pack("=HH", 1, 0):
-            states = int.from_bytes(raw[150:152], sys.byteorder)
-            self.words.append(f"ct state {_bits_text(states, _OLD_STATES)}")
-        elif name == "addrtype" and said["MATCH_REV"] == 1 and not any(raw[4:8]):
-            self.words += [
-                f"fib {side} type {_bits_text(bits, _ADDRESS_TYPES)}"
-                for side, bits in zip(("saddr", "daddr"), struct.unpack_from("=HH", raw), strict=True)
-                if bits
-            ]
-        else:
-            self.words.append(_raw(f"match {name}", {"rev": said["MATCH_REV"], "info": raw}))
+        name, revision, raw = text_of(said[1]), number_of(said[2]), said[3]
+        text = match_text(name, revision, raw, self.transport)
+        self.words.append(text or f"[match {name} rev={revision} info=0x{raw.rstrip(bytes(1)).hex()}]")
 
     def _target(self, said: Attributes) -> None:
-        name, raw = said["TARGET_NAME"], _bytes_of(said["TARGET_INFO"])
-        if name in ("DNAT", "SNAT") and said["TARGET_REV"] == 2 and self._family:
-            _, first, last, low, high = struct.unpack_from("=I16s16s2s2s", raw)
-            width = _WIDTHS[self._family]
-            ends = dict.fromkeys(bytes_text(one[:width], "address") for one in (first, last))
-            ports = dict.fromkeys(bytes_text(one, "port") for one in (low, high))
-            shown = "-".join(ports) if any(low) else ""
-            self.words.append(f"{name.lower()} to {':'.join(filter(None, ('-'.join(ends), shown)))}")
-        elif name in ("MASQUERADE", "REDIRECT") and not any(raw[4:]):
-            self.words.append(name.lower())
-        else:
-            self.words.append(_raw(f"target {name}", {"rev": said["TARGET_REV"], "info": raw}))
+        name, revision, raw = text_of(said[1]), number_of(said[2]), said[3]
+        text = target_text(name, revision, raw, self.network)
+        self.words.append(text or f"[target {name} rev={revision} info=0x{raw.rstrip(bytes(1)).hex()}]")
 
 
-def verdict_text(verdict: Attributes) -> str:
-    """``accept``, ``jump chain`` and so on."""
-    code = str(verdict["VERDICT_CODE"]).removeprefix("NF_").removeprefix("NFT_").lower()
-    return " ".join(filter(None, (code, verdict.get("VERDICT_CHAIN", ""))))
+def rule_text(steps: Iterable[tuple[str, Attributes]], family: int, sets: Mapping[str, Named]) -> str:
+    """The rule.
+
+    Args:
+        steps: names of the expressions and their attributes.
+        family: of the table.
+        sets: the table's.
+    """
+    rule = Rule(family, sets)
+    for name, said in steps:
+        rule.step(name, said)
+    return " ".join(rule.words)
 
 
-def _compared(loaded: _Loaded, operator: str, raw: bytes) -> str:
-    if loaded.kind == "state" and operator == "!= " and not any(raw) and loaded.mask:
-        return _bits_text(int.from_bytes(loaded.mask, sys.byteorder), _STATES)
-    if loaded.kind == "address":
-        mask = loaded.mask or b"\xff" * len(raw)
-        bits = "".join(f"{byte:08b}" for byte in mask)
+def expression_of(raw: bytes) -> tuple[str, Attributes]:
+    """The name of an expression, and its attributes."""
+    said = attributes(raw)
+    return text_of(said.get(1, b"")) or "?", attributes(said.get(2, b""))
+
+
+def comment_text(raw: bytes) -> str:
+    """The comment of a rule in what nft noted beside it (number, length, value); empty if there is none."""
+    place = 0
+    while place + 2 <= len(raw):
+        number, length = raw[place], raw[place + 1]
+        if number == 0:
+            return f'comment "{text_of(raw[place + 2 : place + 2 + length])}"'
+        place += 2 + length
+    return ""
+
+
+def raw_text(name: str, said: Attributes) -> str:
+    """A step as it is."""
+    return f"[{' '.join([name, *(f'{number}=0x{value.hex()}' for number, value in said.items())])}]"
+
+
+def _compared(loaded: Loaded, operator: str, raw: bytes) -> str:
+    part, mask = loaded.part, loaded.mask
+    if part.kind in ("state", "status") and mask and not any(raw):
+        return f"{'' if operator == '!= ' else '! '}{mask_text(loaded)}"
+    if part.kind == "address":
+        bits = "".join(f"{byte:08b}" for byte in mask or b"\xff" * len(raw))
         prefix = bits.rstrip("0")
         if "0" not in prefix:
-            address = bytes_text(raw.ljust(loaded.width, b"\0"), "address")
-            return f"{operator}{address}" + (f"/{len(prefix)}" if len(prefix) < loaded.width * 8 else "")
-    return f"{_mask_text(loaded).lstrip()} {operator}{bytes_text(raw, loaded.kind)}".lstrip()
-
-
-def _bits_text(bits: int, names: Mapping[int, str]) -> str:
-    return ",".join(names.get(1 << place, str(1 << place)) for place in range(32) if bits >> place & 1)
-
-
-def _mask_text(loaded: _Loaded) -> str:
-    return f" & 0x{loaded.mask.hex()}" if loaded.mask else ""
-
-
-def _bytes_of(info: Any) -> bytes:
-    return bytes.fromhex(info.replace(":", "")) if isinstance(info, str) else bytes(info)
-
-
-def _raw(name: str, attributes: Any) -> str:
-    if not isinstance(attributes, dict):
-        return f"[{name}]" if attributes is None else f"[{name} {attributes!r}]"
-    values = (f"{key}={_value(one)}" for key, one in attributes.items() if one not in (None, frozenset()))
-    return f"[{' '.join([name, *values])}]"
-
-
-def _value(one: Any) -> str:
-    if isinstance(one, bytes):
-        return f"0x{one.rstrip(bytes(1)).hex()}"
-    return str(sorted(map(str, one)) if isinstance(one, set | frozenset) else one)
+            address = value_text(raw.ljust(part.length, b"\0"), "address")
+            return f"{operator}{address}" + (f"/{len(prefix)}" if len(prefix) < part.length * 8 else "")
+    if mask:
+        return f"& {mask_text(loaded)} {operator or '== '}{value_text(raw, part.kind)}"
+    return f"{operator}{value_text(raw, part.kind)}"
