@@ -87,7 +87,7 @@ class HostTags:
         problems: list[str] = []
         if self._cloud:
             try:
-                tags |= self._of_cloud()
+                tags |= self._of_cloud(problems)
             except (OSError, InvalidDocument) as error:
                 problems.append(f"{self._cloud_file}: {error}")
         for path in self._files():
@@ -99,14 +99,18 @@ class HostTags:
                     problems.append(fault)
                     continue
                 with path.open(encoding="utf-8") as file:
-                    tags[path.name] = file.readline(MAX_VALUE).strip().replace("\x00", "")
+                    value = file.readline(MAX_VALUE + 1).removesuffix("\n")
+                if len(value) > MAX_VALUE:
+                    problems.append(f"{path}: its first line is longer than {MAX_VALUE} characters")
+                    continue
+                tags[path.name] = value.strip().replace("\x00", "")
             except (OSError, UnicodeDecodeError) as error:
                 problems.append(f"{path}: {error}")
         for problem in problems:
             log.warning("a tag of this host is not used: %s", problem)
         return tags, "; ".join(problems)[:1000]
 
-    def _of_cloud(self) -> dict[str, str]:
+    def _of_cloud(self, problems: list[str]) -> dict[str, str]:
         """Nothing while cloud-init has not left its file yet."""
         try:
             with self._cloud_file.open("rb") as file:
@@ -118,8 +122,12 @@ class HostTags:
         found = {}
         for tag, place in self._cloud.items():
             value = _at(document, place)
-            if isinstance(value, str | int | bool):
-                found[tag] = str(value)[:MAX_VALUE].replace("\x00", "")
+            if not isinstance(value, str | int | bool):
+                continue
+            if len(str(value)) > MAX_VALUE:
+                problems.append(f"{self._cloud_file}: {place} is longer than {MAX_VALUE} characters")
+            else:
+                found[tag] = str(value).replace("\x00", "")
         return found
 
 

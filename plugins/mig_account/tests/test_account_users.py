@@ -12,8 +12,10 @@ from hypothesis import strategies as st
 
 from mig_account import colon
 from mig_account.colon import Library, NotTaken
+from mig_account.ground import ELSEWHERE
 from mig_account.groups import NO_GROUPS
 from mig_account.password import judged
+from mig_endpoint.testing.containers import contained
 
 if TYPE_CHECKING:
     from mig_endpoint.testing.systems import System
@@ -294,3 +296,16 @@ def test_where_there_is_no_file_of_groups_the_answer_says_so(system: System) -> 
     result = system.ask(ask=["groups"])
 
     assert [one.reason for one in result.coverage.skipped] == [NO_GROUPS.text]
+
+
+def test_a_containers_accounts_are_read_and_its_network_mounts_not_waited_for(system: System) -> None:
+    system.write("/etc/passwd", "root:x:0:0:root:/root:/bin/sh\nada:x:1000:1000::/home/ada:/bin/sh\n")
+    (system.root / "home/ada").mkdir(parents=True)
+
+    with contained(system.root, silent="/home/ada") as root:
+        answer = system.ask(root=root, ask=["all"])
+
+    assert {row["name"] for row in system.module.rows(answer) if row["what"] == "users"} == {"root", "ada"}
+    skipped = {one.reason: one.examples for one in answer.coverage.skipped}
+    assert skipped[ELSEWHERE.text][0] == "/home/ada"
+    assert not answer.coverage.complete

@@ -10,17 +10,19 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
+from mig_autorun import AutorunModule
 from mig_autorun.commands import shell_runs, word_runs
 from mig_autorun.cron import Tables
 from mig_autorun.finding import Found
 from mig_autorun.programs import Programs
 from mig_autorun.readers.reading import Look
 from mig_autorun.readers.table import READERS
-from mig_autorun.system import File, System
+from mig_autorun.system import NETWORK, File, System
 from mig_autorun.systemd.unit_file import commands
 from mig_core.plugin.coverage import Tally
 from mig_endpoint.packages.tree import Tree
 from mig_endpoint.places.place import all_places
+from mig_endpoint.testing.containers import contained
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -158,3 +160,15 @@ def test_folders_deeper_than_anybody_makes_them_are_booked(root: Root) -> None:
     root.write("/etc/NetworkManager/dispatcher.d/" + "d/" * 20 + "x")
 
     assert not root.ask(kind=["^network-hook$"]).coverage.complete
+
+
+def test_a_containers_own_network_mounts_are_booked_and_not_waited_for(root: Root) -> None:
+    root.write("/etc/cron.d/x", "* * * * * root /opt/x\n")
+    (root.path / "etc/profile.d").mkdir()
+    with contained(root.path, silent="/etc/profile.d") as place:
+        result = root.ask(root=place)
+
+    assert "/opt/x" in [row.get("runs") for row in AutorunModule().rows(result)]
+    skipped = {one.reason: one.examples for one in result.coverage.skipped}
+    assert skipped[NETWORK.text] == ("/etc/profile.d",)
+    assert not result.coverage.complete

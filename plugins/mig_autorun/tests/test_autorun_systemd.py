@@ -310,3 +310,14 @@ def test_settings_end_where_a_backslash_does_not_go_on_and_comments_between_are_
     found = list(settings("[Service]\nExecStart=/a \\\n# no\n  b\nX=1\n; no\n", "/p"))
 
     assert [(one.key, one.value, one.line) for one in found] == [("ExecStart", "/a  b", 2), ("X", "1", 5)]
+
+
+def test_the_rest_of_a_setting_that_is_longer_than_is_read_is_booked(root: Root) -> None:
+    root.write("/etc/systemd/system/x.service", f"[Service]\nExecStart=/opt/a {'x ' * 40_000}; /opt/b\n")
+
+    result = root.ask()
+
+    assert {one.reason: one.examples for one in result.coverage.skipped}["rest of a setting of more than 64 KiB"] == (
+        "/etc/systemd/system/x.service",
+    )
+    assert not result.coverage.complete

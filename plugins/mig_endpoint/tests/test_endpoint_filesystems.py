@@ -141,3 +141,15 @@ def test_an_open_directory_on_a_disk_that_no_list_has_is_local(tmp_path: Path) -
         assert systems.why_not(fd, os.fstat(fd).st_dev) is None
     finally:
         os.close(fd)
+
+
+def test_a_list_of_mounts_is_read_to_its_end_however_long_it_is(tmp_path: Path) -> None:
+    line = b"%d 1 0:9 / /m/%d rw - overlay overlay rw,lowerdir=" + b"x" * (1 << 20) + b"\n"
+    with open(tmp_path / "mountinfo", "wb") as listing:
+        listing.writelines(line % (number, number) for number in range(70))
+        listing.write(b"99 1 0:8 / /srv rw - nfs4 server:/srv rw\n")
+
+    mounts = read_mounts(str(tmp_path / "mountinfo"))
+
+    assert len(mounts.all) == 71
+    assert mounts.by_point["/srv"].kind == "nfs4"

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from mig_core.plugin.coverage import Tally
+from mig_endpoint.files.mounts import read_mounts
 from mig_endpoint.packages import reasons
 from mig_endpoint.packages.mounts import Storage, mount_points
 from mig_endpoint.packages.site import RanOutOfTime, Site
@@ -88,7 +89,7 @@ def test_file_systems_of_the_network_and_files_of_containers_are_left_out_and_bo
     )
     place = site(tmp_path)
 
-    paths = {folder.path for folder in Walk(place, mountinfo=str(mounts)).likely([])}
+    paths = {folder.path for folder in Walk(place, mounts=read_mounts(str(mounts))).likely([])}
 
     assert "/mnt/usb/app" in paths
     assert not paths & {"/home", "/home/ada", "/mnt/odd", "/media/a b", "/var/lib/docker/overlay2"}
@@ -159,7 +160,7 @@ def test_the_deadline_ends_a_walk(tmp_path: pathlib.Path) -> None:
 
 
 def test_this_machine_s_own_mount_points_are_known() -> None:
-    points = mount_points()
+    points = mount_points(read_mounts())
 
     assert points.get("/") is Storage.OWN
     assert points.get("/proc") is Storage.PSEUDO

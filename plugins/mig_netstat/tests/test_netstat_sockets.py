@@ -10,11 +10,14 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from mig_core.plugin.coverage import Tally
+from mig_netstat import names
 from mig_netstat.handlers import Handlers
 
 if TYPE_CHECKING:
     import pathlib
     from collections.abc import Callable
+    from pathlib import Path
 
     Rows = Callable[..., list[dict[str, Any]]]
     Start = Callable[..., subprocess.Popen[str]]
@@ -293,3 +296,14 @@ def test_a_listener_that_only_an_io_uring_holds_names_its_process(rows: Rows) ->
     finally:
         process.kill()
         process.communicate()
+
+
+def test_a_hosts_file_that_is_longer_than_is_read_is_booked(tmp_path: Path) -> None:
+    path = tmp_path / "hosts"
+    path.write_bytes(b"127.0.0.1 localhost\n#" + b"x" * names.MAX_BYTES + b"\n10.0.0.1 gone\n")
+    tally = Tally()
+
+    rows = list(names.hosts(tally, str(path)))
+
+    assert [row["names"] for row in rows] == [["localhost"]]
+    assert tally.skipped(names.TOO_LARGE) == 1

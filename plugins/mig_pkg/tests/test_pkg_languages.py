@@ -13,6 +13,7 @@ import pytest
 
 from mig_core.testing.services import service_missing
 from mig_endpoint.packages import homes
+from mig_endpoint.testing.containers import contained
 
 if TYPE_CHECKING:
     import pathlib
@@ -321,3 +322,21 @@ def test_homes_on_a_file_system_that_does_not_answer_cost_nothing_and_are_said(
 
     assert said.names == ["a"]
     assert said.reasons == {"network file system not gone into": 1, "no directory of packages found": 2}
+
+
+def test_a_containers_packages_are_found_and_its_network_mounts_not_waited_for(
+    write: Any, ask: Any, tmp_path: pathlib.Path
+) -> None:
+    write(f"{SITE}/requests-2.31.0.dist-info/METADATA", metadata("requests", "2.31.0"))
+    write("/srv/app/node_modules/left/package.json", '{"name": "left", "version": "1.0.0"}')
+    (tmp_path / "srv/share").mkdir()
+
+    with contained(tmp_path, silent="/srv/share") as root:
+        said = ask(".", root=root, types=["python", "npm"])
+
+    assert {(row["name"], row["path"]) for row in said.rows} == {
+        ("requests", f"{SITE}/requests-2.31.0.dist-info"),
+        ("left", "/srv/app/node_modules/left"),
+    }
+    assert said.reasons["network file system not gone into"] == 1
+    assert not said.complete

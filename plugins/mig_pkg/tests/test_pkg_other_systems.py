@@ -137,3 +137,13 @@ def test_a_snap_that_is_called_like_none_is_booked(write: Any, ask: Any, tmp_pat
     write("/var/lib/snapd/snaps/Evil_1.snap", "")
 
     assert ask(".", root=str(tmp_path), types=["snap"]).reasons["record not understood"] == 1
+
+
+def test_a_description_that_is_longer_than_is_read_is_booked(write: Any, ask: Any, tmp_path: pathlib.Path) -> None:
+    write("/var/lib/pacman/local/bash-5.2-1/desc", "%FILES%\n" + "x" * (1 << 16) + "\n%BASE%\nshells\n")
+
+    said = ask(".", root=str(tmp_path), types=["pacman"])
+
+    assert [(row["name"], row["version"]) for row in said.rows] == [("bash", "5.2-1")]
+    assert said.reasons == {"database too large": 1}
+    assert not said.complete

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import resource
 import shutil
 import signal
 import subprocess
@@ -17,6 +18,7 @@ import pytest
 from mig_core.testing.eventually import eventually
 from mig_endpoint.processes.proc import may_read_all
 from mig_process import ProcessModule
+from mig_process.facts import CUT
 
 if TYPE_CHECKING:
     import pathlib
@@ -257,3 +259,18 @@ def test_a_fact_that_cannot_be_read_leaves_the_rest_of_the_row(ask: Ask, monkeyp
     assert row["sha256"] is None
     assert row["exe"]
     assert not result.coverage.complete
+
+
+def test_an_environment_that_is_longer_than_is_read_is_said_to_be(ask: Ask) -> None:
+    wide = {f"A{number}": "x" * 120_000 for number in range(40)}
+    with subprocess.Popen(
+        ["/bin/sleep", "60"],
+        env=wide,
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_STACK, (64 << 20, resource.RLIM_INFINITY)),
+    ) as process:
+        answer = ask(pid=[str(process.pid)], **{"with": ["environment"]})
+        process.kill()
+
+    skipped = {one.reason: one.examples for one in answer.coverage.skipped}
+    assert skipped[CUT.text] == (f"environ of process {process.pid}",)
+    assert not answer.coverage.complete

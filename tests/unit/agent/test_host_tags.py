@@ -82,3 +82,16 @@ def test_what_cloud_init_left_is_not_believed_when_it_is_broken(folder: Path, tm
 
     assert host.tags() == {"site": "berlin"}
     assert "instance-data.json" in host.problems()["tags"]
+
+
+def test_a_value_that_is_too_long_gives_no_tag_instead_of_another_value(folder: Path, tmp_path: Path) -> None:
+    file = tmp_path / "instance-data.json"
+    file.write_text(json.dumps({"v1": {"region": "x" * 1025}}))
+    (folder / "site").write_text("y" * 1025 + "\n")
+    (folder / "team").write_text("z" * 1024 + "\n")
+
+    host = HostTags(folder, CLOUD, file, writers)
+
+    assert host.tags() == {"team": "z" * 1024}
+    assert "site: its first line is longer" in host.problems()["tags"]
+    assert "v1.region is longer" in host.problems()["tags"]

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from mig_core.plugin.coverage import Reason
 from mig_core.records import dataclass
 from mig_endpoint import coverage
+from mig_endpoint.files.doorways import mounts_below, root_of
 from mig_endpoint.packages.folder import GONE, TooLarge
 from mig_endpoint.packages.mounts import elsewhere, mount_points
 from mig_endpoint.packages.tree import Tree
@@ -46,7 +47,8 @@ class Ground:
     @classmethod
     def below(cls, root: str, tally: Tally, expired: Callable[[], bool], now: float) -> Ground:
         """The ground of the system mounted at ``root``."""
-        return cls(Tree(root, elsewhere(mount_points())), tally, expired, now)
+        top = root_of(root)
+        return cls(Tree(top, elsewhere(mount_points(mounts_below(top)))), tally, expired, now)
 
     @property
     def today(self) -> int:

@@ -6,7 +6,7 @@ import os
 import re
 from typing import TYPE_CHECKING
 
-from mig_account.ground import text_of
+from mig_account.ground import TOO_LARGE, text_of
 from mig_account.sshd_lines import PATHS
 from mig_core.plugin.coverage import Reason
 
@@ -48,6 +48,8 @@ def _commands(ground: Ground) -> Iterator[tuple[str, str]]:
     for name in os.listdir("/proc"):
         if name.isdigit() and _read(f"/proc/{name}/comm").rstrip("\n") == "sshd":
             command = _read(f"/proc/{name}/cmdline")
+            if len(command) > MAX_COMMAND:
+                ground.tally.skip(TOO_LARGE, f"command line of process {name}")
             if ("[listener]" in command or command.startswith("/")) and _has_our_files(name):
                 yield f"process {name}", command
 
@@ -64,6 +66,6 @@ def _has_our_files(pid: str) -> bool:
 def _read(path: str) -> str:
     try:
         with open(path, "rb") as file:
-            return text_of(file.read(MAX_COMMAND))
+            return text_of(file.read(MAX_COMMAND + 1))
     except OSError:
         return ""

@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 _NAME = re.compile(r"([A-Za-z=])([0-9a-f]{5})([0-9a-f]{8})")
 _HEAD = re.compile(r"^# atrun uid=(\d{1,10}) gid=(\d{1,10})$", re.MULTILINE)
 _MARK = re.compile(r"<<\s*'?(marcinDELIMITER[0-9a-f]+)'?\n(.*?)\n?\1", re.DOTALL)
-MAX_COMMAND = 4096
 
 
 def at_job(found: Found, system: System) -> Iterator[Entry]:
@@ -58,5 +57,5 @@ def _command(text: str) -> str:
     """What the job's author wrote, behind the environment that at puts in front."""
     marked = _MARK.search(text)
     if marked:
-        return marked[2].strip()[:MAX_COMMAND]
-    return text.rpartition("\n}\n")[2].strip()[:MAX_COMMAND]
+        return marked[2].strip()
+    return text.rpartition("\n}\n")[2].strip()

@@ -31,7 +31,6 @@ TAINTS = {
 }
 MODULES = "/proc/modules"
 LOADED = "/sys/module"
-MAX_BYTES = 4 << 20
 
 
 def modules(system: System, listing: str = MODULES, loaded: str = LOADED) -> Iterator[Entry]:
@@ -70,8 +69,8 @@ def modules(system: System, listing: str = MODULES, loaded: str = LOADED) -> Ite
 def _listed(listing: str) -> dict[str, tuple[str, ...]]:
     """The names of modules in the listing, and by which others each is used."""
     with open(listing, encoding="utf-8", errors="surrogateescape") as file:
-        lines = [line.split() for line in file.read(MAX_BYTES).split("\n") if line]
-    used = {fields[0]: fields[3].strip("-,").split(",") if len(fields) > 3 else [] for fields in lines}
+        lines = (line.split() for line in file if line.strip())
+        used = {fields[0]: fields[3].strip("-,").split(",") if len(fields) > 3 else [] for fields in lines}
     return {name: tuple(one for one in others if one) for name, others in used.items()}
 
 
@@ -153,8 +152,11 @@ def programs(system: System) -> Iterator[Entry]:
 
 def pins(system: System, mountinfo: str = MOUNTINFO) -> Iterator[Entry]:
     """What is pinned in a bpffs, wherever one is mounted; it lives on without any process."""
-    points = [one.point for one in read_mounts(mountinfo).all if one.kind == "bpf"]
-    if not points:
+    found = read_mounts(mountinfo)
+    points = [one.point for one in found.all if one.kind == "bpf"]
+    if not found.known:
+        system.tally.skip(NO_PROC, MOUNTINFO)
+    elif not points:
         system.tally.skip(NO_BPFFS)
     for point in points:
         for file in below(system, point, MAX_DEPTH):

@@ -93,18 +93,20 @@ class AutorunModule(TableModule):
         from mig_autorun.survey import Survey
         from mig_autorun.system import System
         from mig_endpoint import coverage
+        from mig_endpoint.files.doorways import mounts_below, root_of
         from mig_endpoint.packages.mounts import elsewhere, mount_points
-        from mig_endpoint.packages.tree import Tree, root_of
+        from mig_endpoint.packages.tree import Tree
 
         root = context.values.text("root") or "/"
+        top = root_of(root)
         reserve = context.remaining() * RESERVE
-        tree = Tree(root_of(root), elsewhere(mount_points()))
+        tree = Tree(top, elsewhere(mount_points(mounts_below(top))))
         system = System(tree, tally, lambda: context.remaining() - reserve, self._now())
-        top = system.folder("/")
-        if top is None:
+        folder = system.folder("/")
+        if folder is None:
             tally.failed(NO_ROOT, root, "not a directory that can be listed")
             return
-        if not {"etc", "usr"} & set(top.names):
+        if not {"etc", "usr"} & set(folder.names):
             tally.skip(NO_SYSTEM, root)
         programs = Programs(system)
         rows: list[tuple[Entry, dict[str, Cell]]] = []

@@ -280,3 +280,26 @@ def test_a_connection_can_be_found_by_who_holds_it(proc: Proc, tally: Tally) -> 
         visit_all(proc, tally, collect)
 
     assert holders == [os.getpid()]
+
+
+def test_no_mapping_is_left_out_however_long_the_list_is(start_target: StartTarget, proc: Proc, tmp_path: Path) -> None:
+    target = start_target()
+    target.do(f"os.chdir({str(tmp_path)!r})")
+    target.do("for _ in range(20): os.mkdir('d' * 200); os.chdir('d' * 200)")
+    target.do("f = os.open('f' * 200, os.O_RDWR | os.O_CREAT); os.truncate(f, 4096)")
+    target.do("kept = [mmap.mmap(f, 4096, mmap.MAP_PRIVATE) for _ in range(17_000)]")
+
+    with proc.process(target.pid) as process:
+        found = process.mappings
+
+    assert sum(len(one.path) for one in found) > 64 << 20
+    assert [one.path for one in found].count(b"[stack]") == 1
+
+
+def test_a_file_that_is_longer_than_is_read_is_known_to_be_cut(proc: Proc) -> None:
+    with proc.process(os.getpid()) as process:
+        whole = process.read("limits")
+        assert not process.cut
+
+        assert process.read("limits", 100) == whole[:100]
+        assert process.cut == {"limits"}

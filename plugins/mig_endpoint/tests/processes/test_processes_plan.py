@@ -24,7 +24,7 @@ ffffffffff600000-ffffffffff601000 --xp 00000000 00:00 0                  [vsysca
 
 
 def starts(extent: Extent) -> list[tuple[int, int]]:
-    return [(one.start, one.end) for one in plan(mappings.parse(MAPS), extent)]
+    return [(one.start, one.end) for one in plan(mappings.parse(MAPS.split(b"\n")), extent)]
 
 
 def test_an_offset_is_exact() -> None:
@@ -43,7 +43,7 @@ def test_a_maxlength_is_exact_and_counts_only_what_the_process_may_read() -> Non
 
 @given(offset=st.integers(0, 1 << 64), maxlength=st.integers(0, 1 << 64))
 def test_any_extent_is_as_long_as_it_may_be(offset: int, maxlength: int) -> None:
-    mapped = mappings.parse(MAPS)
+    mapped = mappings.parse(MAPS.split(b"\n"))
 
     def counted(extent: Extent) -> int:
         return sum(one.end - one.start for one in plan(mapped, extent) if one.mapping.is_readable)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from mig_core.plugin.coverage import Reason
 from mig_endpoint.coverage import failed
 from mig_endpoint.files.owners import content_of
 
@@ -18,6 +19,7 @@ RESOLVER_FILES = ("/etc/resolv.conf", "/run/systemd/resolve/resolv.conf")
 """The second is what systemd-resolved itself asks, when the first names its stub."""
 HOSTS_FILE = "/etc/hosts"
 MAX_BYTES = 16 << 20
+TOO_LARGE = Reason("file of names of which only the first 16 MiB were read")
 
 
 def resolvers(tally: Tally, files: tuple[str, ...] = RESOLVER_FILES) -> Iterator[dict[str, Cell]]:
@@ -38,13 +40,15 @@ def hosts(tally: Tally, path: str = HOSTS_FILE) -> Iterator[dict[str, Cell]]:
 
 def _lines(path: str, tally: Tally) -> Iterator[list[str]]:
     try:
-        text = content_of(path, MAX_BYTES).decode("utf-8", "surrogateescape")
+        raw = content_of(path, MAX_BYTES + 1)
     except FileNotFoundError:
         return
     except OSError as error:
         failed(tally, path, error)
         return
-    for line in text.splitlines():
+    if len(raw) > MAX_BYTES:
+        tally.skip(TOO_LARGE, path)
+    for line in raw[:MAX_BYTES].decode("utf-8", "surrogateescape").splitlines():
         words = line.partition("#")[0].split()
         if words and not words[0].startswith(";"):
             yield words

@@ -13,7 +13,7 @@ import os
 import re
 from typing import TYPE_CHECKING
 
-from mig_endpoint.files.mounts import read_mounts
+from mig_endpoint.files.mounts import MOUNTINFO, each_mount
 from mig_netstat.socket_record import DEFAULT
 
 if TYPE_CHECKING:
@@ -64,9 +64,10 @@ def known(found: Mapping[int, Sequence[str]]) -> dict[int, tuple[str, ...]]:
     """
     mine = own()
     all_of_them = {number: tuple(paths) for number, paths in found.items()}
-    for mount in read_mounts().all:
-        if number := number_in(mount.root):
-            all_of_them[number] = (*all_of_them.get(number, ()), mount.point)
+    with contextlib.suppress(OSError):
+        for mount in each_mount():
+            if number := number_in(mount.root):
+                all_of_them[number] = (*all_of_them.get(number, ()), mount.point)
     all_of_them.pop(mine, None)
     return {mine: (), **all_of_them}
 
@@ -84,7 +85,7 @@ def mounted_elsewhere(folders: Iterable[str]) -> dict[int, list[str]]:
             if (space := number_of(f"{folder}/ns/mnt")) in seen:
                 continue
             seen.add(space)
-            for mount in read_mounts(f"{folder}/mountinfo").all:
+            for mount in each_mount(f"{folder}/mountinfo"):
                 if number := number_in(mount.root):
                     found.setdefault(number, []).append(f"{folder}/root{mount.point}")
     return found
@@ -128,8 +129,11 @@ def _is_mounted(number: int, path: str) -> bool:
     if _OF_PROCESS.fullmatch(path):
         return False
     elsewhere = _ELSEWHERE.match(path)
-    mounts = read_mounts(f"{elsewhere[1]}/mountinfo") if elsewhere else read_mounts()
-    return any(number_in(one.root) == number for one in mounts.all)
+    listed = each_mount(f"{elsewhere[1]}/mountinfo" if elsewhere else MOUNTINFO)
+    try:
+        return any(number_in(one.root) == number for one in listed)
+    except OSError:
+        return False
 
 
 @contextlib.contextmanager

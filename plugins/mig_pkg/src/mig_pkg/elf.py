@@ -81,7 +81,9 @@ class Elf:
         if self._shnum > MAX_SECTIONS or self._shstrndx >= self._shnum:
             raise NotElf
         table = self._section(self._shstrndx)[1]
-        names = self.read(table.offset, min(table.size, MAX_NAMES))
+        if table.size > MAX_NAMES:
+            raise NotElf
+        names = self.read(table.offset, table.size)
         for place in range(self._shnum):
             start, where, kind = self._section(place)
             if kind != _SHT_NOBITS and names.startswith(name + b"\0", start):
@@ -89,8 +91,14 @@ class Elf:
         return None
 
     def writable_data(self) -> Place | None:
-        """The first loaded segment that may be written; None when there is none."""
-        for place in range(min(self._phnum, MAX_SEGMENTS)):
+        """The first loaded segment that may be written; None when there is none.
+
+        Raises:
+            NotElf: the headers do not fit together, or are more than anybody links.
+        """
+        if self._phnum > MAX_SEGMENTS:
+            raise NotElf
+        for place in range(self._phnum):
             fields = self._unpack(self._form.segment, self._phoff + place * self._phentsize)
             flags = fields[6] if self._form.flags_last else fields[1]
             if fields[0] == _PT_LOAD and flags & _PF_W:

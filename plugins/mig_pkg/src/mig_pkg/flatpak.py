@@ -44,7 +44,7 @@ def installed(site: Site) -> Iterator[Package] | None:
 def _configured(site: Site) -> Iterator[str]:
     for path in _booked(site, site.tree.expand((SETTINGS,))):
         try:
-            yield from (text(found[1]) for found in _PATH.finditer(site.tree.head(path, 1 << 16)))
+            yield from (text(found[1]) for found in _PATH.finditer(site.head(path, 1 << 16)))
         except OSError as error:
             site.tally.failed(reasons.UNREADABLE, path, error.strerror or str(error))
 
@@ -81,7 +81,7 @@ def _names(site: Site, path: str) -> list[str]:
 def _package(site: Site, place: str, name: str, arch: str, branch: str) -> Iterator[Package]:
     path = f"{place}/{name}/{arch}/{branch}"
     try:
-        version = deployed_version(site.tree.head(f"{path}/active/deploy", MAX_DEPLOY)) or branch
+        version = deployed_version(site.head(f"{path}/active/deploy", MAX_DEPLOY)) or branch
     except FileNotFoundError:
         return  # left over: nothing of it is deployed
     except OSError as error:

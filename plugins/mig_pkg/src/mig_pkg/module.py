@@ -56,6 +56,7 @@ class PkgModule(Module[Request]):
     def run(self, parameters: Request, context: Context) -> ModuleResult:
         """Looks through every database asked for; at the deadline returns what was found until then."""
         from mig_core.plugin.coverage import Tally
+        from mig_endpoint.files.doorways import root_of
         from mig_endpoint.packages.site import Site
         from mig_endpoint.packages.tree import Tree
         from mig_pkg import inventory
@@ -67,7 +68,7 @@ class PkgModule(Module[Request]):
         tally = Tally(MAX_ERRORS)
         tally.examined("packages", 0)
         selection = Selection(parameters, tally)
-        site = Site(Tree(parameters.root), tally, context.remaining, parameters.paths)
+        site = Site(Tree(root_of(parameters.root)), tally, context.remaining, parameters.paths)
         next_partial = time.monotonic() + PARTIAL_INTERVAL
         for count, package in enumerate(inventory.packages(parameters, site)):
             selection.offer(package)

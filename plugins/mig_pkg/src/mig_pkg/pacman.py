@@ -38,7 +38,7 @@ def installed(site: Site) -> Iterator[Package] | None:
 def _database(site: Site) -> str:
     """The directory that pacman's configuration names, or the usual one."""
     try:
-        found = _DATABASE_PATH.search(site.tree.head(CONFIGURATION, 1 << 16))
+        found = _DATABASE_PATH.search(site.head(CONFIGURATION, 1 << 16))
     except OSError:
         found = None
     return text(found[1]).rstrip("/") if found else DATABASE
@@ -67,7 +67,7 @@ def _read(site: Site, directory: str) -> Iterator[Package]:
 
 def _description(site: Site, path: str) -> bytes:
     try:
-        return site.tree.head(path, MAX_DESCRIPTION)
+        return site.head(path, MAX_DESCRIPTION)
     except FileNotFoundError:
         return b""
 

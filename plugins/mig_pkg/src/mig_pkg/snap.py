@@ -56,7 +56,7 @@ def _package(site: Site, name: str, revision: str, image: str) -> Package:
         if site.tree.exists(f"{place}/current") and not _leads_to(site, f"{place}/current", f"{place}/{revision}"):
             state = DISABLED
         try:
-            meta = site.tree.head(f"{place}/{revision}/meta/snap.yaml", MAX_META)
+            meta = site.head(f"{place}/{revision}/meta/snap.yaml", MAX_META)
         except OSError:
             continue
         fields = {one[1]: text(one[2]).strip() for one in _FIELD.finditer(meta)}

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from mig_core.plugin.coverage import Reason
 from mig_endpoint.processes import mappings
 from mig_endpoint.processes.descriptors import RING, descriptors_of, files_of_ring
+from mig_endpoint.processes.process import MAX_TEXT
 from mig_process.capabilities import last_capability
 from mig_process.sources import (
     OF_STATUS,
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
 OVERWRITTEN = Reason("environment that its process has written over")
 TROUBLE = Reason("fact about a process that could not be found out")
 TOO_LONG = Reason("open files, mappings or variables of a process beyond 10,000")
+CUT = Reason(f"file of a process in /proc that is longer than the {MAX_TEXT >> 20} MiB that are read of it")
 NOT_HASHED = Reason("executable not hashed to the end: time ran out")
 ENDED = FileNotFoundError, ProcessLookupError
 _CHUNK = 1 << 20
@@ -144,6 +146,9 @@ class Facts:
                 row.update(dict.fromkeys(source.columns))
                 for name in source.columns:
                     self._tally.failed(TROUBLE, f"{name} of process {process.pid}", os.strerror(error.errno or 0))
+        for name in sorted(process.cut):
+            self._tally.skip(CUT, f"{name} of process {process.pid}")
+        process.cut.clear()
 
     def _files(self, process: Process, row: dict[str, Cell]) -> None:
         row["files"] = self._bounded(process, _open_files(process))

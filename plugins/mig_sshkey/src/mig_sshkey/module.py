@@ -108,8 +108,9 @@ class SshkeyModule(TableModule):
     def look(self, context: TableContext, tally: Tally) -> Iterator[dict[str, Cell]]:
         """A row for each key, file by file."""
         from mig_endpoint.files.crossings import Crossings
+        from mig_endpoint.files.doorways import root_of
         from mig_endpoint.files.roots import explore
-        from mig_endpoint.packages.tree import Tree, root_of
+        from mig_endpoint.packages.tree import Tree
 
         depth = context.values.integer("maxdepth")
         tree = Tree(root_of(context.values.text("root") or "/"))
@@ -130,8 +131,8 @@ class SshkeyModule(TableModule):
     @staticmethod
     def _places(context: TableContext, tree: Tree, tally: Tally) -> Iterator[str]:
         from mig_endpoint import coverage
+        from mig_endpoint.files.doorways import root_of
         from mig_endpoint.packages.accounts import PASSWD, home_directories
-        from mig_endpoint.packages.tree import root_of
 
         named = context.values.texts("path")
         places: list[str | OSError] = [*named]

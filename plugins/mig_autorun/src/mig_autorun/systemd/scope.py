@@ -9,7 +9,7 @@ import os
 from typing import TYPE_CHECKING
 
 from mig_autorun.systemd import names
-from mig_autorun.systemd.unit_file import Setting, Settings, settings
+from mig_autorun.systemd.unit_file import LONG_VALUE, MAX_TEXT, Setting, Settings, settings
 from mig_core.records import dataclass, field
 
 if TYPE_CHECKING:
@@ -184,7 +184,11 @@ class Scope:
 
     def _settings(self, unit: Unit) -> list[Setting]:
         files = [unit.fragment] if unit.fragment is not None else []
-        return [one for file in (*files, *unit.drop_ins) for one in settings(self.system.text(file), file.path)]
+        found = [one for file in (*files, *unit.drop_ins) for one in settings(self.system.text(file), file.path)]
+        for one in found:
+            if len(one.value) > MAX_TEXT:
+                self.system.tally.skip(LONG_VALUE, one.path)
+        return found
 
     def _folders_of(self, unit: Unit, suffix: str) -> list[str]:
         """The folders of a unit that are there; in case of doubt the first wins."""

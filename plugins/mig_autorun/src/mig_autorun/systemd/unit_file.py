@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from mig_core.plugin.coverage import Reason
 from mig_core.records import dataclass
 
 if TYPE_CHECKING:
@@ -84,6 +85,7 @@ _PIECE = re.compile(r"""'((?:\\.|[^'\\])*)'|"((?:\\.|[^"\\])*)"|((?:\\x[0-9A-Fa-
 _ESCAPE = re.compile(r"\\(x[0-9A-Fa-f]{2}|[0-7]{3}|.)", re.DOTALL)
 _LETTERS = {"a": "\a", "b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t", "v": "\v", "s": " "}
 MAX_TEXT = 1 << 16
+LONG_VALUE = Reason("rest of a setting of more than 64 KiB")
 
 
 def words(text: str) -> list[str]:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from mig_core.records import dataclass
 from mig_endpoint.files.calls import DIRECT, Guarded, Patience, Unresponsive
+from mig_endpoint.files.doorways import doorway, mounts_below
 from mig_endpoint.files.filesystems import may_hang
 from mig_endpoint.files.mounts import read_mounts
 
@@ -52,6 +53,7 @@ class Crossings:
         self._paths: Guarded | None = None
         self._given_up = 0
         self._devices: dict[int, Calls] = {}
+        self._elsewhere: dict[str, Mounts | None] = {}
 
     def close(self) -> None:
         """Lets the threads end that can."""
@@ -59,15 +61,32 @@ class Crossings:
             if isinstance(calls, Guarded):
                 calls.end()
 
-    def below(self, root: str, real: str) -> dict[str, Mount]:
-        """The peculiar mounts below a directory: their points as a walk from ``root`` will meet them.
+    def below(self, root: str, fd: int) -> dict[str, Mount]:
+        """The peculiar mounts below an open directory: their points as a walk from ``root`` will meet them.
 
         Args:
             root: its path, as the walk calls it.
-            real: its path without links (:func:`real_path`).
+            fd: the directory.
         """
-        inner, outer = real.rstrip("/") + "/", root.rstrip("/") + "/" if root else ""
+        outer = root.rstrip("/") + "/" if root else ""
+        if (theirs := self._seen_through(root, fd)) is not None:
+            found = {one.point: one for one in theirs.by_point.values() if _is_peculiar(one) and one.point != root}
+            self.careful = self.careful or not theirs.known or any(map(may_hang, found.values()))
+            return found
+        inner = real_path(fd, root).rstrip("/") + "/"
         return {outer + mount.point[len(inner) :]: mount for mount in self._peculiar if mount.point.startswith(inner)}
+
+    def mount_behind(self, path: str, fd: int) -> Mount | None:
+        """The mount that an open descriptor leads into, also one of another system that the path leads into."""
+        theirs = self._seen_through(path, fd)
+        return (self.mounts if theirs is None else theirs).behind(fd)
+
+    def _seen_through(self, path: str, fd: int) -> Mounts | None:
+        """The mounts below a directory of another mount namespace; None for one of ours."""
+        if path not in self._elsewhere:
+            is_ours = not self.mounts.known or self.mounts.behind(fd) is not None
+            self._elsewhere[path] = None if is_ours or doorway(path) is None else mounts_below(path)
+        return self._elsewhere[path]
 
     def place_of(self, mount: Mount | None) -> Place:
         """How things are on a mount."""

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 import re
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 MOUNTINFO = "/proc/self/mountinfo"
-MAX_BYTES = 64 << 20
-"""What is read of it; a mount takes about 100 bytes, and a namespace has at most 100,000 (fs.mount-max)."""
 _ESCAPED = re.compile(rb"\\([0-7]{3})")
 
 
@@ -64,24 +65,44 @@ class Mounts:
 
     def behind(self, fd: int) -> Mount | None:
         """The mount that an open descriptor leads into; None if it is not in the list."""
-        try:
-            with open(f"/proc/self/fdinfo/{fd}", "rb") as lines:
-                for line in lines:
-                    if line.startswith(b"mnt_id:"):
-                        return self._by_number.get(int(line[7:]))
-        except (OSError, ValueError):
-            pass
-        return self._by_device.get(os.fstat(fd).st_dev)
+        number = number_behind(fd)
+        return self._by_device.get(os.fstat(fd).st_dev) if number is None else self._by_number.get(number)
+
+
+def number_behind(fd: int) -> int | None:
+    """The number of the mount that an open descriptor leads into; None where the kernel cannot be asked."""
+    try:
+        with open(f"/proc/self/fdinfo/{fd}", "rb") as lines:
+            for line in lines:
+                if line.startswith(b"mnt_id:"):
+                    return int(line[7:])
+    except (OSError, ValueError):
+        pass
+    return None
 
 
 def read_mounts(path: str = MOUNTINFO) -> Mounts:
     """The mounts as they are now. Never raises: see :attr:`Mounts.known`."""
     try:
-        with open(path, "rb") as stream:
-            lines = os.fsdecode(stream.read(MAX_BYTES)).split("\n")
+        return Mounts(tuple(each_mount(path)))
     except OSError:
         return Mounts((), known=False)
-    return Mounts(tuple(mount for line in lines if (mount := _mount(line)) is not None))
+
+
+def each_mount(path: str = MOUNTINFO) -> Iterator[Mount]:
+    """The mounts one by one, all of them: what lies behind one that was left out would not be known as what it is.
+
+    Their number is the kernel's to limit (fs.mount-max, 100,000 in a namespace); a list of somebody else's namespace is
+    as long as he likes, so who goes through many keeps of it only what is asked for.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    with open(path, "rb") as stream:
+        for line in stream:
+            mount = _mount(os.fsdecode(line).removesuffix("\n"))
+            if mount is not None:
+                yield mount
 
 
 def _mount(line: str) -> Mount | None:

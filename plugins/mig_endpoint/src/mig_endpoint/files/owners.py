@@ -6,16 +6,22 @@ No name service is asked: that could go over the network, and wait for it. Where
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
+from typing import TYPE_CHECKING, BinaryIO
 
 from mig_endpoint.files.opening import is_file, open_file
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 PASSWD = ("/etc/passwd", "/usr/lib/passwd", "/lib/passwd", "/var/lib/extrausers/passwd")
 """The accounts, also those that image-based systems (nss-altfiles) and Ubuntu Core keep elsewhere."""
 GROUP = ("/etc/group", "/usr/lib/group", "/lib/group", "/var/lib/extrausers/group")
 NSSWITCH = "/etc/nsswitch.conf"
-MAX_BYTES = 64 << 20
+MAX_LINE = 1 << 20
+"""Bytes of a line that are taken as one; what follows would be another line. glibc takes about as much."""
 _OWN = frozenset({"files", "systemd", "altfiles", "extrausers"})
 
 
@@ -51,12 +57,11 @@ def _ids(name: str, files: tuple[str, ...]) -> set[int]:
     return found
 
 
-def lines_of(path: str) -> list[bytes]:
-    """The lines of one of these files; none where it cannot be read."""
-    try:
-        return content_of(path, MAX_BYTES).split(b"\n")
-    except OSError:
-        return []
+def lines_of(path: str) -> Iterator[bytes]:
+    """The lines of one of these files, all of them, without their ends; none where it cannot be read."""
+    with contextlib.suppress(OSError), _opened(path) as stream:
+        while line := stream.readline(MAX_LINE):
+            yield line.removesuffix(b"\n")
 
 
 def content_of(path: str, limit: int) -> bytes:
@@ -65,9 +70,13 @@ def content_of(path: str, limit: int) -> bytes:
     Raises:
         OSError: it cannot be read, or is no regular file.
     """
+    with _opened(path) as stream:
+        return stream.read(limit)
+
+
+def _opened(path: str) -> BinaryIO:
     descriptor = open_file(path, None, follow=True)
     if not is_file(os.fstat(descriptor)):
         os.close(descriptor)
         raise OSError(errno.EINVAL, "not a regular file", path)
-    with open(descriptor, "rb") as stream:
-        return stream.read(limit)
+    return open(descriptor, "rb")

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from mig_endpoint import coverage
 from mig_endpoint.files.batch import Batch
+from mig_endpoint.files.doorways import leads_to_same
 from mig_endpoint.files.filesystems import may_hang
 from mig_endpoint.files.naming import PathText
 from mig_endpoint.files.walk import Walk
@@ -124,8 +125,8 @@ class _Root:
         except OSError as failure:
             coverage.failed(self._tally, PathText(path), failure)
             return
-        mounts = self._crossings.mounts
-        place = self._crossings.place_of(mounts.by_point.get(path) or mounts.behind(fd))
+        crossings = self._crossings
+        place = crossings.place_of(crossings.mounts.by_point.get(path) or crossings.mount_behind(directory or "/", fd))
         batch = Batch(directory, fd, 1, [], (), {}, named=True, calls=place.calls)
         if stat.S_ISREG(mode):
             batch.names.append(name)
@@ -148,6 +149,6 @@ def _real(path: str) -> str:
     """
     target = os.path.realpath(path)
     try:
-        return target if os.path.samestat(os.stat(target), os.stat(path)) else path
+        return target if leads_to_same(target, path) else path
     except OSError:
         return path

@@ -18,7 +18,6 @@ from typing import TYPE_CHECKING
 from mig_core.records import dataclass, field
 from mig_endpoint import coverage
 from mig_endpoint.files.batch import Batch
-from mig_endpoint.files.crossings import real_path
 from mig_endpoint.files.naming import PathText, join
 
 if TYPE_CHECKING:
@@ -105,7 +104,7 @@ class Walk:
 
     def walk_from(self, root: str, fd: int) -> None:
         """The same for a directory that is open; closes the descriptor."""
-        mount = self._crossings.mounts.behind(fd)
+        mount = self._crossings.mount_behind(root, fd)
         place = self._crossings.place_of(mount)
         self._wants_others = self._visitor.wants_others
         stack: list[_Frame] = []
@@ -119,7 +118,7 @@ class Walk:
         except OSError as failure:
             coverage.failed(self._tally, PathText(root), failure)
             return
-        self._peculiar = self._crossings.below(root, real_path(fd, root))
+        self._peculiar = self._crossings.below(root, fd)
         self._around = {os.path.dirname(path) for path in self._peculiar}
         try:
             self._enter(stack, root, fd, 1, place)

@@ -8,10 +8,10 @@ from __future__ import annotations
 import enum
 from typing import TYPE_CHECKING
 
-from mig_endpoint.files.mounts import MOUNTINFO, read_mounts
-
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from mig_endpoint.files.mounts import Mounts
 
 # fmt: off
 STORAGE = frozenset((
@@ -41,9 +41,9 @@ class Storage(enum.Enum):
     """On another machine, or behind a program: it may be slow, or not answer at all."""
 
 
-def mount_points(mountinfo: str = MOUNTINFO) -> dict[str, Storage]:
+def mount_points(mounts: Mounts) -> dict[str, Storage]:
     """What lies at each mount point; the upper one where several lie on one another. Empty without ``/proc``."""
-    return {point: _storage(mount.kind, point) for point, mount in read_mounts(mountinfo).by_point.items()}
+    return {point: _storage(mount.kind, point) for point, mount in mounts.by_point.items()}
 
 
 def elsewhere(mounts: Mapping[str, Storage]) -> frozenset[str]:

@@ -40,6 +40,17 @@ class Site:
         if self.remaining() <= 0:
             raise RanOutOfTime
 
+    def head(self, path: str, limit: int) -> bytes:
+        """The first ``limit`` bytes of a regular file, links followed; that there are more is booked.
+
+        Raises:
+            OSError: it cannot be read, or is not a regular file.
+        """
+        raw = self.tree.head(path, limit + 1)
+        if len(raw) > limit:
+            self.tally.failed(reasons.TOO_LARGE, path, f"is larger than the {limit} bytes that are read of it")
+        return raw[:limit]
+
     @contextmanager
     def booked(self, path: str, too_large: str = "has too many entries") -> Iterator[None]:
         """Books what is not looked at because it cannot be read, or is larger than anybody would read::

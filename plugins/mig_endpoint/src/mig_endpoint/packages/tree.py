@@ -28,21 +28,6 @@ _Parts = dict[str, "_Parts"]
 """Patterns by their first parts; a whole pattern ends it."""
 
 
-def root_of(path: str) -> str:
-    """A root that was asked for, links resolved.
-
-    One that leads through a link of ``/proc/PID`` (``root``, ``cwd``, ``fd``) into another system has no other path
-    than that: what the link says is a path over there. A directory gets a ``/.`` behind it, to be no link itself.
-    """
-    real = os.path.realpath(path)
-    try:
-        is_same = os.path.samestat(os.stat(real), os.stat(path))
-    except OSError:
-        return real
-    own = os.path.abspath(path)
-    return real if is_same else f"{own}/." if os.path.isdir(own) else own
-
-
 class Tree:
     """A file system seen from its root. Paths are absolute and those of that system."""
 

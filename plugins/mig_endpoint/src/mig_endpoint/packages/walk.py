@@ -10,7 +10,7 @@ import errno
 from collections import Counter, defaultdict, deque
 from typing import TYPE_CHECKING
 
-from mig_endpoint.files.mounts import MOUNTINFO
+from mig_endpoint.files.doorways import mounts_below
 from mig_endpoint.packages import reasons
 from mig_endpoint.packages.caches import is_copy
 from mig_endpoint.packages.folder import GONE, TooLarge
@@ -20,6 +20,7 @@ from mig_endpoint.packages.tree import Tree
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
+    from mig_endpoint.files.mounts import Mounts
     from mig_endpoint.packages.folder import Folder
     from mig_endpoint.packages.site import Site
 
@@ -68,13 +69,13 @@ _FAR_STEP = 12
 class Walk:
     """Goes through directories, into each once."""
 
-    def __init__(self, site: Site, *, most: int = MAX_LIKELY, mountinfo: str = MOUNTINFO) -> None:
-        """``most`` is what :meth:`likely` may spend."""
+    def __init__(self, site: Site, *, most: int = MAX_LIKELY, mounts: Mounts | None = None) -> None:
+        """``most`` is what :meth:`likely` may spend. ``mounts``: for tests; None: those of the system."""
         self._site = site
         self._tree = site.tree
         self._tally = site.tally
         self._most = most
-        self._mounts = mount_points(mountinfo)
+        self._mounts = mount_points(mounts if mounts is not None else mounts_below(site.tree.root))
         self._elsewhere: set[str] = set()
         self.near = Tree(site.tree.root, elsewhere(self._mounts))
         """The system without what a network, or a program, has mounted."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import platform
 from typing import TYPE_CHECKING, NamedTuple
@@ -14,7 +15,6 @@ if TYPE_CHECKING:
 _SYS_KCMP = {"x86_64": 312, "aarch64": 272, "riscv64": 272, "ppc64le": 354, "s390x": 343}
 _KCMP_FILES = 2
 RING = "anon_inode:[io_uring]"
-_MAX_RING = 4 << 20
 
 
 class Descriptor(NamedTuple):
@@ -83,24 +83,22 @@ def tables_of(process: Process) -> Iterator[tuple[int, list[tuple[str, str]]]]:
             yield thread, _links(process, thread)
 
 
-def files_of_ring(process: Process, thread: int, number: int | str) -> list[str]:
+def files_of_ring(process: Process, thread: int, number: int | str) -> Iterator[str]:
     """What an io_uring has registered, as the kernel names it: it stays open when its descriptor is closed.
 
     Empty if the descriptor is closed by now, and while the kernel is at work on the ring, which it does not say then.
     """
     folder = "fdinfo" if thread == process.thread else f"task/{thread}/fdinfo"
-    try:
-        text = process.read(f"{folder}/{number}", _MAX_RING)
-    except (FileNotFoundError, ProcessLookupError):
-        return []
-    _, _, after = text.partition(b"\nUserFiles:")
-    found = []
-    for line in after.split(b"\n")[1:]:
-        slot, colon, target = line.partition(b": ")
-        if not colon or not slot.strip().isdigit():
-            break
-        found.append(os.fsdecode(target))
-    return found
+    with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+        lines = process.lines(f"{folder}/{number}")
+        for line in lines:
+            if line.startswith(b"UserFiles:"):
+                break
+        for line in lines:
+            slot, colon, target = line.removesuffix(b"\n").partition(b": ")
+            if not colon or not slot.strip().isdigit():
+                break
+            yield os.fsdecode(target)
 
 
 def descriptor_info(process: Process, number: int) -> dict[str, str]:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-_LINE = re.compile(rb"([0-9a-f]+)-([0-9a-f]+) (\S{4}) ([0-9a-f]+) ([0-9a-f]+):([0-9a-f]+) (\d+) *(.*)")
+_LINE = re.compile(rb"([0-9a-f]+)-([0-9a-f]+) (\S{4}) ([0-9a-f]+) ([0-9a-f]+):([0-9a-f]+) (\d+) *(.*)\n?")
 
 
 class Mapping(NamedTuple):
@@ -50,14 +50,16 @@ class Range(NamedTuple):
     mapping: Mapping
 
 
-def parse(text: bytes) -> list[Mapping]:
-    """The mappings, by address. Lines that do not look like one are left out."""
+def parse(lines: Iterable[bytes]) -> list[Mapping]:
+    """The mappings, by address. Lines, with their ends or without, that do not look like one are left out."""
     found = []
-    for line in text.split(b"\n"):
+    paths: dict[bytes, bytes] = {}  # a process may have a million mappings of a few files with long names
+    for line in lines:
         if parts := _LINE.fullmatch(line):
             start, end, permissions, position, major, minor, inode, path = parts.groups()
             device = os.makedev(int(major, 16), int(minor, 16))
             number = int(inode)
+            path = paths.setdefault(path, path)
             found.append(Mapping(int(start, 16), int(end, 16), permissions, int(position, 16), number, path, device))
     return found
 

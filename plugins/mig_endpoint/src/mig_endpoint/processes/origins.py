@@ -16,7 +16,7 @@ from enum import Enum
 from typing import TYPE_CHECKING, NamedTuple
 
 from mig_endpoint.files.filesystems import may_hang
-from mig_endpoint.files.mounts import read_mounts
+from mig_endpoint.files.mounts import each_mount
 from mig_endpoint.processes.mapped_file import locate
 from mig_endpoint.processes.pages import PAGE
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from mig_endpoint.files.calls import Guarded
-    from mig_endpoint.files.mounts import Mount, Mounts
+    from mig_endpoint.files.mounts import Mount
     from mig_endpoint.processes.mappings import Mapping
     from mig_endpoint.processes.process import Process
 
@@ -41,6 +41,7 @@ _KERNEL_TYPES = frozenset((
 # include/uapi/linux/fs.h: _IOWR('f', 17, struct procmap_query)
 _PROCMAP_QUERY = 0xC0686611
 _QUERY = struct.Struct("=9Q2I2I2Q")
+_PAGE_SIZE = re.compile(rb"KernelPageSize: +(\d+) kB")
 
 
 class Kind(Enum):
@@ -82,7 +83,7 @@ class Origins:
     def __init__(self, remaining: Callable[[], float]) -> None:
         self._known: dict[tuple[int, int, bool], Origin] = {}
         self._page_sizes: dict[int, int] = {}
-        self._mounts: dict[int, Mounts] = {}
+        self._mounts: dict[int, dict[int, Mount]] = {}
         self._remaining = remaining
         self._guards: dict[int, Guarded] = {}
 
@@ -146,10 +147,11 @@ class Origins:
         try:
             namespace = process.namespace("mnt")
             if namespace not in self._mounts:
-                self._mounts[namespace] = read_mounts(f"/proc/self/fd/{process.folder}/mountinfo")
+                listed = each_mount(f"/proc/self/fd/{process.folder}/mountinfo")
+                self._mounts[namespace] = {one.device: one for one in listed}
         except OSError:
             return None
-        return self._mounts[namespace].on(device)
+        return self._mounts[namespace].get(device)
 
     def _page_size(self, process: Process, mapping: Mapping, kind_of_system: str) -> int:
         if os.major(mapping.device) or kind_of_system not in ("", "hugetlbfs"):
@@ -184,6 +186,9 @@ def _queried(process: Process, mapping: Mapping) -> int:
 
 def _from_smaps(process: Process, mapping: Mapping) -> int:
     head = b"%08x-%08x " % (mapping.start, mapping.end)  # as the kernel writes addresses below 256 MiB
-    _, _, rest = (b"\n" + process.read("smaps", 256 << 20)).partition(b"\n" + head)
-    found = re.search(rb"^KernelPageSize: +(\d+) kB", rest, re.MULTILINE)
-    return int(found.group(1)) << 10 if found else 0
+    is_of_it = False
+    for line in process.lines("smaps"):
+        is_of_it = is_of_it or line.startswith(head)
+        if is_of_it and (found := _PAGE_SIZE.match(line)):
+            return int(found.group(1)) << 10
+    return 0

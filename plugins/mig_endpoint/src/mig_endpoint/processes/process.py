@@ -20,13 +20,15 @@ from mig_endpoint.processes.stat import Stat, Status, parse_stat
 from mig_endpoint.user_names import user_name
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from types import TracebackType
 
     from mig_endpoint.files.mounts import Mounts
     from mig_endpoint.processes.mappings import Mapping
 
-_MAX_MAPS = 64 << 20
-_MAX_TEXT = 4 << 20
+MAX_TEXT = 4 << 20
+"""Bytes that are read of a file in a process's folder; some are as long as the process likes (PR_SET_MM, prctl(2))."""
+_LINES_AT_ONCE = 1 << 16
 _AT_ONCE = 1 << 13
 _NO_THREADS = 2
 """Links of a directory without directories in it; ``task`` has one more for each thread (``fs/proc/base.c``)."""
@@ -57,6 +59,8 @@ class Process:
         """Descriptor of its folder; of a living thread's where the main thread has ended."""
         self.thread = pid
         """The id of the thread that is asked."""
+        self.cut: set[str] = set()
+        """Names of its files of which only the beginning was read. Who answers with what they say books that."""
         self._proc = proc
         self._main = -1
         self._lightly = lightly
@@ -112,9 +116,14 @@ class Process:
         """A descriptor of one of its files, read-only."""
         return os.open(name, os.O_RDONLY | os.O_CLOEXEC, dir_fd=self.folder)
 
-    def read(self, name: str, limit: int = _MAX_TEXT) -> bytes:
-        """One of its files, at most about ``limit`` bytes."""
-        return _read(name, limit, self.folder)
+    def read(self, name: str, limit: int = MAX_TEXT) -> bytes:
+        """One of its files, at most ``limit`` bytes: see :attr:`cut`."""
+        return self._whole(name, _read(name, limit, self.folder), limit)
+
+    def lines(self, name: str) -> Iterator[bytes]:
+        """The lines of one of its files, all of them, with their ends: of those that grow with what it has."""
+        with open(self.open(name), "rb", _LINES_AT_ONCE) as lines:
+            yield from lines
 
     def read_at_once(self, name: str) -> bytes:
         """One of its files that the kernel gives whole at each read: one system call less.
@@ -122,7 +131,12 @@ class Process:
         These are ``cgroup``, ``cmdline``, ``comm``, ``loginuid``, ``stat`` and ``status`` (``fs/seq_file.c``
         single_open, ``fs/proc/base.c``), not those that are made line by line, like ``maps``.
         """
-        return _read_at_once(name, self.folder)
+        return self._whole(name, _read_at_once(name, self.folder), MAX_TEXT)
+
+    def _whole(self, name: str, text: bytes, limit: int) -> bytes:
+        if len(text) > limit:
+            self.cut.add(name)
+        return text[:limit]
 
     def link(self, name: str) -> str:
         """Where one of its links leads, as the kernel names it (``os.fsdecode``)."""
@@ -241,7 +255,7 @@ class Process:
     @fact
     def mappings(self) -> list[Mapping]:
         """What it has mapped."""
-        return mappings.parse(self.read("maps", _MAX_MAPS))
+        return mappings.parse(self.lines("maps"))
 
 
 @lru_cache(maxsize=1)
@@ -262,10 +276,11 @@ def _open_folder(name: str, proc: int) -> int:
 
 
 def _read(name: str, limit: int, folder: int) -> bytes:
+    """More than ``limit`` bytes where there are more."""
     file = os.open(name, os.O_RDONLY | os.O_CLOEXEC, dir_fd=folder)
     try:
         pieces, length = [], 0
-        while length < limit and (piece := os.read(file, 1 << 16)):
+        while length <= limit and (piece := os.read(file, 1 << 16)):
             pieces.append(piece)
             length += len(piece)
         return b"".join(pieces)
@@ -277,7 +292,7 @@ def _read_at_once(name: str, folder: int) -> bytes:
     file = os.open(name, os.O_RDONLY | os.O_CLOEXEC, dir_fd=folder)
     try:
         text = os.read(file, _AT_ONCE)
-        while len(text) % _AT_ONCE == 0 and len(text) < _MAX_TEXT and (piece := os.read(file, _AT_ONCE)):
+        while len(text) % _AT_ONCE == 0 and len(text) <= MAX_TEXT and (piece := os.read(file, _AT_ONCE)):
             text += piece
         return text
     finally:
