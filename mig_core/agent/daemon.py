@@ -291,7 +291,7 @@ def _opened_records(settings: AgentSettings) -> Records:
 def _compose(settings: AgentSettings, file: Path | None, launcher: Launcher, strays: Strays) -> tuple[Service, Reload]:
     state, modules = settings.state, settings.modules
     executor = Executor(launcher, modules)
-    trust = Trust(state / "keyring", settings.trust)
+    trust = launcher.companion = Trust(state / "keyring", settings.trust)
     plan = make_plan(settings.persistent, launcher.start(), executor)
     for why in plan.failures.values():
         log.error("a persistent module is not started: %s", why)

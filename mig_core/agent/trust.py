@@ -103,6 +103,12 @@ class _Some:
             raise SignatureInvalid(signer, "the key was changed or removed here, and no new keyring can be made")
         return signer
 
+    def get_ready(self) -> None:
+        self.keyring.get_ready()
+
+    def rest(self) -> None:
+        self.keyring.rest()
+
 
 class Trust:
     """Keyring and ACL in force. Thread-safe.
@@ -168,6 +174,16 @@ class Trust:
                 log.info("keys and ACL are read anew: %d keys, %s", len(self._keyring.keys()), self.digests())
             return changed
 
+    def get_ready(self) -> None:
+        """A command may come soon: see :meth:`mig_core.pgp.base.Keyring.get_ready`."""
+        with self._door:
+            self._keyring.get_ready()
+
+    def rest(self) -> None:
+        """None is expected soon."""
+        with self._door:
+            self._keyring.rest()
+
     def digests(self) -> dict[str, str]:
         """What is in force, by :func:`acl_digest` and :func:`keyring_digest`."""
         return {"acl": self._acl_digest, "keyring": self._keyring_digest}
@@ -216,6 +232,7 @@ class Trust:
                 problems[KEYS] = str(error)
                 self._narrow(files)
                 return True
+            self._keyring.rest()
             self._keyring, self._unusable, self._files = made, made.unusable, files
             self._keyring_digest = keyring_digest(files.contents)
         return False

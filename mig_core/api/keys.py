@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 MAX_KEY_BYTES = 200 << 10
 """Largest armored public key."""
+_PAUSE_SECONDS, _REST_SECONDS = 0.2, 30.0
+"""From a verification until the keyring gets ready for the next, and from then until it rests."""
 
 
 class InvestigatorKeys:
@@ -47,6 +49,8 @@ class InvestigatorKeys:
         self._home: Path | None = None
         self._imported: set[bytes] = set()
         self._importing = asyncio.Lock()
+        self._next: asyncio.TimerHandle | None = None
+        """When the keyring gets ready, or rests."""
 
     async def signer(self, envelope: Envelope, signature: Signature, permission: Permission | None) -> Investigator:
         """The active investigator whose good signature this is.
@@ -76,6 +80,7 @@ class InvestigatorKeys:
             raise Refused("permission", f"{investigator.name} ({fingerprint}) lacks the permission {permission.value}")
         keyring = await self._with_key(investigator)
         made_by = await asyncio.to_thread(keyring.verify, envelope.signed_bytes(), signature)
+        self._after(_PAUSE_SECONDS, self._get_ready)
         if made_by != fingerprint:
             raise SignatureInvalid(fingerprint, f"was made by another key, {made_by}")
         return investigator
@@ -111,9 +116,14 @@ class InvestigatorKeys:
 
     def close(self) -> None:
         """Removes the keyring's directory."""
-        if self._home is not None:
-            shutil.rmtree(self._home, ignore_errors=True)
+        if self._next is not None:
+            self._next.cancel()
+        home, keyring = self._home, self._keyring
         self._home = self._keyring = None
+        if keyring is not None:
+            keyring.rest()
+        if home is not None:
+            shutil.rmtree(home, ignore_errors=True)
 
     async def _with_key(self, investigator: Investigator) -> Keyring:
         digest = hashlib.sha256(investigator.public_key).digest()
@@ -128,6 +138,24 @@ class InvestigatorKeys:
                     raise SignatureInvalid(investigator.fingerprint, f"the stored key is unusable: {error}") from error
                 self._imported.add(digest)
             return self._keyring
+
+    def _after(self, seconds: float, what: Callable[[], None]) -> None:
+        if self._next is not None:
+            self._next.cancel()
+        self._next = asyncio.get_running_loop().call_later(seconds, what)
+
+    def _get_ready(self) -> None:
+        keyring = self._keyring
+        if keyring is not None:
+            asyncio.get_running_loop().run_in_executor(None, self._begin, keyring)
+            self._after(_REST_SECONDS, keyring.rest)
+
+    def _begin(self, keyring: Keyring) -> None:
+        """In a thread, which may be late: what is closed meanwhile must not begin anything."""
+        if self._keyring is keyring:
+            keyring.get_ready()
+        if self._keyring is not keyring:
+            keyring.rest()
 
     def _scan(self, armored: bytes) -> tuple[KeyInfo, ...]:
         if len(armored) > MAX_KEY_BYTES:

@@ -54,6 +54,14 @@ class Keyring(Protocol):
         """
         ...
 
+    def get_ready(self) -> None:
+        """A verification may be asked for soon: what can be done before is done now. It is as strict as any."""
+        ...
+
+    def rest(self) -> None:
+        """None is expected soon: what waits for it ends."""
+        ...
+
 
 class Signer(Protocol):
     """The investigator's own secret key, wherever it lives (gpg-agent asks for passphrases, smart cards work)."""

@@ -94,6 +94,37 @@ def open_gpg(
     return gpg
 
 
+def begin(gpg: Any, words: list[str]) -> subprocess.Popen[bytes]:
+    """Starts gpg with these words behind its options, as python-gnupg starts it; it waits for its standard input.
+
+    It must be given to :func:`finish` or to :func:`give_up`.
+
+    Raises:
+        OSError: it does not start.
+    """
+    pipe = subprocess.PIPE
+    return subprocess.Popen(gpg.make_args(words, False), stdin=pipe, stdout=pipe, stderr=pipe, env=gpg.env)
+
+
+def finish(run: subprocess.Popen[bytes], given: bytes) -> Output:
+    """Gives gpg its standard input, and waits for its end."""
+    output = Output(None)
+    output.data, said = run.communicate(given)
+    output.stderr = said.decode("latin-1")
+    output.returncode = run.returncode
+    return output
+
+
+def give_up(run: subprocess.Popen[bytes]) -> None:
+    """Ends gpg; harmless when it has ended."""
+    for pipe in (run.stdin, run.stdout, run.stderr):
+        if pipe is not None and not pipe.closed:
+            pipe.close()
+    if run.poll() is None:
+        run.kill()
+        run.wait()
+
+
 class _Untried(python_gnupg.GPG):  # type: ignore[misc]  # has no types
     """python-gnupg's interface, whose constructor would run gpg to learn its version; 2.2 is the oldest we support."""
 

@@ -6,6 +6,7 @@ and each that cannot be used is said with its reason.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import logging
 import os
@@ -25,6 +26,7 @@ from mig_core.pgp.home import private_home
 from mig_core.pgp.selection import KEPT_BY_OWNER, Selection, select
 from mig_core.pgp.signature_packet import check_signature_form
 from mig_core.pgp.verdict import KEYRING, judge, shown
+from mig_core.pgp.verification import Ahead, Verification
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -72,10 +74,11 @@ class GnupgKeyring:
         self, home: Path, *, ahead: timedelta = CLOCK_TOLERANCE, clock: Callable[[], datetime] = utc_now
     ) -> None:
         self._home = private_home(home)
-        self._ahead = ahead
+        self._tolerance = ahead
         self._clock = clock
         self._gpg = open_gpg(self._home, [*QUIET, *KEYRING])
         self._gpg.list_keys()  # lets gpg make its files, so that no verification has to
+        self._ahead = Ahead(self._begin)
         self._adding = threading.Lock()
         self._early: list[Certificate] = []
         self.unusable: Mapping[str, str] = {}
@@ -160,11 +163,24 @@ class GnupgKeyring:
             raise SignatureInvalid(shown(signature), str(error)) from None
         now = self._clock()
         self._take_early(now)
-        with tempfile.NamedTemporaryFile(dir=self._home, prefix="signature-") as file:
-            file.write(signature.sig)
-            file.flush()
-            result: Output = self._gpg.verify_data(file.name, data, extra_args=["--lock-never"])
-        return judge(result, signature, now=now, ahead=self._ahead)
+        waiting = self._ahead.take()
+        if waiting is not None:
+            # Its yes is as good as any; with everything else that it may say a new one has the last word.
+            with contextlib.suppress(SignatureInvalid, OSError):
+                return judge(waiting.of(data, signature.sig), signature, now=now, ahead=self._tolerance)
+        result = self._begin().of(data, signature.sig)
+        return judge(result, signature, now=now, ahead=self._tolerance)
+
+    def get_ready(self) -> None:
+        """See :meth:`mig_core.pgp.base.Keyring.get_ready`. A gpg waits until it is used, or the keys change."""
+        self._ahead.get_ready()
+
+    def rest(self) -> None:
+        """See :meth:`mig_core.pgp.base.Keyring.rest`."""
+        self._ahead.drop()
+
+    def _begin(self) -> Verification:
+        return Verification(self._gpg, self._home)
 
     def _take_early(self, now: datetime) -> None:
         """Keys that were of the future when they were read: the clock may have been put right since."""
@@ -198,7 +214,12 @@ class GnupgKeyring:
         return [one for one in selection.usable if one.fingerprint not in there]
 
     def _import_bytes(self, data: bytes) -> Output:
-        result: Output = self._gpg.import_keys(data) if data else Output(None)
+        if not data:
+            return Output(None)
+        try:
+            result: Output = self._gpg.import_keys(data)
+        finally:
+            self._ahead.drop()
         return result
 
     def _probe(self) -> None:

@@ -9,13 +9,14 @@ import contextlib
 import json
 import logging
 import os
+import select
 import signal
 import socket
 import subprocess
 import sys
 import threading
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from mig_core.agent.operations.strays import Strays
 from mig_core.errors import PluginError
@@ -29,6 +30,20 @@ MAX_MESSAGE_BYTES = 160_000
 READY_SECONDS = 60.0
 """How long a zygote may take to load all modules."""
 _STOP_SECONDS = 0.7
+_PAUSE_SECONDS = 0.1
+"""For so long nothing happens before what is not needed now is done."""
+
+
+class Companion(Protocol):
+    """What gets ready for the next operation, too, and goes to rest with the zygote. It raises nothing."""
+
+    def get_ready(self) -> None:
+        """Nothing happens at the moment. Called by the thread that reads what the zygote says."""
+        ...
+
+    def rest(self) -> None:
+        """The zygote ends. Called by the same thread."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +136,7 @@ class Launcher:
         self._known: dict[str, Any] | None = None
         """What the last zygote found; the next one need not look again where nothing was installed since."""
         self.catalogue = Catalogue()
+        self.companion: Companion | None = None
 
     @property
     def pid(self) -> int:
@@ -286,9 +302,12 @@ class Launcher:
             closing = self._closing.is_set()
             if not resting:
                 self._control = None
+            companion = self.companion
             orphans = [one for one in self._running.values() if one.generation == generation]
             self._running = {key: one for key, one in self._running.items() if one.generation != generation}
         control.close()
+        if companion is not None:
+            companion.rest()
         if resting:
             process.wait()  # it ends by itself, because the socket is closed
             log.debug("zygote %d rests", process.pid)
@@ -308,16 +327,18 @@ class Launcher:
 
     def _next_message(self, control: socket.socket) -> bytes:
         """What the zygote says next; nothing when it is gone, or has been idle for so long that it may rest."""
-        while True:
-            try:
-                return control.recv(MAX_MESSAGE_BYTES)
-            except TimeoutError:
-                with self._lock:
-                    if self._running or self._closing.is_set():
-                        continue
+        companion = self.companion if not 0.0 < self._rest_after <= _PAUSE_SECONDS else None
+        while not _readable(control, self._rest_after if companion is None else _PAUSE_SECONDS):
+            pausing, companion = companion, None
+            with self._lock:
+                if self._running or self._closing.is_set():
+                    continue
+                if pausing is None:
                     if self._control is control:
                         self._control = self._process = self._reader = None
-                return b""
+                    return b""
+            pausing.get_ready()
+        return control.recv(MAX_MESSAGE_BYTES)
 
     def _heard(self, message: dict[str, Any]) -> None:
         with self._lock:
@@ -335,3 +356,10 @@ class Launcher:
         launched.max_rss_kib = message.get("rss", 0)
         launched.problem = message.get("problem", "")
         launched.end()
+
+
+def _readable(control: socket.socket, seconds: float) -> bool:
+    """Whether there is something to be read within these seconds; 0: without an end."""
+    poll = select.poll()
+    poll.register(control, select.POLLIN)
+    return bool(poll.poll(seconds * 1000 or None))

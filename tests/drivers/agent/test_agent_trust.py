@@ -17,6 +17,7 @@ from mig_core.errors import ConfigurationError, SignatureInvalid
 from mig_core.pgp import keyring as keyrings
 from mig_core.pgp.gnupg import GnupgSigner, generate_key
 from mig_core.pgp.home import stop_agent
+from mig_core.testing.running import alive, verifying
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -80,6 +81,28 @@ def test_keys_and_acl_are_those_of_the_files_as_they_are_now(
     assert knows(trust, people["bob"]) and not knows(trust, people["alice"])
     assert trust.problems() == {}
     assert all(trust.digests()[name] != before[name] for name in ("acl", "keyring"))
+
+
+def test_a_gpg_that_waited_when_the_keys_changed_is_asked_no_more(
+    tmp_path: Path, place: TrustSettings, people: dict[str, GnupgSigner]
+) -> None:
+    trust = Trust(tmp_path / "keyring", place)
+    trust.get_ready()
+    (pid,) = verifying(tmp_path / "keyring")
+
+    (place.keys / "bob.asc").write_bytes(people["bob"].public_key())
+    (place.keys / "alice.asc").unlink()
+    trust.look()
+
+    assert not alive(pid)
+    trust.get_ready()
+    assert not believes(trust, people["alice"])
+    trust.get_ready()
+    assert believes(trust, people["bob"])
+    trust.get_ready()
+    assert len(verifying(tmp_path / "keyring")) == 1
+    trust.rest()
+    assert not verifying(tmp_path / "keyring")
 
 
 def test_the_digests_are_those_that_shell_commands_print(tmp_path: Path, place: TrustSettings) -> None:

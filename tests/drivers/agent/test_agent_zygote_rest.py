@@ -135,3 +135,41 @@ def test_operations_that_begin_just_as_it_goes_to_rest_all_run(zygote_program: t
 
     assert set(states) == {CommandState.SUCCESS}
     launcher.close()
+
+
+class Recorder:
+    """A companion that notes what it is told."""
+
+    def __init__(self) -> None:
+        self.told: list[str] = []
+
+    def get_ready(self) -> None:
+        self.told.append("get ready")
+
+    def rest(self) -> None:
+        self.told.append("rest")
+
+
+def test_its_companion_gets_ready_when_nothing_happens_and_rests_with_it(zygote_program: tuple[str, ...]) -> None:
+    launcher = Launcher(program=zygote_program, rest_after=0.5)
+    launcher.companion = companion = Recorder()
+    executor = Executor(launcher, ModuleSettings(memory_mb=96))
+
+    run(executor, "echo", word="once")
+    eventually(lambda: "rest" in companion.told)
+    rested(launcher)
+
+    assert companion.told[-2:] == ["get ready", "rest"]
+    assert companion.told.count("rest") == 1
+    launcher.close()
+
+
+def test_its_companion_rests_when_the_agent_ends(zygote_program: tuple[str, ...]) -> None:
+    launcher = Launcher(program=zygote_program)
+    launcher.companion = companion = Recorder()
+    launcher.start()
+    eventually(lambda: companion.told)
+
+    launcher.close()
+
+    assert companion.told == ["get ready", "rest"]
