@@ -123,7 +123,6 @@ def test_what_lies_too_deep_is_booked(tmp_path: pathlib.Path) -> None:
         ("opt/conda/pkgs/six-1-0", ["opt/conda/pkgs/six-1-0/info/index.json"]),
         ("root/.local/share/pnpm/store/v11", ["root/.local/share/pnpm/store/v11/files/00/x", "+/links/@/a/1/h/x"]),
         ("root/.cache/yarn/v6/npm-a-1-integrity", ["+/node_modules/a/package.json"]),
-        ("root/.bun/install/cache/npm@10.0.0@@@1", ["+/package.json", "+/node_modules/a/package.json"]),
         ("root/.cache/virtualenv/wheel/3.11/image/1/CopyPipInstall", ["+/pip-26-none-any/pip-26.dist-info/METADATA"]),
         ("root/.local/share/pnpm/global/5/.pnpm", ["+/a@1.0.0/node_modules/a/package.json"]),
         ("root/.npm/_cacache", ["+/content-v2/x"]),

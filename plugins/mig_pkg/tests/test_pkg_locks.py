@@ -1,7 +1,8 @@
-"""Lock files: what npm 6 and 12, pnpm 5 to 12, yarn 1 and 4, bun, uv, pipenv, poetry, cargo, go and bundler write."""
+"""Lock files of npm 6 and 12, pnpm 5 to 12, yarn 1 and 4, bun, deno, uv, pipenv, poetry, cargo, go, bundler."""
 
 from __future__ import annotations
 
+import fnmatch
 import json
 from typing import TYPE_CHECKING, Any
 
@@ -215,6 +216,12 @@ DEPENDENCIES
 BUNDLED WITH
    2.3.15
 """
+DENO = {
+    "version": "5",
+    "specifiers": {"npm:lodash@4.17.20": "4.17.20", "jsr:@std/path@1": "1.0.9"},
+    "jsr": {"@std/path@1.0.9": {"integrity": "0"}},
+    "npm": {"lodash@4.17.20": {"integrity": "sha512-x"}, "@s/b@1.0.0_@types+react@19.3.3_react@18.2.0": {}},
+}
 LODASH = [("lodash", "4.17.20"), ("lodash", "4.17.21")]
 SCOPED = ("@s/b", "1.0.0")
 
@@ -231,11 +238,17 @@ SCOPED = ("@s/b", "1.0.0")
         ("pnpm-lock.yaml", PNPM_5, [SCOPED, ("is-odd", "3.0.1")]),
         ("yarn.lock", YARN_1, [SCOPED, ("lodash", "4.17.20")]),
         ("yarn.lock", YARN_4, [SCOPED, ("lodash", "4.17.20"), ("typescript", "5.0.0")]),
+        ("pnpm-lock.feature!x.yaml", PNPM_9, [SCOPED, ("from-git", "2.0.0"), ("is-odd", "3.0.1")]),
         ("bun.lock", BUN, LODASH),
+        ("deno.lock", json.dumps(DENO), [SCOPED, ("lodash", "4.17.20")]),
+        ("deno.lock", json.dumps({"version": "3", "packages": {"npm": DENO["npm"]}}), [SCOPED, ("lodash", "4.17.20")]),
+        ("deno.lock", json.dumps({"version": "2", "npm": {"packages": DENO["npm"]}}), [SCOPED, ("lodash", "4.17.20")]),
         ("uv.lock", UV, [("six", "1.17.0")]),
         ("poetry.lock", POETRY, [("six", "1.17.0")]),
         ("pdm.lock", POETRY, [("six", "1.17.0")]),
         ("pylock.toml", PYLOCK, [("six", "1.17.0")]),
+        ("pylock.dev.toml", PYLOCK, [("six", "1.17.0")]),
+        ("tool.py.lock", UV, [("six", "1.17.0")]),
         ("Pipfile.lock", json.dumps(PIPFILE), [("Foo.Bar", "2"), ("six", "1.17.0")]),
         ("Cargo.lock", CARGO, [("serde", "1.0.200")]),
         ("go.sum", GO, [("golang.org/x/net", "v0.1.0")]),
@@ -252,7 +265,9 @@ def test_what_a_lock_file_names_is_found(
 
     assert [(row["name"], row["version"]) for row in said.rows] == expected
     assert {row["path"] for row in said.rows} == {f"/srv/app/{name}"}
-    assert {row["ecosystem"] for row in said.rows} == {FORMATS[name].ecosystem}
+    assert {row["ecosystem"] for row in said.rows} == {
+        one.ecosystem for pattern, one in FORMATS.items() if fnmatch.fnmatch(name, pattern)
+    }
     assert said.complete
 
 

@@ -136,8 +136,9 @@ def test_a_package_in_pnpm_s_store_is_installed_where_a_link_leads_to_it(
     assert said.complete
 
 
-def test_bun_s_and_yarn_s_stores_are_looked_into(described: Any, ask: Any, tmp_path: pathlib.Path) -> None:
+def test_the_stores_of_bun_deno_and_yarn_are_looked_into(described: Any, ask: Any, tmp_path: pathlib.Path) -> None:
     described("/srv/bun/node_modules/.bun/lodash@4.17.21/node_modules/lodash", "4.17.21")
+    described("/srv/deno/node_modules/.deno/chalk@5.3.0/node_modules/chalk", "5.3.0")
     described("/srv/bun/node_modules/.bun/@babel+core@7.0.0/node_modules/@babel/core", "7.0.0")
     described("/srv/yarn/node_modules/.store/react-redux-virtual-aaa/package", "9.1.2", "react-redux")
     described("/srv/yarn/node_modules/.store/react-redux-virtual-bbb/package", "9.1.2", "react-redux")
@@ -145,7 +146,7 @@ def test_bun_s_and_yarn_s_stores_are_looked_into(described: Any, ask: Any, tmp_p
 
     said = ask(".", root=str(tmp_path), types=["npm"])
 
-    assert sorted(said.names) == ["@babel/core", "lodash", "react-redux", "react-redux"]
+    assert sorted(said.names) == ["@babel/core", "chalk", "lodash", "react-redux", "react-redux"]
     assert said.complete
 
 
@@ -189,14 +190,79 @@ def test_caches_are_not_installed_and_what_was_run_once_is(described: Any, ask: 
     described("/root/.npm/_npx/0a1b/node_modules/evil-npx")
     described("/root/.cache/pnpm/dlx/0a1b/1-2/node_modules/.pnpm/evil-dlx@1/node_modules/evil-dlx")
     described("/root/.bun/install/cache/.bunx-0/evil-bunx@1.6.0/node_modules/evil-bunx")
-    described("/root/.bun/install/cache/npm@10.0.0@@@1")
-    described("/root/.bun/install/cache/npm@10.0.0@@@1/node_modules/cached")
     described("/root/.cache/yarn/v6/npm-cached-1.0.0-abc-integrity/node_modules/cached")
 
     said = ask(".", root=str(tmp_path), types=["npm"])
 
     assert sorted(said.names) == ["evil-bunx", "evil-dlx", "evil-npx"]
-    assert said.reasons == {NOT_INSTALLED: 2}
+    assert said.reasons == {NOT_INSTALLED: 1}
+
+
+@pytest.mark.parametrize(
+    ("cache", "paths"),
+    [
+        ("/root/.bun/install/cache", []),
+        ("/data/bun", []),
+        ("/data/bun", ["/data"]),
+        ("/data/bun", ["/data/bun/lodash@4.17.20@@@1", "/data/bun/@babel"]),
+    ],
+)
+def test_what_bun_runs_from_its_cache_is_found(
+    cache: str, paths: list[str], described: Any, ask: Any, tmp_path: pathlib.Path
+) -> None:
+    described(f"{cache}/lodash@4.17.20@@@1", "4.17.20")
+    described(f"{cache}/lodash@4.17.20@@@1/node_modules/bundled")
+    described(f"{cache}/@babel/core@7.0.0@@@1", "7.0.0")
+
+    said = ask(".", root=str(tmp_path), types=["npm"], paths=paths)
+
+    assert sorted(row["path"] for row in said.rows) == [
+        f"{cache}/@babel/core@7.0.0@@@1",
+        f"{cache}/lodash@4.17.20@@@1",
+        f"{cache}/lodash@4.17.20@@@1/node_modules/bundled",
+    ]
+    assert said.complete
+
+
+@pytest.mark.parametrize(
+    ("cache", "paths"),
+    [
+        ("/root/.cache/deno", []),
+        ("/deno-dir", []),
+        ("/data/deno", []),
+        ("/data/deno", ["/data"]),
+        (
+            "/data/deno",
+            ["/data/deno/npm/registry.npmjs.org/lodash/4.17.20", "/data/deno/npm/registry.npmjs.org/@babel"],
+        ),
+    ],
+)
+def test_what_deno_runs_from_its_cache_is_found(
+    cache: str, paths: list[str], described: Any, write: Any, ask: Any, tmp_path: pathlib.Path
+) -> None:
+    top = f"{cache}/npm/registry.npmjs.org"
+    for name, version in (("lodash", "4.17.20"), ("@babel/core", "7.0.0-rc.1")):
+        write(f"{top}/{name}/registry.json", "{}")
+        described(f"{top}/{name}/{version}", version)
+    described(f"{top}/lodash/4.17.20/node_modules/bundled")
+
+    said = ask(".", root=str(tmp_path), types=["npm"], paths=paths)
+
+    assert sorted((row["path"], row["version"]) for row in said.rows) == [
+        (f"{top}/@babel/core/7.0.0-rc.1", "7.0.0-rc.1"),
+        (f"{top}/lodash/4.17.20", "4.17.20"),
+        (f"{top}/lodash/4.17.20/node_modules/bundled", "1.0.0"),
+    ]
+    assert said.complete
+
+
+def test_a_project_that_has_a_registry_of_its_own_is_no_package(
+    described: Any, write: Any, ask: Any, tmp_path: pathlib.Path
+) -> None:
+    write("/srv/app/registry.json", "{}")
+    described("/srv/app/web")
+
+    assert ask(".", root=str(tmp_path), types=["npm"], paths=["/srv"]).names == []
 
 
 def registry(**places: str) -> str:

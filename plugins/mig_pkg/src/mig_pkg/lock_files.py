@@ -19,20 +19,26 @@ if TYPE_CHECKING:
 
 MAX_LOCK = 16 << 20
 _NAMES = FORMATS.keys() | NOT_READ
+_VARIED = tuple((*name.split("*"), name) for name in FORMATS if "*" in name)
+"""Beginning, end and pattern of names that have something of their own in the middle."""
 
 
 def look(search: Search[Package], folder: Folder) -> Iterator[Package]:
     """What the lock files of this directory name."""
     if "node_modules" in folder.path.split("/") and not search.is_named:
         return  # what a package's authors left in it: nothing reads that
-    for name in sorted(_NAMES.intersection(folder.names)):
+    known = {name: name for name in _NAMES.intersection(folder.names)}
+    for start, end, pattern in _VARIED:
+        fits = (name for name in folder.ending(end) if name.startswith(start) and len(name) > len(start) + len(end))
+        known.update((name, pattern) for name in fits)
+    for name, pattern in sorted(known.items()):
         if name in NOT_READ:
             search.skip(reasons.DAMAGED, folder.inner(name)[0])
         elif search.is_new_file(folder, name):
-            yield from _locked(search, folder, name)
+            yield from _locked(search, folder, name, pattern)
 
 
-def _locked(search: Search[Package], folder: Folder, name: str) -> Iterator[Package]:
+def _locked(search: Search[Package], folder: Folder, name: str, pattern: str) -> Iterator[Package]:
     path, _ = folder.inner(name)
     raw = search.content(folder, name, MAX_LOCK + 1)
     if raw is None:
@@ -40,7 +46,7 @@ def _locked(search: Search[Package], folder: Folder, name: str) -> Iterator[Pack
     if len(raw) > MAX_LOCK:
         search.skip(reasons.TOO_LARGE, path)
         return
-    ecosystem, read = FORMATS[name]
+    ecosystem, read = FORMATS[pattern]
     try:
         locked = sorted(set(read(raw.decode("utf-8-sig", "replace"))))
     except (ValueError, RecursionError):

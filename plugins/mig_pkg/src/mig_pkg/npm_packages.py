@@ -1,8 +1,9 @@
 """Source: npm packages, by the ``package.json`` of each directory in a ``node_modules``.
 
-pnpm, bun and yarn keep the directories elsewhere (``.pnpm``, ``.bun``, ``.store``, or a store for all projects) and put
-links into ``node_modules``: those are followed, and each directory is given once, by its own path. Yarn's Plug'n'Play
-has no ``node_modules`` at all; ``plug_and_play`` reads that.
+pnpm, bun, deno and yarn keep the directories elsewhere (``.pnpm``, ``.bun``, ``.deno``, ``.store``, or a store for all
+projects) and put links into ``node_modules``: those are followed, and each directory is given once, by its own path.
+deno and bun run packages from their caches too, in which they lie by name and version. Yarn's Plug'n'Play has no
+``node_modules`` at all; ``plug_and_play`` reads that.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import os
 from typing import TYPE_CHECKING
 
 from mig_endpoint.packages import homes
+from mig_endpoint.packages.caches import NUMBERED, REGISTRY, is_run_from
 from mig_endpoint.packages.search import Kind
 from mig_pkg import plug_and_play
 from mig_pkg.package import Package, is_usable
@@ -25,7 +27,7 @@ if TYPE_CHECKING:
 
 MODULES = "node_modules"
 DESCRIPTION = "package.json"
-STORES = frozenset({".pnpm", ".bun", ".store"})
+STORES = frozenset({".pnpm", ".bun", ".store", ".deno"})
 SHARED = STORES | {"links"}
 """Parts of paths in stores, where what a package needs lies beside it."""
 MAX_DESCRIPTION = 1 << 20
@@ -33,10 +35,12 @@ MAX_DESCRIPTION = 1 << 20
 
 def look(search: Search[Package], folder: Folder) -> Iterator[Package]:
     """The packages in this directory, if it is one of packages, and in theirs."""
-    if folder.name == MODULES or search.is_home:
+    if REGISTRY in folder.names:
+        yield from _versions(search, folder)
+    if folder.name == MODULES or search.is_home or any("@@@" in name for name in folder.directories):
         yield from _modules(search, [folder])
         return
-    if search.is_named and MODULES in folder.path.split("/"):
+    if search.is_named and (MODULES in folder.path.split("/") or is_run_from(folder)):
         yield from _named(search, folder)
     if MODULES in folder.names and MODULES not in folder.directories:
         linked = search.linked(f"{folder.path}/{MODULES}")
@@ -49,8 +53,19 @@ def _named(search: Search[Package], folder: Folder) -> Iterator[Package]:
     """A scope, or a package, whose own path was asked for."""
     if folder.name.startswith("@"):
         yield from _modules(search, [folder])
-    elif _is_in_modules(folder.path) or _is_in_modules(folder.real):
+    elif _is_in_modules(folder.path) or _is_in_modules(folder.real) or is_run_from(folder):
         yield from search.read(folder, DESCRIPTION, MAX_DESCRIPTION, described, optional=True)
+
+
+def _versions(search: Search[Package], folder: Folder) -> Iterator[Package]:
+    """A package's versions in deno's cache, each in a directory of its own."""
+    if not search.is_new(f"{folder.real}/"):
+        return
+    bundled: list[Folder] = []
+    for name in filter(NUMBERED.fullmatch, folder.directories):
+        yield from search.read(folder, f"{name}/{DESCRIPTION}", MAX_DESCRIPTION, described, optional=True)
+        _add(bundled, search.enter(folder, f"{name}/{MODULES}"))
+    yield from _modules(search, bundled)
 
 
 def _modules(search: Search[Package], ahead: list[Folder]) -> Iterator[Package]:

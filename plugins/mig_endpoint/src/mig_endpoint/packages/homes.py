@@ -76,7 +76,18 @@ NPM: Homes = {
         "~/.cache/pnpm/dlx/*/*/node_modules",
         "~/.pnpm-global/*/node_modules",
     ),
-    "bun": ("~/.bun/install/global/node_modules", "~/.bun/install/cache/.bunx-*/*/node_modules"),
+    "bun": (
+        "~/.bun/install/global/node_modules",
+        "~/.bun/install/cache",
+        "~/.bun/install/cache/.bunx-*/*/node_modules",
+    ),
+    "deno": (
+        "~/.cache/deno/npm/*/*",
+        "~/.cache/deno/npm/*/@*/*",
+        "~/.deno/bin/.*/node_modules",
+        "/deno-dir/npm/*/*",
+        "/deno-dir/npm/*/@*/*",
+    ),
     "nvm": ("~/.nvm/versions/node/*/lib/node_modules", "~/.config/nvm/versions/node/*/lib/node_modules"),
     "fnm": (
         "~/.local/share/fnm/node-versions/*/installation/lib/node_modules",

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from mig_endpoint.files.doorways import mounts_below
 from mig_endpoint.packages import reasons
-from mig_endpoint.packages.caches import is_copy
+from mig_endpoint.packages.caches import is_copy, is_run_from
 from mig_endpoint.packages.folder import GONE, TooLarge
 from mig_endpoint.packages.mounts import Storage, elsewhere, mount_points
 from mig_endpoint.packages.tree import Tree
@@ -96,7 +96,7 @@ class Walk:
         while ahead:
             path, real, depth = ahead.pop()
             folder = self.enter(path, real, self._tree)
-            if folder is None:
+            if folder is None or (depth and is_run_from(folder)):
                 continue
             yield folder
             inner = [folder.inner(name) for name in reversed(folder.directories) if not name.endswith(METADATA)]
@@ -124,7 +124,7 @@ class Walk:
                 continue
             path, real, depth = ahead[cost].popleft()
             folder = self.enter(path, real, self.near)
-            if folder is None:
+            if folder is None or is_run_from(folder):
                 continue
             self.spent += 1 + len(folder.names) // NAMES_A_STEP
             yield folder

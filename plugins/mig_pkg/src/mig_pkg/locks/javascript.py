@@ -1,4 +1,4 @@
-"""Lock files of npm, pnpm, yarn (1, and 2 and newer) and bun.
+"""Lock files of npm, pnpm, yarn (1, and 2 and newer), bun and deno.
 
 Where a package is installed under another name (``npm:lodash@4``), its own name counts.
 """
@@ -107,6 +107,19 @@ def bun(text: str) -> Iterator[tuple[str, str]]:
             name, _, version = entry[0].rpartition("@")
             if name and _VERSION.fullmatch(version):
                 yield name, version
+
+
+def deno(text: str) -> Iterator[tuple[str, str]]:
+    """``deno.lock`` of versions 2 to 5: keys are ``name@1.0.0``, with the peers that it was resolved for behind it."""
+    lock = _object(json.loads(text))
+    if "version" not in lock:
+        raise ValueError("no version")
+    older = lock.get("packages")
+    npm = lock.get("npm", older.get("npm") if isinstance(older, dict) else None)
+    within = npm.get("packages", npm) if isinstance(npm, dict) else None
+    for key in within if isinstance(within, dict) else ():
+        if (name := _NAME.match(key)) and (version := _VERSION.match(key[name.end() :])):
+            yield name[1], version[0]
 
 
 def _object(read: JSON) -> dict[str, JSON]:
