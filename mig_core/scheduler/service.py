@@ -14,11 +14,11 @@ from mig_core.relay.https_platform import HttpsPlatformRelay
 from mig_core.scheduler.collector import Collector
 from mig_core.scheduler.fanout import FanOut, Outbox
 from mig_core.scheduler.handed_over import HandedOver
-from mig_core.scheduler.isolation import isolate
 from mig_core.scheduler.loops import regularly, until_done, whenever, whenever_woken
 from mig_core.scheduler.lost_commands import EVERY, LostCommands
 from mig_core.scheduler.metrics import SchedulerMetrics
 from mig_core.scheduler.periodic import Periodic
+from mig_core.scheduler.places import Places
 from mig_core.scheduler.relay_watch import RelayWatch
 from mig_core.scheduler.webhook import Webhook
 
@@ -34,7 +34,6 @@ _FALLBACK_INTERVAL = 5.0
 """Seconds after which tables are looked at even if no wakeup came."""
 _MARKING = 2.0
 """Seconds that the marks of what was handed over may take when the scheduler ends."""
-_ADMIT_BATCH = 200
 _ADMIT_REST = 0.1
 """Seconds between two admissions: of a fleet that enrols many come meanwhile, one alone waits for nobody."""
 
@@ -117,22 +116,9 @@ class Scheduler:
                 whenever_woken(
                     self._store.wakeups,
                     "agent",
-                    f"admitting agents to relay {relay.name}",
-                    lambda: self._admit(relay),
+                    f"making room for agents at relay {relay.name}",
+                    Places(self._store, relay, self._now).look,
                     interval=_FALLBACK_INTERVAL,
                     rest=_ADMIT_REST,
                 )
             )
-
-    async def _admit(self, relay: PlatformRelay) -> bool:
-        agents = await self._store.agents.not_admitted(relay.name, limit=_ADMIT_BATCH)
-        refused = await isolate(
-            f"admitting agents to relay {relay.name}", agents, relay.admit, answers=self._store.ready
-        )
-        for agent, error in refused:
-            _log.error("relay %s: no place can be made for agent %s: %s", relay.name, agent, error)
-        admitted = [one for one in agents if one not in {agent for agent, _ in refused}]
-        if admitted:
-            await self._store.agents.mark_admitted(admitted)
-            _log.info("relay %s: %d agents admitted", relay.name, len(admitted))
-        return len(agents) == _ADMIT_BATCH and bool(admitted)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hmac
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from mig_core.domain.agent import AgentState
@@ -27,7 +28,7 @@ from mig_core.store.rows import AgentEvent
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from datetime import datetime, timedelta
+    from datetime import datetime
 
     from mig_core.domain.agent import Enrolment, Heartbeat
     from mig_core.domain.target import Target
@@ -41,6 +42,16 @@ _EVENTS = "SELECT happened_at, kind, detail FROM agent_events WHERE agent_id = %
 _NOT_ADMITTED = f"""
     SELECT id FROM agents WHERE relay = %s AND NOT admitted AND status IN {APPROVED} ORDER BY id LIMIT %s
 """  # noqa: S608 - a constant
+_TO_DISMISS = """
+    SELECT id FROM agents WHERE relay = %s AND dismiss_at <= %s ORDER BY dismiss_at, id LIMIT %s
+"""
+DISMISSED_AGAIN = timedelta(minutes=2)
+"""After an agent was retired: longer than a scheduler has for handing over what it has claimed."""
+_DISMISSED = """
+    UPDATE agents
+       SET dismiss_at = CASE WHEN dismiss_at < retired_at + %(once_more)s THEN retired_at + %(once_more)s END
+     WHERE id = ANY(%(agents)s) AND dismiss_at <= %(now)s
+"""
 _AGE = """
     UPDATE agents
        SET status = CASE WHEN heartbeat_at > %(offline)s THEN 'idle' ELSE 'offline' END
@@ -255,6 +266,33 @@ class PostgresAgents:
             await cursor.execute(
                 f"UPDATE agents SET admitted = true WHERE id = ANY(%s) AND status IN {APPROVED}",  # noqa: S608 - a constant
                 (list(agents),),
+            )
+
+        await self._database.transaction(work)
+
+    async def to_dismiss(self, relay: str, *, limit: int, now: datetime) -> Sequence[AgentId]:
+        """See the protocol."""
+
+        async def work(cursor: Cursor) -> Sequence[AgentId]:
+            await cursor.execute(_TO_DISMISS, (relay, now, limit))
+            return [AgentId(row["id"]) for row in await cursor.fetchall()]
+
+        return await self._database.transaction(work)
+
+    async def mark_dismissed(self, agents: Sequence[AgentId], now: datetime) -> None:
+        """See the protocol."""
+
+        async def work(cursor: Cursor) -> None:
+            await cursor.execute(_DISMISSED, {"agents": list(agents), "now": now, "once_more": DISMISSED_AGAIN})
+
+        await self._database.transaction(work)
+
+    async def dismiss_later(self, agents: Sequence[AgentId], until: datetime) -> None:
+        """See the protocol."""
+
+        async def work(cursor: Cursor) -> None:
+            await cursor.execute(
+                "UPDATE agents SET dismiss_at = %s WHERE id = ANY(%s) AND dismiss_at IS NOT NULL", (until, list(agents))
             )
 
         await self._database.transaction(work)

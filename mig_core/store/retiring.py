@@ -22,8 +22,9 @@ LOCK = "hashtext('mig_retiring')"
 """SQL's key of the advisory lock that keeps an agent from being retired while a fan-out makes its command."""
 _ALONE = f"SELECT pg_advisory_xact_lock({LOCK})"
 _RETIRE = f"""
-    UPDATE agents SET status = 'retired', token_digest = NULL, admitted = false, retired_at = coalesce(retired_at, %s)
-     WHERE id = %s RETURNING {COLUMNS}
+    UPDATE agents SET status = 'retired', token_digest = NULL, admitted = false,
+           retired_at = coalesce(retired_at, %(now)s), dismiss_at = %(now)s
+     WHERE id = %(agent)s RETURNING {COLUMNS}
 """  # noqa: S608 - a constant
 # Action by action: there is no index by agent.
 _OPEN_COMMANDS = """
@@ -55,10 +56,11 @@ async def retire_agent(cursor: Cursor, agent: AgentId, now: datetime) -> AgentRo
     commands = [row["id"] for row in await cursor.fetchall()]
     await close_commands(cursor, commands, "expired", "never answered: the agent was retired", now)
     await cursor.execute("DELETE FROM unsent_cancels WHERE agent_id = %s", (agent,))
-    await cursor.execute(_RETIRE, (now, agent))
+    await cursor.execute(_RETIRE, {"now": now, "agent": agent})
     row = await cursor.fetchone()
     assert row is not None
     await notify(cursor, "login", [agent])
+    await notify(cursor, "agent", [agent])
     return agent_row(row)
 
 

@@ -145,3 +145,19 @@ class Agents(Protocol):
     async def mark_admitted(self, agents: Sequence[AgentId]) -> None:
         """Their place is made."""
         ...
+
+    async def to_dismiss(self, relay: str, *, limit: int, now: datetime) -> Sequence[AgentId]:
+        """Retired agents of a relay whose place there is to be removed by now; the first that was to be, first."""
+        ...
+
+    async def mark_dismissed(self, agents: Sequence[AgentId], now: datetime) -> None:
+        """Their place is removed, by who asked at ``now``.
+
+        It is to be once more two minutes after the agent was retired: a scheduler that had claimed one of its commands
+        before may have made the place anew.
+        """
+        ...
+
+    async def dismiss_later(self, agents: Sequence[AgentId], until: datetime) -> None:
+        """Their place cannot be removed now."""
+        ...

@@ -13,10 +13,10 @@ class Wakeups(Protocol):
     """What wakes those who wait (LISTEN/NOTIFY). One connection a process.
 
     Channels: ``action`` (an action is due or changed; key = action id), ``outbox`` (commands or cancels are queued),
-    ``agent`` (an agent waits to be admitted; key = agent id), ``relay`` (key = agent id: messages wait for its poll),
-    ``inbound`` (agents sent something), ``login`` (an agent's login is good no more: it was retired, or is to get
-    another token; key = agent id). A watch without key is woken by everything on its channel. A wakeup may be
-    missed while the connection is down; after a reconnect everybody is woken once.
+    ``agent`` (an agent waits to be admitted, or to be dismissed; key = agent id), ``relay`` (key = agent id: messages
+    wait for its poll), ``inbound`` (agents sent something), ``login`` (an agent's login is good no more: it was
+    retired, or is to get another token; key = agent id). A watch without key is woken by everything on its channel. A
+    wakeup may be missed while the connection is down; after a reconnect everybody is woken once.
     """
 
     def watch(self, channel: str, key: str = "") -> AbstractAsyncContextManager[Watch]:

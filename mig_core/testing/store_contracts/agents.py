@@ -260,6 +260,31 @@ class AgentsContract:
 
         store_runner.run(scenario())
 
+    def test_a_retired_agents_place_is_removed_at_once_and_when_nobody_can_make_it_anew(
+        self, store: Store, store_runner: asyncio.Runner
+    ) -> None:
+        """Of two who remove it at the same time none takes the second time away."""
+
+        async def scenario() -> None:
+            web1, _ = await enrolled(store, "web1", "web2", relay="amqp")
+            agents = store.agents
+
+            await agents.retire(web1, NOW)
+            at_once = await agents.to_dismiss("amqp", limit=10, now=NOW)
+            for _ in range(2):
+                await agents.mark_dismissed(at_once, NOW)
+
+            assert at_once == [web1]
+            assert await agents.to_dismiss("https", limit=10, now=later(9999)) == []
+            assert await agents.to_dismiss("amqp", limit=10, now=later(119)) == []
+            assert await agents.to_dismiss("amqp", limit=10, now=later(120)) == [web1]
+            await agents.dismiss_later([web1], later(700))
+            assert await agents.to_dismiss("amqp", limit=10, now=later(699)) == []
+            await agents.mark_dismissed([web1], later(700))
+            assert await agents.to_dismiss("amqp", limit=10, now=later(9999)) == []
+
+        store_runner.run(scenario())
+
     def test_who_waits_for_approval_is_forgotten_when_it_asks_no_more(
         self, store: Store, store_runner: asyncio.Runner
     ) -> None:
