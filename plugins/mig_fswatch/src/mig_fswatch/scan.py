@@ -127,29 +127,15 @@ class Scan:
 
     def below(self, path: str) -> None:
         """Everything below a directory."""
-        if self._excluded(path) or self.broke_off or self._skip(path):
-            return
-        if self._marks is not None:
-            self._marks.add(path, self._tally)
-        try:
-            fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK)
-        except OSError as failure:
-            if failure.errno not in _GONE:
-                coverage.failed(self._tally, PathText(path), failure)
-            return
-        Walk(self, self._tally, self._crossings, _Watchable(self._crossings.mounts, self._excluded)).walk_from(path, fd)
+        fd = self._marked(path)
+        if fd is not None:
+            watchable = _Watchable(self._crossings.mounts, self._excluded)
+            Walk(self, self._tally, self._crossings, watchable).walk_from(path, fd)
 
     def entries(self, path: str) -> None:
         """The entries of a directory, but nothing in these."""
-        if self._excluded(path) or self.broke_off or self._skip(path):
-            return
-        if self._marks is not None:
-            self._marks.add(path, self._tally)
-        try:
-            fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK)
-        except OSError as failure:
-            if failure.errno not in _GONE:
-                coverage.failed(self._tally, PathText(path), failure)
+        fd = self._marked(path)
+        if fd is None:
             return
         try:
             self._tally.examined("directories")
@@ -163,6 +149,19 @@ class Scan:
             coverage.failed(self._tally, PathText(path), failure)
         finally:
             os.close(fd)
+
+    def _marked(self, path: str) -> int | None:
+        """A directory that has its mark, open; None: it is left out, or cannot be opened, which is booked."""
+        if self._excluded(path) or self.broke_off or self._skip(path):
+            return None
+        if self._marks is not None:
+            self._marks.add(path, self._tally)
+        try:
+            return os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK)
+        except OSError as failure:
+            if failure.errno not in _GONE:
+                coverage.failed(self._tally, PathText(path), failure)
+            return None
 
     def single(self, path: str) -> None:
         """One entry."""
