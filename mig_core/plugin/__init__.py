@@ -3,7 +3,8 @@ answers are printed with.
 
 ``module`` is the manual: its docstring begins with a whole plugin. ``parameters`` declares what may be asked, with
 ``checks`` that several modules need, ``coverage`` keeps the tally of what was looked at, ``printing`` makes lines.
-``persistent`` is for modules that run all the time, ``question`` asks one of them, ``cutting`` makes their events fit;
+``persistent`` is for modules that run all the time, ``settings`` reads their tables of the configuration, ``question``
+asks one of them, ``cutting`` makes their events fit;
 ``hooks`` is what a plugin may add besides modules, ``network`` what one that sends needs.
 
 Rows: ``columns`` declares them, ``rows`` finds them in elements, ``cells`` are their values, ``conditions`` and

@@ -9,7 +9,7 @@ set may be *labelled*: then the operation carries a map of labels to such object
 from __future__ import annotations
 
 from enum import Enum
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from mig_core.domain.document import kind_of
 from mig_core.errors import ParameterError
@@ -55,6 +55,8 @@ class Parameter:
     kind: Kind = Kind.TEXT
     many: bool = False
     """Whether the JSON holds a list and the option may be repeated."""
+    most: int = MAX_VALUES
+    """Entries of that list, at most."""
     required: bool = False
     default: Value | None = None
     """What a missing key means; None is the kind's zero (``""``, 0, false). A list is empty."""
@@ -120,6 +122,10 @@ class Values:
     def given(self, name: str) -> bool:
         """Whether the parameter was there: what tells false from not asked."""
         return name in self.present
+
+    def given_values(self) -> dict[str, Any]:
+        """Those that were there, by name: arguments for a class that has its own defaults."""
+        return {name: self.by_name[name] for name in self.present}
 
     def text(self, name: str) -> str:
         """A text."""
@@ -301,8 +307,8 @@ def _parse_value(one: Parameter, value: object, path: str) -> Value | tuple[Valu
             value = []
         if not isinstance(value, list):
             raise ParameterError(path, f"must be a list, got {kind_of(value)}")
-        if len(value) > MAX_VALUES:
-            raise ParameterError(path, f"has {len(value)} entries, at most {MAX_VALUES} are accepted")
+        if len(value) > one.most:
+            raise ParameterError(path, f"has {len(value)} entries, at most {one.most} are accepted")
         if one.required and not value:
             raise ParameterError(path, "must have at least one entry")
         return tuple(_parse_one(one, entry, f"{path}[{index}]") for index, entry in enumerate(value))
@@ -360,6 +366,6 @@ def _schema_of(one: Parameter) -> JSON:
     if one.kind is Kind.TEXT:
         schema["maxLength"] = one.max_length
     if one.many:
-        schema = {"type": "array", "items": schema, "maxItems": MAX_VALUES}
+        schema = {"type": "array", "items": schema, "maxItems": one.most}
     schema["description"] = one.help
     return schema

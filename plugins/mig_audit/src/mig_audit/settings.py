@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import difflib
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING
 
-from mig_core.domain.document import kind_of
 from mig_core.errors import ConfigurationError
+from mig_core.plugin.parameters import Parameters
+from mig_core.plugin.settings import flag, number, read_table, setting, texts
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -19,12 +19,7 @@ if TYPE_CHECKING:
 TABLE = "persistent.audit"
 MULTICAST = ("auto", "only", "never")
 MAX_RULES = 10_000
-_LIMITS = {
-    "backlog_limit": (64, 1 << 20),
-    "rate_limit": (0, 1_000_000),
-    "receive_buffer_mb": (1, 512),
-    "queue_records": (1000, 2_000_000),
-}
+MAX_RULE = 1 << 16
 _OLD = {
     "rulespath": "rules_file",
     "ratelimit": "rate_limit",
@@ -32,6 +27,24 @@ _OLD = {
     "includeraw": "include_raw",
 }
 """The original's names."""
+
+
+def _check_file(text: str) -> None:
+    if not text.startswith("/"):
+        raise ValueError(f"must be an absolute path, got {text!r:.80}")
+
+
+DECLARED = Parameters(
+    texts("rules", "rules in auditctl's syntax", most=MAX_RULES, max_length=MAX_RULE),
+    setting("rules_file", "a file with rules, in auditctl's syntax or the original's JSON", check=_check_file),
+    setting("multicast", "whether to listen beside another audit daemon", choices=MULTICAST),
+    number("backlog_limit", "records that the kernel keeps for us", 64, 1 << 20),
+    number("rate_limit", "records per second that the kernel lets through; 0: all", 0, 1_000_000),
+    number("receive_buffer_mb", "size of the socket's buffer", 1, 512),
+    number("queue_records", "records that wait in memory while alerts leave slowly", 1000, 2_000_000),
+    flag("include_raw", "whether events carry their records' text"),
+    flag("containers", "whether events carry a hint at the control group and container of their process"),
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,15 +77,9 @@ def read(config: Mapping[str, JSON]) -> Settings:
     Raises:
         ConfigurationError: names the key's path.
     """
-    known = Settings.__dataclass_fields__
-    values: dict[str, object] = {}
-    for key, value in config.items():
-        if key not in known:
-            close = _OLD.get(key) or next(iter(difflib.get_close_matches(key, known, n=1)), "")
-            hint = f"did you mean {close}?" if close else f"known keys: {', '.join(known)}"
-            raise ConfigurationError("", f"{TABLE}.{key[:80]}", "is not a known key", next_step=hint)
-        values[key] = _value(key, value)
-    return Settings(**values)  # type: ignore[arg-type]  # _value has checked each one's type
+    for key in config.keys() & _OLD:
+        raise ConfigurationError("", f"{TABLE}.{key}", "is not a known key", next_step=f"did you mean {_OLD[key]}?")
+    return Settings(**read_table(DECLARED, config, path=TABLE).given_values())
 
 
 def rules_of(settings: Settings, accounts: AccountNumbers, *, with_file: bool) -> RuleSet:
@@ -91,41 +98,3 @@ def rules_of(settings: Settings, accounts: AccountNumbers, *, with_file: bool) -
     if with_file and settings.rules_file:
         found += ruleset.read_file(settings.rules_file, accounts, key=f"{TABLE}.rules_file")
     return found
-
-
-def _value(key: str, value: JSON) -> object:
-    if key == "rules":
-        return _rules(value)
-    if key in _LIMITS:
-        minimum, maximum = _LIMITS[key]
-        if isinstance(value, bool) or not isinstance(value, int):
-            _refuse(key, f"must be a whole number, got {kind_of(value)}")
-        if not minimum <= value <= maximum:
-            _refuse(key, f"must be from {minimum} to {maximum}, got {value}")
-        return value
-    if key in ("include_raw", "containers"):
-        if not isinstance(value, bool):
-            _refuse(key, f"must be true or false, got {kind_of(value)}")
-        return value
-    if not isinstance(value, str):
-        _refuse(key, f"must be a string, got {kind_of(value)}")
-    if key == "multicast" and value not in MULTICAST:
-        _refuse(key, f"must be one of {', '.join(MULTICAST)}, got {value!r:.40}")
-    if key == "rules_file" and not value.startswith("/"):
-        _refuse(key, f"must be an absolute path, got {value!r:.80}")
-    return value
-
-
-def _rules(value: JSON) -> tuple[str, ...]:
-    if not isinstance(value, list):
-        _refuse("rules", f"must be a list of rules in auditctl's syntax, got {kind_of(value)}")
-    if len(value) > MAX_RULES:
-        _refuse("rules", f"has {len(value)} entries, at most {MAX_RULES} are accepted")
-    for index, one in enumerate(value):
-        if not isinstance(one, str):
-            _refuse(f"rules[{index}]", f"must be a string, got {kind_of(one)}")
-    return tuple(str(one) for one in value)
-
-
-def _refuse(key: str, problem: str) -> NoReturn:
-    raise ConfigurationError("", f"{TABLE}.{key}", problem)

@@ -8,7 +8,8 @@ from urllib.parse import urlsplit
 
 from mig_core.domain.target import parse_condition
 from mig_core.domain.times import parse_duration
-from mig_core.errors import ConfigurationError, ParameterError
+from mig_core.errors import ConfigurationError
+from mig_core.plugin.settings import read_table
 from mig_core.records import dataclass, replace
 from mig_dispatch import declaration
 from mig_dispatch.targets import (
@@ -75,10 +76,7 @@ def read_settings(config: Mapping[str, JSON]) -> DispatchSettings:
         ConfigurationError: names the key, like ``sinks[0].url``.
     """
     own = {key: value for key, value in config.items() if key != "sinks"}
-    try:
-        top = declaration.top().parse(own)
-    except ParameterError as error:
-        raise ConfigurationError("", error.path, error.problem, next_step=error.next_step) from None
+    top = read_table(declaration.top(), own, path="")
     tables = config.get("sinks")
     if not isinstance(tables, list) or not 1 <= len(tables) <= MAX_SINKS:
         raise ConfigurationError(
@@ -103,12 +101,7 @@ def _read_sink(table: JSON, path: str) -> SinkSettings:
         known = ", ".join(declaration.KINDS)
         problem = "is missing" if kind is None else f"must be one of {known}, got {kind!r:.60}"
         raise ConfigurationError("", f"{path}.kind", problem, next_step=f"kinds: {known}")
-    try:
-        values = declaration.of_kind(kind).parse(table)
-    except ParameterError as error:
-        key = f"{path}.{error.path}" if error.path else path
-        raise ConfigurationError("", key, error.problem, next_step=error.next_step) from None
-    return _typed(values, path)
+    return _typed(read_table(declaration.of_kind(kind), table, path=path), path)
 
 
 def _typed(values: Values, path: str) -> SinkSettings:
