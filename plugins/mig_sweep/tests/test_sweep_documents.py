@@ -43,6 +43,11 @@ def stix(pattern: str, **more: Any) -> dict[str, Any]:
         (f"[file:hashes.MD5 = '{'cd' * 16}']", [[("hash", "cd" * 16)]]),
         (f"[file:size = 12 AND file:hashes.'SHA-256' = '{SHA}']", [[("hash", SHA), ("file size", "12")]]),
         ("[file:name = 'it\\'s' OR directory:path = '/tmp/x']", [[("file name", "it's")], [("path", "/tmp/x")]]),
+        ("[file:name = '/usr/bin/x']", [[("path", "/usr/bin/x")]]),
+        (
+            "[domain-name:value = 'a.example' AND network-traffic:dst_port = 443 AND file:size = 3]",
+            [[("domain", "a.example"), ("file size", "3"), ("port", "443")]],
+        ),
         ("[file:name LIKE '%.so_x']", [[("file name pattern", r"^.*\.so.x$")]]),
         ("[ipv4-addr:value ISSUBSET '203.0.113.9/24']", [[("address", "203.0.113.0/24")]]),
         (
@@ -64,6 +69,13 @@ def stix(pattern: str, **more: Any) -> dict[str, Any]:
 )
 def test_a_stix_pattern_becomes_its_alternatives(tmp_path: Path, pattern: str, expected: list[Any]) -> None:
     assert terms(read(tmp_path, "r.json", stix(pattern))) == expected
+
+
+@pytest.mark.parametrize("name", ["IMPHASH", "AUTHENTIHASH", "'SHA3-256'", "'SHA-512/256'", "SSDEEP"])
+def test_a_hash_that_no_file_is_compared_by_is_not_asked_for_as_one_of_its_length(tmp_path: Path, name: str) -> None:
+    found = read(tmp_path, "r.json", stix(f"[file:hashes.{name} = '{SHA if '256' in name else 'cd' * 16}']"))
+
+    assert [(one.kind, one.value.partition(":")[0]) for one in found] == [(Kind.OTHER, "file")]
 
 
 def test_a_stix_indicator_keeps_its_confidence_and_labels(tmp_path: Path) -> None:
@@ -124,6 +136,7 @@ def test_a_misp_event_is_read_with_its_objects_and_tags(tmp_path: Path) -> None:
                 {"type": "filename|sha256", "value": f"x.bin|{SHA}", "to_ids": True, "Tag": [{"name": "stage1"}]},
                 {"type": "ip-dst|port", "value": "203.0.113.9|443"},
                 {"type": "domain", "value": "c2[.]example"},
+                {"type": "hostname|port", "value": "c3.example|8443"},
                 {"type": "yara", "value": "rule r { condition: true }"},
                 {"type": "text", "value": "hello"},
                 {"type": "md5", "value": "cd" * 16, "to_ids": False},
@@ -143,6 +156,7 @@ def test_a_misp_event_is_read_with_its_objects_and_tags(tmp_path: Path) -> None:
         [("hash", SHA), ("file name", "x.bin")],
         [("address", "203.0.113.9"), ("port", "443")],
         [("domain", "c2.example")],
+        [("domain", "c3.example"), ("port", "8443")],
         [("yara rules", "rule r { condition: true }")],
         [("hash", "ef" * 20), ("file size", "7")],
     ]
@@ -177,6 +191,43 @@ def test_attributes_that_a_misp_server_was_searched_for_are_read(tmp_path: Path)
 
     assert terms(found) == [[("hash", SHA)], [("hash", "cd" * 16), ("file name", "a|b.exe")]]
     assert {one.name for one in found} == {"campaign"}
+
+
+@pytest.mark.parametrize("form", ["event", "events", "attributes"])
+def test_what_pymisp_writes_is_read(tmp_path: Path, form: str) -> None:
+    attributes = [
+        {"type": "sha256", "value": SHA, "to_ids": True},
+        {"type": "md5", "value": "cd" * 16, "to_ids": False},
+    ]
+    event = {"info": "campaign", "uuid": "0", "Attribute": attributes}
+
+    found = read(
+        tmp_path,
+        "a.json",
+        {"event": event, "events": [{"Event": event}], "attributes": {"Attribute": attributes}}[form],
+    )
+
+    assert terms(found) == [[("hash", SHA)]]
+    assert len(found) == 2
+
+
+def test_in_a_table_of_misp_the_type_says_what_a_value_is_and_to_ids_whether_it_is_a_sign(tmp_path: Path) -> None:
+    rows = (
+        ("ip-dst", "198.51.100.7", "c2", "1"),
+        ("ip-dst", "203.0.113.9", "victim", "0"),
+        ("filename|sha256", f"evil.sh|{SHA}", "", "1"),
+        ("imphash", "cd" * 16, "", "1"),
+        ("comment", "198.51.100.8", "", "1"),
+    )
+    text = '"uuid","category","type","value","comment","to_ids"\n' + "".join(
+        f'"0","x","{kind}","{value}","{comment}","{sign}"\n' for kind, value, comment, sign in rows
+    )
+
+    found = read(tmp_path, "misp.csv", text)
+
+    assert terms(found) == [[("address", "198.51.100.7")], [("hash", SHA), ("file name", "evil.sh")]]
+    assert [one.refused[:9] for one in found] == ["", "the event", "", "no module", "no module"]
+    assert found[0].name == "c2"
 
 
 OPENIOC = """<?xml version="1.0"?>

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from enum import StrEnum
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 
 class Kind(StrEnum):
@@ -39,6 +42,16 @@ class Term(NamedTuple):
     kind: Kind
     value: str
     """In its usual form: hashes in lower case, addresses as :mod:`ipaddress` writes them."""
+
+
+_BESIDE = frozenset({Kind.SIZE, Kind.FOLDER, Kind.PORT, Kind.VERSION, Kind.ECOSYSTEM, Kind.OTHER})
+"""What nobody can be asked for by itself."""
+_ORDER = list(Kind)
+
+
+def in_order(terms: Iterable[Term]) -> tuple[Term, ...]:
+    """Each once, the most telling first; what nobody can be asked for by itself comes last."""
+    return tuple(sorted(set(terms), key=lambda term: (term.kind in _BESIDE, _ORDER.index(term.kind), term.value)))
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ import csv
 import io
 from typing import TYPE_CHECKING
 
+from mig_sweep.documents import misp
 from mig_sweep.indicator import Indicator, Kind, Term
 from mig_sweep.recognise import recognise
 
@@ -32,6 +33,8 @@ _KINDS = {
     "process": Kind.PROCESS,
 }
 """Columns whose values do not show what they are."""
+_MISP = frozenset({"type", "value", "to_ids"})
+"""Columns of MISP's own tables: there the type says what a value is, and to_ids whether it is a sign."""
 
 
 def read_list(text: str, source: str) -> Iterator[Indicator]:
@@ -64,7 +67,8 @@ def read_table(text: str, source: str) -> Iterator[Indicator]:
     """The values of a table's known columns."""
     lines = text.split("\n", 1)
     mark = max(",;\t", key=lines[0].count)
-    rows = csv.DictReader(io.StringIO(text), delimiter=mark, fieldnames=_header(lines[0]))
+    header = _header(lines[0])
+    rows = csv.DictReader(io.StringIO(text), delimiter=mark, fieldnames=header, skipinitialspace=True)
     for number, row in enumerate(rows):
         if number == 0:
             continue
@@ -73,6 +77,9 @@ def read_table(text: str, source: str) -> Iterator[Indicator]:
         name = next((cells[one] for one in _NAMES & set(cells)), f"line {number + 1}")
         confidence = next((cells[one] for one in _CONFIDENCE & set(cells)), "")
         labels = tuple(cells[one] for one in sorted(_LABELS & set(cells)))
+        if set(header) >= _MISP:
+            yield from misp.read_row(cells, source, labels)
+            continue
         size = next((cells[one] for one in _SIZES & set(cells) if cells[one].isdigit()), "")
         for column in cells:
             if column not in _VALUES:

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from mig_sweep.documents.fields import mappings, text
-from mig_sweep.indicator import Indicator, Kind, Term
+from mig_sweep.indicator import Indicator, Kind, Term, in_order
 from mig_sweep.recognise import address_of, refanged
 
 if TYPE_CHECKING:
@@ -36,23 +36,31 @@ _PAIRS = {"malware-sample": "filename|md5"}
 
 
 def is_misp(document: Any) -> bool:
-    """Whether it is an event, or an answer with events."""
-    return isinstance(document, dict) and ("Event" in document or "response" in document)
+    """Whether it is an event, or an answer with events or attributes; pymisp takes what is around them off."""
+    if not isinstance(document, dict):
+        return False
+    return "Event" in document or "response" in document or isinstance(document.get("Attribute"), list)
 
 
 def read(document: dict[str, Any], source: str) -> Iterator[Indicator]:
     """The indicators of the events."""
     for outer in mappings(document.get("response") or document):
-        for event in mappings(outer.get("Event")):
+        for event in mappings(outer if "info" in outer else outer.get("Event")):
             title = text(event.get("info"))
             labels = _tags(event)
             for attribute in mappings(event.get("Attribute")):
                 yield from _of_attribute(attribute, source, title, labels)
             for one in mappings(event.get("Object")):
                 yield from _of_object(one, source, title, labels)
-        for attribute in mappings(outer.get("Attribute")):  # what a search for attributes answers
+        for attribute in mappings(None if "info" in outer else outer.get("Attribute")):  # of a search for attributes
             title = next((text(event.get("info")) for event in mappings(attribute.get("Event"))), "")
             yield from _of_attribute(attribute, source, title, ())
+
+
+def read_row(cells: dict[str, str], source: str, labels: tuple[str, ...]) -> Iterator[Indicator]:
+    """The indicator of a row of MISP's export as CSV."""
+    attribute = {"type": cells.get("type", ""), "value": cells.get("value", ""), "comment": cells.get("comment", "")}
+    yield from _of_attribute({**attribute, "to_ids": cells.get("to_ids") != "0"}, source, "", labels)
 
 
 def _of_object(one: dict[str, Any], source: str, title: str, labels: tuple[str, ...]) -> Iterator[Indicator]:
@@ -76,7 +84,7 @@ def _of_attribute(attribute: dict[str, Any], source: str, title: str, labels: tu
     kinds = _PAIRS.get(kind, kind).split("|")
     values = value.rsplit("|", 1) if len(kinds) > 1 else [value]  # a file's name may have the mark in it
     terms = [_term(kind, one) for kind, one in zip(kinds, values, strict=False) if one]
-    known = tuple(sorted((one for one in terms if one is not None), key=lambda term: list(Kind).index(term.kind)))
+    known = in_order(one for one in terms if one is not None)
     own = (*labels, *_tags(attribute))
     name = text(attribute.get("comment")) or title
     if not known:

@@ -9,7 +9,7 @@ from itertools import product
 from typing import TYPE_CHECKING
 from xml.etree import ElementTree
 
-from mig_sweep.indicator import DocumentError, Indicator, Kind, Term
+from mig_sweep.indicator import DocumentError, Indicator, Kind, Term, in_order
 from mig_sweep.recognise import address_of, refanged
 
 if TYPE_CHECKING:
@@ -58,8 +58,7 @@ def read(data: bytes, source: str) -> Iterator[Indicator]:
     for criteria in (one for one in root.iter() if _tag(one) in ("criteria", "definition")):
         for indicator in (one for one in criteria if _tag(one) == "Indicator"):
             for terms in _alternatives(indicator, 0):
-                ordered = tuple(sorted(set(terms), key=lambda term: list(Kind).index(term.kind)))
-                yield Indicator(ordered, source, name.strip()[:200])
+                yield Indicator(in_order(terms), source, name.strip()[:200])
 
 
 def _alternatives(node: ElementTree.Element, depth: int) -> list[tuple[Term, ...]]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from mig_sweep.indicator import DocumentError, Kind, Term
+from mig_sweep.indicator import DocumentError, Kind, Term, in_order
 from mig_sweep.recognise import address_of
 
 if TYPE_CHECKING:
@@ -40,8 +40,8 @@ _KINDS: tuple[tuple[re.Pattern[str], Kind], ...] = tuple(
         (r"software:version", Kind.VERSION),
     )
 )
-_ORDER = list(Kind)
-"""The more telling come first."""
+_HASHES = frozenset({"md5", "sha1", "sha256", "sha384", "sha512"})
+"""Those that files are compared by; imphash, SHA-3 and others are as long as one of these, and are none."""
 Alternatives = list[tuple[Term, ...]]
 
 
@@ -70,7 +70,7 @@ def asked_of(pattern: str) -> Asked:
         raise DocumentError(f"the pattern cannot be parsed: {error}") from None
     except RecursionError:
         raise DocumentError("the pattern is nested too deeply") from None
-    ordered = [tuple(sorted(set(one), key=lambda term: _ORDER.index(term.kind))) for one in alternatives if one]
+    ordered = [in_order(one) for one in alternatives if one]
     return Asked(list(dict.fromkeys(ordered)), "; ".join(dict.fromkeys(visitor.notes)))
 
 
@@ -125,7 +125,7 @@ class _Visitor:
         value = texts[-1]
         negated = any(one in ("NOT", "!=", "<>") for one in texts)
         kind = next((kind for pattern, kind in _KINDS if pattern.fullmatch(path)), None)
-        if kind is None:
+        if kind is None or (kind is Kind.HASH and _algorithm(path) not in _HASHES):
             return Term(Kind.OTHER, f"{path}: no module is asked about that")
         if negated or name in ("PropTestIsSuperset", "PropTestExists", "PropTestSet"):
             return Term(Kind.OTHER, f"{path}: this comparison cannot be asked")
@@ -136,9 +136,15 @@ class _Visitor:
         return convert(kind, text, path)
 
 
+def _algorithm(path: str) -> str:
+    return re.sub("[-_]", "", path.rpartition(".")[2]).casefold()
+
+
 def _equal(kind: Kind, value: str, path: str) -> Term:
     if kind is Kind.HASH:
         return Term(kind, value.lower())
+    if kind is Kind.FILE_NAME and value.startswith("/"):  # as misp-stix writes what MISP calls a file's name
+        return Term(Kind.PATH, value)
     if kind is Kind.ADDRESS:
         address = address_of(value)
         return Term(kind, address) if address else Term(Kind.OTHER, f"{path}: {value[:60]!r} is no address")
