@@ -13,6 +13,8 @@ from benchmarks.simulator.connection import HttpConnection, HttpError
 from mig_core.domain.document import dump
 from mig_core.domain.exchanges import Request
 from mig_core.domain.messages import Kind
+from mig_core.network.backoff import Backoff
+from mig_core.relay.https_agent import POLL_SECONDS, RETURN_SECONDS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -20,12 +22,8 @@ if TYPE_CHECKING:
     from benchmarks.simulator.agent import SimulatedAgent
     from benchmarks.simulator.counts import Counts
 
-_POLL_SECONDS = (25.0, 50.0)
-"""As the real agent's."""
 _ROOM = 18
 """Messages taken at once, as the real agent does with two workers."""
-_PAUSE = 2.0
-"""Seconds after a failure, at most."""
 _MEDIA = "application/octet-stream"
 
 
@@ -53,6 +51,7 @@ class HttpsAgent:
         self._messages: list[tuple[Kind, bytes]] = []
         self._acknowledged: list[int] = []
         self._next_beat = 0.0
+        self._backoff = Backoff(spread=RETURN_SECONDS)
 
     async def run(self) -> None:
         """Polls, answers, and says that it is alive."""
@@ -66,17 +65,18 @@ class HttpsAgent:
                     self._messages.append((Kind.HEARTBEAT, self._agent.heartbeat(datetime.now(UTC))))
                 try:
                     await self._exchange()
+                    self._backoff.reset()
                 except HttpError as error:
                     self._counts.broken += 1
                     self._counts.complain(str(error))
-                    await asyncio.sleep(_PAUSE * random.uniform(0.5, 1.0))
+                    await asyncio.sleep(self._backoff.next())
         finally:
             with contextlib.suppress(HttpError):
                 self._connection.close()
 
     async def _exchange(self) -> None:
         # The first one comes back at once and says that the login works; as the real agent does it.
-        wait = 0.0 if not self._connection.connected else random.uniform(*_POLL_SECONDS)
+        wait = 0.0 if not self._connection.connected else random.uniform(*POLL_SECONDS)
         request = Request(self._session, int(wait), _ROOM, self._acknowledged, self._messages)
         if not self._connection.connected:
             # A machine of its own would not let a new connection wait for 4,999 others.

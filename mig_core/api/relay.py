@@ -8,19 +8,20 @@ from __future__ import annotations
 
 import asyncio
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from mig_core.api.exchange import MAX_SMALL_BODY, Access, Bound, Call, Parameter, Reply, Route
+from mig_core.api.given import LEASE
 from mig_core.api.middleware import digest_of
 from mig_core.api.polls import Woken
 from mig_core.api.problems import problem_of
-from mig_core.api.relay_hub import LEASE, TAKEN_OVER, TWICE, TWO_PROCESSES
+from mig_core.api.relay_hub import TAKEN_OVER, TWICE, TWO_PROCESSES
 from mig_core.domain.exchanges import (
     MAX_ACKNOWLEDGED,
     MAX_BYTES,
     MAX_MESSAGES,
     MAX_WAIT,
-    Request,
     check_session,
     read_request,
     write_answer,
@@ -135,7 +136,6 @@ class RelayResources:
         One that carries anything is answered at once: only there can the head of an answer go before its body.
         """
         request = read_request(call.body)
-        wait = 0 if request.carries else request.wait
         port = _FuturePort()
         for kind, body in request.messages:
             self._intake.check_stored(call.calling_agent, kind, len(body))
@@ -147,7 +147,8 @@ class RelayResources:
             port,
             call.calling_agent,
             digest_of(token.strip()),
-            Request(request.session, wait, request.limit, request.acknowledged),
+            replace(request, messages=()),
+            at_once=request.carries,
         )
         gone = asyncio.ensure_future(call.disconnected())
         both: set[asyncio.Future[Any]] = {port.content, gone}

@@ -14,6 +14,7 @@ import time
 from collections import deque
 from typing import TYPE_CHECKING, Protocol, cast
 
+from mig_core.api.given import Given
 from mig_core.api.polls import Woken
 from mig_core.domain.exchanges import write_answer
 from mig_core.domain.messages import Exchange
@@ -35,8 +36,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-LEASE = 120.0
-"""Seconds after which a message that was fetched and not acknowledged is delivered again."""
 MOST_TOGETHER = 250
 """Exchanges of one transaction."""
 BELIEVED = 10.0
@@ -99,14 +98,16 @@ class Visit:
         "unsure",
     )
 
-    def __init__(self, hub: RelayHub, port: Port, agent: AgentId, digest: bytes, request: Request) -> None:
+    def __init__(
+        self, hub: RelayHub, port: Port, agent: AgentId, digest: bytes, request: Request, *, at_once: bool
+    ) -> None:
         self.hub = hub
         self.port = port
         self.agent = agent
         self.digest = digest
         self.session = request.session
         self.limit = request.limit
-        self.deadline = time.monotonic() + request.wait
+        self.deadline = time.monotonic() + (0 if at_once else request.wait)
         self.request: Request | None = request
         """What it hands in; None once that is stored."""
         self.busy = True
@@ -160,25 +161,23 @@ class RelayHub:
         self._next_start = 0.0
         self._ticking: asyncio.TimerHandle | None = None
         self._hears = False
-        self._given: dict[AgentId, tuple[str, set[int]]] = {}
-        """The session that messages were given to, and which of them it has not acknowledged."""
-        self._leases: deque[tuple[float, AgentId, Sequence[int]]] = deque()
-        """Until when they are not given again, the earliest first."""
+        self._given = Given(time.monotonic)
         self._drained: dict[AgentId, tuple[str, float]] = {}
         """The session that found nothing for its agent, and until when that is believed if nobody says otherwise."""
         self._receives: dict[AgentId, tuple[str, float]] = {}
         """The session that receives an agent's messages, and until when that is believed."""
 
-    def bring(self, port: Port, agent: AgentId, digest: bytes, request: Request) -> Visit:
+    def bring(self, port: Port, agent: AgentId, digest: bytes, request: Request, *, at_once: bool = False) -> Visit:
         """Takes in an exchange; the port hears what becomes of it.
 
         Args:
             digest: of the token that came with it, which is not checked yet.
+            at_once: whether it is not to wait, whatever it says.
         """
         if not self._hears:
             self._hears = True
             self._wakeups().hear("relay", self._wake)
-        visit = Visit(self, port, agent, digest, request)
+        visit = Visit(self, port, agent, digest, request, at_once=at_once)
         self._arrived.append(visit)
         self._start_soon()
         return visit
@@ -310,12 +309,14 @@ class RelayHub:
         agent, session, request = visit.agent, visit.session, visit.request
         polls = bool(visit.limit) and visit.ended is not Woken.GONE
         now = time.monotonic()
+        # It does not wait because its connection has just failed, perhaps with an answer on it.
+        if polls and request is not None and not request.wait and self._given.doubt_last(agent, session):
+            self._drained.pop(agent, None)
         found_nothing, nothing_until = self._drained.get(agent, ("", 0.0))
         limit = visit.limit if polls and not (found_nothing == session and now < nothing_until) else 0
         receives, until = self._receives.get(agent, ("", 0.0))
         check = polls and not (receives == session and now < until)
-        given, numbers = self._given.get(agent, ("", ()))
-        held = tuple(numbers) if limit and given == session else ()
+        held = self._given.held_by(agent, session) if limit else ()
         messages, acknowledged = ((), ()) if request is None else (request.messages, request.acknowledged)
         return Exchange(agent, session, limit, messages, acknowledged, held, check)
 
@@ -325,11 +326,8 @@ class RelayHub:
         if max(len(self._drained), len(self._receives)) >= MOST_REMEMBERED:
             self._drained.clear()
             self._receives.clear()
-        given, numbers = self._given.get(agent, ("", set[int]()))
-        if exchange.acknowledged and numbers:
-            numbers.difference_update(exchange.acknowledged)
-            if not numbers:
-                del self._given[agent]
+        if exchange.acknowledged:
+            self._given.acknowledged(agent, exchange.acknowledged)
         if claimed is None:
             self._receives.pop(agent, None)
             return
@@ -341,11 +339,7 @@ class RelayHub:
         if len(claimed) < exchange.limit and visit.ended is None and not visit.again:
             self._drained[agent] = (session, time.monotonic() + DRAINED)
         if claimed:
-            ids = [one.id for one in claimed]
-            kept = numbers if given == session else set()
-            kept.update(ids)
-            self._given[agent] = (session, kept)
-            self._leases.append((time.monotonic() + LEASE, agent, ids))
+            self._given.gave(agent, session, [one.id for one in claimed])
             self._tick_soon()
 
     def _settle(self, visit: Visit, claimed: Sequence[Claimed] | None) -> None:
@@ -407,11 +401,7 @@ class RelayHub:
                     self.finish(visit, ())
             if not self._due[second]:
                 del self._due[second]
-        while self._leases and self._leases[0][0] <= now:
-            _, agent, ids = self._leases.popleft()
-            _, numbers = self._given.get(agent, ("", set[int]()))
-            if not numbers.isdisjoint(ids):
-                numbers.difference_update(ids)
-                self._wake([agent])
-        if self._due or self._leases:
+        for agent in self._given.ended():
+            self._wake([agent])
+        if self._due or self._given.some():
             self._tick_soon()

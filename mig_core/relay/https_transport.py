@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import os
 import queue
+import socket
 import threading
 from http.client import HTTPException
 from typing import TYPE_CHECKING, Any
@@ -16,6 +17,7 @@ from urllib.parse import urlsplit
 from weakref import WeakSet
 
 import urllib3
+from urllib3.connection import HTTPConnection
 from urllib3.exceptions import HTTPError
 
 from mig_core.domain.certificates import explained
@@ -25,10 +27,17 @@ from mig_core.network.proxies import environment_proxy
 from mig_core.relay.tls import TlsOptions
 
 if TYPE_CHECKING:
-    import socket
     from collections.abc import Callable
 
 _CONNECT_SECONDS = 10.0
+_KEEPALIVE = (
+    (socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1),
+    (socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, 15),
+    (socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, 5),
+    (socket.IPPROTO_TCP, socket.TCP_KEEPCNT, 3),
+)
+"""A machine that is gone says nothing, and a poll would wait for it to its end: the kernel asks after 15 s of silence,
+and gives up after 30."""
 
 
 class HttpsTransport:
@@ -148,7 +157,8 @@ class HttpsTransport:
             shut_down(opened)
 
     def _make_manager(self, scheme: str, tls: TlsOptions | None, proxy: str) -> urllib3.PoolManager:
-        options: dict[str, Any] = {"maxsize": 4, "num_pools": 2}
+        kept = [*HTTPConnection.default_socket_options, *_KEEPALIVE]
+        options: dict[str, Any] = {"maxsize": 4, "num_pools": 2, "socket_options": kept}
         if scheme == "https":
             options["ssl_context"] = (tls or TlsOptions()).context()
         try:

@@ -153,6 +153,23 @@ def test_an_exchange_waits_until_a_message_is_there(agent: SampleAgent, way: str
         assert time.monotonic() - began < 30
 
 
+@pytest.mark.parametrize("way", [SHORT, LONG])
+def test_what_the_last_answer_brought_is_given_again_to_a_poll_that_does_not_wait(agent: SampleAgent, way: str) -> None:
+    with connected(agent) as connection:
+        queue(agent, 1)
+        connection.ask(poll(20), way)
+        queue(agent, 2)
+        connection.ask(poll(20), way)  # so the answer with 1 has arrived
+
+    # ... and this one perhaps not: the connection broke.
+    with connected(agent) as connection:
+        again = connection.ask(poll(0), way)[1]
+        queue(agent, 3)
+        after = connection.ask(poll(20), way)[1]
+
+    assert (numbers(again), numbers(after)) == ([2], [3])
+
+
 def test_an_exchange_waits_no_longer_than_it_is_asked_to(agent: SampleAgent) -> None:
     with connected(agent) as connection:
         began = time.monotonic()

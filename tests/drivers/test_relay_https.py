@@ -8,6 +8,7 @@ from __future__ import annotations
 import random
 import threading
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -30,6 +31,9 @@ from mig_core.testing.relay_ends import AgentEnd, Ends, PlatformEnd, RelayPair, 
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+
+ESTABLISHED, KEEPALIVE = "01", "02"
 
 
 def incompressible(size: int) -> bytes:
@@ -239,6 +243,19 @@ def test_one_connection_carries_commands_answers_and_acknowledgements(site: Site
     assert set(site.server.requests) == {"POST /api/v1/relay/exchange"}
     assert not site.queue.commands
     relay.close()
+
+
+def test_while_a_poll_waits_the_kernel_asks_whether_the_other_side_is_still_there(site: Site, ends: Ends) -> None:
+    agent = new_agent_id()
+    ends.agent(agent)
+    server = f":{site.server.server_port:04X}"
+
+    def timers() -> set[str]:
+        # https://docs.kernel.org/networking/proc_net_tcp.html: addresses, state, queues, and which timer is running
+        rows = [line.split() for line in Path("/proc/net/tcp").read_text("ascii").splitlines()[1:]]
+        return {row[5][:2] for row in rows if row[2].endswith(server) and row[3] == ESTABLISHED}
+
+    eventually(lambda: timers() == {KEEPALIVE})
 
 
 def test_an_answer_that_comes_while_the_poll_is_away_does_not_wait_for_it(site: Site, ends: Ends) -> None:
