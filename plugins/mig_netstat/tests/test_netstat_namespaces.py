@@ -172,6 +172,45 @@ def test_interfaces_neighbours_routes_rules_and_the_firewall_of_a_namespace_are_
     assert rows(ask=["routes"], remote_address=["198.51.100.0/24"], namespace=[number])[0]["table"] == "77"
 
 
+def test_rules_and_routes_are_told_with_all_their_conditions(rows: Rows, netns: str) -> None:
+    def ip(*words: str) -> None:
+        subprocess.run(["ip", "-n", netns, *words], check=True)
+
+    ip("link", "add", "one", "type", "veth", "peer", "name", "two")
+    ip("link", "set", "one", "up")
+    ip("link", "set", "two", "up")
+    ip("addr", "add", "192.0.2.1/24", "dev", "one")
+    ip("addr", "add", "2001:db8::1/64", "dev", "one", "nodad")
+    rules = {
+        100: ("fwmark 0x10/0xff", ["fwmark 0x10/0xff"], "77"),
+        101: ("fwmark 0x0/0x1", ["fwmark 0x0/0x1"], "77"),
+        102: ("fwmark 0x7", ["fwmark 0x7"], "77"),
+        103: ("tos 0x10", ["tos 0x10"], "77"),
+        104: ("ipproto tcp dport 22-80", ["ipproto 6", "dport 22:80"], "77"),
+        105: ("l3mdev", ["l3mdev its table"], ""),
+    }
+    for priority, (words, _, table) in rules.items():
+        ip("rule", "add", *words.split(), *(["table", table] if table else []), "priority", str(priority))
+    ip("route", "add", "198.51.100.0/25", "dev", "one", "tos", "0x10")
+    ip("route", "add", "198.51.100.128/25", "via", "203.0.113.1", "dev", "one", "onlink")
+    ip("-6", "route", "add", "2001:db8:5::/64", "from", "2001:db8::/64", "via", "2001:db8::9", "dev", "one")
+    number = str(namespaces.number_of(f"/run/netns/{netns}"))
+
+    found = rows(ask=["rules", "routes"], namespace=[number])
+
+    assert {
+        row["metric"]: (row["flags"], row.get("table", ""))
+        for row in found
+        if row["what"] == "rules" and 100 <= row["metric"] < 200
+    } == {priority: (flags, table) for priority, (_, flags, table) in rules.items()}
+    routes = {row["remote_address"]: row["flags"] for row in found if row["what"] == "routes" and row.get("flags")}
+    assert routes == {
+        "198.51.100.0/25": ["tos 0x10"],
+        "198.51.100.128/25": ["onlink"],
+        "2001:db8:5::/64": ["from 2001:db8::/64"],
+    }
+
+
 def test_a_namespace_that_may_not_be_entered_is_read_through_its_processes(start: Start, netns: str) -> None:
     start(LISTEN, "ip", "netns", "exec", netns)
     code = (

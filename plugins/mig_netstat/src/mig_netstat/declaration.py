@@ -37,7 +37,9 @@ COLUMNS = (
     Column("mac", ColumnKind.TEXT, "hardware address", masked=True),
     Column("type", ColumnKind.TEXT, "kind of interface, route, rule, setting or firewall"),
     Column(
-        "flags", ColumnKind.LIST, "flags of an interface; conditions of a rule; hook, priority and policy of a chain"
+        "flags",
+        ColumnKind.LIST,
+        "flags of an interface; conditions of a rule or route, how a route packs (encap ip); hook and policy of a chain",
     ),
     Column("gateway", ColumnKind.ADDRESS, "next hop of a route", masked=True),
     Column("table", ColumnKind.TEXT, "table of routes, or of the firewall"),

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from mig_core.plugin.coverage import Reason
 from mig_netstat import firewall, namespaces
+from mig_netstat.nft_attributes import attributes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -29,9 +30,18 @@ _NEIGHBOUR_STATES = {0x01: "INCOMPLETE", 0x02: "REACHABLE", 0x04: "STALE", 0x08:
 _TABLES = {253: "default", 254: "main", 255: "local"}
 _ROUTE_KINDS = {1: "unicast", 2: "local", 3: "broadcast", 4: "anycast", 5: "multicast", 6: "blackhole",
                 7: "unreachable", 8: "prohibit", 9: "throw", 10: "nat"}  # fmt: skip
+_ENCAPSULATIONS = {1: "mpls", 2: "ip", 3: "ila", 4: "ip6", 5: "seg6", 6: "bpf", 7: "seg6local", 8: "rpl", 9: "ioam6",
+                   10: "xfrm"}  # fmt: skip
+"""lwtunnel_encap_types of ``linux/lwtunnel.h``: where such a route leads is not its gateway."""
+_HOP_FLAGS = {0x1: "dead", 0x4: "onlink", 0x10: "linkdown"}
 _INVERTED = 0x2
 """FIB_RULE_INVERT of ``linux/fib_rules.h``."""
-_NOT_SUPPRESSED = 0xFFFFFFFF
+_ALL_BITS = 0xFFFFFFFF
+_RULE_HEADERS = 28
+"""Of netlink (16 bytes) and of a rule (12)."""
+_NEWER = {25: "dscp", 26: "flowlabel", 27: "flowlabel mask", 28: "sport mask", 29: "dport mask", 30: "dscp mask"}
+"""Attributes of rules that pyroute2 does not know, by number."""
+_WHOLE_PORT = bytes((255, 255))
 _RULE_ACTIONS = {1: "to_table", 2: "goto", 3: "nop", 6: "blackhole", 7: "unreachable", 8: "prohibit"}
 
 Row = dict[str, "Cell"]
@@ -138,31 +148,45 @@ def _routes(one: Any, interfaces: dict[int, str]) -> Iterator[Row]:
         "table": _table(one),
     }
     row |= _number("metric", one.get_attr("RTA_PRIORITY"))
+    conditions = [f"tos {one['tos']:#x}"] if one["tos"] else []
+    conditions += [f"from {_network(one.get_attr('RTA_SRC'), one['src_len'])}"] if one["src_len"] else []
     for hop in one.get_attr("RTA_MULTIPATH") or (one,):
         through = one.get_attr("RTA_OIF") if hop is one else hop["oif"]
         other_family = hop.get_attr("RTA_VIA")
+        packed = hop.get_attr("RTA_ENCAP_TYPE")
+        flags = [*conditions, *([f"encap {_ENCAPSULATIONS.get(packed, packed)}"] if packed else [])]
+        flags += [text for bit, text in _HOP_FLAGS.items() if hop["flags"] & bit]
         yield row | {
             "gateway": (other_family["addr"] if other_family else hop.get_attr("RTA_GATEWAY")) or "",
             "interface": interfaces.get(through, str(through)) if through else "",
+            **({"flags": flags} if flags else {}),
         }
 
 
 def _rule(one: Any) -> Row:
-    mark = one.get_attr("FRA_FWMARK")
-    suppressed = one.get_attr("FRA_SUPPRESS_PREFIXLEN")
+    mark, mask = one.get_attr("FRA_FWMARK") or 0, one.get_attr("FRA_FWMASK")
+    mask = _ALL_BITS if mask is None and mark else mask or 0
+    tunnel = one.get_attr("FRA_TUN_ID")
+    flow = one.get_attr("FRA_FLOW")
     parts = {
         "not": "all of these" if one["flags"] & _INVERTED else "",
         "from": _network(one.get_attr("FRA_SRC"), one["src_len"]),
         "to": _network(one.get_attr("FRA_DST"), one["dst_len"]),
         "iif": one.get_attr("FRA_IIFNAME"),
         "oif": one.get_attr("FRA_OIFNAME"),
-        "fwmark": f"{mark:#x}" if mark else "",
+        "tos": f"{one['tos']:#x}" if one["tos"] else "",
+        "fwmark": "" if not mask else f"{mark:#x}" if mask == _ALL_BITS else f"{mark:#x}/{mask:#x}",
+        "tun_id": tunnel or "",
         "uidrange": one.get_attr("FRA_UID_RANGE"),
         "ipproto": one.get_attr("FRA_IP_PROTO"),
         "sport": one.get_attr("FRA_SPORT_RANGE"),
         "dport": one.get_attr("FRA_DPORT_RANGE"),
         "goto": one.get_attr("FRA_GOTO"),
-        "suppress_prefixlength": "" if suppressed in (None, _NOT_SUPPRESSED) else str(suppressed),
+        "l3mdev": "its table" if one.get_attr("FRA_L3MDEV") else "",
+        "realms": f"{flow >> 16}/{flow & 0xFFFF}" if flow else "",
+        "suppress_prefixlength": _suppressed(one.get_attr("FRA_SUPPRESS_PREFIXLEN")),
+        "suppress_ifgroup": _suppressed(one.get_attr("FRA_SUPPRESS_IFGROUP")),
+        **_newer_parts(one),
     }
     row: Row = {
         "type": _RULE_ACTIONS.get(one["action"], str(one["action"])),
@@ -170,6 +194,20 @@ def _rule(one: Any) -> Row:
         "flags": [f"{name} {value}" for name, value in parts.items() if value],
     }
     return row | _number("metric", one.get_attr("FRA_PRIORITY") or 0)
+
+
+def _suppressed(value: int | None) -> str:
+    return "" if value in (None, _ALL_BITS) else str(value)
+
+
+def _newer_parts(one: Any) -> dict[str, str]:
+    """What a rule says besides, as numbers: a rule without one of its conditions would be another rule."""
+    raw = bytes(one.data[one.offset + _RULE_HEADERS : one.offset + one.length])
+    return {
+        _NEWER.get(number, str(number)): f"0x{value.hex()}"
+        for number, value in attributes(raw).items()
+        if number >= min(_NEWER) and value != _WHOLE_PORT
+    }
 
 
 def _number(name: str, value: int | None) -> Row:
@@ -182,4 +220,4 @@ def _network(address: str | None, length: int) -> str:
 
 def _table(one: Any) -> str:
     number = one.get_attr("RTA_TABLE") or one.get_attr("FRA_TABLE") or one["table"]
-    return _TABLES.get(number, str(number))
+    return _TABLES.get(number, str(number)) if number else ""
