@@ -39,7 +39,7 @@ COLUMNS = (
     Column(
         "flags",
         ColumnKind.LIST,
-        "flags of an interface; conditions of a rule or route, how a route packs (encap ip); hook and policy of a chain",
+        "flags of an interface; conditions of a rule or route, what packs it; hook, priority and policy of a chain",
     ),
     Column("gateway", ColumnKind.ADDRESS, "next hop of a route", masked=True),
     Column("table", ColumnKind.TEXT, "table of routes, or of the firewall"),
