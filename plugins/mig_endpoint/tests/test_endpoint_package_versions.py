@@ -88,6 +88,14 @@ def maven_text(chance: random.Random) -> str:
     return numbers + chance.choice(words)
 
 
+def conda_text(chance: random.Random) -> str:
+    parts = [
+        chance.choice(["0", "1", "2", "10", "a", "rc1", "dev", "post1", "1w", "b"]) for _ in range(chance.randint(0, 4))
+    ]
+    text = chance.choice(["", "", "1!"]) + chance.choice([".", "_"]).join(["1", *parts])
+    return text + chance.choice(["", "", "_", "+1", "+abc.2"])
+
+
 TEXTS: dict[str, Callable[[random.Random], str]] = {
     "dpkg": debian_text,
     "rpm": rpm_text,
@@ -96,6 +104,7 @@ TEXTS: dict[str, Callable[[random.Random], str]] = {
     "python": python_text,
     "npm": semver_text,
     "gem": gem_text,
+    "conda": conda_text,
     "opkg": debian_text,
     "snap": debian_text,
     "flatpak": debian_text,
@@ -305,6 +314,24 @@ def test_any_two_texts_are_compared_or_refused(kind: str, left: str, right: str)
             assert isinstance(COMPARE[kind](one, two), int)
         except ValueError as error:
             assert "version" in str(error)
+
+
+def test_conda_s_order_is_rattler_s() -> None:
+    """Written down from rattler 0.28, which agreed in 40,000 pairs; an equal sign where it sees no difference."""
+    order = (
+        "0.4=0.4.0 0.4.1.rc=0.4.1.RC 0.4.1 0.5a1 0.5b3 0.5C1 0.5 0.9.6 0.960923 1.0=1.0.0 1.1dev1 1.1_ 1.1a1"
+        " 1.1.0dev1=1.1.dev1 1.1.a1 1.1.0rc1 1.1.0=1.1 1.1.0post1=1.1.post1 1.1.1_ 1.1.1a 1.1.1w 1.1.1 1.1post1"
+        " 1996.07.12 2024a 2024 1!0.4.1 1!3.1.1.6 2!0.4.1"
+    )
+    steps = [step.split("=") for step in order.split()]
+    compare = COMPARE["conda"]
+
+    for place, step in enumerate(steps):
+        assert [compare(step[0], one) for one in step] == [0] * len(step)
+        assert [compare(step[0], later[0]) for later in steps[place + 1 :]] == [-1] * (len(steps) - place - 1)
+    for text in ("", "1..2", "1-a_b", "_", "a!b", "1.0+", "1 2"):
+        with pytest.raises(ValueError, match="version"):
+            compare(text, "1")
 
 
 def test_the_helpers_of_each_order_agree_with_compare() -> None:

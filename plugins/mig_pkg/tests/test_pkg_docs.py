@@ -71,7 +71,7 @@ def test_every_home_is_in_the_table() -> None:
     rows = table("Where packages of languages are looked for")
     documented = [(words(row[0])[0], row[1], tuple(words(row[2]))) for row in rows]
 
-    kinds = {"python": homes.PYTHON, "npm": homes.NPM, "gem": homes.GEM}
+    kinds = {"python": homes.PYTHON, "npm": homes.NPM, "gem": homes.GEM, "conda": homes.CONDA}
     assert documented == [(kind, whose, places) for kind, of in kinds.items() for whose, places in of.items()]
 
 

@@ -96,8 +96,17 @@ def test_types_are_looked_at_in_the_original_s_order() -> None:
     systems = ("rpm", "dpkg", "apk", "pacman", "opkg", "snap", "flatpak", "chisel")
     assert parse().types == systems
     assert parse(types=["gem", "dpkg"]).types == ("dpkg", "gem")
-    assert parse(types=["all"]).types == (*systems, "python", "npm", "gem")
-    assert parse(types=["all"], paths=["/srv"]).types == (*systems, "python", "npm", "gem", "go", "cargo", "jar")
+    assert parse(types=["all"]).types == (*systems, "python", "npm", "gem", "conda")
+    assert parse(types=["all"], paths=["/srv"]).types == (
+        *systems,
+        "python",
+        "npm",
+        "gem",
+        "conda",
+        "go",
+        "cargo",
+        "jar",
+    )
     assert parse(types=["lockfile", "sbom", "jar"]).types == ("jar", "sbom", "lockfile")
     with pytest.raises(ParameterError, match="types"):
         parse(types=["snaps"])

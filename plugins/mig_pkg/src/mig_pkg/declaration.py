@@ -12,7 +12,7 @@ from mig_pkg.condition import Condition
 
 SYSTEM_TYPES = ("rpm", "dpkg", "apk", "pacman", "opkg", "snap", "flatpak", "chisel")
 """Looked at unless others are asked for, in this order."""
-LANGUAGE_TYPES = ("python", "npm", "gem")
+LANGUAGE_TYPES = ("python", "npm", "gem", "conda")
 PROGRAM_TYPES = ("go", "cargo", "jar")
 """In programs and archives; ``all`` has them where paths are asked for, because every file there is looked into."""
 BELOW_PATHS = frozenset({"go", "cargo"})

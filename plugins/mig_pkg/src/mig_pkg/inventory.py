@@ -9,6 +9,7 @@ from mig_endpoint.packages.site import RanOutOfTime
 from mig_pkg import (
     apk,
     chisel,
+    conda,
     dpkg,
     executables,
     flatpak,
@@ -48,6 +49,7 @@ SOURCES: Mapping[str, Source] = {
         python_packages.SOURCE,
         npm_packages.SOURCE,
         gems.SOURCE,
+        conda.SOURCE,
         executables.GO,
         executables.CARGO,
         jars.SOURCE,

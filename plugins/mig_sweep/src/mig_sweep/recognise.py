@@ -79,6 +79,8 @@ ECOSYSTEMS = {
     "minimos": "apk",
     "apk": "apk",
     "alpm": "pacman",
+    "conda": "conda",
+    "bellsoft": "apk",
 }
 """What advisories call an ecosystem -> the type that ``pkg`` has for it."""
 

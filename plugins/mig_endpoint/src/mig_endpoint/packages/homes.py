@@ -107,6 +107,11 @@ NPM: Homes = {
         "/usr/local/share/mise/installs/*/*/lib/node_modules",
     ),
 }
+CONDA: Homes = {
+    "system": ("/opt/*", "/opt/*/envs/*", "/usr/local/*conda*", "/usr/local/*conda*/envs/*"),
+    "user": ("~/*", "~/*/envs/*", "~/.conda/envs/*", "~/.local/share/*/envs/*", "~/.cache/*/envs/*"),
+    "pixi": ("~/.pixi/envs/*", "~/*/.pixi/envs/*", "/srv/*/.pixi/envs/*", "/app/.pixi/envs/*"),
+}
 GEM: Homes = {
     "system": (
         "/usr/share/rubygems-integration/*",

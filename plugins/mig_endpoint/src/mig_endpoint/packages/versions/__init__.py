@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from mig_endpoint.packages.versions import alpine, arch, debian, gem, golang, maven, pep440, redhat, semver
+from mig_endpoint.packages.versions import alpine, arch, conda, debian, gem, golang, maven, pep440, redhat, semver
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -21,6 +21,7 @@ COMPARE: Mapping[str, Callable[[str, str], int]] = {
     "python": pep440.compare,
     "npm": semver.compare,
     "gem": gem.compare,
+    "conda": conda.compare,
     "opkg": debian.compare,
     "snap": debian.compare,
     "flatpak": debian.compare,
