@@ -11,7 +11,6 @@ from mig_core.cli.clock import clock_warning
 from mig_core.cli.formats import Format
 from mig_core.cli.terminal import BLUE, YELLOW, confirm, data, note
 from mig_core.client.connection import Connection, connect
-from mig_core.client.signing_ahead import settle
 from mig_core.domain import envelope as envelopes
 from mig_core.domain.envelope import Envelope
 from mig_core.records import replace
@@ -59,13 +58,16 @@ def ask_action(
         return exit_codes.ALL_ANSWERED
     envelope = connection.signed(unsigned)
     following = options.following if printer is None else replace(options.following, rows=None, printer=printer)
-    return send_envelope(envelope, following, connection, detach=options.detach)
+    return follow_action(connection.sent(envelope), following, connection, detach=options.detach)
 
 
 def send_envelope(envelope: Envelope, following: Following, connection: Connection, *, detach: bool) -> int:
-    """Sends what is signed, and waits for answers; returns the exit status."""
-    document = connection.client.create_action(envelope)
-    settle()
+    """Sends what was signed somewhere, and waits for answers; returns the exit status."""
+    return follow_action(connection.client.create_action(envelope), following, connection, detach=detach)
+
+
+def follow_action(document: dict[str, Any], following: Following, connection: Connection, *, detach: bool) -> int:
+    """Waits for the answers to an action, as the API says it has just begun; returns the exit status."""
     warning = clock_warning(connection.client.clock_ahead)
     if warning:
         note(warning, YELLOW)

@@ -55,16 +55,20 @@ def _sign_soon(typed: Sequence[str]) -> None:
     from mig_core.cli import words
 
     if typed[0] in words.summaries(words.MODULES):
+        from mig_core.client.connection import connect
         from mig_core.client.signing_ahead import begin
+        from mig_core.errors import MigError
 
-        begin()
+        with contextlib.suppress(MigError):  # said when something is to be signed
+            settings = connect().settings
+            begin(settings.fingerprint, settings.gnupg_home)
 
 
 def _leave(status: int) -> None:
     """Ends the program, once everything is written: taking the interpreter down takes longer than printing answers."""
-    from mig_core.client.signing_ahead import settle
+    from mig_core.client.signing_ahead import give_up
 
-    settle(everything=True)
+    give_up()
     for stream in (sys.stdout, sys.stderr):
         with contextlib.suppress(OSError):  # of standard output it was said
             if stream is not None:

@@ -17,7 +17,7 @@ or ``through_proxy``; ``silence`` is how long nobody answered; ``session`` logs 
 ``follow`` hears of an action's answers as they come; ``compose`` and ``action_file`` make actions to be signed;
 ``proofs`` checks answers against what agents signed; ``csv_answers`` writes answers as CSV; ``shapes`` knows where the
 rows of answers lie, ``references`` what people type for an action or an agent; ``explanation`` says what became of a
-command; ``signing_ahead`` signs in a process that was begun before;
+command; ``signing_ahead`` signs with a gpg that was begun before;
 ``cases`` keeps answers as evidence, ``timeline`` writes their times for Timesketch; ``versions`` puts releases in
 order.
 """

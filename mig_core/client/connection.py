@@ -9,12 +9,12 @@ import os
 from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from mig_core.config.client import ClientSettings
 from mig_core.config.loader import load_settings
 from mig_core.domain.ids import check_fingerprint
-from mig_core.errors import ConfigurationError, MigError
+from mig_core.errors import ApiError, ConfigurationError, MigError
 from mig_core.records import dataclass
 
 if TYPE_CHECKING:
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from mig_core.pgp.base import Signer
 
 NEXT_STEP = "run: mig config init"
+_FORBIDDEN = 403
 
 
 def settings_path() -> Path:
@@ -56,7 +57,7 @@ class Connection:
         return MigClient(self.settings, signer=lambda: self.signer)
 
     def signed(self, unsigned: Envelope) -> Envelope:
-        """The envelope with the investigator's signature.
+        """The envelope with the investigator's signature, not checked: it goes to :meth:`sent`.
 
         While gpg works, or a person types a passphrase, another thread connects to the API.
 
@@ -68,9 +69,26 @@ class Connection:
         signer = self.signer
         connecting = Thread(target=self._connect_early, daemon=True)
         connecting.start()
-        envelope = signer.sign(unsigned)
+        envelope = signer.sign(unsigned, check=False)
         connecting.join()
         return envelope
+
+    def sent(self, signed: Envelope) -> dict[str, Any]:
+        """What the API says of an action that was signed here and is sent to it.
+
+        It verifies the signature before it keeps the action. What is wrong with the key is said here if it refuses.
+
+        Raises:
+            SignatureInvalid: no agent would accept the signature.
+            ApiError: it is refused for another reason.
+            ApiUnavailable: the platform cannot be reached.
+        """
+        try:
+            return self.client.create_action(signed)
+        except ApiError as error:
+            if error.status == _FORBIDDEN:
+                self.signer.check(signed)
+            raise
 
     def _connect_early(self) -> None:
         with suppress(MigError):  # the first request says what is wrong

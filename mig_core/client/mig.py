@@ -127,8 +127,9 @@ class Mig:
         from mig_core.domain import envelope as envelopes
         from mig_core.domain.envelope import Envelope
 
-        signed = self._connection.signer.sign(Envelope(envelopes.ACTION, action.to_payload()))
-        return Question(self._connection, self.client.create_action(signed), self._reader)
+        unsigned = Envelope(envelopes.ACTION, action.to_payload())
+        signed = self._connection.signer.sign(unsigned, check=False)
+        return Question(self._connection, self._connection.sent(signed), self._reader)
 
     def results(self, action: str) -> Question:
         """A question that was asked before: its id, the beginning of one, or ``last``.

@@ -71,12 +71,24 @@ class Signer(Protocol):
         """The primary fingerprint."""
         ...
 
-    def sign(self, envelope: Envelope) -> Envelope:
-        """The envelope with this key's signature added, which has been verified as agents verify it.
+    def sign(self, envelope: Envelope, *, check: bool = True) -> Envelope:
+        """The envelope with this key's signature added.
+
+        Args:
+            check: whether it is verified as agents verify it. Only what is sent to mig-api at once, which verifies it
+                before it keeps it, need not be.
 
         Raises:
             SignatureInvalid: the key cannot sign (missing, expired, passphrase refused), or no agent would
                 accept what it signs.
+        """
+        ...
+
+    def check(self, envelope: Envelope) -> None:
+        """Verifies the last signature of an envelope, which this key made, as agents verify it.
+
+        Raises:
+            SignatureInvalid: no agent would accept it.
         """
         ...
 

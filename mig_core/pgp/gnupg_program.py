@@ -10,7 +10,6 @@ from __future__ import annotations
 import functools
 import os
 import re
-import shutil
 import subprocess
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -82,28 +81,43 @@ def open_gpg(
     Raises:
         ConfigurationError: gpg is not installed, or does not start.
     """
-    if shutil.which("gpg", path=os.pathsep.join(os.get_exec_path(environment))) is None:
-        raise ConfigurationError("gpg", "", "is not installed, or not on the PATH", next_step=INSTALL)
+    if tried:
+        import shutil  # whoever signs at once does not wait for it
+
+        if shutil.which("gpg", path=os.pathsep.join(os.get_exec_path(environment))) is None:
+            raise not_started(FileNotFoundError())
     try:
         interface = python_gnupg.GPG if tried else _Untried
         gpg = interface(gnupghome=str(home) if home else None, options=options, env=environment)
     except (OSError, ValueError) as error:
-        raise ConfigurationError("gpg", "", f"cannot be used: {error}", next_step=INSTALL) from error
+        raise not_started(error) from error
     gpg.encoding = "latin-1"  # takes every byte; what is UTF-8 goes through latin1()
     gpg.result_map = dict.fromkeys(gpg.result_map, Output)
     return gpg
 
 
-def begin(gpg: Any, words: list[str]) -> subprocess.Popen[bytes]:
+def not_started(error: Exception) -> ConfigurationError:
+    """What is said of a gpg that could not be started."""
+    missing = isinstance(error, FileNotFoundError)
+    problem = "is not installed, or not on the PATH" if missing else f"cannot be used: {error}"
+    return ConfigurationError("gpg", "", problem, next_step=INSTALL)
+
+
+def begin(gpg: Any, words: list[str], *, passphrase: bool = False) -> subprocess.Popen[bytes]:
     """Starts gpg with these words behind its options, as python-gnupg starts it; it waits for its standard input.
 
     It must be given to :func:`finish` or to :func:`give_up`.
+
+    Args:
+        gpg: of :func:`open_gpg`.
+        words: what it is to do.
+        passphrase: whether the first line of its standard input will be one.
 
     Raises:
         OSError: it does not start.
     """
     pipe = subprocess.PIPE
-    return subprocess.Popen(gpg.make_args(words, False), stdin=pipe, stdout=pipe, stderr=pipe, env=gpg.env)
+    return subprocess.Popen(gpg.make_args(words, passphrase), stdin=pipe, stdout=pipe, stderr=pipe, env=gpg.env)
 
 
 def finish(run: subprocess.Popen[bytes], given: bytes) -> Output:

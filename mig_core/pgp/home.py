@@ -10,7 +10,6 @@ import contextlib
 import os
 import stat
 import subprocess
-import tempfile
 from pathlib import Path
 
 from mig_core.errors import ConfigurationError
@@ -66,6 +65,8 @@ def short_home(home: Path) -> Path:
 
 def _short_place() -> Path:
     """A folder for temporary files whose own path leaves room for the link's; ``TMPDIR`` may be too long itself."""
+    import tempfile  # most homes have short paths
+
     room = MAX_HOME_BYTES - len(f"/mig-gnupg-{os.geteuid()}/") - _LINK_NAME_LENGTH
     places = [tempfile.gettempdir(), "/tmp", "/var/tmp"]  # noqa: S108  what is made there is private, and checked
     return Path(

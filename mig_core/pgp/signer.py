@@ -1,28 +1,34 @@
 """The signer: signs with the investigator's own GnuPG, where gpg-agent asks for passphrases and smart cards work.
 
 gpg signs with a key that nobody will accept without a word (a subkey that has not vouched for its primary key), so each
-signature is verified as agents will verify it before it goes anywhere.
+signature is verified as agents will verify it before it goes anywhere but to mig-api, which does that itself.
 """
 
 from __future__ import annotations
 
 import contextlib
 import os
-import tempfile
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mig_core.domain.envelope import Signature
 from mig_core.domain.ids import Fingerprint, check_fingerprint
-from mig_core.domain.times import CLOCK_TOLERANCE
 from mig_core.errors import ConfigurationError, SignatureInvalid
-from mig_core.pgp.gnupg_program import QUIET, Output, latin1, listed_keys, open_gpg
+from mig_core.pgp.gnupg_program import (
+    QUIET,
+    Output,
+    begin,
+    finish,
+    give_up,
+    latin1,
+    listed_keys,
+    not_started,
+    open_gpg,
+)
 from mig_core.pgp.home import private_home, short_home
-from mig_core.pgp.signature_packet import check_signature_form
-from mig_core.pgp.verdict import KEYRING, judge
 
 if TYPE_CHECKING:
+    import subprocess
     from collections.abc import Callable, Mapping
 
     from mig_core.domain.envelope import Envelope
@@ -77,32 +83,39 @@ class GnupgSigner:
         """The primary fingerprint."""
         return self._fingerprint
 
-    def sign(self, envelope: Envelope) -> Envelope:
+    def sign(self, envelope: Envelope, *, check: bool = True) -> Envelope:
         """See :meth:`mig_core.pgp.base.Signer.sign`. SHA-512, binary, detached."""
-        passphrase = None
-        if self._passphrase is not None:
-            passphrase = self._passphrase()
-            if not passphrase or any(character in passphrase for character in "\r\n\0"):
-                raise SignatureInvalid(self._fingerprint, "the passphrase given is empty or not one line")
-        gpg = _open_secret(self._home, tried=False)
-        result: Output = gpg.sign(
-            envelope.signed_bytes(),
-            passphrase=latin1(passphrase) if passphrase else None,
-            clearsign=False,
-            detach=True,
-            binary=True,
-            extra_args=[f"--local-user={self._fingerprint}", *_SIGNING, *self._options],
-        )
-        said = result.statuses()
-        if result.returncode != 0 or len(said.get("SIG_CREATED", ())) != 1 or not result.data:
-            problem, next_step = _why_not_signed(said, listed_keys(gpg.list_keys(keys=[self._fingerprint])))
-            raise SignatureInvalid(self._fingerprint, problem, next_step=next_step)
-        signature = Signature(self._fingerprint, result.data)
-        self._check(gpg, envelope.signed_bytes(), signature)
-        return envelope.with_signature(signature)
+        return self.begin().sign(envelope, check=check)
 
-    def _check(self, gpg: Any, data: bytes, signature: Signature) -> None:
-        """Returns when agents that have this key will accept the signature."""
+    def begin(self) -> BegunSignature:
+        """Starts gpg, which gets ready meanwhile, to sign what is not known yet.
+
+        Raises:
+            SignatureInvalid: the passphrase cannot be one.
+            ConfigurationError: gpg cannot be used.
+        """
+        passphrase = None if self._passphrase is None else self._passphrase()
+        if passphrase is not None and (not passphrase or any(character in passphrase for character in "\r\n\0")):
+            raise SignatureInvalid(self._fingerprint, "the passphrase given is empty or not one line")
+        gpg = _open_secret(self._home, tried=False)
+        words = ["--detach-sign", f"--local-user={self._fingerprint}", *_SIGNING, *self._options]
+        try:
+            run = begin(gpg, words, passphrase=passphrase is not None)
+        except OSError as error:
+            raise not_started(error) from error
+        return BegunSignature(self, gpg, run, b"" if passphrase is None else f"{passphrase}\n".encode())
+
+    def check(self, envelope: Envelope) -> None:
+        """See :meth:`mig_core.pgp.base.Signer.check`."""
+        # Whoever only signs does not wait for these.
+        import tempfile
+        from datetime import UTC, datetime
+
+        from mig_core.domain.times import CLOCK_TOLERANCE
+        from mig_core.pgp.signature_packet import check_signature_form
+        from mig_core.pgp.verdict import KEYRING, judge
+
+        gpg, data, signature = _open_secret(self._home, tried=False), envelope.signed_bytes(), envelope.signatures[-1]
         with tempfile.NamedTemporaryFile(prefix="mig-signature-") as file:
             file.write(signature.sig)
             file.flush()
@@ -125,6 +138,44 @@ class GnupgSigner:
     def public_key(self) -> bytes:
         """See :meth:`mig_core.pgp.base.Signer.public_key`."""
         return export_public(self._home, self._fingerprint)
+
+
+class BegunSignature:
+    """A gpg that waits for what it is to sign. It is used once: to sign, or to be given up."""
+
+    def __init__(self, signer: GnupgSigner, gpg: Any, run: subprocess.Popen[bytes], before: bytes) -> None:
+        """Made by :meth:`GnupgSigner.begin`; ``before`` is what gpg reads before what it signs."""
+        self._signer, self._gpg, self._run, self._before = signer, gpg, run, before
+
+    @property
+    def pid(self) -> int:
+        """gpg's."""
+        return self._run.pid
+
+    @property
+    def usable(self) -> bool:
+        """Whether it has not ended: gpg does when it has no such key, and then a new one says so."""
+        return self._run.poll() is None
+
+    def sign(self, envelope: Envelope, *, check: bool = True) -> Envelope:
+        """See :meth:`mig_core.pgp.base.Signer.sign`."""
+        try:
+            result = finish(self._run, self._before + envelope.signed_bytes())
+        finally:
+            self.give_up()
+        said = result.statuses()
+        fingerprint = self._signer.fingerprint
+        if result.returncode != 0 or len(said.get("SIG_CREATED", ())) != 1 or not result.data:
+            problem, next_step = _why_not_signed(said, listed_keys(self._gpg.list_keys(keys=[fingerprint])))
+            raise SignatureInvalid(fingerprint, problem, next_step=next_step)
+        signed = envelope.with_signature(Signature(fingerprint, result.data))
+        if check:
+            self._signer.check(signed)
+        return signed
+
+    def give_up(self) -> None:
+        """Ends gpg, which would take the end of its input for all it is to sign, and might ask for a passphrase."""
+        give_up(self._run)
 
 
 def secret_keys(home: Path | None) -> tuple[KeyInfo, ...]:

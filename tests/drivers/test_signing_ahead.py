@@ -1,23 +1,25 @@
-"""Signing in a process that was begun before: the same signature, the same errors, and nothing left behind."""
+"""Signing with a gpg that was begun before: the same signature, the same errors, and nothing left behind."""
 
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from mig_core.client import signing_ahead
+from mig_core.client.signing_ahead import SignerAhead
 from mig_core.domain.envelope import Envelope, Signature
+from mig_core.domain.ids import Fingerprint
+from mig_core.errors import ConfigurationError
 from mig_core.pgp.gnupg import GnupgKeyring, GnupgSigner, export_public, generate_key, stop_agent
+from mig_core.testing.running import alive
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
-
-    from mig_core.domain.ids import Fingerprint
 
 NOBODY = "0123456789ABCDEF0123456789ABCDEF01234567"
 PROGRAM = """
@@ -27,23 +29,21 @@ from mig_core.client import signing_ahead
 from mig_core.domain.envelope import Envelope
 from mig_core.errors import SignatureInvalid
 
-home, fingerprint, kill = sys.argv[1:]
-os.sched_getaffinity = lambda _: {0, 1}
-signing_ahead.begin()
-process = signing_ahead._begun[0]
-pid = process._pid
-if kill == "kill":
-    os.kill(pid, 9)
+home, fingerprint, what = sys.argv[1:]
+signing_ahead.begin(fingerprint, Path(home))
+(begun,) = signing_ahead._begun.values()
+pid = begun.pid
 said = {"pid": pid}
+if what == "kill":
+    os.kill(pid, 9)
+    os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
 try:
-    if kill != "unused":
+    if what != "unused":
         signed = signing_ahead.SignerAhead(fingerprint, Path(home)).sign(Envelope("text/plain", b"hello"))
         said["signature"] = base64.b64encode(signed.signatures[-1].sig).decode()
+        said["left"] = len(signing_ahead._begun)
 except SignatureInvalid as error:
     said["problem"], said["next_step"] = str(error), error.next_step
-said["here"] = "gnupg" in sys.modules
-signing_ahead.settle()
-said["settled"] = not os.path.exists(f"/proc/{pid}")
 print(json.dumps(said))
 """
 
@@ -65,9 +65,9 @@ def fingerprint(home: Path) -> Fingerprint:
     return secret_keys(home)[0].fingerprint
 
 
-def ask(home: Path, fingerprint: str, kill: str = "") -> dict[str, Any]:
+def ask(home: Path, fingerprint: str, what: str = "") -> dict[str, Any]:
     """What the program says."""
-    argv = [sys.executable, "-P", "-c", PROGRAM, str(home), fingerprint, kill]
+    argv = [sys.executable, "-P", "-c", PROGRAM, str(home), fingerprint, what]
     done = subprocess.run(argv, capture_output=True, text=True, check=True, timeout=60)
     found: dict[str, Any] = json.loads(done.stdout)
     return found
@@ -83,13 +83,13 @@ def check(home: Path, tmp_path: Path, fingerprint: Fingerprint, signature: str) 
     assert keyring.verify(data, Signature(fingerprint, base64.b64decode(signature))) == fingerprint
 
 
-def test_the_process_signs_what_everybody_accepts_and_has_ended(
+def test_it_signs_what_everybody_accepts_once_and_has_ended(
     home: Path, fingerprint: Fingerprint, tmp_path: Path
 ) -> None:
     said = ask(home, fingerprint)
 
-    assert not said["here"]
-    assert said["settled"]
+    assert said["left"] == 0
+    assert not alive(said["pid"])
     check(home, tmp_path, fingerprint, said["signature"])
 
 
@@ -101,17 +101,24 @@ def test_a_key_that_cannot_sign_is_the_same_error(home: Path) -> None:
 
     assert said["problem"] == str(expected.value)
     assert said["next_step"] == expected.value.next_step  # type: ignore[attr-defined]
-    assert not said["here"]
 
 
-def test_a_process_that_was_killed_is_done_without(home: Path, fingerprint: Fingerprint, tmp_path: Path) -> None:
+def test_one_that_was_killed_is_done_without(home: Path, fingerprint: Fingerprint, tmp_path: Path) -> None:
     said = ask(home, fingerprint, "kill")
 
-    assert said["here"]
     check(home, tmp_path, fingerprint, said["signature"])
 
 
 def test_one_that_was_not_used_ends_with_the_program(home: Path, fingerprint: Fingerprint) -> None:
     said = ask(home, fingerprint, "unused")
 
-    assert not os.path.exists(f"/proc/{said['pid']}")
+    assert not alive(said["pid"])
+
+
+def test_nothing_is_begun_where_there_is_no_gpg(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    signing_ahead.begin(NOBODY, tmp_path)
+
+    assert not signing_ahead._begun
+    with pytest.raises(ConfigurationError, match="not installed"):
+        SignerAhead(Fingerprint(NOBODY), tmp_path).sign(Envelope("text/plain", b"hello"))

@@ -154,11 +154,13 @@ class Keyless:
         self.given_up = threading.Event()
         self.times = 0
 
-    def sign(self, envelope: Envelope) -> Envelope:
+    def sign(self, envelope: Envelope, *, check: bool = True) -> Envelope:
         self.times += 1
         self.asked.release()
         assert self.given_up.wait(30)
         raise SignatureInvalid(self.fingerprint, f"GnuPG did not sign, {self.times}")
+
+    def check(self, envelope: Envelope) -> None: ...
 
     def public_key(self) -> bytes:
         return b""
