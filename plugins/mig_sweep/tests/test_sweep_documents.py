@@ -255,6 +255,32 @@ def test_an_xml_document_with_entities_is_refused(tmp_path: Path) -> None:
         read(tmp_path, "z.ioc", '<?xml version="1.0"?><!DOCTYPE x [<!ENTITY a "b">]><OpenIOC>&a;</OpenIOC>')
 
 
+CYCLONEDX = """<?xml version="1.0"?>
+<bom xmlns="http://cyclonedx.org/schema/bom/1.6" serialNumber="urn:uuid:1" version="1">
+ <metadata><tools><components><component type="application"><name>sq</name><version>7</version></component>
+ </components></tools><component type="application"><name>mine</name></component></metadata>
+ <components>
+  <component type="library"><name>x</name><version>1</version><purl>pkg:npm/%40s/outer@1.0.0</purl>
+   <components>
+    <component type="library"><group>@s</group><name>inner</name><version>2</version></component>
+   </components>
+  </component>
+ </components>
+</bom>"""
+
+
+def test_an_inventory_as_xml_is_read_with_what_is_inside_others_and_without_its_tools(tmp_path: Path) -> None:
+    assert terms(read(tmp_path, "bom.xml", CYCLONEDX)) == [
+        [("package", "@s/outer"), ("package version", "1.0.0"), ("package ecosystem", "npm")],
+        [("package", "@s/inner"), ("package version", "2")],
+    ]
+
+
+def test_xml_of_another_kind_is_no_list_of_its_lines(tmp_path: Path) -> None:
+    with pytest.raises(DocumentError, match="XML"):
+        read(tmp_path, "x.xml", '<?xml version="1.0"?>\n<a>\n198.51.100.7\n</a>')
+
+
 def test_a_table_is_read_by_its_header(tmp_path: Path) -> None:
     text = f"SHA256;Size;Confidence;Malware;Description\n{SHA};12;high;zeta;dropper\n;;;;\n{'cd' * 16};;;;"
 

@@ -57,10 +57,15 @@ def _read(path: Path, now: datetime) -> Iterator[Indicator]:
     if openioc.is_openioc(data):
         yield from openioc.read(data, source)
         return
+    if inventories.is_cyclonedx_xml(data):
+        yield from inventories.read_xml(data, source)
+        return
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError:
         raise DocumentError("is neither UTF-8 text nor a document that is known") from None
+    if text.lstrip().startswith("<?xml"):
+        raise DocumentError("is XML of a kind that is not known: neither OpenIOC nor CycloneDX")
     if path.suffix.casefold() in _RULES:
         yield Indicator((Term(Kind.YARA, text),), source, source)
     elif text.lstrip()[:1] in ("{", "["):
