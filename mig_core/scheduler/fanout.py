@@ -148,10 +148,12 @@ class Outbox:
             until, commands = self._own.popleft()
             if self._now() + _MARGIN > until:
                 continue
-            if await self._is_wanted(commands[0].action):
-                await self._hand_over_commands(commands)
-            else:
-                await self._store.commands.withdraw([one.id for one in commands], self._now())
+            ids = [one.id for one in commands]
+            if not await self._is_wanted(commands[0].action):
+                await self._store.commands.withdraw(ids, self._now(), lease=until)
+                continue
+            held = await self._store.commands.held(ids, until)  # we may have been taken for dead
+            await self._hand_over_commands([one for one in commands if one.id in held], until)
 
     async def run(self) -> bool:
         """One round; returns whether there may be more.
@@ -167,9 +169,10 @@ class Outbox:
                 _log.error("the cancel of action %s cannot reach an agent: %s", cancels[index].action, reason)
             gone = (*confirmed, *unfit, *refused)
             await commands.mark_cancels_sent([(cancels[index].action, cancels[index].agent) for index in gone])
-        unsent = await commands.claim_unsent(names, limit=_BATCH, lease=_LEASE, now=self._now())
+        now = self._now()
+        unsent = await commands.claim_unsent(names, limit=_BATCH, lease=_LEASE, now=now)
         if unsent:
-            await self._hand_over_commands(unsent)
+            await self._hand_over_commands(unsent, now + _LEASE)
         return len(unsent) == _BATCH or len(cancels) == _BATCH
 
     async def _is_wanted(self, action: ActionId) -> bool:
@@ -177,7 +180,8 @@ class Outbox:
         row = await self._store.actions.get(action)
         return row.state is ActionState.INFLIGHT and row.cancelled_by is None
 
-    async def _hand_over_commands(self, unsent: Sequence[Unsent]) -> None:
+    async def _hand_over_commands(self, unsent: Sequence[Unsent], until: datetime) -> None:
+        """Hands over what is leased to this scheduler until a moment."""
         letters, unfit = _letters(unsent, _command_letter)
         confirmed, refused = await self._hand_over(letters)
         by_relay: dict[str, list[CommandId]] = defaultdict(list)
@@ -191,9 +195,10 @@ class Outbox:
         for index, reason in (unfit | refused).items():
             _log.error("command %s cannot be handed to a relay: %s", unsent[index].id, reason)
             why = f"it cannot be handed to the relay: {reason}"
-            await self._store.commands.abandon(unsent[index].id, why, self._now())
+            await self._store.commands.abandon(unsent[index].id, why, self._now(), lease=until)
         if left := letters.keys() - set(confirmed) - refused.keys():
-            await self._store.commands.give_back([unsent[index].id for index in left], self._now() + _REST)
+            again = self._now() + _REST
+            await self._store.commands.give_back([unsent[index].id for index in left], again, lease=until)
 
     async def _hand_over(self, letters: Mapping[int, tuple[str, Outgoing]]) -> tuple[list[int], dict[int, str]]:
         """Publishes each letter on its relay; returns which were confirmed, and which can never be, with the reason."""

@@ -84,6 +84,7 @@ class Scheduler:
                 )
                 group.create_task(whenever(outbox.wait_for_own, "handing over", handing_over_own))
                 group.create_task(self._handed.run())
+                group.create_task(self._store.presence.keep())
                 if webhook is not None:
                     telling = timed("webhook", webhook.run)
                     group.create_task(

@@ -3,7 +3,8 @@
 ``base`` says what the store does for API and scheduler; ``postgres`` is the composition of the files that do it: one
 a noun (``actions``, ``agents`` with ``enrolling``, ``pending_agents``, ``heartbeats`` and ``retiring``,
 ``commands`` with ``outbox``, ``enrolment_secrets``, ``investigators``, ``numbers``, ``proposals``, ``relay_queue`` with
-``relay_inbound`` and ``relay_tails``, ``wakeups`` with ``notify``), over one ``database``.
+``relay_inbound`` and ``relay_tails``, ``wakeups`` with ``notify``), over one ``database``. ``presence`` knows which
+schedulers there are.
 ``fanout`` makes commands of an action with ``target_sql``,
 ``answers`` records what came back, ``books`` closes commands, ``coalescing`` makes one transaction of many calls.
 ``rows`` is what the store hands out; ``action_rows`` and ``agent_rows`` make them, ``encoding`` makes our values

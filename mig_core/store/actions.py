@@ -80,8 +80,9 @@ log = logging.getLogger(__name__)
 class PostgresActions:
     """:class:`mig_core.store.base.Actions` in PostgreSQL."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, number: int) -> None:
         self._database = database
+        self._number = number
 
     async def create(
         self, action: Action, envelope: bytes, *, signers: Sequence[Fingerprint], state: ActionState, now: datetime
@@ -216,7 +217,7 @@ class PostgresActions:
     ) -> FannedOut | None:
         """See the protocol."""
         return await self._database.transaction(
-            lambda cursor: fan_out(self._database, cursor, action, target, now, at_once, claim)
+            lambda cursor: fan_out(self._database, cursor, action, target, now, at_once, claim, self._number)
         )
 
     async def abandon(self, action: ActionId, reason: str, *, now: datetime) -> None:

@@ -49,8 +49,9 @@ _INSERT = f"""
         SELECT agent_id, convert_to(format(%(head)s, id, agent_id), 'UTF8'), %(expires)s, %(tail)s::uuid
           FROM chosen WHERE state = 'sent'
     ), unsent AS (
-        INSERT INTO unsent_commands (id, action_id, agent_id, leased_until)
-        SELECT id, %(action)s, agent_id, CASE WHEN claimed THEN %(until)s::timestamptz END
+        INSERT INTO unsent_commands (id, action_id, agent_id, leased_until, leased_by)
+        SELECT id, %(action)s, agent_id, CASE WHEN claimed THEN %(until)s::timestamptz END,
+               CASE WHEN claimed THEN %(number)s::bigint END
           FROM chosen WHERE state = 'queued'
     )
     SELECT count(*) AS made, array_agg(agent_id) FILTER (WHERE state = 'sent') AS handed,
@@ -80,8 +81,13 @@ async def fan_out(
     now: datetime,
     at_once: AtOnce | None,
     claim: Claim | None,
+    number: int,
 ) -> FannedOut | None:
-    """See :meth:`mig_core.store.base.Actions.fan_out`; in the transaction of ``cursor``."""
+    """See :meth:`mig_core.store.base.Actions.fan_out`; in the transaction of ``cursor``.
+
+    Args:
+        number: under which this scheduler leases.
+    """
     await cursor.execute(_CLAIM, (as_uuid(action),))
     row = await cursor.fetchone()
     if row is None:
@@ -94,7 +100,7 @@ async def fan_out(
         # It would fail again at every try; better an action that says so than one that waits for ever.
         log.warning("action %s: %s", action, error)
         agents, reason = [], str(error)
-    made = await _make(cursor, row, agents, now, at_once, claim) if agents else FannedOut(0)
+    made = await _make(cursor, row, agents, now, at_once, claim, number) if agents else FannedOut(0)
     if made.count:
         await cursor.execute(_BEGIN, {"count": made.count, "action": row["id"], "now": now})
     else:
@@ -108,12 +114,25 @@ async def fan_out(
 
 
 async def _make(
-    cursor: Cursor, action: Row, agents: Sequence[str], now: datetime, at_once: AtOnce | None, claim: Claim | None
+    cursor: Cursor,
+    action: Row,
+    agents: Sequence[str],
+    now: datetime,
+    at_once: AtOnce | None,
+    claim: Claim | None,
+    number: int,
 ) -> FannedOut:
     """Makes the commands, and the messages of those that are sent at once."""
     await cursor.execute(_PREPARE, (now,))
     parameters = {"agents": agents, "action": action["id"], "now": now, "relay": None, "head": ""}
-    parameters |= {"tail": None, "expires": action["expire_after"], "claiming": [], "most": 0, "until": None}
+    parameters |= {
+        "tail": None,
+        "expires": action["expire_after"],
+        "claiming": [],
+        "most": 0,
+        "until": None,
+        "number": number,
+    }
     if claim is not None:
         parameters |= {"claiming": list(claim.relays), "most": claim.limit, "until": now + claim.lease}
     if at_once is not None and action["expire_after"] > now:

@@ -13,6 +13,7 @@ from mig_core.store.rows import Unanswered, Unsent, UnsentCancel
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime, timedelta
+    from uuid import UUID
 
     from mig_core.store.database import Cursor, Database, Row
 
@@ -22,7 +23,7 @@ _CLAIM = """
          WHERE (u.leased_until IS NULL OR u.leased_until <= %(now)s) AND g.relay = ANY(%(relays)s)
          ORDER BY u.id LIMIT %(limit)s FOR NO KEY UPDATE OF u SKIP LOCKED
     )
-    UPDATE unsent_commands u SET leased_until = %(until)s
+    UPDATE unsent_commands u SET leased_until = %(until)s, leased_by = %(number)s
       FROM claimed, agents g WHERE u.id = claimed.id AND g.id = u.agent_id
     RETURNING u.id, u.agent_id, g.relay, u.action_id
 """
@@ -37,6 +38,13 @@ _SENT = """
 """
 _MOVED = """
     SELECT u.id FROM unsent_commands u JOIN agents g ON g.id = u.agent_id WHERE u.id = ANY(%s) AND g.relay <> %s
+"""
+# A lease is known by its end: whoever claims anew, of whatever release, writes another one.
+_HELD = "SELECT id FROM unsent_commands WHERE id = ANY(%s) AND leased_until = %s"
+_GIVE_BACK = "UPDATE unsent_commands SET leased_until = %s, leased_by = NULL WHERE id = ANY(%s) AND leased_until = %s"
+_LOCK_ACTIONS = """
+    SELECT FROM actions WHERE id IN (SELECT action_id FROM unsent_commands WHERE id = ANY(%s)) ORDER BY id
+       FOR NO KEY UPDATE
 """
 _LEAST = "00000000-0000-0000-0000-000000000000"
 _UNANSWERED = """
@@ -65,7 +73,7 @@ _CLAIM_CANCELS = """
          WHERE (u.leased_until IS NULL OR u.leased_until <= %(now)s) AND g.relay = ANY(%(relays)s)
          ORDER BY u.action_id, u.agent_id LIMIT %(limit)s FOR NO KEY UPDATE OF u SKIP LOCKED
     )
-    UPDATE unsent_cancels u SET leased_until = %(until)s
+    UPDATE unsent_cancels u SET leased_until = %(until)s, leased_by = %(number)s
       FROM claimed, actions a, agents g
      WHERE u.action_id = claimed.action_id AND u.agent_id = claimed.agent_id
        AND a.id = u.action_id AND g.id = u.agent_id
@@ -76,14 +84,15 @@ _CLAIM_CANCELS = """
 class PostgresOutbox:
     """The part of :class:`mig_core.store.base.Commands` that schedulers hand over by."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, number: int) -> None:
         self._database = database
+        self._number = number
 
     async def claim_unsent(
         self, relays: Sequence[str], *, limit: int, lease: timedelta, now: datetime
     ) -> Sequence[Unsent]:
         """See the protocol."""
-        parameters = {"relays": list(relays), "limit": limit, "until": now + lease, "now": now}
+        parameters = self._claiming(relays, limit, lease, now)
 
         async def work(cursor: Cursor) -> Sequence[Unsent]:
             await cursor.execute(_CLAIM, parameters)
@@ -128,13 +137,20 @@ class PostgresOutbox:
 
         return await self._database.transaction(work)
 
-    async def give_back(self, commands: Sequence[CommandId], until: datetime) -> None:
+    async def held(self, commands: Sequence[CommandId], lease: datetime) -> frozenset[CommandId]:
+        """See the protocol."""
+
+        async def work(cursor: Cursor) -> frozenset[CommandId]:
+            await cursor.execute(_HELD, (as_uuids(commands), lease))
+            return frozenset(CommandId(str(row["id"])) for row in await cursor.fetchall())
+
+        return await self._database.statement(work)
+
+    async def give_back(self, commands: Sequence[CommandId], until: datetime, *, lease: datetime) -> None:
         """See the protocol."""
 
         async def work(cursor: Cursor) -> None:
-            await cursor.execute(
-                "UPDATE unsent_commands SET leased_until = %s WHERE id = ANY(%s)", (until, sorted(as_uuids(commands)))
-            )
+            await cursor.execute(_GIVE_BACK, (until, sorted(as_uuids(commands)), lease))
 
         await self._database.transaction(work)
 
@@ -149,22 +165,28 @@ class PostgresOutbox:
 
         return await self._database.transaction(work)
 
-    async def abandon(self, command: CommandId, reason: str, now: datetime) -> None:
+    async def abandon(self, command: CommandId, reason: str, now: datetime, *, lease: datetime) -> None:
         """See the protocol."""
         why = clean_text(reason)[:2000]
-        await self._database.transaction(
-            lambda cursor: close_commands(cursor, as_uuids([command]), "expired", why, now)
-        )
 
-    async def withdraw(self, commands: Sequence[CommandId], now: datetime) -> None:
+        async def work(cursor: Cursor) -> None:
+            await close_commands(cursor, await _locked(cursor, [command], lease), "expired", why, now)
+
+        await self._database.transaction(work)
+
+    async def withdraw(self, commands: Sequence[CommandId], now: datetime, *, lease: datetime) -> None:
         """See the protocol."""
-        await self._database.transaction(lambda cursor: withdraw(cursor, as_uuids(commands), now))
+
+        async def work(cursor: Cursor) -> None:
+            await withdraw(cursor, await _locked(cursor, commands, lease), now)
+
+        await self._database.transaction(work)
 
     async def claim_unsent_cancels(
         self, relays: Sequence[str], *, limit: int, lease: timedelta, now: datetime
     ) -> Sequence[UnsentCancel]:
         """See the protocol."""
-        parameters = {"relays": list(relays), "limit": limit, "until": now + lease, "now": now}
+        parameters = self._claiming(relays, limit, lease, now)
 
         async def work(cursor: Cursor) -> Sequence[UnsentCancel]:
             await cursor.execute(_CLAIM_CANCELS, parameters)
@@ -193,6 +215,17 @@ class PostgresOutbox:
             )
 
         await self._database.transaction(work)
+
+    def _claiming(self, relays: Sequence[str], limit: int, lease: timedelta, now: datetime) -> dict[str, object]:
+        return {"relays": list(relays), "limit": limit, "until": now + lease, "now": now, "number": self._number}
+
+
+async def _locked(cursor: Cursor, commands: Sequence[CommandId], lease: datetime) -> list[UUID]:
+    """Those that are still leased so, and stay so until the commit; their actions are locked before, as ever."""
+    ids = as_uuids(commands)
+    await cursor.execute(_LOCK_ACTIONS, (ids,))
+    await cursor.execute(f"{_HELD} ORDER BY id FOR NO KEY UPDATE", (ids, lease))
+    return [row["id"] for row in await cursor.fetchall()]
 
 
 def _unsent(row: Row, action: Row) -> Unsent:

@@ -17,6 +17,7 @@ from mig_core.store.investigators import PostgresInvestigators
 from mig_core.store.migrate import check_version
 from mig_core.store.numbers import PostgresNumbers
 from mig_core.store.platform_log import PostgresPlatformLog
+from mig_core.store.presence import PostgresPresence, new_number
 from mig_core.store.proposals import PostgresProposals
 from mig_core.store.relay_queue import PostgresRelayQueue
 from mig_core.store.session_check import READ_ONLY, check_writes
@@ -40,7 +41,8 @@ class PostgresStore:
 
     Args:
         url: libpq URL of the role this program has (a member of ``mig_api`` or ``mig_scheduler``).
-        pool_size: most connections at once; one more listens for wakeups.
+        pool_size: most connections at once; one more listens for wakeups, another one is a
+            scheduler's presence.
         limits: how long things may take.
     """
 
@@ -56,16 +58,18 @@ class PostgresStore:
     proposals: base.Proposals
     set_aside: base.SetAside
     relay_queue: RelayQueue
+    presence: base.Presence
     wakeups: base.Wakeups
 
     def __init__(self, url: str, *, pool_size: int = 10, limits: StoreLimits | None = None) -> None:
         chosen = limits or StoreLimits()
+        number = new_number()
         self._database = Database(url, pool_size=pool_size, limits=chosen)
         self._wakeups = PostgresWakeups(url, limits=chosen)
         self.investigators = PostgresInvestigators(self._database)
         self.agents = PostgresAgents(self._database)
-        self.actions = PostgresActions(self._database)
-        self.commands = PostgresCommands(self._database)
+        self.actions = PostgresActions(self._database, number)
+        self.commands = PostgresCommands(self._database, number)
         self.answer_rows = PostgresAnswerRows(self._database)
         self.enrolment_secrets = PostgresEnrolmentSecrets(self._database)
         self.numbers = PostgresNumbers(self._database)
@@ -73,7 +77,8 @@ class PostgresStore:
         self.platform_log = PostgresPlatformLog(self._database)
         self.proposals = PostgresProposals(self._database)
         self.set_aside = PostgresSetAside(self._database)
-        self.relay_queue = PostgresRelayQueue(self._database)
+        self.relay_queue = PostgresRelayQueue(self._database, number)
+        self.presence = PostgresPresence(url, number)
         self.wakeups = self._wakeups
 
     async def open(self) -> None:

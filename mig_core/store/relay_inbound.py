@@ -43,8 +43,8 @@ _TAKE = """
         SELECT id FROM (SELECT id, size, sum(size) OVER (ORDER BY id) AS total FROM sized) AS summed
          WHERE total <= %(bytes)s OR total = size
     ), lease AS (
-        INSERT INTO relay_takes (messages, leased_until)
-        SELECT array_agg(id), %(until)s FROM fitting HAVING count(*) > 0
+        INSERT INTO relay_takes (messages, leased_until, leased_by)
+        SELECT array_agg(id), %(until)s, %(number)s FROM fitting HAVING count(*) > 0
     )
     SELECT m.id, m.kind, m.agent_id, m.body, m.encoding FROM fitting JOIN relay_inbound m USING (id) ORDER BY m.id
 """
@@ -55,11 +55,15 @@ _REMOVE = """
 
 
 async def take(
-    database: Database, *, limit: int, lease: float, now: datetime, recorded: Sequence[int]
+    database: Database, number: int, *, limit: int, lease: float, now: datetime, recorded: Sequence[int]
 ) -> Sequence[tuple[int, Inbound]]:
-    """See :meth:`mig_core.relay.base.RelayQueue.take_inbound`. Fewer than ``limit`` when they are large."""
+    """See :meth:`mig_core.relay.base.RelayQueue.take_inbound`. Fewer than ``limit`` when they are large.
+
+    Args:
+        number: under which this scheduler leases.
+    """
     parameters: dict[str, object] = {"limit": limit, "bytes": TAKE_BYTES, "largest": MAX_RESULT_BYTES}
-    parameters |= {"now": now, "until": now + timedelta(seconds=lease)}
+    parameters |= {"now": now, "until": now + timedelta(seconds=lease), "number": number}
 
     async def work(cursor: Cursor) -> Sequence[Row]:
         await cursor.execute(_BEGIN, {"recorded": list(recorded)})

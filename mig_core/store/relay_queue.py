@@ -120,8 +120,9 @@ class _Poll:
 class PostgresRelayQueue:
     """:class:`mig_core.relay.base.RelayQueue` in PostgreSQL."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, number: int) -> None:
         self._database = database
+        self._number = number
         self._tails = RelayTails()
         self._inbound = Coalescing(
             self._store_inbound, limit=200, weigh=lambda message: len(message[2]), most=GROUP_BYTES
@@ -194,7 +195,9 @@ class PostgresRelayQueue:
         self, *, limit: int, lease: float, now: datetime, recorded: Sequence[int] = ()
     ) -> Sequence[tuple[int, Inbound]]:
         """See the protocol. Fewer than ``limit`` when they are large."""
-        return await relay_inbound.take(self._database, limit=limit, lease=lease, now=now, recorded=recorded)
+        return await relay_inbound.take(
+            self._database, self._number, limit=limit, lease=lease, now=now, recorded=recorded
+        )
 
     async def put_piece(self, agent: AgentId, piece: Piece, now: datetime) -> bool:
         """See the protocol."""

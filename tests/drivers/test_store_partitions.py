@@ -234,7 +234,8 @@ def test_the_sums_of_an_action_under_way_are_those_of_its_commands(
         await store.commands.record(
             [answer(one, results=[result]) for one, result in zip(commands, said, strict=False)], NOW
         )
-        await store.commands.abandon(commands[3].id, "too large", NOW)
+        (unfit,) = await store.commands.claim_unsent(["https"], limit=1, lease=LEASE, now=NOW)
+        await store.commands.abandon(unfit.id, "too large", NOW, lease=NOW + LEASE)
 
         row = await store.actions.get(asked.id)
 

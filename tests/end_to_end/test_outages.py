@@ -158,6 +158,16 @@ def test_two_schedulers_at_once_do_nothing_twice(fleet: Fleet) -> None:
 
 
 @pytest.mark.fault("kill -9")
+def test_one_of_two_schedulers_may_be_killed_while_questions_are_under_way(fleet: Fleet) -> None:
+    fleet.platform.start_scheduler("second-scheduler")
+
+    actions = [fleet.detach(*SMALL) for _ in range(3)]
+    fleet.platform.processes.end("second-scheduler", signal.SIGKILL)
+
+    assert all(accounted(fleet.ended(action)) for action in actions)
+
+
+@pytest.mark.fault("kill -9")
 def test_the_api_may_be_killed_and_started_again(fleet: Fleet) -> None:
     action = fleet.detach(*SMALL)
     fleet.platform.processes.end("api", signal.SIGKILL)

@@ -18,6 +18,7 @@ from mig_core.store.base.enrolment_secrets import EnrolmentSecrets
 from mig_core.store.base.investigators import Investigators
 from mig_core.store.base.numbers import Numbers
 from mig_core.store.base.platform_log import PlatformLog
+from mig_core.store.base.presence import Presence
 from mig_core.store.base.proposals import Proposals
 from mig_core.store.base.set_aside import SetAside
 from mig_core.store.base.wakeups import Wakeups, Watch
@@ -35,6 +36,7 @@ __all__ = [
     "Investigators",
     "Numbers",
     "PlatformLog",
+    "Presence",
     "Proposals",
     "SetAside",
     "Store",
@@ -58,6 +60,7 @@ class Store(Protocol):
     proposals: Proposals
     set_aside: SetAside
     relay_queue: RelayQueue
+    presence: Presence
     wakeups: Wakeups
 
     async def open(self) -> None:

@@ -40,19 +40,26 @@ class Commands(Protocol):
         """
         ...
 
-    async def give_back(self, commands: Sequence[CommandId], until: datetime) -> None:
-        """What was claimed and could not be handed over: from then on any scheduler may try again."""
+    async def held(self, commands: Sequence[CommandId], lease: datetime) -> frozenset[CommandId]:
+        """Those that are still leased to who claimed them until ``lease``, and to nobody else since."""
+        ...
+
+    async def give_back(self, commands: Sequence[CommandId], until: datetime, *, lease: datetime) -> None:
+        """What was claimed until ``lease`` and could not be handed over: from then on any scheduler may try again.
+
+        What is not :meth:`held` any more stays as it is; likewise with the next two.
+        """
         ...
 
     async def hand_over_again(self, commands: Sequence[CommandId], now: datetime) -> int:
         """Has those that are not answered handed over once more, by any scheduler; returns how many. They stay SENT."""
         ...
 
-    async def abandon(self, command: CommandId, reason: str, now: datetime) -> None:
+    async def abandon(self, command: CommandId, reason: str, now: datetime, *, lease: datetime) -> None:
         """Ends a command that can never be sent: EXPIRED, with the reason. One that is final stays as it is."""
         ...
 
-    async def withdraw(self, commands: Sequence[CommandId], now: datetime) -> None:
+    async def withdraw(self, commands: Sequence[CommandId], now: datetime, *, lease: datetime) -> None:
         """Ends what was claimed, not handed over, and is wanted no more: CANCELLED. What is final stays as it is."""
         ...
 

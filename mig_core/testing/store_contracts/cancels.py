@@ -107,7 +107,7 @@ class CancelsContract:
             await store.actions.cancel(held.action, b"cancel", by=SIGNER, now=NOW)
             await store.commands.record([answer(answered)], NOW)
 
-            await store.commands.withdraw([answered.id, held.id], later(1))
+            await store.commands.withdraw([answered.id, held.id], later(1), lease=NOW + LEASE)
             again = await store.commands.claim_unsent(RELAYS, limit=10, lease=LEASE, now=later(99))
 
             row = await store.commands.get(held.action, held.agent)

@@ -105,7 +105,7 @@ class CommandsContract:
             (one,) = await fanned_out(store, "web1")
             await commands.claim_unsent(["https"], limit=9, lease=lease, now=NOW)
 
-            await commands.give_back([one.id], later(10))
+            await commands.give_back([one.id], later(10), lease=NOW + lease)
 
             assert await commands.claim_unsent(["https"], limit=9, lease=lease, now=later(9)) == []
             assert [row.id for row in await commands.claim_unsent(["https"], limit=9, lease=lease, now=later(10))] == [

@@ -167,10 +167,11 @@ class OutboxContract:
 
         async def scenario() -> None:
             one, two = await fanned_out(store, "web1", "web2")
+            await store.commands.claim_unsent(RELAYS, limit=9, lease=LEASE, now=NOW)
             await store.commands.record([answer(two)], NOW)
 
-            await store.commands.abandon(one.id, "the envelope cannot be read", NOW)
-            await store.commands.abandon(two.id, "too late", NOW)
+            await store.commands.abandon(one.id, "the envelope cannot be read", NOW, lease=NOW + LEASE)
+            await store.commands.abandon(two.id, "too late", NOW, lease=NOW + LEASE)
 
             rows, _ = await store.commands.list(one.action)
             assert [(row.state, row.reason) for row in rows] == [
@@ -182,6 +183,30 @@ class OutboxContract:
 
         store_runner.run(scenario())
 
+    def test_who_has_lost_a_lease_ends_nothing_and_gives_nothing_back(
+        self, store: Store, store_runner: asyncio.Runner
+    ) -> None:
+        """Another scheduler has claimed the command since, and may have handed it over."""
+
+        async def scenario() -> None:
+            lost, kept, sent = await fanned_out(store, "web1", "web2", "web3")
+            claimed, before, after = [lost.id, kept.id, sent.id], NOW + LEASE, later(31) + LEASE
+            await store.commands.claim_unsent(RELAYS, limit=9, lease=LEASE, now=NOW)
+            await store.commands.claim_unsent(RELAYS, limit=9, lease=LEASE, now=later(31))
+            await store.commands.mark_sent([sent.id], later(32))
+
+            await store.commands.abandon(lost.id, "refused", later(33), lease=before)
+            await store.commands.withdraw(claimed, later(33), lease=before)
+            await store.commands.give_back(claimed, later(33), lease=before)
+
+            assert await store.commands.held(claimed, before) == frozenset()
+            assert await store.commands.held(claimed, after) == {lost.id, kept.id}
+            assert await store.commands.claim_unsent(RELAYS, limit=9, lease=LEASE, now=later(34)) == []
+            counts = (await store.actions.get(lost.action)).counts
+            assert counts == {CommandState.QUEUED: 2, CommandState.SENT: 1}
+
+        store_runner.run(scenario())
+
     def test_whether_an_answer_is_awaited_is_known_before_it_is_read(
         self, store: Store, store_runner: asyncio.Runner
     ) -> None:
@@ -189,8 +214,9 @@ class OutboxContract:
 
         async def scenario() -> None:
             one, two, three = await fanned_out(store, "web1", "web2", "web3")
+            await store.commands.claim_unsent(RELAYS, limit=9, lease=LEASE, now=NOW)
             await store.commands.record([answer(two)], NOW)
-            await store.commands.abandon(three.id, "", NOW)
+            await store.commands.abandon(three.id, "", NOW, lease=NOW + LEASE)
 
             fates = await store.commands.awaited(
                 [
