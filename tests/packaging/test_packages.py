@@ -220,6 +220,38 @@ def test_an_upgrade_of_the_rpm_stops_the_agent_before_files_are_replaced_and_sta
     assert "@" not in said
 
 
+SYSTEM = """
+set -e
+cd "$1"; mkdir -p usr proc dev sbin run/systemd/system opt etc var
+mount --bind /usr usr && mount -o remount,ro,bind usr && mount --bind /dev dev && mount -t proc proc proc
+for one in bin lib lib64; do ln -s usr/$one $one; done
+printf '#!/bin/sh\\necho "$@" >>/log\\n[ "$1" != is-active ] || echo active\\n' >sbin/systemctl
+printf '#!/bin/sh\\nshift 3; "$@" >/dev/null 2>&1 & echo $! >/guard\\n' >sbin/systemd-run
+chmod +x sbin/*
+install() { rpm --root "$PWD" --nodeps --nosignature --excludepath /usr --force -U "$2" >>rpm.log 2>&1; }
+install "$@"
+: >log
+mount --bind opt/mig/agent/bin opt/mig/agent/bin && mount -o remount,ro,bind opt/mig/agent/bin
+! install "$@"
+tail --pid="$(cat guard)" -f /dev/null
+"""
+"""A system of rpm's kin below a folder: systemctl writes down what it is asked, systemd-run goes on beside. The package is installed,
+and once more while its programs cannot be written."""
+
+
+def test_an_upgrade_of_the_rpm_that_fails_leaves_the_agent_started(built: Built, tmp_path: Path) -> None:
+    if os.geteuid() != 0 or shutil.which("unshare") is None:
+        service_missing("a root for rpm needs root and unshare")
+
+    command = ["unshare", "--mount", "sh", "-c", SYSTEM, "sh", str(tmp_path), str(built.file("mig-agent-0*.rpm"))]
+    subprocess.run(command, check=True, capture_output=True, timeout=60)
+
+    assert "install failed" in (tmp_path / "rpm.log").read_text(encoding="utf-8")
+    asked = (tmp_path / "log").read_text(encoding="utf-8").splitlines()
+    assert asked == [f"{verb} mig-agent.service" for verb in ("is-active", "stop", "start")]
+    assert not [*(tmp_path / "run" / "mig-upgrade").iterdir()]
+
+
 def test_purge_takes_every_file_that_the_role_and_the_pages_write(built: Built, tmp_path: Path) -> None:
     subprocess.run(["dpkg-deb", "-e", str(built.file("mig-agent_*.deb")), str(tmp_path)], check=True)
     postrm = (tmp_path / "postrm").read_text(encoding="utf-8")
