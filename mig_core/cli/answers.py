@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from mig_core.plugin.module import Module
 
 Document = dict[str, Any]
+_REASONS = 5
+"""Why not everything was looked at: so many reasons are told."""
 
 
 class AnswerPrinter:
@@ -42,7 +44,8 @@ class AnswerPrinter:
         self._csv = CsvAnswers(sys.stdout, modules, self._module) if output is Format.CSV else None
         self._states: Counter[str] = Counter()
         self._reasons: Counter[tuple[str, str]] = Counter()
-        self._partial: list[tuple[str, str]] = []
+        self._partial: dict[str, dict[str, set[int]]] = {}
+        """Why not everything was looked at -> who did not -> how much that was, by operation."""
         self.found = 0
         self.shown = 0
 
@@ -53,8 +56,8 @@ class AnswerPrinter:
         self.found += bool(command["found"])
         if state != "success":
             self._reasons[state, command["reason"]] += 1
-        for reason in _skipped(command):
-            self._partial.append((command["agentname"], reason))
+        for reason, count in _skipped(command):
+            self._partial.setdefault(reason, {}).setdefault(command["agentname"], set()).add(count)
         if not self._wanted(command):
             return
         self.shown += 1
@@ -76,13 +79,24 @@ class AnswerPrinter:
         flush()
         for (state, reason), count in sorted(self._reasons.items()):
             note(f"{state}: {count} {_agents(count)}{': ' + visible(reason) if reason else ''}", YELLOW)
-        if self._partial:
-            names = sorted({name for name, _ in self._partial})
-            note(f"not everything was looked at on {len(names)} {_agents(len(names))}:", YELLOW)
-            for reason, count in Counter(reason for _, reason in self._partial).most_common(5):
-                note(f"  {visible(reason)} ({count} {_agents(count)})", DIM)
+        self._print_partial(action)
         total = sum(self._states.values())
         note(f"{self.found} of {total} {_agents(total)} found something", GREEN if self.found else "")
+
+    def _print_partial(self, action: Document | None) -> None:
+        names = sorted({name for agents in self._partial.values() for name in agents})
+        if not names:
+            return
+        note(f"not everything was looked at on {len(names)} {_agents(len(names))}:", YELLOW)
+        most_first = sorted(self._partial.items(), key=lambda item: (-len(item[1]), item[0]))
+        for reason, agents in most_first[:_REASONS]:
+            counts = set().union(*agents.values()) - {0}
+            much = f": {_span(counts)}" if counts else ""
+            note(f"  {visible(reason)}{much} ({len(agents)} {_agents(len(agents))})", DIM)
+        if len(most_first) > _REASONS:
+            note(f"  and {len(most_first) - _REASONS} more reasons", DIM)
+        if action is not None:
+            note(f"  what and where: mig why {action['id']} {visible(names[0])}", DIM)
 
     def _wanted(self, command: Document) -> bool:
         if self._show is Show.ALL:
@@ -136,13 +150,19 @@ def _installed_module(name: str) -> Module[Any] | None:
         return None
 
 
-def _skipped(command: Document) -> Iterator[str]:
+def _skipped(command: Document) -> Iterator[tuple[str, int]]:
+    """Each reason, and for how many things it is one; 0: not known."""
     for result in command["results"] or ():
         coverage: Mapping[str, Any] = result.get("coverage") or {}
         if coverage.get("complete", True):
             continue
-        reasons = [f"{one['reason']}: {one['count']}" for one in coverage.get("skipped") or ()]
-        yield from reasons or ["the run was cut short"]
+        reasons = [(one["reason"], one["count"]) for one in coverage.get("skipped") or ()]
+        yield from reasons or [("the run was cut short", 0)]
+
+
+def _span(counts: set[int]) -> str:
+    """``3``, or ``3 to 5`` where agents have different counts."""
+    return f"{min(counts)}" if len(counts) == 1 else f"{min(counts)} to {max(counts)}"
 
 
 def _agents(count: int) -> str:

@@ -14,7 +14,7 @@ import typer
 from mig_core.cli import exit_codes, tables
 from mig_core.cli.formats import Format
 from mig_core.cli.row_output import chosen_rows, print_account
-from mig_core.cli.terminal import DIM, data, flush, note
+from mig_core.cli.terminal import DIM, YELLOW, data, flush, note
 from mig_core.client.csv_answers import cell_text, csv_cell
 from mig_core.text import visible
 
@@ -52,6 +52,9 @@ def print_group_diff(client: MigClient, action: Document, options: RowOptions, g
         _table(options, shown, answered)
     flush()
     print_account(head["account"])
+    if set(answered) == {_group({"group": [None] * len(groups)})}:
+        asked_for = ", ".join(".".join((one.column, *one.path)) for one in groups)
+        note(f"no endpoint that answered has {asked_for}, so there is one group; mig agents shows tags", YELLOW)
     cut = f"; {len(shown)} are shown" if len(shown) < len(differing) else ""
     note(f"{len(differing)} of {len(values)} values are not in all of {len(answered)} groups{cut}", DIM)
     return exit_codes.ALL_ANSWERED

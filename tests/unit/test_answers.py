@@ -163,3 +163,26 @@ def test_what_was_not_looked_at_is_said(capsys: pytest.CaptureFixture[str]) -> N
     printer.finish(None)
 
     assert "permission denied: 7" in capsys.readouterr().err
+
+
+def test_what_was_not_looked_at_counts_each_agent_once_and_says_where_to_see_it(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    printer = AnswerPrinter(["nosuch"] * 2, Show.FOUND, Format.TEXT)
+    for name, counts in (("web2", (169, 170)), ("web1", (169, 169))):
+        answer = command(name, found=False)
+        answer["results"] = [
+            answer["results"][0]
+            | {"coverage": {"complete": False, "examined": {}, "skipped": [{"reason": "denied", "count": count}]}}
+            for count in counts
+        ]
+        printer.print(answer)
+
+    printer.finish({"id": "ACTION"})
+
+    assert capsys.readouterr().err.splitlines() == [
+        "not everything was looked at on 2 agents:",
+        "  denied: 169 to 170 (2 agents)",
+        "  what and where: mig why ACTION web1",
+        "0 of 2 agents found something",
+    ]

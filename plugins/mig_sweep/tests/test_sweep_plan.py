@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import random
 import time
@@ -102,6 +103,18 @@ def test_each_module_is_asked_once_where_everything_fits() -> None:
         *("file", "memory", "netstat", "pkg", "process", "sshkey", "account"),
     ]
     assert not plan.refused
+
+
+def test_the_hash_of_an_empty_file_is_not_asked_unless_something_else_comes_with_it() -> None:
+    digests = [hashlib.new(name, b"").hexdigest() for name in ("md5", "sha1", "sha256", "sha512")]
+    named = one((Kind.HASH, digests[0]), (Kind.FILE_NAME, "marker"))
+
+    plan = planned(
+        *(one((Kind.HASH, digest)) for digest in digests), one((Kind.HASH, digests[2]), (Kind.SIZE, "0")), named
+    )
+
+    assert plan.indicators == [named]
+    assert {each.refused for each in plan.refused} == {"it is the hash of an empty file, and every endpoint has many"}
 
 
 def test_no_memory_leaves_out_what_only_memory_shows_and_says_so() -> None:

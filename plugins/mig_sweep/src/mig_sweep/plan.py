@@ -7,6 +7,7 @@ has several terms is asked by the first, and ``matching`` looks at the others in
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 from dataclasses import dataclass, field
@@ -38,6 +39,8 @@ MOST_CHARACTERS = 3500
 """Of a regular expression; 4,096 are accepted."""
 HASHES_AT_ONCE = 20_000
 _ALGORITHMS = {2 * length: name for name, length in LENGTHS.items()}
+_OF_NOTHING = frozenset(hashlib.new(name, usedforsecurity=False).hexdigest() for name in LENGTHS)
+"""The hashes of an empty file: feeds have them, from files that could not be fetched."""
 _NOT_ASKED = {
     Kind.FOLDER: "a folder by itself is no sign; with a file's name it is looked at in the rows",
     Kind.SIZE: "a size by itself is no sign",
@@ -116,6 +119,8 @@ def _judged(one: Indicator, settings: Settings) -> Indicator:
         return one.refuse("endpoints keep no log of names and addresses asked for; memory was left out (--no-memory)")
     if kind is Kind.HASH and (_size_of(one) or 0) > LARGEST:
         return one.refuse("no file is as large as that")
+    if kind is Kind.HASH and value in _OF_NOTHING and all(term.kind is Kind.SIZE for term in one.terms[1:]):
+        return one.refuse("it is the hash of an empty file, and every endpoint has many")
     is_fit, why = _FITS.get(kind, (None, ""))
     return one if is_fit is None or is_fit(value) else one.refuse(why)
 
