@@ -235,8 +235,8 @@ mount --bind opt/mig/agent/bin opt/mig/agent/bin && mount -o remount,ro,bind opt
 ! install "$@"
 tail --pid="$(cat guard)" -f /dev/null
 """
-"""A system of rpm's kin below a folder: systemctl writes down what it is asked, systemd-run goes on beside. The package is installed,
-and once more while its programs cannot be written."""
+"""A system of rpm's kin below a folder: systemctl writes down what it is asked, systemd-run goes on beside. The package
+is installed, and once more while its programs cannot be written."""
 
 
 def test_an_upgrade_of_the_rpm_that_fails_leaves_the_agent_started(built: Built, tmp_path: Path) -> None:
