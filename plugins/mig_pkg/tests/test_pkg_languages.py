@@ -240,6 +240,30 @@ def test_licences_of_others_are_no_distributions(write: Any, ask: Any, tmp_path:
         assert said.complete
 
 
+@pytest.mark.parametrize("path", ["/opt/app/tool.pex", "/root/bin/tool.pyz"])
+def test_the_distributions_in_a_zipped_program_are_found(
+    path: str, ask: Any, tmp_path: pathlib.Path, write: Any
+) -> None:
+    with zipfile.ZipFile(write(path, b""), "w") as program:
+        program.writestr("__main__.py", "")
+        program.writestr(
+            ".deps/six-1.16.0-py2.py3-none-any.whl/six-1.16.0.dist-info/METADATA", metadata("six", "1.16.0")
+        )
+        program.writestr("site-packages/a.dist-info/licenses/old-1.dist-info/METADATA", metadata("old", "1"))
+        program.writestr(".deps/Foo_Bar-2.0-cp311-cp311-linux_x86_64.whl", b"a wheel")
+    write(f"{path}.txt", "")
+    write("/opt/app/none.pex", "no zip")
+
+    said = ask(".", root=str(tmp_path), types=["python"], paths=["/opt", "/root"])
+
+    assert [(row["name"], row["version"], row["path"]) for row in said.rows] == [
+        ("six", "1.16.0", f"{path}/.deps/six-1.16.0-py2.py3-none-any.whl/six-1.16.0.dist-info"),
+        ("Foo_Bar", "2.0", f"{path}/.deps/Foo_Bar-2.0-cp311-cp311-linux_x86_64.whl"),
+    ]
+    assert ask("^foo-bar$", root=str(tmp_path), types=["python"], paths=[path]).names == ["Foo_Bar"]
+    assert [one for one in said.reasons if "named" not in one] == ["package database unreadable"]
+
+
 def test_zipped_eggs_are_read(ask: Any, tmp_path: pathlib.Path, write: Any) -> None:
     place = tmp_path / SITE[1:]
     place.mkdir(parents=True)

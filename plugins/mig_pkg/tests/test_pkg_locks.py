@@ -293,6 +293,24 @@ def test_a_lock_file_may_be_the_path(write: Any, ask: Any, tmp_path: pathlib.Pat
     assert ask(".", root=str(tmp_path), types=["lockfile"], paths=["/srv/app/go.sum"]).names == ["golang.org/x/net"]
 
 
+@pytest.mark.parametrize(
+    ("paths", "expected"),
+    [
+        (["/srv/app/go.sum", "/srv/app/Cargo.lock"], ["golang.org/x/net", "serde"]),
+        (["/srv/app/go.sum", "/srv/app"], ["golang.org/x/net", "serde"]),
+        (["/srv/app", "/srv/app/go.sum"], ["golang.org/x/net", "serde"]),
+        (["/srv/app/go.sum", "/srv/app/go.sum"], ["golang.org/x/net"]),
+    ],
+)
+def test_several_files_of_one_directory_may_be_the_paths_and_the_directory_too(
+    paths: list[str], expected: list[str], write: Any, ask: Any, tmp_path: pathlib.Path
+) -> None:
+    write("/srv/app/go.sum", GO)
+    write("/srv/app/Cargo.lock", CARGO)
+
+    assert sorted(ask(".", root=str(tmp_path), types=["lockfile"], paths=paths).names) == expected
+
+
 def test_lock_files_are_not_asked_for_by_all_nor_inside_installed_packages(
     write: Any, ask: Any, tmp_path: pathlib.Path
 ) -> None:

@@ -1,7 +1,7 @@
 """Source: Python distributions, by their metadata as the packaging rules lay it: ``*.dist-info``, ``*.egg-info``.
 
-Eggs may be zipped; an ``egg-link`` leads to a source tree that is installed by it. Of fields that stand there twice the
-first counts, as for pip and :mod:`importlib.metadata`.
+Programs may have theirs in them, zipped (``zip_apps``). Eggs may be zipped; an ``egg-link`` leads to a source tree that
+is installed by it. Of fields that stand there twice the first counts, as for pip and :mod:`importlib.metadata`.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from mig_endpoint.packages import homes, reasons
 from mig_endpoint.packages.search import Kind
+from mig_pkg import zip_apps
 from mig_pkg.package import Package, is_usable, text
 from mig_pkg.source import Source
 
@@ -39,6 +40,8 @@ def look(search: Search[Package], folder: Folder) -> Iterator[Package]:
     if ".dist-info/" in folder.path or ".egg-info/" in folder.path:
         return  # licences of what it holds copies of
     names = "/".join(folder.names)  # quicker than a look at each
+    if any(one in names for one in zip_apps.ENDINGS):
+        yield from zip_apps.packages(search, folder, _package)
     if ".dist-info" not in names and ".egg" not in names:
         return
     inside = {*folder.directories, *folder.links}
@@ -132,7 +135,16 @@ def _package(raw: bytes, path: str) -> Package | None:
 
 SOURCE = Source(
     "python",
-    ("*.dist-info/METADATA", "*.egg-info", "*.egg-info/PKG-INFO", "*.egg/EGG-INFO/PKG-INFO", "*.egg", "*.egg-link"),
+    (
+        "*.dist-info/METADATA",
+        "*.pex",
+        "*.pyz",
+        "*.egg-info",
+        "*.egg-info/PKG-INFO",
+        "*.egg/EGG-INFO/PKG-INFO",
+        "*.egg",
+        "*.egg-link",
+    ),
     (),
     ("path",),
     kind=Kind(homes.patterns(homes.PYTHON, homes.PYTHON_SITES), look),

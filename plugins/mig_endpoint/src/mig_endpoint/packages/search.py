@@ -125,15 +125,18 @@ class Search(Generic[Found]):
                     yield from self._look(folder, self._kinds)
             except NotADirectoryError:
                 self.is_named = True
-                yield from self._look(self._alone(top), self._kinds)
+                alone = self._alone(top)
+                yield from self._look(alone, self._kinds, f"{alone.real}/{alone.names[0]}")
         except OSError as error:
             self.failed(top, error)
         self.is_named = False
 
-    def _look(self, folder: Folder, kinds: Iterable[str]) -> Iterator[Found]:
+    def _look(self, folder: Folder, kinds: Iterable[str], real: str = "") -> Iterator[Found]:
+        """Looks at a directory once; ``real`` is what is looked at, if that is one file of it."""
+        real = real or folder.real
         for name in kinds:
-            if (name, folder.real) not in self._looked:
-                self._looked.add((name, folder.real))
+            if (name, real) not in self._looked:
+                self._looked.add((name, real))
                 self._kind = name
                 yield from self._kinds[name].look(self, folder)
 
