@@ -2,7 +2,7 @@
 
 ``main`` is the program, ``service`` says which threads there are, ``commands`` what happens to one command and in which
 order (``claims`` what an action says of itself), ``execution`` what comes of its operations, ``answering`` how an
-answer is given, ``sending`` how it reaches the relay; ``daemon`` composes all of it,
+answer is given, ``sending`` how it reaches the relay (``current_relay``); ``daemon`` composes all of it,
 ``check_setup`` tries the settings without running anything, ``ownership`` says who else could write what the agent
 believes, ``trust`` what it believes now, ``reload`` what changed here while it ran, ``state_directory`` opens where it
 keeps what it knows, ``authority`` asks :mod:`mig_core.authorization` with what this endpoint knows, ``counters``

@@ -29,11 +29,12 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
+from mig_core.agent.current_relay import CurrentRelay
 from mig_core.agent.records.spool import Lane
 from mig_core.agent.sending import Sender
 from mig_core.domain.command import CancelMessage, CommandMessage, read_message
 from mig_core.domain.messages import Kind
-from mig_core.errors import InvalidDocument, MigError, RelayDenied, RelayUnavailable
+from mig_core.errors import InvalidDocument, MigError, RelayDenied
 from mig_core.network.backoff import Backoff
 
 if TYPE_CHECKING:
@@ -149,11 +150,10 @@ class Service:
         self._strays, self._concurrency = processes.strays, processes.concurrency
         self._deliveries: queue.SimpleQueue[Delivery | None] = queue.SimpleQueue()
         self._work: queue.SimpleQueue[tuple[CommandMessage, Delivery] | None] = queue.SimpleQueue()
-        self._relay: AgentRelay | None = None
-        self._relay_changed = threading.Condition()
         self._denied = threading.Event()
         self._beat = threading.Event()
         self._stopping = threading.Event()
+        self._relay = CurrentRelay(self._stopping)
         self._again = False
         self._broken: Exception | None = None
         self._end_reading, self._end_writing = os.pipe2(os.O_CLOEXEC)
@@ -245,14 +245,10 @@ class Service:
         self._denied.set()
         self._beat.set()
         for thread in threads:
-            if thread.name == "heartbeat" and self._is_connected():
+            if thread.name == "heartbeat" and self._relay.connected:
                 thread.join(_GOODBYE_SECONDS)
         self._connector.close()
-        with self._relay_changed:
-            relay, self._relay = self._relay, None
-            self._relay_changed.notify_all()
-        if relay is not None:
-            relay.close()
+        self._relay.end()
         for thread in threads:
             thread.join(max(0.05, end - time.monotonic()))
 
@@ -263,19 +259,13 @@ class Service:
             if relay is None:
                 return
             self._denied.clear()
-            with self._relay_changed:
-                if self._stopping.is_set():
-                    return
-                self._relay = relay
-                relay.start(self._deliveries.put)
-                self._relay_changed.notify_all()
+            if not self._relay.begin(relay, self._deliveries.put):
+                return
             self._denied.wait()
             if self._stopping.is_set():
                 return
             log.warning("the platform refuses our login; enrolling again")
-            with self._relay_changed:
-                self._relay = None
-            relay.close()
+            self._relay.end()
             self._connector.denied()
             if self._stopping.wait(backoff.next()):
                 return
@@ -324,7 +314,7 @@ class Service:
                     looked = time.monotonic()
                     self._reporting.facts.refresh()
                 # The heartbeat is made when it can be sent: the first one says what the enrolment gave.
-                usable = self._usable_relay()
+                usable = self._relay.usable(_PUBLISH_SECONDS)
                 self._reporting.facts.note("relay", usable.trouble)
                 body = self._reporting.heartbeats.make(self._sender.report())
                 usable.publish(Kind.HEARTBEAT, body, timeout=_PUBLISH_SECONDS)
@@ -339,44 +329,32 @@ class Service:
                 delay = min(delay, _RETRY_SECONDS)
             self._look_after_records()
             self._strays.end()
-            relay = self._relay
             if self._reporting.metrics is not None:
-                self._reporting.metrics.write(self._sender.report(), connected=self._is_connected())
-            if relay is None or not relay.connected:
+                self._reporting.metrics.write(self._sender.report(), connected=self._relay.connected)
+            if not self._relay.connected:
                 # Perhaps the login is refused: only an attempt to send tells.
                 delay = min(delay, _LOST_SECONDS)
             self._wait_for_the_next(delay)
             if not self._stopping.is_set():
                 self._beat.clear()
-        if self._broken is None and self._is_connected():
+        if self._broken is None and self._relay.connected:
             self._say_goodbye()
 
     def _wait_for_the_next(self, seconds: float) -> None:
         """Until the next heartbeat is due; sooner when the relay has a trouble, for only sending shows a lost login."""
-        relay = self._relay
-        before = relay.trouble if relay is not None else ""
+        before = self._relay.trouble
         end = time.monotonic() + seconds
         while (left := end - time.monotonic()) > 0 and not self._beat.wait(min(left, _TROUBLE_SECONDS)):
-            relay = self._relay
-            if relay is not None and relay.trouble not in ("", before):
+            if self._relay.trouble not in ("", before):
                 return
 
     def _say_goodbye(self) -> None:
         """So that the platform knows at once that nobody answers any more."""
-        relay = self._relay
         try:
-            if relay is not None:
-                relay.publish(
-                    Kind.HEARTBEAT,
-                    self._reporting.heartbeats.make(self._sender.report(), leaving=True),
-                    timeout=_GOODBYE_SECONDS,
-                )
+            body = self._reporting.heartbeats.make(self._sender.report(), leaving=True)
+            self._relay.usable(0).publish(Kind.HEARTBEAT, body, timeout=_GOODBYE_SECONDS)
         except (MigError, OSError) as error:
             log.info("no goodbye could be sent: %s", error)
-
-    def _is_connected(self) -> bool:
-        relay = self._relay
-        return relay is not None and relay.connected
 
     def _look_after_records(self, *, everything: bool = False) -> None:
         try:
@@ -385,17 +363,4 @@ class Service:
             log.error("the records could not be looked after: %s", error)
 
     def _publish(self, kind: Kind, body: bytes) -> None:
-        self._usable_relay().publish(kind, body, timeout=_PUBLISH_SECONDS)
-
-    def _usable_relay(self) -> AgentRelay:
-        """Waits for one.
-
-        Raises:
-            RelayUnavailable: there is none yet.
-        """
-        with self._relay_changed:
-            self._relay_changed.wait_for(lambda: self._relay is not None or self._stopping.is_set(), _PUBLISH_SECONDS)
-            relay = self._relay
-        if relay is None:
-            raise RelayUnavailable("no relay yet")
-        return relay
+        self._relay.usable(_PUBLISH_SECONDS).publish(kind, body, timeout=_PUBLISH_SECONDS)

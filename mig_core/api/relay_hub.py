@@ -1,7 +1,7 @@
 """All agents' exchanges of this process: what they hand in is stored and what waits for them fetched, many at once.
 
 An exchange that comes is put into the next transaction together with all that came meanwhile: tokens are looked up,
-then messages, acknowledgements and claims are one commit. One that gets nothing stays as a :class:`Visit`, a small
+then messages, acknowledgements and claims are one commit. One that gets nothing stays as one of :mod:`.visits`, a small
 object without a task or a timer of its own, until the database says that a message waits for its agent, its time is
 over, a newer poll of the agent takes its place, or its client hangs up. :mod:`.relay_protocol` brings most of them.
 """
@@ -12,10 +12,11 @@ import asyncio
 import logging
 import time
 from collections import deque
-from typing import TYPE_CHECKING, Protocol, cast
+from typing import TYPE_CHECKING, cast
 
 from mig_core.api.given import Given
 from mig_core.api.polls import Woken
+from mig_core.api.visits import Visit
 from mig_core.domain.exchanges import write_answer
 from mig_core.domain.messages import Exchange
 from mig_core.errors import ApiError, MigError, StatementRefused
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from mig_core.api.metrics import Metrics
     from mig_core.api.middleware import AgentTokens
     from mig_core.api.polls import Waiters
+    from mig_core.api.visits import Port
     from mig_core.domain.exchanges import Request
     from mig_core.domain.ids import AgentId
     from mig_core.domain.messages import Claimed
@@ -54,76 +56,6 @@ LONGEST_GATHER = 0.1
 TWO_PROCESSES = "two processes of this agent receive its messages in turn; this one is not served while the other is"
 TAKEN_OVER = "another poll of this agent took over: this process was replaced, or there are two of them"
 TWICE = "is its state directory in use on another machine?"
-
-
-class Port(Protocol):
-    """Where an exchange came from, and its answer goes. Nothing here raises but :meth:`admit`."""
-
-    def admit(self) -> None:
-        """The token is right.
-
-        Raises:
-            ApiError: there is no room for another agent.
-        """
-        ...
-
-    def stored(self) -> None:
-        """What it handed in is safe; the answer comes later."""
-        ...
-
-    def answer(self, content: bytes) -> None:
-        """The answer."""
-        ...
-
-    def fail(self, error: Exception) -> None:
-        """There is none."""
-        ...
-
-
-class Visit:
-    """One exchange, from its arrival to its answer."""
-
-    __slots__ = (
-        "again",
-        "agent",
-        "busy",
-        "deadline",
-        "digest",
-        "ended",
-        "hub",
-        "limit",
-        "port",
-        "request",
-        "session",
-        "unsure",
-    )
-
-    def __init__(
-        self, hub: RelayHub, port: Port, agent: AgentId, digest: bytes, request: Request, *, at_once: bool
-    ) -> None:
-        self.hub = hub
-        self.port = port
-        self.agent = agent
-        self.digest = digest
-        self.session = request.session
-        self.limit = request.limit
-        self.deadline = time.monotonic() + (0 if at_once else request.wait)
-        self.request: Request | None = request
-        """What it hands in; None once that is stored."""
-        self.busy = True
-        """Whether it is in a transaction, or waits for one."""
-        self.again = False
-        """Whether a message came for it meanwhile."""
-        self.unsure = True
-        """Whether its token is to be checked: at first, and when it may have been missed that its login has ended."""
-        self.ended: Woken | None = None
-
-    def end(self, why: Woken) -> None:
-        """Ends the wait, now or after the transaction it is in."""
-        if self.ended is None:
-            self.ended = why
-            if not self.busy:
-                self.hub.finish(self, ())
 
 
 class RelayHub:

@@ -30,7 +30,8 @@ if TYPE_CHECKING:
     from mig_core.api.connections import Connection
     from mig_core.api.intake import Intake
     from mig_core.api.metrics import Metrics
-    from mig_core.api.relay_hub import RelayHub, Visit
+    from mig_core.api.relay_hub import RelayHub
+    from mig_core.api.visits import Visit
     from mig_core.domain.ids import AgentId
 
 log = logging.getLogger(__name__)

@@ -6,7 +6,6 @@ import hashlib
 import os
 import random
 import re
-from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import pytest
@@ -14,50 +13,15 @@ import re2
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from mig_endpoint import coverage
 from mig_endpoint.files.calls import Direct
-from mig_endpoint.files.interruptions import DeadlinePassed
 from mig_endpoint.finding import patterns
 from mig_endpoint.finding.content import Question, Questions
 from mig_endpoint.finding.reader import Reader, Reading
 
+from .conftest import holding, never, read
+
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
-    from pathlib import Path
-
-
-def _never() -> bool:
-    return False
-
-
-def _read(
-    content: bytes,
-    questions: Sequence[Question] = (),
-    algorithms: Sequence[str] = (),
-    *,
-    expired: Callable[[], bool] = _never,
-    read_size: int = 1 << 20,
-    max_line: int = 2 << 20,
-    overlap: int = 512 << 10,
-    front: int = 64 << 10,
-    size: int | None = None,
-) -> Reading:
-    reader = Reader(Questions(questions), expired, read_size=read_size, max_line=max_line, overlap=overlap, front=front)
-    with _holding(content) as fd:
-        known = len(content) if size is None else size
-        return reader.read(fd, known, questions, algorithms)
-
-
-@contextmanager
-def _holding(content: bytes) -> Iterator[int]:
-    """A descriptor at the beginning of a file with this content."""
-    fd = os.memfd_create("content")
-    try:
-        os.write(fd, content)
-        os.lseek(fd, 0, os.SEEK_SET)
-        yield fd
-    finally:
-        os.close(fd)
+    from collections.abc import Callable, Sequence
 
 
 def _lines(content: bytes) -> list[bytes]:
@@ -88,7 +52,7 @@ def test_pieces_of_any_size_answer_like_the_whole(
 ) -> None:
     questions = [Question(regex, every_line) for regex in regexes]
 
-    reading = _read(content, questions, algorithms, read_size=read_size, front=front)
+    reading = read(content, questions, algorithms, read_size=read_size, front=front)
 
     assert set(reading.found) == _found_line_by_line(content, questions)
     assert not reading.doubtful
@@ -128,9 +92,9 @@ def test_a_hit_is_found_wherever_pieces_end(regex: str, needle: bytes, end: byte
     lines = [b"of no interest %d" % number for number in range(12)]
 
     for read_size in range(16, 66):
-        found = _read(end.join([*lines, needle, *lines]), [question], read_size=read_size, front=front)
-        last = _read(end.join([*lines, *lines, needle]), [question], read_size=read_size, front=front)
-        absent = _read(end.join([*lines, needle[:-1] + b"\x00", *lines]), [question], read_size=read_size, front=front)
+        found = read(end.join([*lines, needle, *lines]), [question], read_size=read_size, front=front)
+        last = read(end.join([*lines, *lines, needle]), [question], read_size=read_size, front=front)
+        absent = read(end.join([*lines, needle[:-1] + b"\x00", *lines]), [question], read_size=read_size, front=front)
 
         assert found.found == {question}, read_size
         assert last.found == {question}, read_size
@@ -148,7 +112,7 @@ def test_pieces_that_are_skimmed_over_answer_like_lines_read_one_by_one(
     content = b"\n".join(data.draw(st.lists(line, max_size=12)))
     questions = [Question(regex, False) for regex, _ in asked]
 
-    reading = _read(content, questions, read_size=read_size, front=front)
+    reading = read(content, questions, read_size=read_size, front=front)
 
     assert set(reading.found) == _found_line_by_line(content, questions)
     assert not reading.doubtful
@@ -208,7 +172,7 @@ def test_files_of_many_pieces_answer_like_pythons_own_expressions(
         questions = [Question(regex, chance.random() < 0.1) for regex in regexes]
         texts = [line.decode() for line in _lines(content)]
 
-        reading = _read(content, questions, read_size=chance.randrange(20, 400), front=chance.choice([0, 16, 64, 4096]))
+        reading = read(content, questions, read_size=chance.randrange(20, 400), front=chance.choice([0, 16, 64, 4096]))
 
         for one in questions:
             judge = all if one.every_line else any
@@ -237,8 +201,8 @@ def test_a_file_that_changes_while_it_is_read_is_read_as_it_then_is(regex: str, 
     quiet, hit = b"of no interest\n" * 40, b"zone 7 quiz\n"
 
     def read(content: bytes, change: Callable[[int], object]) -> Reading:
-        reader = Reader(Questions([question]), _never, read_size=128, front=64)
-        with _holding(content) as fd:
+        reader = Reader(Questions([question]), never, read_size=128, front=64)
+        with holding(content) as fd:
             return reader.read(fd, len(content), [question], (), calls=_Meanwhile(change, after))
 
     shrunk = read(quiet + hit, lambda fd: os.ftruncate(fd, 300))
@@ -252,12 +216,12 @@ def test_a_file_that_changes_while_it_is_read_is_read_as_it_then_is(regex: str, 
 
 def test_one_reader_answers_for_each_file_by_itself() -> None:
     questions = [Question(regex, False) for regex, _ in NEEDLES[:2]]
-    reader = Reader(Questions(questions), _never, read_size=64, front=8)
+    reader = Reader(Questions(questions), never, read_size=64, front=8)
     quiet, long = b"of no interest\n" * 40, b"x" * 500 + b"\n"
     contents = [quiet, quiet + NEEDLES[0][1], long + quiet, NEEDLES[1][1] + b"\n" + long, quiet + long + NEEDLES[0][1]]
 
     for content in contents * 3:
-        with _holding(content) as fd:
+        with holding(content) as fd:
             reading = reader.read(fd, len(content), questions, ())
 
         assert set(reading.found) == _found_line_by_line(content, questions)
@@ -275,8 +239,8 @@ def test_a_small_file_of_which_nothing_is_known_is_read_as_one_that_is_known(
     content: bytes, regexes: list[str], every_line: bool, algorithms: tuple[str, ...], read_size: int
 ) -> None:
     questions = [Question(regex, every_line) for regex in regexes]
-    reader = Reader(Questions(questions), _never, read_size=read_size)
-    with _holding(content) as fd:
+    reader = Reader(Questions(questions), never, read_size=read_size)
+    with holding(content) as fd:
         known = reader.read(fd, len(content), questions, algorithms)
         os.lseek(fd, 0, os.SEEK_SET)
 
@@ -291,41 +255,15 @@ def test_a_small_file_of_which_nothing_is_known_is_read_as_one_that_is_known(
         assert small.digests == known.digests
 
 
-def test_nothing_is_taken_out_of_what_has_no_length() -> None:
-    reading_end, writing_end = os.pipe()
-    try:
-        os.write(writing_end, b"for somebody else")
-
-        small = Reader(Questions(()), _never).read_small(reading_end, (), ["md5"])
-
-        assert small is None
-        assert os.read(reading_end, 100) == b"for somebody else"
-    finally:
-        os.close(reading_end)
-        os.close(writing_end)
-
-
-@pytest.mark.parametrize("path", ["/proc/self/status", "/sys/kernel/mm/transparent_hugepage/enabled", "/dev/null", "/"])
-def test_what_says_something_else_of_its_length_is_left_at_its_beginning(path: str) -> None:
-    fd = os.open(path, os.O_RDONLY)
-    try:
-        small = Reader(Questions(()), _never).read_small(fd, (), ["md5"])
-
-        assert small is None
-        assert os.lseek(fd, 0, os.SEEK_CUR) == 0
-    finally:
-        os.close(fd)
-
-
 @settings(max_examples=500, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(content=CONTENT, regexes=st.lists(BOUNDED, min_size=1, max_size=5, unique=True), read_size=st.integers(1, 6))
 def test_windows_of_lines_too_long_to_hold_answer_like_the_whole(
     content: bytes, regexes: list[str], read_size: int
 ) -> None:
     questions = [Question(regex, False) for regex in regexes]
-    whole = _read(content, questions)
+    whole = read(content, questions)
 
-    reading = _read(content, questions, read_size=read_size, max_line=16, overlap=10)
+    reading = read(content, questions, read_size=read_size, max_line=16, overlap=10)
 
     assert set(reading.found) == set(whole.found)
     assert not reading.doubtful
@@ -335,7 +273,7 @@ def test_a_line_of_many_megabytes_is_searched_to_its_end() -> None:
     content = b"A" * (5 << 20) + b"NEEDLE" + b"B" * (3 << 20) + b"\nTAIL\n"
     needle, tail, absent = Question("NEEDLE", False), Question("^TAIL$", False), Question("AKIA[0-9]{4}", False)
 
-    reading = _read(content, [needle, tail, absent])
+    reading = read(content, [needle, tail, absent])
 
     assert set(reading.found) == {needle, tail}
     assert not reading.doubtful
@@ -345,7 +283,7 @@ def test_repetition_that_found_nothing_in_a_line_too_long_to_hold_is_left_open()
     content = b"A" * (5 << 20)
     repeated, every = Question("^A+B", False), Question("^A", True)
 
-    reading = _read(content, [repeated, every])
+    reading = read(content, [repeated, every])
 
     assert not reading.found
     assert set(reading.doubtful) == {repeated, every}
@@ -355,65 +293,13 @@ def test_a_match_across_the_border_of_two_reads_is_found() -> None:
     content = b"x" * ((1 << 20) - 3) + b"NEEDLE\n" + b"y" * 100
     needle = Question("NEEDLE", False)
 
-    assert _read(content, [needle]).found == {needle}
+    assert read(content, [needle]).found == {needle}
 
 
 def test_all_digests_come_from_one_read() -> None:
     names = ["md5", "sha1", "sha256", "sha384", "sha512", "sha3_224", "sha3_256", "sha3_384", "sha3_512"]
     content = os.urandom(3 << 20)
 
-    reading = _read(content, (), names)
+    reading = read(content, (), names)
 
     assert reading.digests == {name: hashlib.new(name, content).hexdigest().upper() for name in names}
-
-
-def test_a_file_that_does_not_know_its_size_is_read_to_its_end() -> None:
-    last = Question("^last$", False)
-
-    assert _read(b"first\n" * 10 + b"last", [last], size=0).found == {last}
-    assert _read(b"first\n" * 10 + b"last", [last], size=4096).found == {last}
-    assert _read(b"first\n" * 10 + b"last", [last], size=3).found == {last}
-
-
-@pytest.mark.parametrize("size", [0, 3, 64, 4096])
-def test_a_file_looked_at_closely_is_read_to_its_end_whatever_it_said_of_its_length(size: int) -> None:
-    content, last = b"first\n" * 10 + b"last", Question("^last$", False)
-    assert len(content) == 64
-
-    with _holding(content) as fd:
-        reading = Reader(Questions([last]), _never).read(fd, size, [last], ["md5"], closely=True)
-
-    assert reading.found == {last}
-    assert reading.digests == {"md5": hashlib.md5(content).hexdigest().upper()}
-
-
-def test_a_file_that_says_it_is_empty_and_never_ends_is_given_up() -> None:
-    endless = os.open("/dev/zero", os.O_RDONLY)
-    try:
-        reading = Reader(Questions(()), _never).read(endless, 0, (), ["md5"])
-    finally:
-        os.close(endless)
-
-    assert reading.problem is not None
-    assert reading.problem[0] == coverage.ENDLESS
-    assert reading.digests is None
-
-
-def test_time_that_runs_out_inside_a_large_file_stops_the_read() -> None:
-    with pytest.raises(DeadlinePassed):
-        _read(b"a\n" * (2 << 20), [Question("b", False)], expired=lambda: True)
-
-
-def test_a_file_that_would_make_us_wait_is_reported(tmp_path: Path) -> None:
-    fifo = tmp_path / "fifo"
-    os.mkfifo(fifo)
-    reading_end = os.open(fifo, os.O_RDONLY | os.O_NONBLOCK)
-    writing_end = os.open(fifo, os.O_WRONLY)
-    try:
-        reading = Reader(Questions(()), _never).read(reading_end, 0, (), ["md5"])
-    finally:
-        os.close(reading_end)
-        os.close(writing_end)
-
-    assert reading.problem == (coverage.WOULD_BLOCK, "resource temporarily unavailable")
-    assert reading.digests is None
