@@ -98,6 +98,8 @@ class RelayHub:
         """The session that found nothing for its agent, and until when that is believed if nobody says otherwise."""
         self._receives: dict[AgentId, tuple[str, float]] = {}
         """The session that receives an agent's messages, and until when that is believed."""
+        self._finish = self.finish
+        """The method, bound once for all visits."""
 
     def bring(self, port: Port, agent: AgentId, digest: bytes, request: Request, *, at_once: bool = False) -> Visit:
         """Takes in an exchange; the port hears what becomes of it.
@@ -109,7 +111,7 @@ class RelayHub:
         if not self._hears:
             self._hears = True
             self._wakeups().hear("relay", self._wake)
-        visit = Visit(self, port, agent, digest, request, at_once=at_once)
+        visit = Visit(self._finish, port, agent, digest, request, at_once=at_once)
         self._arrived.append(visit)
         self._start_soon()
         return visit

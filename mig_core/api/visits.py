@@ -6,10 +6,14 @@ import time
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
     from mig_core.api.polls import Woken
-    from mig_core.api.relay_hub import RelayHub
     from mig_core.domain.exchanges import Request
     from mig_core.domain.ids import AgentId
+    from mig_core.domain.messages import Claimed
+
+    Finish = Callable[["Visit", Sequence[Claimed]], None]
 
 
 class Port(Protocol):
@@ -46,7 +50,7 @@ class Visit:
         "deadline",
         "digest",
         "ended",
-        "hub",
+        "finish",
         "limit",
         "port",
         "request",
@@ -55,9 +59,10 @@ class Visit:
     )
 
     def __init__(
-        self, hub: RelayHub, port: Port, agent: AgentId, digest: bytes, request: Request, *, at_once: bool
+        self, finish: Finish, port: Port, agent: AgentId, digest: bytes, request: Request, *, at_once: bool
     ) -> None:
-        self.hub = hub
+        """``finish`` is called with the visit and what was found for it when it is ended while it waits."""
+        self.finish = finish
         self.port = port
         self.agent = agent
         self.digest = digest
@@ -79,4 +84,4 @@ class Visit:
         if self.ended is None:
             self.ended = why
             if not self.busy:
-                self.hub.finish(self, ())
+                self.finish(self, ())
