@@ -148,6 +148,44 @@ def test_what_iptables_made_is_told_too(told: Callable[[str], list[dict[str, Any
     ]
 
 
+FROM_IPTABLES = [
+    ("-p icmp --icmp-type 3/4 -j ACCEPT", "meta l4proto icmp icmp type 3 code 4 accept"),
+    ("-p icmp ! --icmp-type 8 -j ACCEPT", "meta l4proto icmp icmp type != 8 accept"),
+    ("-m mac --mac-source 02:00:00:00:00:01 -j DROP", "ether saddr 02:00:00:00:00:01 drop"),
+    ("-m state --state NEW -j DROP", "ct state new drop"),
+    ("-m conntrack ! --ctstate INVALID -j ACCEPT", "ct state != invalid accept"),
+    (
+        "-m limit --limit 5/min -j LOG --log-prefix x --log-level 6",
+        'limit rate 5/minute burst 5 log prefix "x" level 6',
+    ),
+    ("-p udp -j REJECT --reject-with icmp-host-prohibited", "meta l4proto udp reject with icmp host-prohibited"),
+    ("-p tcp -j REJECT --reject-with tcp-reset", "meta l4proto tcp reject with tcp reset"),
+]
+FROM_IPTABLES_ELSEWHERE = [
+    ("filter OUTPUT -m owner ! --uid-owner 0 --gid-owner 5-9 -j DROP", "meta skuid != 0 meta skgid 5-9 drop"),
+    ("mangle OUTPUT -j MARK --set-xmark 0x1/0xff", "meta mark set 0x1/0xff"),
+    ("nat PREROUTING -p tcp --dport 80 -j REDIRECT --to-ports 8080", "meta l4proto tcp tcp dport 80 redirect to :8080"),
+    ("nat POSTROUTING -j MASQUERADE --random", "masquerade random"),
+    ("nat POSTROUTING -j SNAT --to-source 192.0.2.1 --random", "snat to 192.0.2.1 random"),
+]
+
+
+def test_what_iptables_has_of_its_own_is_told_as_nftables_would_say_it(
+    told: Callable[[str], list[dict[str, Any]]], netns: str
+) -> None:
+    for words, _ in FROM_IPTABLES:
+        made(netns, "iptables-nft", "-A", "INPUT", *words.split())
+    for words, _ in FROM_IPTABLES_ELSEWHERE:
+        table, chain, *rest = words.split()
+        made(netns, "iptables-nft", "-t", table, "-A", chain, *rest)
+
+    rules = [(row["table"], row["rule"]) for row in told("nftables rule")]
+
+    assert [rule for table, rule in rules if table.endswith(" INPUT")] == [text for _, text in FROM_IPTABLES]
+    others = sorted(rule for table, rule in rules if not table.endswith(" INPUT"))
+    assert others == sorted(text for _, text in FROM_IPTABLES_ELSEWHERE)
+
+
 LOOKED_AT = [
     ("ip saddr . tcp dport @pair accept", "meta nfproto ip meta l4proto tcp ip saddr . tcp dport @pair accept"),
     (
