@@ -1,10 +1,11 @@
-"""``-t local``: the module runs in this very process; no server, no settings, no signature."""
+"""``-t local``: the module runs here, for this program alone; no server, no settings, no signature."""
 
 from __future__ import annotations
 
 import socket
 import time
 from datetime import timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from mig_core.cli import exit_codes
@@ -30,22 +31,29 @@ def run_all_locally(
     asked: Sequence[tuple[Module[Any], dict[str, JSON]]], options: AskOptions, printer: AnswerPrinter | None = None
 ) -> int:
     """Runs several, one after the other, as the operations of one action; returns the exit status."""
-    from mig_core.plugin.module import Context
+    from mig_core.plugin.apart import run_apart
 
     parsed = [module.parse_parameters(raw) for module, raw in asked]
     deadline = time.monotonic() + (options.expiry or DEFAULT_TIME).total_seconds()
-    results = []
-    for (module, _), parameters in zip(asked, parsed, strict=True):
-        try:
-            results.append(module.run(parameters, Context(deadline=deadline)))
-        except Exception as error:
-            results.append(ModuleResult.failure(f"{type(error).__name__}: {error}"))
+    results = [
+        run_apart(partial(_result, module, parameters, deadline))
+        for (module, _), parameters in zip(asked, parsed, strict=True)
+    ]
     printer = printer or AnswerPrinter([module.info.name for module, _ in asked], options.show, options.format)
     printer.print(_command(results))
     printer.finish(None)
     if options.exit_found:
         return exit_codes.ALL_ANSWERED if printer.found else exit_codes.ERROR
     return exit_codes.ALL_ANSWERED if all(one.success for one in results) else exit_codes.INCOMPLETE
+
+
+def _result(module: Module[Any], parameters: object, deadline: float) -> ModuleResult:
+    from mig_core.plugin.module import Context
+
+    try:
+        return module.run(parameters, Context(deadline=deadline))
+    except Exception as error:
+        return ModuleResult.failure(f"{type(error).__name__}: {error}")
 
 
 def _command(results: Sequence[ModuleResult]) -> dict[str, Any]:

@@ -10,11 +10,13 @@ import json
 import os
 import sys
 import time
+from functools import partial
 from typing import TYPE_CHECKING, Any, BinaryIO, TextIO
 
 from mig_core.domain.document import dump
 from mig_core.domain.result import ModuleResult
 from mig_core.errors import MigError, ModuleUnknown
+from mig_core.plugin.apart import run_apart
 from mig_core.plugin.module import Context
 from mig_core.text import printable, visible
 
@@ -46,7 +48,12 @@ def run_module(name: str, *, as_lines: bool, source: BinaryIO, sink: TextIO, mas
         except ModuleUnknown as error:
             json.dump({"errors": [error.problem]}, out)
             return
-        result = _run(module, source)
+        try:
+            message = _read_message(source)
+        except MigError as error:
+            result = module.failure(str(error))
+        else:
+            result = run_apart(partial(_run, module, *message))
         if mask:
             result = module.mask(result)
         if as_lines:
@@ -66,9 +73,8 @@ def _load(name: str) -> Module[Any]:
     return load_module(name)
 
 
-def _run(module: Module[Any], source: BinaryIO) -> ModuleResult:
+def _run(module: Module[Any], parameters: object, persist_socket: str) -> ModuleResult:
     try:
-        parameters, persist_socket = _read_message(source)
         parsed = module.parse_parameters(parameters, strict=False)
         context = Context(deadline=time.monotonic() + SECONDS, persist_socket=persist_socket)
         result: object = module.run(parsed, context)

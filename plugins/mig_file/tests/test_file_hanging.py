@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 
 from mig_endpoint import coverage
-from mig_endpoint.testing.served import hanging
+from mig_endpoint.testing.served import hanging, taking
 
 MIG = str(Path(sys.executable).with_name("mig"))
 
@@ -35,6 +35,19 @@ def test_the_deadline_holds_and_what_was_found_elsewhere_is_returned(tmp_path: P
     assert coverage.UNRESPONSIVE.text in out
 
 
+def test_a_server_that_takes_a_question_and_never_answers_keeps_nobody_waiting(tmp_path: Path) -> None:
+    (tmp_path / "m").mkdir()
+    (tmp_path / "local.txt").write_text("EVIL\n")
+    with taking(tmp_path / "m"):
+        process = _started("-path", str(tmp_path), "-content", "EVIL", "-e", "4s", "--json")
+        out, err = process.communicate(timeout=60)  # both are closed, and the program has ended
+
+    (result,) = json.loads(out)["answers"][0]["results"]
+    assert [row["file"] for row in result["elements"]["s1"]] == [f"{tmp_path}/local.txt"], err
+    assert not result["coverage"]["complete"]
+    assert process.returncode == 0
+
+
 def test_ctrl_c_ends_it_at_once(tmp_path: Path) -> None:
     (tmp_path / "m").mkdir()
     with hanging(tmp_path / "m"):
@@ -49,12 +62,13 @@ def test_ctrl_c_ends_it_at_once(tmp_path: Path) -> None:
     assert took < 8  # it would have waited for ten seconds
 
 
-def _wait_for_a_thread(pid: int) -> None:
-    """Until the call that does not return has been made."""
+def _wait_for_a_thread(program: int) -> None:
+    """Until the call that does not return has been made, by the program's child."""
     deadline = time.monotonic() + 30
     while time.monotonic() < deadline:
         try:
-            if len(os.listdir(f"/proc/{pid}/task")) > 1:
+            children = Path(f"/proc/{program}/task/{program}/children").read_text().split()
+            if any(len(os.listdir(f"/proc/{child}/task")) > 1 for child in children):
                 time.sleep(0.3)
                 return
         except FileNotFoundError:

@@ -1,9 +1,10 @@
 """Calls of the operating system on files: made at once, or by somebody who can be left behind.
 
 A call on a network file system, or on one in user space (FUSE), may never return; in the kernel only a deadly signal
-ends the wait (``wait_event_killable`` in fs/fuse/dev.c and net/sunrpc/sched.c, Linux 6.18), and a signal deadly for a
+ends the wait (``wait_event_killable`` in net/sunrpc/sched.c and fs/fuse/dev.c, Linux 6.18), and a signal deadly for a
 thread is deadly for its process. So such calls are made by a thread of their own: who waits for it gives it up after a
-while, goes on, and books what was not looked at. The thread stays in its call; the process can end nevertheless.
+while, goes on, and books what was not looked at. The thread stays in its call. The process can end nevertheless, unless
+a FUSE server has taken the request: then nothing but that server's end does, and whoever waits must be another process.
 """
 
 from __future__ import annotations

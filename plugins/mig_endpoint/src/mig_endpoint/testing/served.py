@@ -44,11 +44,12 @@ _LONG = 3600
 
 @contextlib.contextmanager
 def served(
-    files: Mapping[str, bytes], *, kind: str = "fuse.mig", point: Path | None = None
+    files: Mapping[str, bytes], *, kind: str = "fuse.mig", point: Path | None = None, lists: bool = True
 ) -> Iterator[tuple[Path, int]]:
     """Mounts the file system; gives its folder, and the server's process id, to be stopped with SIGSTOP.
 
-    ``kind``: as which type. ``point``: on which folder; None: a new one. Files must not be open, or be mapped, by the
+    ``kind``: as which type. ``point``: on which folder; None: a new one. ``lists``: False where the server takes the
+    question what is in the folder, and never answers. Files must not be open, or be mapped, by the
     caller when the server is stopped: its children would wait for ever.
     """
     if os.geteuid() != 0 or not os.path.exists("/dev/fuse"):
@@ -66,7 +67,7 @@ def served(
     server = os.fork()
     if server == 0:
         try:
-            _serve(device, dict(enumerate(files.items(), start=2)))
+            _serve(device, dict(enumerate(files.items(), start=2)), lists=lists)
         finally:
             os._exit(0)
     os.close(device)
@@ -81,6 +82,13 @@ def served(
 
 
 @contextlib.contextmanager
+def taking(point: Path) -> Iterator[None]:
+    """Mounts a file system on a folder that takes the question what is in it, and never answers."""
+    with served({}, point=point, lists=False):
+        yield
+
+
+@contextlib.contextmanager
 def hanging(point: Path, kind: str = "fuse.mig") -> Iterator[None]:
     """Mounts an empty file system on a folder, and stops its server."""
     with served({}, kind=kind, point=point) as (_, server):
@@ -88,13 +96,15 @@ def hanging(point: Path, kind: str = "fuse.mig") -> Iterator[None]:
         yield
 
 
-def _serve(device: int, files: dict[int, tuple[str, bytes]]) -> None:
+def _serve(device: int, files: dict[int, tuple[str, bytes]], *, lists: bool) -> None:
     while True:
         try:
             request = os.read(device, 1 << 20)
         except OSError:
             return
         _, kind, unique, node, *_ = _IN.unpack_from(request)
+        if kind == _READDIR and not lists:
+            continue
         answer = _answer(kind, node, request[_IN.size :], files)
         if answer is not None:
             problem, body = (answer, b"") if isinstance(answer, int) else (0, answer)
