@@ -14,7 +14,9 @@ from mig_core.plugin import apart
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-RESULT = ModuleResult(True, True, {"s1": [{"file": "\ufffd"}]}, None, (), Coverage(False, {"files": 1}, (Skipped("x", 1),)))
+RESULT = ModuleResult(
+    True, True, {"s1": [{"file": "\ufffd"}]}, None, (), Coverage(False, {"files": 1}, (Skipped("x", 1),))
+)
 
 
 @pytest.fixture(autouse=True)
