@@ -77,7 +77,7 @@ def _read(written: dict[str, Any]) -> ModuleResult:
 
 
 def _serve(work: Callable[[], ModuleResult], writing: int, parent: int) -> None:
-    """The child's life; never returns. A thread that hangs keeps open what is open, so nothing of the caller's may be."""
+    """The child's life; never returns. A thread that hangs keeps open what is: nothing of the caller's may be."""
     status = 1
     try:
         import ctypes
