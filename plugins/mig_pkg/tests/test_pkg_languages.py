@@ -53,6 +53,32 @@ def test_python_distributions_of_every_form_are_found(write: Any, ask: Any, tmp_
     assert ask(".", version="<2.32,>2.0", root=str(tmp_path), types=["python"]).names == ["requests"]
 
 
+@pytest.mark.parametrize("target", ["../../../../deps", "/srv/deps"])
+@pytest.mark.parametrize(
+    ("link", "file", "content"),
+    [
+        ("lib/python3.11/site-packages", "evil-1.dist-info/METADATA", metadata("evil", "1")),
+        (
+            "gems/3.1.0/specifications",
+            "evil-1.gemspec",
+            'Gem::Specification.new do |s|\n  s.name = "evil"\n  s.version = "1"\nend\n',
+        ),
+    ],
+)
+def test_a_directory_of_packages_that_is_a_link_is_followed(
+    target: str, link: str, file: str, content: str, write: Any, ask: Any, tmp_path: pathlib.Path
+) -> None:
+    write(f"/srv/deps/{file}", content)
+    place = tmp_path / "srv/app/venv" / link
+    place.parent.mkdir(parents=True)
+    place.symlink_to(target)
+
+    said = ask("^evil$", root=str(tmp_path), types=["python", "gem"], paths=["/srv/app"])
+
+    assert said.names == ["evil"]
+    assert said.complete
+
+
 def test_distributions_below_a_directory_asked_for_are_those_that_python_sees(ask: Any) -> None:
     place = sysconfig.get_paths()["purelib"]
     expected = {(one.metadata["Name"], one.version) for one in importlib.metadata.distributions(path=[place])}

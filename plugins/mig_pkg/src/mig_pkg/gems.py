@@ -37,6 +37,10 @@ def look(search: Search[Package], folder: Folder) -> Iterator[Package]:
         inner = search.folder(f"{folder.path}/{DEFAULT}")
         if inner is not None:
             yield from _specifications(search, inner)
+    if DIRECTORY in folder.links:
+        linked = search.linked(f"{folder.path}/{DIRECTORY}")
+        if linked is not None:
+            yield from _specifications(search, linked)
 
 
 def _specifications(search: Search[Package], folder: Folder) -> Iterator[Package]:

@@ -27,6 +27,8 @@ PROJECT = frozenset({"pyproject.toml", "setup.cfg", "setup.py"})
 """Files of a source tree: what building it left there (``src/NAME.egg-info``) is no installation."""
 PARTS = frozenset({"dist", "lib", "python", "src"})
 """Directories in a source tree where it is left too."""
+SITES = frozenset({"site-packages", "dist-packages"})
+"""Directories of distributions: a link of such a name is followed."""
 _FIELD = re.compile(rb"^(name|version):[ \t]*(.*?)[ \t]*$", re.IGNORECASE | re.MULTILINE)
 _SEPARATORS = re.compile(r"[-_.]+")
 
@@ -39,6 +41,10 @@ def look(search: Search[Package], folder: Folder) -> Iterator[Package]:
         return
     if ".dist-info/" in folder.path or ".egg-info/" in folder.path:
         return  # licences of what it holds copies of
+    for name in sorted(SITES.intersection(folder.links)):
+        linked = search.linked(f"{folder.path}/{name}")
+        if linked is not None and search.is_new(f"{linked.real}/"):
+            yield from look(search, linked)
     names = "/".join(folder.names)  # quicker than a look at each
     if any(one in names for one in zip_apps.ENDINGS):
         yield from zip_apps.packages(search, folder, _package)
