@@ -34,17 +34,21 @@ _SEPARATORS = re.compile(r"[-_.]+")
 
 
 def look(search: Search[Package], folder: Folder) -> Iterator[Package]:
-    """The distributions whose metadata lie in this directory."""
+    """The distributions whose metadata lie in this directory, or in one of them to which a link in it leads."""
+    for name in sorted(SITES.intersection(folder.links)):
+        linked = search.linked(f"{folder.path}/{name}")
+        if linked is not None and search.is_new(f"{linked.real}/"):
+            yield from _distributions(search, linked)
+    yield from _distributions(search, folder)
+
+
+def _distributions(search: Search[Package], folder: Folder) -> Iterator[Package]:
     if search.is_named and folder.name.endswith((".dist-info", ".egg-info")):
         file = "METADATA" if folder.name.endswith(".dist-info") else "PKG-INFO"
         yield from search.read(folder, file, MAX_METADATA, _package)
         return
     if ".dist-info/" in folder.path or ".egg-info/" in folder.path:
         return  # licences of what it holds copies of
-    for name in sorted(SITES.intersection(folder.links)):
-        linked = search.linked(f"{folder.path}/{name}")
-        if linked is not None and search.is_new(f"{linked.real}/"):
-            yield from look(search, linked)
     names = "/".join(folder.names)  # quicker than a look at each
     if any(one in names for one in zip_apps.ENDINGS):
         yield from zip_apps.packages(search, folder, _package)
