@@ -12,5 +12,5 @@ Rows: ``columns`` declares them, ``rows`` finds them in elements, ``cells`` are 
 its docstring begins with one, too.
 
 ``manager`` finds and loads what is installed, with ``registered`` where it must be quick, and ``index`` where it must
-be quick again and again; plugins do not import them. Nor ``apart``, which runs a module for a program that may not wait.
+be quick again and again; plugins do not import them, nor ``apart``, which runs a module for a program that cannot wait.
 """
