@@ -201,3 +201,37 @@ def test_a_module_that_is_called_like_none_is_booked(write: Any, ask: Any, tmp_p
 
     assert said.names == ["example.org/c"]
     assert not said.complete
+
+
+CRATES = """[v1]
+"hexyl 0.16.0 (registry+https://github.com/rust-lang/crates.io-index)" = ["hexyl"]
+"hello-mig 0.3.1-rc.1+x (path+file:///home/me/a b)" = [
+    "one",
+    "two",
+]
+"""
+
+
+def test_what_cargo_install_has_noted_is_found(write: Any, ask: Any, tmp_path: pathlib.Path) -> None:
+    write("/root/.cargo/.crates.toml", CRATES)
+    write("/root/.cargo/bin/hexyl", b"\x7fELF")
+
+    said = ask(".", version="<0.17", types=["cargo"], paths=["/root"], root=str(tmp_path))
+
+    assert [(row["name"], row["version"], row["path"]) for row in said.rows] == [
+        ("hello-mig", "0.3.1-rc.1+x", "/root/.cargo/.crates.toml"),
+        ("hexyl", "0.16.0", "/root/.cargo/.crates.toml"),
+    ]
+    assert ask(".", types=["cargo"], paths=["/root/.cargo/.crates.toml"], root=str(tmp_path)).names == [
+        "hello-mig",
+        "hexyl",
+    ]
+
+
+@pytest.mark.parametrize("content", ["", "{}", "[v1]\nnonsense\n", '[v1]\n"name-alone" = []\n'])
+def test_a_note_of_cargo_s_that_is_none_is_said(content: str, write: Any, ask: Any, tmp_path: pathlib.Path) -> None:
+    write("/opt/tools/.crates.toml", content)
+
+    said = ask(".", types=["cargo"], paths=["/opt"], root=str(tmp_path))
+
+    assert said.reasons == {"record not understood": 1}

@@ -8,7 +8,7 @@ itself as a ``source`` and gives each ``package``, read through :mod:`mig_endpoi
   ``rpm_header``), ``pacman``, ``snap``, ``flatpak``, ``chisel``
 * ``python_packages`` (``zip_apps``), ``npm_packages`` (``plug_and_play``, ``loose_json``), ``gems``, ``conda``;
   ``wheel_sboms``, ``lock_files`` with ``locks``
-* ``executables``: ``go_build`` and ``cargo_audit``, read with ``elf``; ``jars``
+* ``executables``: ``go_build`` and ``cargo_audit``, read with ``elf``, ``cargo_installs``; ``jars``
 
 ``selection`` keeps what matches, ``reasons`` says why something could not be looked at, ``columns`` are the answer's
 and ``lines`` prints it.

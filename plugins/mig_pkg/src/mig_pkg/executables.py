@@ -1,8 +1,8 @@
 """Sources: what Go and Rust programs say they were built from. Only below the paths asked for; Go's linker always says
-it, Rust programs where they were built with cargo-auditable.
+it, Rust programs where they were built with cargo-auditable; ``cargo install`` notes what it has installed.
 
 Every regular file is a program that begins as an ELF file, whatever its name and mode. ``elf``, ``go_build`` and
-``cargo_audit`` know the forms.
+``cargo_audit`` know the forms, ``cargo_installs`` cargo's note.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import stat
 from typing import TYPE_CHECKING
 
 from mig_endpoint.packages.search import Kind
-from mig_pkg import cargo_audit, go_build, reasons
+from mig_pkg import cargo_audit, cargo_installs, go_build, reasons
 from mig_pkg.elf import MAGIC, Elf, NotElf
 from mig_pkg.package import Package, is_usable
 from mig_pkg.source import Source
@@ -36,8 +36,22 @@ def look_for_go(search: Search[Package], folder: Folder) -> Iterator[Package]:
 
 
 def look_for_rust(search: Search[Package], folder: Folder) -> Iterator[Package]:
-    """The crates in the Rust programs of a directory."""
-    return _programs(search, folder, _rust)
+    """The crates in the Rust programs of a directory, and those that ``cargo install`` has noted there."""
+    if cargo_installs.RECORD in folder.names:
+        yield from _installed(search, folder)
+    yield from _programs(search, folder, _rust)
+
+
+def _installed(search: Search[Package], folder: Folder) -> Iterator[Package]:
+    path, _ = folder.inner(cargo_installs.RECORD)
+    raw = search.content(folder, cargo_installs.RECORD, cargo_installs.MAX_RECORD, optional=True)
+    try:
+        crates = sorted(set(cargo_installs.crates(raw))) if raw is not None else []
+    except ValueError:
+        search.skip(reasons.DAMAGED, path)
+        return
+    for crate in crates:
+        yield from search.give(_crate(crate, path), path)
 
 
 def _programs(search: Search[Package], folder: Folder, read: Read) -> Iterator[Package]:
@@ -85,11 +99,14 @@ def _go(elf: Elf, path: str) -> Iterator[Package | None]:
 
 def _rust(elf: Elf, path: str) -> Iterator[Package | None]:
     for crate in cargo_audit.crates(elf) or ():
-        if is_usable(crate.name, crate.version):
-            yield Package(name=crate.name, plain=crate.name, version=crate.version, type="cargo", path=path)
-        else:
-            yield None
+        yield _crate(crate, path)
+
+
+def _crate(crate: cargo_audit.Crate, path: str) -> Package | None:
+    if not is_usable(crate.name, crate.version):
+        return None
+    return Package(name=crate.name, plain=crate.name, version=crate.version, type="cargo", path=path)
 
 
 GO = Source("go", (".go.buildinfo",), (), ("path",), kind=Kind((), look_for_go, everywhere=False))
-CARGO = Source("cargo", (".dep-v0",), (), ("path",), kind=Kind((), look_for_rust, everywhere=False))
+CARGO = Source("cargo", (".dep-v0", ".crates.toml"), (), ("path",), kind=Kind((), look_for_rust, everywhere=False))
