@@ -129,4 +129,5 @@ def _pending(document: dict[str, Any]) -> int:
     for need in document["needed"]:
         note(f"  module {need['module']} needs weight {need['minimum']}, has {need['have']}")
     note(f"another investigator can add one: mig action approve {document['id']}")
+    note(f"the answers then: mig action follow {document['id']}")
     return exit_codes.INCOMPLETE

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import hashlib
 import json
 import shlex
 import subprocess
@@ -99,19 +101,55 @@ def test_the_question_about_setuid_programs_gives_their_hash(local_mig: LocalMig
     assert "sha256:2d711642b726b04401627ca9fbac32f5c8530fb1903cc4db02258717921a4881" in row
 
 
-@pytest.mark.parametrize("part", ["--name 'nginx'", "--version '<1.22"])
-def test_a_question_about_packages_finds_the_installed_version(part: str, local_mig: LocalMig) -> None:
+@pytest.mark.parametrize(
+    ("part", "name", "version"),
+    [
+        ("--name 'nginx'", "nginx", "1.22.1-9"),
+        ("--version '<1.22", "nginx", "1.22.1-9"),
+        ("--version '<3.0", "openssl", "3.0.14-1~deb12u2"),
+    ],
+)
+def test_a_question_about_packages_finds_the_installed_version(
+    part: str, name: str, version: str, local_mig: LocalMig
+) -> None:
     try:
         load_module("pkg")
     except ModuleUnknown as error:
         pytest.skip(f"{error}")
-    status = "Package: nginx\nStatus: install ok installed\nArchitecture: amd64\nVersion: 1.22.1-9\n\n"
+    status = f"Package: {name}\nStatus: install ok installed\nArchitecture: amd64\nVersion: {version}\n\n"
     local_mig.put("/var/lib/dpkg/status", status)
 
     (row,), found = local_mig.ask(command_with(part, local_mig), "--root", str(local_mig.root))
 
     assert found
-    assert "name=nginx version=1.22.1-9 " in row
+    assert f"name={name} version={version} " in row
+
+
+def test_a_list_of_hashes_finds_who_has_one(
+    local_mig: LocalMig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    local_mig.put("/opt/tool", "planted")
+    (tmp_path / "hashes.txt").write_text(hashlib.sha256(b"planted").hexdigest() + "\n")
+    monkeypatch.chdir(tmp_path)
+
+    (row,), found = local_mig.ask(command_with("mig sweep", local_mig), "--path", str(local_mig.root))
+
+    assert found
+    assert f"file={local_mig.root}/opt/tool " in row
+
+
+def test_what_starts_by_itself_and_no_package_brought_is_found(local_mig: LocalMig) -> None:
+    local_mig.put("/etc/cron.d/odd", "* * * * * root /opt/odd\n")
+    local_mig.put("/var/lib/dpkg/info/base-files.list", "/.\n/etc\n")
+    line, _, stacked = command_with("mig autorun", local_mig).partition(" --stack ")
+    columns, _, rarest = stacked.partition(" --rare ")
+
+    printed, found = local_mig.ask(line, "--root", str(local_mig.root), "--csv")
+
+    assert found
+    header, *rows = csv.reader(printed)
+    assert set(columns.split(",")) <= set(header) and int(rarest)
+    assert [row[header.index("runs")] for row in rows] == ["/opt/odd"]
 
 
 def test_the_question_without_mig_is_answered_on_the_endpoint(local_mig: LocalMig) -> None:
@@ -131,7 +169,8 @@ def test_the_question_without_mig_is_answered_on_the_endpoint(local_mig: LocalMi
 
 
 def test_every_command_is_run_by_a_test(local_mig: LocalMig) -> None:
-    tested = [*CASES, "--mode '^u'", "--name 'nginx'", "--version '<1.22", "mig-agent", "mig agents"]
+    tested = [*CASES, "--mode '^u'", "--name 'nginx'", "--version '<1.22", "--version '<3.0", "mig-agent", "mig agents"]
+    tested += ["mig sweep", "mig autorun"]
 
     untested = [line for line in local_mig.commands(PAGE) if not any(part in line for part in tested)]
 
