@@ -388,3 +388,13 @@ def test_routes_with_several_next_hops_name_each_and_rules_say_all_their_conditi
         ["not all of these", "from 192.0.2.0/24"],
         ["uidrange 0:1000", "ipproto 6", "dport 443:443"],
     ]
+
+
+def test_namespaces_that_mounts_may_keep_are_booked_where_mounts_are_not_listed(tmp_path: pathlib.Path) -> None:
+    tally = Tally()
+
+    found = namespaces.known({7: ["/proc/7/ns/net"]}, tally, str(tmp_path / "none"))
+
+    assert found == {namespaces.own(): (), 7: ("/proc/7/ns/net",)}
+    assert tally.skipped(namespaces.NO_MOUNTS) == 1
+    assert not tally.complete

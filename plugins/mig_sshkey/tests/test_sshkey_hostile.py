@@ -10,7 +10,9 @@ import pytest
 
 from mig_core.plugin.module import Context
 from mig_endpoint.ssh.blob import Found, NotAKey, string
+from mig_endpoint.testing.containers import contained
 from mig_sshkey import SshkeyModule, keyfile
+from mig_sshkey.module import ELSEWHERE
 
 if TYPE_CHECKING:
     import pathlib
@@ -146,3 +148,18 @@ def test_a_large_file_of_another_name_is_left_out_and_counted(tmp_path: pathlib.
 
     assert coverage.complete
     assert coverage.skipped[0].count == 1
+
+
+def test_a_containers_keys_are_found_and_its_network_mounts_not_waited_for(tmp_path: pathlib.Path) -> None:
+    (tmp_path / "etc").mkdir()
+    (tmp_path / "etc/passwd").write_text("ada:x:1:1::/home/ada:/bin/sh\nbob:x:2:2::/home/bob:/bin/sh\n")
+    (tmp_path / "home/ada").mkdir(parents=True)
+    (tmp_path / "home/bob/.ssh").mkdir(parents=True)
+    (tmp_path / "home/bob/.ssh/authorized_keys").write_bytes(KEY + b"\n")
+
+    with contained(tmp_path, silent="/home/ada") as root:
+        result = ask(root=root)
+
+    assert [row["path"] for row in MODULE.rows(result)] == [f"{root}/home/bob/.ssh/authorized_keys"]
+    assert ELSEWHERE.text in {one.reason for one in result.coverage.skipped}
+    assert not result.coverage.complete

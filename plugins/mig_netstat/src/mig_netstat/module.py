@@ -167,7 +167,7 @@ class _Look:
         folders = itertools.takewhile(lambda _: not self._expired(), map(proc.path_of, proc.ids()))
         elsewhere = namespaces.mounted_elsewhere(folders)
         done = set()
-        for number, paths in namespaces.known({**elsewhere, **holders.namespaces}).items():
+        for number, paths in namespaces.known({**elsewhere, **holders.namespaces}, self._tally).items():
             if self._expired():
                 return
             done.add(number)

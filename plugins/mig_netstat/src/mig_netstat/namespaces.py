@@ -13,12 +13,17 @@ import os
 import re
 from typing import TYPE_CHECKING
 
+from mig_core.plugin.coverage import Reason
+from mig_endpoint import coverage
 from mig_endpoint.files.mounts import MOUNTINFO, each_mount
 from mig_netstat.socket_record import DEFAULT
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+    from mig_core.plugin.coverage import Tally
+
+NO_MOUNTS = Reason("list of mounts, which may keep network namespaces, that could not be read")
 _CLONE_NEWNET = 0x40000000
 _SIOCGSKNS = 0x894C
 _SYS_PIDFD_GETFD = 438
@@ -56,18 +61,21 @@ def name_of(number: int) -> str:
     return DEFAULT if number == own() else f"net:[{number}]"
 
 
-def known(found: Mapping[int, Sequence[str]]) -> dict[int, tuple[str, ...]]:
+def known(found: Mapping[int, Sequence[str]], tally: Tally, mountinfo: str = MOUNTINFO) -> dict[int, tuple[str, ...]]:
     """Every namespace that is known of, and paths that lead to it; our own is the first and has none.
 
     Args:
         found: those of processes. Those that a mount keeps, as ``ip netns`` does it, come with them.
+        tally: books that the list of mounts cannot be read.
     """
     mine = own()
     all_of_them = {number: tuple(paths) for number, paths in found.items()}
-    with contextlib.suppress(OSError):
-        for mount in each_mount():
+    try:
+        for mount in each_mount(mountinfo):
             if number := number_in(mount.root):
                 all_of_them[number] = (*all_of_them.get(number, ()), mount.point)
+    except OSError as error:
+        coverage.failed(tally, mountinfo, error, NO_MOUNTS)
     all_of_them.pop(mine, None)
     return {mine: (), **all_of_them}
 

@@ -73,7 +73,7 @@ class Sockets:
     def all(self) -> Iterator[SocketRecord]:
         """Every socket, namespace by namespace; then those that no table lists."""
         done: set[int] = set()
-        for number, paths in namespaces.known(self._holders.namespaces).items():
+        for number, paths in namespaces.known(self._holders.namespaces, self._tally).items():
             if self._expired():
                 return
             name = namespaces.name_of(number)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 from typing import TYPE_CHECKING
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
 DEPTH = 8
 """The original's default."""
+ELSEWHERE = Reason("place on a network file system of a container's, not gone into")
 NO_ROOT = Reason("root that is not there")
 NO_PASSWD = Reason("no source of accounts was there")
 TOO_LARGE = Reason("file of keys that is larger than 16 MiB")
@@ -113,7 +115,7 @@ class SshkeyModule(TableModule):
         from mig_endpoint.packages.tree import Tree
 
         depth = context.values.integer("maxdepth")
-        tree = Tree(root_of(context.values.text("root") or "/"))
+        tree = Tree(top := root_of(context.values.text("root") or "/"), _silent(top))
         if not os.path.isdir(tree.root):
             tally.failed(NO_ROOT, tree.root, "not a directory on this endpoint")
             return
@@ -130,7 +132,6 @@ class SshkeyModule(TableModule):
 
     @staticmethod
     def _places(context: TableContext, tree: Tree, tally: Tally) -> Iterator[str]:
-        from mig_endpoint import coverage
         from mig_endpoint.files.doorways import root_of
         from mig_endpoint.packages.accounts import PASSWD, home_directories
 
@@ -147,7 +148,7 @@ class SshkeyModule(TableModule):
         seen: set[str] = set()
         for place in places:
             if isinstance(place, OSError):
-                coverage.failed(tally, place.filename, place)
+                _book(tally, place.filename, place)
                 continue
             try:
                 real = tree.real(place)
@@ -156,7 +157,7 @@ class SshkeyModule(TableModule):
             except OSError as error:
                 is_absent = isinstance(error, (FileNotFoundError, NotADirectoryError))
                 if named or place not in optional or not is_absent:
-                    coverage.failed(tally, place, error)
+                    _book(tally, place, error)
                 continue
             if not _is_below(real, seen):
                 seen.add(real)
@@ -292,6 +293,25 @@ class _Visitor:
                 self._tally.skip(TOO_MANY, path)
                 continue
             self._rows.append(row)
+
+
+def _silent(root: str) -> frozenset[str]:
+    """What a container has mounted that may never answer. Our own mounts are asked with patience, by who walks."""
+    from mig_endpoint.files.doorways import doorway, mounts_below
+    from mig_endpoint.files.filesystems import may_hang
+
+    if doorway(root) is None:
+        return frozenset()
+    return frozenset(point for point, mount in mounts_below(root).by_point.items() if may_hang(mount))
+
+
+def _book(tally: Tally, path: str, error: OSError) -> None:
+    from mig_endpoint import coverage
+
+    if error.errno == errno.EREMOTE:
+        tally.skip(ELSEWHERE, path)
+    else:
+        coverage.failed(tally, path, error)
 
 
 def _is_below(path: str, places: set[str]) -> bool:
