@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from mig_core.cli.ask_options import AskOptions
     from mig_core.domain.document import JSON
+    from mig_core.plugin.apart import HandOver
     from mig_core.plugin.module import Module
 
 DEFAULT_TIME = timedelta(minutes=5)
@@ -36,7 +37,7 @@ def run_all_locally(
     parsed = [module.parse_parameters(raw) for module, raw in asked]
     deadline = time.monotonic() + (options.expiry or DEFAULT_TIME).total_seconds()
     results = [
-        run_apart(partial(_result, module, parameters, deadline))
+        run_apart(partial(_result, module, parameters, deadline), deadline)
         for (module, _), parameters in zip(asked, parsed, strict=True)
     ]
     printer = printer or AnswerPrinter([module.info.name for module, _ in asked], options.show, options.format)
@@ -47,11 +48,11 @@ def run_all_locally(
     return exit_codes.ALL_ANSWERED if all(one.success for one in results) else exit_codes.INCOMPLETE
 
 
-def _result(module: Module[Any], parameters: object, deadline: float) -> ModuleResult:
+def _result(module: Module[Any], parameters: object, deadline: float, so_far: HandOver | None) -> ModuleResult:
     from mig_core.plugin.module import Context
 
     try:
-        return module.run(parameters, Context(deadline=deadline))
+        return module.run(parameters, Context(deadline=deadline, on_partial=so_far))
     except Exception as error:
         return ModuleResult.failure(f"{type(error).__name__}: {error}")
 

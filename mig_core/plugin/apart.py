@@ -2,7 +2,7 @@
 
 What the server of a file system in user space (FUSE) has taken and does not answer is waited for whatever signals come
 (``request_wait_answer`` in fs/fuse/dev.c, Linux 6.18), and a process has not ended before all of its threads have. So
-where there is such a file system a child does the work, and is left behind if it does not end.
+where there is such a file system, or one of the network, a child does the work, and is left behind if it does not end.
 """
 
 from __future__ import annotations
@@ -10,9 +10,12 @@ from __future__ import annotations
 import json
 import os
 import re
+import select
 import signal
 import sys
+import time
 import warnings
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from mig_core.domain.document import dump
@@ -21,13 +24,23 @@ from mig_core.domain.result import Coverage, ModuleResult, Skipped
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-_SERVED = re.compile(rb" - (?:fuse(?:blk|\.\S*)?|virtiofs) ")
+    HandOver = Callable[[ModuleResult], None]
+
+_SERVED = re.compile(rb" - (?:fuse(?:blk|\.\S*)?|virtiofs|9p|afs|ceph|cifs|nfs4?|smb3) ")
 _PR_SET_PDEATHSIG = 1
+_PARTIAL, _FINAL = b"P", b"F"
+GRACE = 2.0
+"""Seconds from the deadline until nobody waits any more."""
 
 
-def run_apart(work: Callable[[], ModuleResult]) -> ModuleResult:
-    """What ``work`` returns; made in a child, whose output goes nowhere, where it could be waited for without end."""
-    return _in_a_child(work) if _may_hang() else work()
+def run_apart(work: Callable[[HandOver | None], ModuleResult], deadline: float) -> ModuleResult:
+    """What ``work`` returns; made in a child, whose output goes nowhere, where it could be waited for without end.
+
+    Args:
+        work: takes what to call with what was found so far, if anybody wants it.
+        deadline: its own, on the monotonic clock. The child is given up a little later, and what it handed over is kept.
+    """
+    return _in_a_child(work, deadline) if _may_hang() else work(None)
 
 
 def _may_hang() -> bool:
@@ -38,7 +51,7 @@ def _may_hang() -> bool:
         return False
 
 
-def _in_a_child(work: Callable[[], ModuleResult]) -> ModuleResult:
+def _in_a_child(work: Callable[[HandOver | None], ModuleResult], deadline: float) -> ModuleResult:
     reading, writing = os.pipe()
     parent = os.getpid()
     sys.stdout.flush()
@@ -50,20 +63,42 @@ def _in_a_child(work: Callable[[], ModuleResult]) -> ModuleResult:
         _serve(work, writing, parent)
     os.close(writing)
     try:
-        with os.fdopen(reading, "rb") as pipe:
-            raw = pipe.read()
-    except BaseException:
-        os.kill(child, signal.SIGKILL)
-        raise
-    if not raw:
+        written, late = _written(reading, deadline + GRACE)
+    finally:
+        os.close(reading)
+        os.kill(child, signal.SIGKILL)  # it has said all it will say; it is our child, so the number is still its own
+    if written[:1] == _FINAL:
+        return _read(written)
+    if late:
+        problem = "its time ran out and it did not stop by itself"
+    else:
         _, status = os.waitpid(child, 0)  # it has closed all that it had
-        return ModuleResult.failure(f"the module's process ended with status {os.waitstatus_to_exitcode(status)}")
-    os.waitpid(child, os.WNOHANG)
-    return _read(json.loads(raw))
+        problem = f"the module's process ended with status {os.waitstatus_to_exitcode(status)}"
+    if not written:
+        return ModuleResult.failure(problem)
+    kept = _read(written)
+    return replace(kept, errors=(*kept.errors, problem), coverage=replace(kept.coverage, complete=False))
 
 
-def _read(written: dict[str, Any]) -> ModuleResult:
+def _written(reading: int, until: float) -> tuple[bytes, bool]:
+    """The last document that the child has written as a whole, and whether nobody waits for more."""
+    poll = select.poll()
+    poll.register(reading, select.POLLIN)
+    last, rest = b"", bytearray()
+    while poll.poll(max(0.0, until - time.monotonic()) * 1000):
+        some = os.read(reading, 1 << 20)
+        if not some:
+            return last, False
+        rest += some
+        if b"\n" in some:
+            *whole, tail = rest.split(b"\n")
+            last, rest = bytes(whole[-1]), bytearray(tail)
+    return last, True
+
+
+def _read(document: bytes) -> ModuleResult:
     """The result that was written so, whatever its size: it is our own child's."""
+    written = json.loads(document[1:])
     coverage = written["coverage"]
     skipped = tuple(Skipped(one["reason"], one["count"], tuple(one["examples"])) for one in coverage["skipped"])
     return ModuleResult(
@@ -76,7 +111,7 @@ def _read(written: dict[str, Any]) -> ModuleResult:
     )
 
 
-def _serve(work: Callable[[], ModuleResult], writing: int, parent: int) -> None:
+def _serve(work: Callable[[HandOver | None], ModuleResult], writing: int, parent: int) -> None:
     """The child's life; never returns. A thread that hangs keeps open what is: nothing of the caller's may be."""
     status = 1
     try:
@@ -91,13 +126,17 @@ def _serve(work: Callable[[], ModuleResult], writing: int, parent: int) -> None:
             os.dup2(null, descriptor)
         os.closerange(3, writing)
         os.closerange(writing + 1, os.sysconf("SC_OPEN_MAX"))
-        result = work()
-        try:
-            raw = dump(result.to_json())
-        except (TypeError, ValueError, RecursionError) as error:
-            raw = dump(ModuleResult.failure(f"the module's result is not JSON: {error}").to_json())
         with os.fdopen(writing, "wb") as pipe:
-            pipe.write(raw)
+
+            def write(result: ModuleResult, kind: bytes = _PARTIAL) -> None:
+                try:
+                    document = dump(result.to_json())
+                except (TypeError, ValueError, RecursionError) as error:
+                    document = dump(ModuleResult.failure(f"the module's result is not JSON: {error}").to_json())
+                pipe.write(kind + document + b"\n")
+                pipe.flush()
+
+            write(work(write), _FINAL)
         status = 0
     finally:
         os._exit(status)

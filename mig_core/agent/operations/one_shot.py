@@ -21,6 +21,7 @@ from mig_core.plugin.module import Context
 from mig_core.text import printable, visible
 
 if TYPE_CHECKING:
+    from mig_core.plugin.apart import HandOver
     from mig_core.plugin.module import Module
 
 SECONDS = 300.0
@@ -53,7 +54,8 @@ def run_module(name: str, *, as_lines: bool, source: BinaryIO, sink: TextIO, mas
         except MigError as error:
             result = module.failure(str(error))
         else:
-            result = run_apart(partial(_run, module, *message))
+            deadline = time.monotonic() + SECONDS
+            result = run_apart(partial(_run, module, *message, deadline), deadline)
         if mask:
             result = module.mask(result)
         if as_lines:
@@ -73,10 +75,12 @@ def _load(name: str) -> Module[Any]:
     return load_module(name)
 
 
-def _run(module: Module[Any], parameters: object, persist_socket: str) -> ModuleResult:
+def _run(
+    module: Module[Any], parameters: object, persist_socket: str, deadline: float, so_far: HandOver | None
+) -> ModuleResult:
     try:
         parsed = module.parse_parameters(parameters, strict=False)
-        context = Context(deadline=time.monotonic() + SECONDS, persist_socket=persist_socket)
+        context = Context(deadline=deadline, persist_socket=persist_socket, on_partial=so_far)
         result: object = module.run(parsed, context)
     except MigError as error:
         return module.failure(str(error))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -104,6 +105,23 @@ def test_a_path_that_was_asked_for_is_gone_through_whatever_lies_there(tmp_path:
     paths = [folder.path for folder in Walk(site(tmp_path)).below("/var/lib/docker")]
 
     assert paths[-1] == "/var/lib/docker/overlay2/abc/merged"
+
+
+def test_below_a_path_what_may_not_answer_comes_last_and_what_was_found_is_handed_over_before(
+    tmp_path: pathlib.Path,
+) -> None:
+    make(tmp_path, "srv/a/x", "srv/b", "srv/c")
+    mounts = tmp_path.parent / "mountinfo"
+    mounts.write_text(
+        f"1 0 8:1 / {tmp_path} rw - ext4 /dev/sda1 rw\n2 1 0:41 / {tmp_path}/srv/a rw - fuse.bucketfs bucket rw\n"
+    )
+    seen: list[str] = []
+    place = replace(site(tmp_path), before_waiting=lambda: seen.append("handed over"))
+
+    for folder in Walk(place, mounts=read_mounts(str(mounts))).below("/srv"):
+        seen.append(folder.path)
+
+    assert seen == ["handed over", "/srv", "/srv/b", "/srv/c", "handed over", "/srv/a", "/srv/a/x"]
 
 
 def test_what_lies_too_deep_is_booked(tmp_path: pathlib.Path) -> None:

@@ -68,12 +68,16 @@ class PkgModule(Module[Request]):
         tally = Tally(MAX_ERRORS)
         tally.examined("packages", 0)
         selection = Selection(parameters, tally)
-        site = Site(Tree(root_of(parameters.root)), tally, context.remaining, parameters.paths)
+
+        def hand_over() -> None:
+            context.partial(_result(selection, tally, started, is_partial=True))
+
+        site = Site(Tree(root_of(parameters.root)), tally, context.remaining, parameters.paths, hand_over)
         next_partial = time.monotonic() + PARTIAL_INTERVAL
         for count, package in enumerate(inventory.packages(parameters, site)):
             selection.offer(package)
             if count % PARTIAL_EVERY == 0 and context.on_partial is not None and time.monotonic() >= next_partial:
-                context.partial(_result(selection, tally, started, is_partial=True))
+                hand_over()
                 next_partial = time.monotonic() + PARTIAL_INTERVAL
         return _result(selection, tally, started)
 

@@ -30,6 +30,8 @@ class Site:
     """Seconds until the deadline."""
     paths: tuple[str, ...] = ()
     """Directories to search for packages of languages, besides the usual ones."""
+    before_waiting: Callable[[], None] = lambda: None
+    """Called before a file system of the network, or of a program, is gone into: it may not answer."""
 
     def check_time(self) -> None:
         """Raises when time is over. Cheap; called often.

@@ -86,21 +86,31 @@ class Walk:
     def below(self, top: str) -> Iterator[Folder]:
         """The directory and all below it, whatever mounted file system they lie on; copies in caches are left out.
 
+        File systems that may not answer come last, each after a call of :attr:`Site.before_waiting`.
+
         Raises:
             OSError: the directory itself is not there, or cannot be listed.
             RanOutOfTime: the deadline passed.
         """
+        if Storage.ELSEWHERE in self._mounts.values():
+            self._site.before_waiting()
         real = self._tree.real(top)
         self._tree.names(top)
         ahead = [(top, real, 0)]
-        while ahead:
+        may_wait: list[tuple[str, str, int]] = []
+        while ahead or may_wait:
+            if not ahead:
+                self._site.before_waiting()
+                ahead.append(may_wait.pop())
             path, real, depth = ahead.pop()
             folder = self.enter(path, real, self._tree)
             if folder is None or (depth and is_run_from(folder)):
                 continue
             yield folder
-            inner = [folder.inner(name) for name in reversed(folder.directories) if not name.endswith(METADATA)]
-            ahead += [(path, real, depth + 1) for path, real in inner if self._goes_into(path, depth)]
+            for path, real in [folder.inner(name) for name in reversed(folder.directories)]:
+                if not path.endswith(METADATA) and self._goes_into(path, depth):
+                    waits = self._mounts.get(real) is Storage.ELSEWHERE
+                    (may_wait if waits else ahead).append((path, real, depth + 1))
 
     def likely(self, homes: Iterable[str]) -> Iterator[Folder]:
         """The directories of the whole system, those first in which packages are likely; at most about
