@@ -38,7 +38,7 @@ def run_apart(work: Callable[[HandOver | None], ModuleResult], deadline: float) 
 
     Args:
         work: takes what to call with what was found so far, if anybody wants it.
-        deadline: its own, on the monotonic clock. The child is given up a little later, and what it handed over is kept.
+        deadline: its own, on the monotonic clock. Soon after, the child is given up, and what it handed over is kept.
     """
     return _in_a_child(work, deadline) if _may_hang() else work(None)
 
