@@ -16,7 +16,7 @@ import sys
 import time
 import warnings
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from mig_core.domain.document import dump
 from mig_core.domain.result import Coverage, ModuleResult, Skipped
