@@ -7,11 +7,11 @@ signature; it is used until it expires or the API refuses it.
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import json
 import os
 import stat
 import threading
+from binascii import crc32
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from mig_core.client.transport import Transport
+    from mig_core.domain.document import JSON
     from mig_core.pgp.base import Signer
 
 MARGIN = timedelta(seconds=30)
@@ -148,8 +149,10 @@ class Session:
     def _path(self) -> Path | None:
         if self._folder is None:
             return None
-        whose = f"{self._transport.base_url}\n{self._fingerprint or self._signer().fingerprint}"
-        return self._folder / f"session-{hashlib.sha256(whose.encode()).hexdigest()[:32]}.json"
+        return self._folder / f"session-{crc32(dump(self._whose())):08x}.json"
+
+    def _whose(self) -> dict[str, JSON]:
+        return {"api": self._transport.base_url, "fingerprint": self._fingerprint or self._signer().fingerprint}
 
     def _kept(self) -> str:
         """The token of an earlier run, if nobody else could have read or put it there."""
@@ -168,6 +171,8 @@ class Session:
                 document = json.loads(file.read(MAX_FILE_BYTES))
                 expires = parse_time(document["expires"])
                 token = str(document["token"])
+                if {key: document[key] for key in ("api", "fingerprint")} != self._whose():
+                    return ""  # another's, whose file has the same name by chance
             except (ValueError, KeyError, TypeError):
                 return ""
         return token if expires - MARGIN > self._clock() else ""
@@ -183,7 +188,7 @@ class Session:
             fresh.unlink(missing_ok=True)
             flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW
             with os.fdopen(os.open(fresh, flags, 0o600), "w", encoding="utf-8") as file:
-                json.dump({"api": self._transport.base_url, "token": token, "expires": expires}, file)
+                json.dump({**self._whose(), "token": token, "expires": expires}, file)
             fresh.replace(path)
             oldest = (self._clock() - FORGOTTEN).timestamp()
             for one in path.parent.glob("session-*.json"):

@@ -227,6 +227,20 @@ def test_a_session_file_that_others_can_read_is_not_used(tmp_path: Path) -> None
     assert session._kept() == ""
 
 
+@pytest.mark.parametrize("key", ["api", "fingerprint"])
+def test_a_session_file_of_another_login_with_the_same_name_is_not_used(tmp_path: Path, key: str) -> None:
+    transport = Transport(ClientSettings(api="http://127.0.0.1:1"), {})
+    session = Session(
+        transport, "A" * 40, lambda: pytest.fail("no login is wanted"), folder=tmp_path, clock=lambda: NOW
+    )
+    session._keep("token", "2026-11-23T20:00:00Z")
+    (path,) = tmp_path.iterdir()
+
+    path.write_text(json.dumps(json.loads(path.read_text(encoding="utf-8")) | {key: "other"}), encoding="utf-8")
+
+    assert session._kept() == ""
+
+
 @contextlib.contextmanager
 def login_server() -> Iterator[str]:
     """What an API answers to logins: token-1, token-2 and so on."""
