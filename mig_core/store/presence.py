@@ -4,7 +4,7 @@ When a scheduler dies its connection ends with it, and PostgreSQL gives the lock
 of life, and no clock is asked. What it had leased bears its number; whoever gets the lock frees that. One that is slow,
 or stopped, keeps its connection, and with it its leases until they end. One that only lost its connection works on:
 what was taken from it meanwhile it finds out by its leases (:mod:`.outbox`), and what is handed over or recorded twice
-does no harm. A machine that vanishes without a word is noticed by PostgreSQL itself, by keepalives.
+does no harm. A machine that vanishes without a word is noticed by PostgreSQL itself, by its silence.
 """
 
 from __future__ import annotations
@@ -33,12 +33,21 @@ EVERY = 2.0
 """Seconds between two looks at who has ended."""
 MAX_PAUSE = 5.0
 """Seconds between two attempts to connect, at most."""
-_KEEPALIVES: dict[str, Any] = {"keepalives_idle": 5, "keepalives_interval": 2, "keepalives_count": 3}
+OTHERS_COME_BACK = MAX_PAUSE + 1.0
+"""Seconds without a look after a connection that was lost: if it was the database that was away, all others are as yet,
+too, and not dead."""
+_SILENCE: dict[str, Any] = {
+    "keepalives_idle": 5,
+    "keepalives_interval": 2,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 11_000,
+}
+"""libpq settings that end the connection after 11 s without a word from the other side."""
 
-# PostgreSQL asks the same of us; over a socket of the machine itself it is ignored.
-_ASK_SOON = """
+# PostgreSQL does the same to us; over a socket of the machine itself it is ignored.
+_HEAR_SILENCE = """
     SELECT set_config('tcp_keepalives_idle', '5', false), set_config('tcp_keepalives_interval', '2', false),
-           set_config('tcp_keepalives_count', '3', false)
+           set_config('tcp_keepalives_count', '3', false), set_config('tcp_user_timeout', '11000', false)
 """
 _LOCK = "SELECT pg_advisory_lock(%s)"
 _ENTER = "INSERT INTO schedulers (number) VALUES (%s) ON CONFLICT DO NOTHING"
@@ -71,6 +80,7 @@ class PostgresPresence:
     async def keep(self) -> None:
         """See the protocol."""
         backoff = Backoff(0.2, MAX_PAUSE)
+        first_look = 0.0
         since = cancels()
         while True:
             try:
@@ -80,10 +90,11 @@ class PostgresPresence:
                     application_name="mig-presence",
                     connect_timeout=10,
                     row_factory=dict_row,
-                    **_KEEPALIVES,
+                    **_SILENCE,
                 ) as connection:
                     await self._enter(connection)
                     backoff.reset()
+                    await asyncio.sleep(first_look)
                     while True:
                         heed_cancels(since)
                         await self._free(connection)
@@ -92,11 +103,12 @@ class PostgresPresence:
                 heed_cancels(since)
                 problem = without_password(error, self._url)
                 log.warning("presence: connection to the database lost, trying again: %s", problem)
+            first_look = OTHERS_COME_BACK
             await asyncio.sleep(backoff.next())
 
     async def _enter(self, connection: psycopg.AsyncConnection[dict[str, object]]) -> None:
         """Takes the lock, then says whose it is; waits while PostgreSQL still believes in our last connection."""
-        await connection.execute(_ASK_SOON)
+        await connection.execute(_HEAR_SILENCE)
         await connection.execute(_LOCK, (self._number,))
         await connection.execute(_ENTER, (self._number,))
 
