@@ -21,7 +21,7 @@ def condition(*lines: str) -> str:
 
 def test_the_numbers_of_a_listed_version_are_looked_for_within_what_a_row_says() -> None:
     assert condition("pkg:npm/ua-parser-js@0.7.29", "pkg:npm/ua-parser-js@1.0.0") == (
-        "(name ~* '^ua[-_.]+parser[-_.]+js(:[a-z0-9-]+)?$' AND"
+        "(name ~* '^([^:]+:)?ua[-_.]+parser[-_.]+js(:[a-z0-9-]+)?$' AND"
         " (version IS NULL OR version ~ '^$|(^|[^0-9])(0*1|0+.0*7.0*29)([^0-9]|$)'))"
     )
 

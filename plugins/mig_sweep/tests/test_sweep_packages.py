@@ -28,7 +28,7 @@ def planned(folder: Path, document: Any, **options: Any) -> Plan:
 
 def signs(plan: Plan, **row: Any) -> list[str]:
     """The names of the indicators that a row of ``pkg`` is a sign of; its module takes the question."""
-    (operation,) = (one for operations in plan.actions for one in operations)
+    operation = next(one for operations in plan.actions for one in operations)
     load_module("pkg").parse_parameters(operation.parameters)
     return [one.name for one in Matching(plan).of_row(operation, {"arch": "amd64", **row})]
 
@@ -137,6 +137,33 @@ def test_programs_are_looked_for_below_paths_and_do_not_spoil_the_other_question
         *((["cargo"], True), (["go"], True), (["npm"], False)),
     ]
     assert [one.get("paths") for one in below] == [["/srv"], ["/srv"], None]
+
+
+def test_what_may_be_of_any_kind_is_looked_for_in_programs_and_jars_too(tmp_path: Path) -> None:
+    document = bom({"name": "log4j-core", "version": "2.14.1"})
+
+    asked = [one.parameters for one in planned(tmp_path, document).actions[0]]
+    jars = [one.parameters for one in planned(tmp_path, bom({"purl": "pkg:maven/a/b@1"}), roots=("/srv",)).actions[0]]
+
+    assert [(one["types"], "paths" in one) for one in asked] == [(["all"], False), (["cargo", "go", "jar"], True)]
+    assert [(one["types"], one.get("paths")) for one in jars] == [(["jar"], None), (["jar"], ["/srv"])]
+    for parameters in (*asked, *jars):
+        load_module("pkg").parse_parameters(parameters)
+
+
+@pytest.mark.parametrize(
+    ("named", "is_sign"), [("log4j-core", True), ("org.apache:log4j-core", True), ("org.other:log4j-core", False)]
+)
+def test_a_jar_is_a_sign_of_its_artifact_with_and_without_the_group(tmp_path: Path, named: str, is_sign: bool) -> None:
+    plan = planned(tmp_path, bom({"name": named, "version": "2.14.1"}))
+
+    assert bool(signs(plan, name="org.apache:log4j-core", version="2.14.1", type="jar")) is is_sign
+
+
+def test_a_component_with_a_group_and_no_package_url_may_be_maven_s(tmp_path: Path) -> None:
+    plan = planned(tmp_path, bom({"group": "org.apache", "name": "log4j-core", "version": "2.14.1"}))
+
+    assert signs(plan, name="org.apache:log4j-core", version="2.14.1", type="jar")
 
 
 def test_a_listed_version_inside_a_range_is_not_asked_twice(tmp_path: Path) -> None:

@@ -111,6 +111,12 @@ def _plain_name(row: Mapping[str, Any]) -> str:
     return _text(row.get("name")).removesuffix(f":{_text(row.get('arch')) or '-'}")
 
 
+def _artifact(row: Mapping[str, Any]) -> str:
+    """Of a jar without its group: people write ``log4j-core`` for ``org.apache.logging.log4j:log4j-core``."""
+    is_jar = "jar" in (row.get("type"), row.get("ecosystem"))
+    return _text(row.get("name")).rpartition(":")[2] if is_jar else ""
+
+
 _Look = Callable[["Mapping[str, Any]"], "Iterable[tuple[Kind, str]]"]
 _LOOKS: dict[str, _Look] = {
     "file": _of_file,
@@ -118,6 +124,7 @@ _LOOKS: dict[str, _Look] = {
     "pkg": lambda row: (
         (Kind.PACKAGE, _text(row.get("name"))),
         (Kind.PACKAGE, _plain_name(row)),
+        (Kind.PACKAGE, _artifact(row)),
         (Kind.SOURCE, _plain_name(row)),
         (Kind.SOURCE, _text(row.get("source"))),
     ),

@@ -40,7 +40,7 @@ def condition_of(indicators: Iterable[Indicator]) -> str:
 
 def _of_package(name: str, versions: list[str]) -> str:
     expression = "[-_.]+".join(map(re.escape, _SEPARATORS.split(name)))
-    named = f"name ~* {_quoted(f'^{expression}(:[a-z0-9-]+)?$')}"
+    named = f"name ~* {_quoted(f'^([^:]+:)?{expression}(:[a-z0-9-]+)?$')}"
     numbers = {_numbers(one) for one in versions}
     if "" in numbers:
         return f"({named})"

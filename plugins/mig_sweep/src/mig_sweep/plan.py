@@ -28,6 +28,10 @@ ROOTS = (
 """Where files are looked for unless said otherwise: all but what the kernel makes up."""
 PROGRAM_ROOTS = ("/usr", "/bin", "/sbin", "/opt", "/srv")
 """Where programs are looked into unless said otherwise: every file there is opened, and homes may be on a network."""
+_ANY = "all"
+"""What packages are asked for whose document does not say of which kind they are: all that need no path."""
+_IN_PROGRAMS = ("cargo", "go")
+"""Found below a path only."""
 ROOM = MAX_ACTION_BYTES - 40_000
 """Bytes of an action that its operations may take."""
 MOST_SEARCHES = 60
@@ -231,14 +235,20 @@ def _of_pkg(found: Sequence[Indicator], settings: Settings, more: dict[str, Any]
     """By type: what is not there is only said of what was named. Programs are found below a path only."""
     by_type: dict[str, set[str]] = {}
     for one in found:
-        ecosystem = next((term.value for term in one.terms if term.kind is Kind.ECOSYSTEM), "all")
+        ecosystem = next((term.value for term in one.terms if term.kind is Kind.ECOSYSTEM), _ANY)
         by_type.setdefault(ecosystem, set()).add(_package_name(one.value))
     roots = PROGRAM_ROOTS if settings.roots == ROOTS else settings.roots
     for ecosystem, names in sorted(by_type.items()):
-        below = {"paths": list(roots)} if ecosystem in ("go", "cargo") else {}
+        asked: list[tuple[list[str], bool]] = [([ecosystem], ecosystem in _IN_PROGRAMS)]
+        if ecosystem == _ANY:
+            asked.append(([*_IN_PROGRAMS, "jar"], True))
+        elif ecosystem == "jar" and settings.roots != ROOTS:
+            asked.append((["jar"], True))
         for some in _packed_texts(sorted(names)):
             expression = f"(?i)^(?:{'|'.join(some)})$"
-            yield Piece("pkg", {"pkgmatch": {"matches": [expression]}, "types": [ecosystem], **below, **more})
+            for types, is_below in asked:
+                paths = {"paths": list(roots)} if is_below else {}
+                yield Piece("pkg", {"pkgmatch": {"matches": [expression]}, "types": types, **paths, **more})
 
 
 def _package_name(name: str) -> str:
