@@ -46,6 +46,8 @@ class AnswerPrinter:
         self._reasons: Counter[tuple[str, str]] = Counter()
         self._partial: dict[str, dict[str, set[int]]] = {}
         """Why not everything was looked at -> who did not -> how much that was, by operation."""
+        self._nothing: dict[str, set[str]] = {}
+        """Why there was nothing to look at -> where."""
         self.found = 0
         self.shown = 0
 
@@ -58,6 +60,8 @@ class AnswerPrinter:
             self._reasons[state, command["reason"]] += 1
         for reason, count in _skipped(command):
             self._partial.setdefault(reason, {}).setdefault(command["agentname"], set()).add(count)
+        for reason in _nothing_to_look_at(command):
+            self._nothing.setdefault(reason, set()).add(command["agentname"])
         if not self._wanted(command):
             return
         self.shown += 1
@@ -79,6 +83,8 @@ class AnswerPrinter:
         flush()
         for (state, reason), count in sorted(self._reasons.items()):
             note(f"{state}: {count} {_agents(count)}{': ' + visible(reason) if reason else ''}", YELLOW)
+        for reason, agents in sorted(self._nothing.items(), key=lambda item: (-len(item[1]), item[0]))[:_REASONS]:
+            note(f"nothing to look at on {len(agents)} {_agents(len(agents))}: {visible(reason)}", YELLOW)
         self._print_partial(action)
         total = sum(self._states.values())
         note(f"{self.found} of {total} {_agents(total)} found something", GREEN if self.found else "")
@@ -157,7 +163,19 @@ def _skipped(command: Document) -> Iterator[tuple[str, int]]:
         if coverage.get("complete", True):
             continue
         reasons = [(one["reason"], one["count"]) for one in coverage.get("skipped") or ()]
-        yield from reasons or [("the run was cut short", 0)]
+        if reasons or command["state"] == "success":  # of others the reason is told
+            yield from reasons or [("the run was cut short", 0)]
+
+
+def _nothing_to_look_at(command: Document) -> Iterator[str]:
+    """Why a whole answer comes from looking at nothing: perhaps a path that was asked for has a letter too many."""
+    for result in command["results"] or ():
+        coverage: Mapping[str, Any] = result.get("coverage") or {}
+        examined, skipped = coverage.get("examined") or {}, coverage.get("skipped") or ()
+        if coverage.get("complete") and skipped and examined and not any(examined.values()):
+            for one in skipped:
+                examples = ", ".join(map(str, one.get("examples") or ()))
+                yield f"{one['reason']}{f': {examples}' if examples else ''}"
 
 
 def _span(counts: set[int]) -> str:

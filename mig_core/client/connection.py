@@ -109,7 +109,7 @@ def connect(settings: Path | str | None = None) -> Connection:
     loaded = load_settings(ClientSettings, role="client", path=given, environment=os.environ)
     for key in ("api", "fingerprint"):
         if not getattr(loaded, key):
-            raise ConfigurationError(
-                str(path), key, "is missing" if given else "there is no such file", next_step=NEXT_STEP
-            )
+            if given is None:
+                raise ConfigurationError(str(path), "", "there are no settings", next_step=NEXT_STEP)
+            raise ConfigurationError(str(path), key, "is missing", next_step=NEXT_STEP)
     return Connection(loaded)

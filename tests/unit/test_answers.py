@@ -186,3 +186,19 @@ def test_what_was_not_looked_at_counts_each_agent_once_and_says_where_to_see_it(
         "  what and where: mig why ACTION web1",
         "0 of 2 agents found something",
     ]
+
+
+def test_an_answer_that_comes_from_looking_at_nothing_says_so(capsys: pytest.CaptureFixture[str]) -> None:
+    printer = AnswerPrinter(["nosuch"], Show.FOUND, Format.TEXT)
+    for name, files in (("web1", 0), ("web2", 0), ("web3", 7)):
+        answer = command(name, found=False)
+        skipped = [{"reason": "no such file or directory", "count": 1, "examples": ["/ect"]}]
+        answer["results"][0]["coverage"] = {"complete": True, "examined": {"files": files}, "skipped": skipped}
+        printer.print(answer)
+
+    printer.finish(None)
+
+    assert capsys.readouterr().err.splitlines() == [
+        "nothing to look at on 2 agents: no such file or directory: /ect",
+        "0 of 3 agents found something",
+    ]

@@ -82,7 +82,8 @@ class CaseFile:
                 raise MigError(f"{path} is no file", next_step="mig case export makes one")  # a device has no end
             self._zip = zipfile.ZipFile(path)
         except _DAMAGED as error:
-            raise MigError(f"{path} is no case file: {error}", next_step="mig case export makes one") from error
+            problem = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+            raise MigError(f"{path} is no case file: {problem}", next_step="mig case export makes one") from error
         self._folder = tempfile.TemporaryDirectory(prefix="mig-case-")
         self._keyring = GnupgKeyring(Path(self._folder.name) / "keyring")
 

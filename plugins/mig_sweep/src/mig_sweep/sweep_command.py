@@ -59,7 +59,8 @@ def summary(plan: Plan) -> None:
     kinds = Counter(one.kind for one in plan.indicators)
     modules = Counter(one.module for operations in plan.actions for one in operations)
     asked = ", ".join(f"{count} {kind}" for kind, count in kinds.most_common())
-    note(f"{len(plan.indicators)} indicators ({asked}) are asked of {', '.join(modules)}")
+    if plan.indicators:
+        note(f"{len(plan.indicators)} indicators ({asked}) are asked of {', '.join(modules)}")
     for why, count in Counter(one.refused for one in plan.refused).most_common():
         examples = [one.text[:80] for one in plan.refused if one.refused == why][:_SHOWN]
         note(f"not asked: {count}: {why} ({'; '.join(examples)})", YELLOW)
