@@ -27,10 +27,10 @@ if TYPE_CHECKING:
     from mig_core.store.database import Cursor, Database
     from mig_core.store.rows import ActionRow, AtOnce, Claim, FannedOut
 
-_INSERT = """
+_INSERT = f"""
     INSERT INTO actions (id, name, target, envelope, state, valid_from, expire_after, created_at, created_by, signers)
-    VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s) ON CONFLICT (id) DO NOTHING RETURNING id
-"""
+    VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s) ON CONFLICT (id) DO NOTHING RETURNING {COLUMNS}
+"""  # noqa: S608 - a constant
 _LIST = f"""
     SELECT {COLUMNS} FROM actions
      WHERE (%(states)s::text[] IS NULL OR state = ANY(%(states)s))
@@ -103,10 +103,11 @@ class PostgresActions:
 
         async def work(cursor: Cursor) -> ActionRow:
             await cursor.execute(_INSERT, values)
-            if await cursor.fetchone() is None:
+            row = await cursor.fetchone()
+            if row is None:
                 raise Conflict(f"action {action.id} exists already")
             await notify(cursor, "action", [action.id])
-            return await action_row(cursor, await one_action(cursor, action.id))
+            return await action_row(cursor, row)
 
         return await self._database.transaction(work)
 

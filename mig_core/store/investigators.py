@@ -71,7 +71,7 @@ class PostgresInvestigators:
                 raise NotFound("investigator", fingerprint)
             return _investigator(row)
 
-        return await self._database.transaction(work)
+        return await self._database.statement(work)
 
     async def list(self) -> Sequence[Investigator]:
         """See the protocol."""
