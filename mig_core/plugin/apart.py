@@ -7,12 +7,13 @@ where there is such a file system, or one of the network, a child does the work,
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import json
 import os
 import re
 import select
 import signal
-import sys
 import time
 import warnings
 from dataclasses import replace
@@ -52,10 +53,8 @@ def _may_hang() -> bool:
 
 
 def _in_a_child(work: Callable[[HandOver | None], ModuleResult], deadline: float) -> ModuleResult:
-    reading, writing = os.pipe()
+    reading, writing = _pipe()
     parent = os.getpid()
-    sys.stdout.flush()
-    sys.stderr.flush()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)  # no thread of this program holds a lock now
         child = os.fork()
@@ -78,6 +77,15 @@ def _in_a_child(work: Callable[[HandOver | None], ModuleResult], deadline: float
         return ModuleResult.failure(problem)
     kept = _read(written)
     return replace(kept, errors=(*kept.errors, problem), coverage=replace(kept.coverage, complete=False))
+
+
+def _pipe() -> tuple[int, int]:
+    """Both ends, neither in the place of a standard stream that is closed."""
+    ends = os.pipe()
+    reading, writing = (fcntl.fcntl(one, fcntl.F_DUPFD_CLOEXEC, 3) for one in ends)
+    for one in ends:
+        os.close(one)
+    return reading, writing
 
 
 def _written(reading: int, until: float) -> tuple[bytes, bool]:
@@ -124,8 +132,9 @@ def _serve(work: Callable[[HandOver | None], ModuleResult], writing: int, parent
         null = os.open(os.devnull, os.O_RDWR)
         for descriptor in (0, 1, 2):
             os.dup2(null, descriptor)
-        os.closerange(3, writing)
-        os.closerange(writing + 1, os.sysconf("SC_OPEN_MAX"))
+        for descriptor in {*map(int, os.listdir("/proc/self/fd"))} - {0, 1, 2, writing}:
+            with contextlib.suppress(OSError):  # that by which they were listed
+                os.close(descriptor)
         with os.fdopen(writing, "wb") as pipe:
 
             def write(result: ModuleResult, kind: bytes = _PARTIAL) -> None:
