@@ -30,7 +30,7 @@ metadata_expire=0
 KEY = "gpg --batch --pinentry-mode loopback --passphrase '' --quick-generate-key 'Repository <repository@example.invalid>' rsa3072 sign"
 PUBLISH = (
     "cd /repository && rpmsign --define '_gpg_name repository@example.invalid' --define '__gpg /usr/bin/gpg' --addsign *.rpm >/dev/null 2>&1"
-    " && createrepo_c -q . && gpg --batch --yes --armor --detach-sign repodata/repomd.xml"
+    " && createrepo_c -q . && gpg --batch --yes --local-user repository@example.invalid --armor --detach-sign repodata/repomd.xml"
 )
 AGENT = """[platform]
 api = "http://127.0.0.1:9"
