@@ -10,7 +10,7 @@ import pytest
 
 from mig_core.testing.services import service_missing
 from mig_netstat import NetstatModule, namespaces
-from mig_netstat.firewall import MORE_ELEMENTS
+from mig_netstat.firewall import MORE_ELEMENTS, ODD_ELEMENTS
 from mig_netstat.rule_text import rule_text
 
 if TYPE_CHECKING:
@@ -325,3 +325,28 @@ def test_what_a_step_that_is_not_understood_has_loaded_is_not_taken_for_what_was
 
     assert text.startswith("ip saddr 10.0.0.1 [never-heard-of ")
     assert text.count("ip saddr") == 1
+
+
+def test_a_set_whose_elements_are_not_understood_is_booked_and_the_rest_is_told(
+    told: Callable[[str], list[dict[str, Any]]],
+    run: Callable[..., ModuleResult],
+    netns: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def key_of_set(said: Any) -> tuple[Any, ...]:
+        raise ValueError("a key of another length")
+
+    monkeypatch.setattr("mig_netstat.firewall.key_of_set", key_of_set)
+    made(
+        netns,
+        "nft",
+        "-f",
+        "-",
+        text="table ip f { set s { type ipv4_addr; elements = { 10.0.0.1 }; }\nchain c { }; }\n",
+    )
+    number = str(namespaces.number_of(f"/run/netns/{netns}"))
+
+    result = run(ask=["firewall"], namespace=[number])
+
+    assert [row["table"] for row in told("nftables")] == ["ip f c"]
+    assert ODD_ELEMENTS.text in [one.reason for one in result.coverage.skipped]

@@ -255,6 +255,28 @@ def test_an_xml_document_with_entities_is_refused(tmp_path: Path) -> None:
         read(tmp_path, "z.ioc", '<?xml version="1.0"?><!DOCTYPE x [<!ENTITY a "b">]><OpenIOC>&a;</OpenIOC>')
 
 
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("package,version\nlodash,4.17.20", [[("package", "lodash"), ("package version", "4.17.20")]]),
+        (
+            "Package\tVersion\tEcosystem\nopenssl\t<3.0.11\tDebian:12",
+            [[("package", "openssl"), ("package version", "<3.0.11"), ("package ecosystem", "dpkg")]],
+        ),
+        ("package,name\nlodash@4.17.20,x", [[("package", "lodash"), ("package version", "4.17.20")]]),
+        (
+            "package,version\npkg:npm/lodash@4.17.21,1",
+            [[("package", "lodash"), ("package version", "4.17.21"), ("package ecosystem", "npm")]],
+        ),
+        ("package,comment\nlog4j-core,x", [[("package", "log4j-core")]]),
+        ("ip,port\n198.51.100.7,443", [[("address", "198.51.100.7"), ("port", "443")]]),
+        ("ip,port\n198.51.100.7:80,443", [[("address", "198.51.100.7"), ("port", "80")]]),
+    ],
+)
+def test_what_a_table_says_beside_a_value_belongs_to_it(tmp_path: Path, text: str, expected: list[Any]) -> None:
+    assert terms(read(tmp_path, "t.csv", text)) == expected
+
+
 CYCLONEDX = """<?xml version="1.0"?>
 <bom xmlns="http://cyclonedx.org/schema/bom/1.6" serialNumber="urn:uuid:1" version="1">
  <metadata><tools><components><component type="application"><name>sq</name><version>7</version></component>

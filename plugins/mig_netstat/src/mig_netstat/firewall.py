@@ -39,6 +39,7 @@ OLD_RULES = Reason("table of the older kind (iptables-legacy) whose rules are no
 MAX_ELEMENTS = 10_000
 """Of all sets of a namespace: sets of blocked addresses may have millions."""
 MORE_ELEMENTS = Reason(f"set of the firewall not read, or not to its end: more than {MAX_ELEMENTS} elements")
+ODD_ELEMENTS = Reason("set of the firewall whose elements are not understood")
 CHAIN, RULE, SET = "nftables", "nftables rule", "nftables set"
 _OLD = {"ip_tables_names": "iptables", "ip6_tables_names": "ip6tables", "arp_tables_names": "arptables"}
 _HOOKS = {
@@ -171,7 +172,10 @@ def _contents(sets: Iterable[Message], tally: Tally) -> dict[Key, list[str]]:
                 if next(told, None) is not None:
                     tally.skip(MORE_ELEMENTS, _named(key))
                 room -= len(elements)
-                found[key] = _elements(map(attributes, elements), key_of_set(said), data_of_set(said))
+                try:
+                    found[key] = _elements(map(attributes, elements), key_of_set(said), data_of_set(said))
+                except (LookupError, ValueError):
+                    tally.skip(ODD_ELEMENTS, _named(key))
     return found
 
 

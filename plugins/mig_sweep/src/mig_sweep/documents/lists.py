@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import csv
 import io
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from mig_sweep.documents import misp
 from mig_sweep.indicator import Indicator, Kind, Term
-from mig_sweep.recognise import recognise
+from mig_sweep.recognise import ECOSYSTEMS, recognise
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -24,6 +25,8 @@ _CONFIDENCE = frozenset({"confidence", "score"})
 _LABELS = frozenset({"label", "labels", "tag", "tags", "malware", "family", "threat", "campaign"})
 _NAMES = frozenset({"name", "description", "comment", "id", "title"})
 _SIZES = frozenset({"size", "filesize", "file_size"})
+_PORTS = frozenset({"port", "dst_port", "destination_port"})
+_VERSIONS = frozenset({"version", "package_version"})
 _KINDS = {
     "filename": Kind.FILE_NAME,
     "file_name": Kind.FILE_NAME,
@@ -80,18 +83,27 @@ def read_table(text: str, source: str) -> Iterator[Indicator]:
         if set(header) >= _MISP:
             yield from misp.read_row(cells, source, labels)
             continue
-        size = next((cells[one] for one in _SIZES & set(cells) if cells[one].isdigit()), "")
-        for column in cells:
-            if column not in _VALUES:
-                continue
+        beside = _beside(cells)
+        for column in (one for one in cells if one in _VALUES):
             if column in _KINDS:
-                yield Indicator((Term(_KINDS[column], cells[column]),), source, name, confidence, labels)
-                continue
-            for one in of_value(cells[column], source, name, confidence, labels):
-                if one.kind is Kind.HASH and size and len(one.terms) == 1:
-                    yield Indicator((*one.terms, Term(Kind.SIZE, size)), source, name, confidence, labels)
-                else:
-                    yield one
+                found = [Indicator((Term(_KINDS[column], cells[column]),), source, name, confidence, labels)]
+            elif column == "package" and Kind.PACKAGE not in {one[0].kind for one in recognise(cells[column])}:
+                found = [Indicator((Term(Kind.PACKAGE, cells[column]),), source, name, confidence, labels)]
+            else:
+                found = list(of_value(cells[column], source, name, confidence, labels))
+            for one in found:
+                more = beside.get(one.kind, ()) if len(one.terms) == 1 and not one.refused else ()
+                yield replace(one, terms=(*one.terms, *more))
+
+
+def _beside(cells: dict[str, str]) -> dict[Kind, tuple[Term, ...]]:
+    """What a row says of a value in other columns, by the kind of value that it may be about."""
+    size = (Term(Kind.SIZE, cells[one]) for one in sorted(_SIZES & set(cells)) if cells[one].isdigit())
+    port = (Term(Kind.PORT, cells[one]) for one in sorted(_PORTS & set(cells)) if cells[one].isdigit())
+    version = [Term(Kind.VERSION, cells[one]) for one in sorted(_VERSIONS & set(cells))]
+    known = ECOSYSTEMS.get(cells.get("ecosystem", "").partition(":")[0].casefold(), "")
+    package = [*version[:1], *([Term(Kind.ECOSYSTEM, known)] if known else [])]
+    return {Kind.HASH: tuple(size)[:1], Kind.ADDRESS: tuple(port)[:1], Kind.PACKAGE: tuple(package)}
 
 
 def _header(line: str) -> list[str]:
