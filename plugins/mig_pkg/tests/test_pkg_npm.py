@@ -136,6 +136,17 @@ def test_a_package_in_pnpm_s_store_is_installed_where_a_link_leads_to_it(
     assert said.complete
 
 
+@pytest.mark.parametrize("place", ["/srv/app/.yarn/cache", "/home/ada/.yarn/berry/cache"])
+def test_yarn_s_zip_files_that_no_project_at_hand_installed_are_booked(
+    place: str, write: Any, ask: Any, tmp_path: pathlib.Path
+) -> None:
+    write(f"{place}/evil-npm-1.0.0-abc-10c0.zip", "PK")
+
+    said = ask("^evil$", root=str(tmp_path), types=["npm"], paths=["/srv" if "srv" in place else "/home"])
+
+    assert said.reasons == {NOT_INSTALLED: 1, NOT_NAMED: 1}
+
+
 def test_the_stores_of_bun_deno_and_yarn_are_looked_into(described: Any, ask: Any, tmp_path: pathlib.Path) -> None:
     described("/srv/bun/node_modules/.bun/lodash@4.17.21/node_modules/lodash", "4.17.21")
     described("/srv/deno/node_modules/.deno/chalk@5.3.0/node_modules/chalk", "5.3.0")

@@ -12,7 +12,7 @@ import json
 import os
 from typing import TYPE_CHECKING
 
-from mig_endpoint.packages import homes
+from mig_endpoint.packages import homes, reasons
 from mig_endpoint.packages.caches import NUMBERED, REGISTRY, is_run_from
 from mig_endpoint.packages.search import Kind
 from mig_pkg import plug_and_play
@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 MODULES = "node_modules"
 DESCRIPTION = "package.json"
 STORES = frozenset({".pnpm", ".bun", ".store", ".deno"})
+ZIPPED = ("/.yarn/cache", "/.yarn/berry/cache")
+"""Where Yarn keeps packages as zip files, of a project and of all; ``.pnp.cjs`` says which are installed."""
 SHARED = STORES | {"links"}
 """Parts of paths in stores, where what a package needs lies beside it."""
 MAX_DESCRIPTION = 1 << 20
@@ -45,6 +47,10 @@ def look(search: Search[Package], folder: Folder) -> Iterator[Package]:
     if MODULES in folder.names and MODULES not in folder.directories:
         linked = search.linked(f"{folder.path}/{MODULES}")
         yield from _modules(search, [linked] if linked else [])
+    if folder.path.endswith(ZIPPED):
+        project = folder.path.rpartition("/.yarn/")[0]
+        if folder.ending(".zip") and not any(search.is_file(f"{project}/{one}") for one in plug_and_play.STATES):
+            search.skip(reasons.NOT_INSTALLED, folder.path)
     if any(state in folder.names for state in plug_and_play.STATES):
         yield from plug_and_play.packages(search, folder, described)
 
