@@ -58,6 +58,15 @@ def test_what_is_installed_in_an_environment_is_found(
     assert ask("^openssl$", version=">=1.1.1", root=str(tmp_path), types=["conda"]).names == []
 
 
+def test_that_there_is_no_environment_is_said(write: Any, ask: Any, tmp_path: pathlib.Path) -> None:
+    write("/root/projects/readme", "")
+    write("/opt/tool/bin/tool", "")
+
+    said = ask(".", root=str(tmp_path), types=["conda"])
+
+    assert said.reasons == {"no directory of packages found": 1}
+
+
 def test_an_environment_may_be_the_path(installed: Installed, ask: Any, tmp_path: pathlib.Path) -> None:
     installed("/data/one")
     installed("/data/two", name="zlib", version="1.3")

@@ -52,4 +52,6 @@ def _package(raw: bytes, path: str) -> Package | None:
     return Package(name=name, plain=name, version=version, type="conda", arch=arch, path=path)
 
 
-SOURCE = Source("conda", ("conda-meta/*.json",), (), ("path",), kind=Kind(homes.patterns(homes.CONDA), look))
+SOURCE = Source(
+    "conda", ("conda-meta/*.json",), (), ("path",), kind=Kind(homes.patterns(homes.CONDA, (DIRECTORY,)), look)
+)
