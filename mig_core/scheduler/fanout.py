@@ -152,8 +152,8 @@ class Outbox:
             if not await self._is_wanted(commands[0].action):
                 await self._store.commands.withdraw(ids, self._now(), lease=until)
                 continue
-            held = await self._store.commands.held(ids, until)  # we may have been taken for dead
-            await self._hand_over_commands([one for one in commands if one.id in held], until)
+            lost = await self._store.commands.no_longer_held(ids, until)  # we may have been taken for dead
+            await self._hand_over_commands([one for one in commands if one.id not in lost], until)
 
     async def run(self) -> bool:
         """One round; returns whether there may be more.

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from mig_core.domain.ids import ActionId, AgentId, CommandId
 from mig_core.store.books import FORGET_UNSENT, close_commands, withdraw
-from mig_core.store.encoding import as_uuid, as_uuids, clean_text
+from mig_core.store.encoding import as_uuid, as_uuids, clean_text, joined
 from mig_core.store.notify import notify
 from mig_core.store.rows import Unanswered, Unsent, UnsentCancel
 
@@ -41,6 +41,10 @@ _MOVED = """
 """
 # A lease is known by its end: whoever claims anew, of whatever release, writes another one.
 _HELD = "SELECT id FROM unsent_commands WHERE id = ANY(%s) AND leased_until = %s"
+_NO_LONGER_HELD = """
+    SELECT given.id FROM unnest(string_to_array(%s, ',')::uuid[]) AS given(id)
+     WHERE NOT EXISTS (SELECT FROM unsent_commands u WHERE u.id = given.id AND u.leased_until = %s)
+"""
 _GIVE_BACK = "UPDATE unsent_commands SET leased_until = %s, leased_by = NULL WHERE id = ANY(%s) AND leased_until = %s"
 _LOCK_ACTIONS = """
     SELECT FROM actions WHERE id IN (SELECT action_id FROM unsent_commands WHERE id = ANY(%s)) ORDER BY id
@@ -137,11 +141,11 @@ class PostgresOutbox:
 
         return await self._database.transaction(work)
 
-    async def held(self, commands: Sequence[CommandId], lease: datetime) -> frozenset[CommandId]:
+    async def no_longer_held(self, commands: Sequence[CommandId], lease: datetime) -> frozenset[CommandId]:
         """See the protocol."""
 
         async def work(cursor: Cursor) -> frozenset[CommandId]:
-            await cursor.execute(_HELD, (as_uuids(commands), lease))
+            await cursor.execute(_NO_LONGER_HELD, (joined(commands), lease))
             return frozenset(CommandId(str(row["id"])) for row in await cursor.fetchall())
 
         return await self._database.statement(work)

@@ -30,7 +30,7 @@ BY_SCHEDULER = {
         "hand_over_again",
         "give_back",
         "withdraw",
-        "held",
+        "no_longer_held",
     },
     "relay_queue": {"put_commands", "take_inbound", "remove_inbound", "dismiss", "drop_pieces"},
     "numbers": {"count", "relay_is", "fold", "keep_history"},

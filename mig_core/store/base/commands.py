@@ -40,14 +40,14 @@ class Commands(Protocol):
         """
         ...
 
-    async def held(self, commands: Sequence[CommandId], lease: datetime) -> frozenset[CommandId]:
-        """Those that are still leased to who claimed them until ``lease``, and to nobody else since."""
+    async def no_longer_held(self, commands: Sequence[CommandId], lease: datetime) -> frozenset[CommandId]:
+        """Those of which who claimed them until ``lease`` has lost the lease: somebody else has them, or a relay."""
         ...
 
     async def give_back(self, commands: Sequence[CommandId], until: datetime, *, lease: datetime) -> None:
         """What was claimed until ``lease`` and could not be handed over: from then on any scheduler may try again.
 
-        What is not :meth:`held` any more stays as it is; likewise with the next two.
+        What is :meth:`no_longer_held` stays as it is; likewise with the next two.
         """
         ...
 

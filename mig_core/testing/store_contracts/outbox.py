@@ -199,8 +199,8 @@ class OutboxContract:
             await store.commands.withdraw(claimed, later(33), lease=before)
             await store.commands.give_back(claimed, later(33), lease=before)
 
-            assert await store.commands.held(claimed, before) == frozenset()
-            assert await store.commands.held(claimed, after) == {lost.id, kept.id}
+            assert await store.commands.no_longer_held(claimed, before) == set(claimed)
+            assert await store.commands.no_longer_held(claimed, after) == {sent.id}
             assert await store.commands.claim_unsent(RELAYS, limit=9, lease=LEASE, now=later(34)) == []
             counts = (await store.actions.get(lost.action)).counts
             assert counts == {CommandState.QUEUED: 2, CommandState.SENT: 1}
