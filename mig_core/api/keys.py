@@ -147,8 +147,8 @@ class InvestigatorKeys:
     def _get_ready(self) -> None:
         keyring = self._keyring
         if keyring is not None:
-            asyncio.get_running_loop().run_in_executor(None, self._begin, keyring)
-            self._after(_REST_SECONDS, keyring.rest)
+            begun = asyncio.get_running_loop().run_in_executor(None, self._begin, keyring)
+            begun.add_done_callback(lambda _: self._after(_REST_SECONDS, keyring.rest))
 
     def _begin(self, keyring: Keyring) -> None:
         """In a thread, which may be late: what is closed meanwhile must not begin anything."""

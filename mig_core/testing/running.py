@@ -15,7 +15,7 @@ def alive(pid: int) -> bool:
 
 
 def verifying(home: Path) -> list[int]:
-    """The gpg that verify with this GnuPG home, or wait to."""
+    """The gpg that verify with this GnuPG home, or wait to. One that has just been started may not be there yet."""
     found = []
     for folder in Path("/proc").glob("[0-9]*"):
         with contextlib.suppress(OSError):

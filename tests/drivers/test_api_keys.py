@@ -16,6 +16,7 @@ from mig_core.domain.envelope import ACTION, Envelope
 from mig_core.errors import SignatureInvalid
 from mig_core.pgp.keyring import GnupgKeyring
 from mig_core.store.rows import Investigator, Permission
+from mig_core.testing.eventually import eventually
 from mig_core.testing.running import verifying
 
 if TYPE_CHECKING:
@@ -85,19 +86,29 @@ def test_a_gpg_waits_for_the_next_signature_and_a_revoked_key_is_revoked_for_it(
 def test_it_rests_when_nobody_signs(
     investigator_keys: SampleKeys, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    told: list[str] = []
+
+    class Noting(GnupgKeyring):
+        def get_ready(self) -> None:
+            super().get_ready()
+            told.append(f"{len(eventually(lambda: verifying(self._home)))} waiting")
+
+        def rest(self) -> None:
+            super().rest()
+            told.append(f"{len(verifying(self._home))} waiting")
+
     alice = investigator_keys.alice
     envelope = alice.sign(Envelope(ACTION, b"{}"))
-    monkeypatch.setattr(api_keys, "_REST_SECONDS", 0.5)
+    monkeypatch.setattr(api_keys, "_REST_SECONDS", 0.1)
     book = Book(investigator(alice.fingerprint, alice.public_key()))
-    keys = InvestigatorKeys(cast("Investigators", book), GnupgKeyring, tmp_path)
+    keys = InvestigatorKeys(cast("Investigators", book), Noting, tmp_path)
 
     async def story() -> None:
         await keys.signer(envelope, envelope.signatures[0], None)
-        (home,) = tmp_path.iterdir()
-        await soon(lambda: bool(verifying(home)))
-        await soon(lambda: not verifying(home))
+        await soon(lambda: len(told) == 2)
 
     asyncio.run(story())
+    assert told == ["1 waiting", "0 waiting"]
     keys.close()
 
 

@@ -17,6 +17,7 @@ from mig_core.errors import ConfigurationError, SignatureInvalid
 from mig_core.pgp import keyring as keyrings
 from mig_core.pgp.gnupg import GnupgSigner, generate_key
 from mig_core.pgp.home import stop_agent
+from mig_core.testing.eventually import eventually
 from mig_core.testing.running import alive, verifying
 
 if TYPE_CHECKING:
@@ -88,7 +89,7 @@ def test_a_gpg_that_waited_when_the_keys_changed_is_asked_no_more(
 ) -> None:
     trust = Trust(tmp_path / "keyring", place)
     trust.get_ready()
-    (pid,) = verifying(tmp_path / "keyring")
+    (pid,) = eventually(lambda: verifying(tmp_path / "keyring"))
 
     (place.keys / "bob.asc").write_bytes(people["bob"].public_key())
     (place.keys / "alice.asc").unlink()
@@ -100,7 +101,7 @@ def test_a_gpg_that_waited_when_the_keys_changed_is_asked_no_more(
     trust.get_ready()
     assert believes(trust, people["bob"])
     trust.get_ready()
-    assert len(verifying(tmp_path / "keyring")) == 1
+    assert len(eventually(lambda: verifying(tmp_path / "keyring"))) == 1
     trust.rest()
     assert not verifying(tmp_path / "keyring")
 
