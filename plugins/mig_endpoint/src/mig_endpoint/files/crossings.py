@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 
 from mig_core.records import dataclass
 from mig_endpoint.files.calls import DIRECT, Guarded, Patience, Unresponsive
-from mig_endpoint.files.doorways import doorway, mounts_below
 from mig_endpoint.files.filesystems import may_hang
 from mig_endpoint.files.mounts import read_mounts
 
@@ -83,9 +82,12 @@ class Crossings:
 
     def _seen_through(self, path: str, fd: int) -> Mounts | None:
         """The mounts below a directory of another mount namespace; None for one of ours."""
+        if not self.mounts.known or self.mounts.behind(fd) is not None:
+            return None
         if path not in self._elsewhere:
-            is_ours = not self.mounts.known or self.mounts.behind(fd) is not None
-            self._elsewhere[path] = None if is_ours or doorway(path) is None else mounts_below(path)
+            from mig_endpoint.files.doorways import doorway, mounts_below  # few questions need it
+
+            self._elsewhere[path] = None if doorway(path) is None else mounts_below(path)
         return self._elsewhere[path]
 
     def place_of(self, mount: Mount | None) -> Place:

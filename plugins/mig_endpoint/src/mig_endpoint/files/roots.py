@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING
 
 from mig_endpoint import coverage
 from mig_endpoint.files.batch import Batch
-from mig_endpoint.files.doorways import leads_to_same
 from mig_endpoint.files.filesystems import may_hang
 from mig_endpoint.files.naming import PathText
 from mig_endpoint.files.walk import Walk
@@ -147,6 +146,8 @@ def _real(path: str) -> str:
     """Where a link leads; itself if that has no path here: ``/proc/PID/exe`` of a deleted program is readable by its
     own, and what ``/proc/PID/root`` of a container says, ``/``, is a path over there.
     """
+    from mig_endpoint.files.doorways import leads_to_same  # few questions name a link
+
     target = os.path.realpath(path)
     try:
         return target if leads_to_same(target, path) else path
