@@ -34,8 +34,8 @@ EVERY = 2.0
 MAX_PAUSE = 5.0
 """Seconds between two attempts to connect, at most."""
 OTHERS_COME_BACK = MAX_PAUSE + 1.0
-"""Seconds without a look after a connection that was lost: if it was the database that was away, all others are as yet,
-too, and not dead."""
+"""Seconds without a look after a connection that was lost: if it was the database that was away, the others have lost
+theirs, too, and are not dead."""
 _SILENCE: dict[str, Any] = {
     "keepalives_idle": 5,
     "keepalives_interval": 2,
