@@ -172,6 +172,22 @@ def test_interfaces_neighbours_routes_rules_and_the_firewall_of_a_namespace_are_
     assert rows(ask=["routes"], remote_address=["198.51.100.0/24"], namespace=[number])[0]["table"] == "77"
 
 
+def test_addresses_that_are_answered_for_are_neighbours_of_their_own_state(rows: Rows, netns: str) -> None:
+    def ip(*words: str) -> None:
+        subprocess.run(["ip", "-n", netns, *words], check=True)
+
+    ip("link", "add", "one", "type", "veth", "peer", "name", "two")
+    ip("link", "set", "one", "up")
+    proxied = ["2001:db8::99", *(f"192.0.2.{number}" for number in range(1, 250))]
+    for address in proxied:
+        ip("neigh", "add", "proxy", address, "dev", "one")
+    number = str(namespaces.number_of(f"/run/netns/{netns}"))
+
+    found = rows(ask=["neighbours"], namespace=[number], state=["^PROXY$"])
+
+    assert sorted((row["remote_address"], row["interface"]) for row in found) == sorted((one, "one") for one in proxied)
+
+
 def test_rules_and_routes_are_told_with_all_their_conditions(rows: Rows, netns: str) -> None:
     def ip(*words: str) -> None:
         subprocess.run(["ip", "-n", netns, *words], check=True)

@@ -6,10 +6,11 @@ With them the firewall, which belongs to a namespace too.
 from __future__ import annotations
 
 import os
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from mig_core.plugin.coverage import Reason
-from mig_netstat import firewall, namespaces
+from mig_netstat import firewall, namespaces, proxied
 from mig_netstat.nft_attributes import attributes
 
 if TYPE_CHECKING:
@@ -95,7 +96,10 @@ def _rows(wanted: frozenset[str], name: str, handlers: Handlers, tally: Tally) -
         asks: dict[str, Callable[[], Iterator[Row]]] = {
             INTERFACES: lambda: map(_interface, route.get_links()),
             ADDRESSES: lambda: (_address(one, interfaces) for one in route.get_addr()),
-            NEIGHBOURS: lambda: (_neighbour(one, interfaces) for one in route.get_neighbours()),
+            NEIGHBOURS: lambda: chain(
+                (_neighbour(one, interfaces) for one in route.get_neighbours()),
+                (_proxied(one, interfaces) for one in proxied.proxied()),
+            ),
             ROUTES: lambda: (row for one in route.get_routes() for row in _routes(one, interfaces)),
             RULES: lambda: (_rule(one) for one in route.get_rules()),
         }
@@ -136,6 +140,11 @@ def _neighbour(one: Any, interfaces: dict[int, str]) -> Row:
         "mac": one.get_attr("NDA_LLADDR") or "",
         "state": _NEIGHBOUR_STATES.get(one["state"], ""),
     }
+
+
+def _proxied(one: proxied.Proxied, interfaces: dict[int, str]) -> Row:
+    interface = interfaces.get(one.interface, str(one.interface)) if one.interface else ""
+    return {"interface": interface, "remote_address": one.address, "state": "PROXY"}
 
 
 def _routes(one: Any, interfaces: dict[int, str]) -> Iterator[Row]:
