@@ -278,6 +278,7 @@ def test_the_distributions_in_a_zipped_program_are_found(
         program.writestr("site-packages/a.dist-info/licenses/old-1.dist-info/METADATA", metadata("old", "1"))
         program.writestr(".deps/Foo_Bar-2.0-cp311-cp311-linux_x86_64.whl", b"a wheel")
     write(f"{path}.txt", "")
+    write("/opt/app/build/PYZ-00.pyz", b"PYZ\0\xa7\r\r\n")
     write("/opt/app/none.pex", "no zip")
 
     said = ask(".", root=str(tmp_path), types=["python"], paths=["/opt", "/root"])

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 ENDINGS = (".pex", ".pyz")
 MAX_METADATA = 1 << 16
+_PYINSTALLER = b"PYZ\0"
+"""How an archive of PyInstaller's begins, which has that ending too and holds modules without their metadata."""
 _UNPACKED = re.compile(r"(?:(?!\.dist-info/).)*\.dist-info/METADATA")
 """Not in another's, where licences of what that holds copies of may lie."""
 _WHEEL = re.compile(r"(?:.*/)?([^/-]+)-([^/-]+)(?:-[^/-]+){3,4}\.whl")
@@ -30,7 +32,7 @@ def packages(search: Search[Package], folder: Folder, describe: Describe) -> Ite
     """The distributions in this directory's programs. A ``.pex`` may be a directory as well, and that is walked."""
     for name in folder.ending(*ENDINGS):
         path, real = folder.inner(name)
-        if search.is_file(path):
+        if search.is_file(path) and search.content(folder, name, len(_PYINSTALLER)) != _PYINSTALLER:
             with search.archive(path) as archive:
                 if archive is not None and search.is_new(real):
                     yield from _inside(search, archive, path, describe)
