@@ -142,6 +142,13 @@ def test_a_refused_global_rule_takes_its_namespace_with_it() -> None:
         ("{ 01 // two\n 02 /* [9-99] */ [4] 03 }", 7),
         ("/ab+c/", 4096),
         ("/ab+c/ wide", 8192),
+        ("/ab.{0,9000}c/", 4096),
+        ("/ab.{0,9000}c/s", 4096 + 9000 + 4096),
+        (r"/ab[\s\S]{300}c/ wide", 2 * (4096 + 300 + 4096)),
+        (r"/ab[^x]*c/", 4096),
+        (r"/ab[\x00-\xff]*c/", piecewise.LONGEST + 1),
+        (r"/ab.*c/s", piecewise.LONGEST + 1),
+        (r"/ab[\w\W]+?c/", piecewise.LONGEST + 1),
     ],
 )
 def test_the_overlap_is_as_long_as_the_longest_match(pattern: str, length: int) -> None:
@@ -150,12 +157,23 @@ def test_the_overlap_is_as_long_as_the_longest_match(pattern: str, length: int) 
     assert piecewise.length_of(read.rules[0].patterns[0]) == length
 
 
-def test_a_pattern_without_an_upper_length_is_booked() -> None:
-    text = "rule endless { strings: $a = { 01 02 03 [2-] 04 } condition: $a }"
+@pytest.mark.parametrize("pattern", ["{ 01 02 03 [2-] 04 }", "/abc.*def/s", r"/abc[\s\S]{9,}def/"])
+def test_a_pattern_without_an_upper_length_is_booked(pattern: str) -> None:
+    text = f"rule endless {{ strings: $a = {pattern} condition: $a }}"
     checked = rules.check([text])
 
     assert checked.piecewise.without_end == ("endless",)
     assert checked.piecewise.overlap == piecewise.LONGEST
+
+
+@pytest.mark.parametrize("expression", ["/needle.{0,30000}thread/s", r"/needle[\s\S]{0,30000}thread/"])
+def test_parts_of_an_expression_that_lie_far_apart_are_found_across_pieces(expression: str) -> None:
+    data = b"." * 40_000 + b"needle" + b"\n" * 25_000 + b"thread" + b"." * 90_000
+
+    found, tally = in_pieces(f"rule r {{ strings: $a = {expression} condition: $a }}", data)
+
+    assert [one.found[0].places for one in found] == [[(0x1000 + 40_000, 25_012, b"")]]
+    assert tally.complete
 
 
 def test_more_matches_than_are_kept_are_said() -> None:

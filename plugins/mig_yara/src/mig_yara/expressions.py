@@ -6,10 +6,13 @@ Read as YARA-X does. Only for text that the compiler has accepted; whatever else
 from __future__ import annotations
 
 import re
+import warnings
 from typing import TYPE_CHECKING
 
+from mig_endpoint.regex.tokens import Kind, Token, tokens
+
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
 ANCHORS = frozenset({"^", "$", r"\A", r"\z"})
 """Signs that hold at one place of all the data, wherever the rest of the expression matches."""
@@ -22,6 +25,47 @@ _PART = re.compile(
     re.VERBOSE | re.DOTALL,
 )
 """A ``]`` or ``-`` that a set begins with is one of its characters."""
+
+
+_COUNT = re.compile(r"\{ *(\d*) *(,?) *(\d*) *\}")
+_DOTS_TAKE_ALL = re.compile(r"\(\?[a-z]*s")
+
+
+def gaps(expression: str) -> Iterator[int | None]:
+    """How many bytes of any value may lie at each place that has some: None for as many as there are.
+
+    ``/abc.*def[\\s\\S]{2,9}ghi/s`` has two. What lies between such places YARA-X finds by itself, and joins it.
+    """
+    text, _, flags = expression[1:].rpartition("/")
+    dots = "s" in flags or _DOTS_TAKE_ALL.search(text) is not None
+    parts = list(tokens(text))
+    for place, token in enumerate(parts):
+        if (token.kind is Kind.DOT and dots) or (token.kind is Kind.CLASS and _takes_all(token.text)):
+            yield _most(parts[place + 1 :])
+
+
+def _most(after: Sequence[Token]) -> int | None:
+    """How often what stands before these may be repeated; None for without end."""
+    if not after or after[0].text not in ("*", "+", "{"):
+        return 1
+    if after[0].text != "{":
+        return None
+    found = _COUNT.match("".join(one.text for one in after[:24]))
+    if found is None:
+        return 1
+    least, comma, most = found.groups()
+    return int(most) if most else None if comma else int(least or 1)
+
+
+def _takes_all(characters: str) -> bool:
+    """Whether a set has every byte."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", FutureWarning)  # sets in sets, which are others to YARA-X
+            one = re.compile(characters.encode("latin-1", "replace"))
+    except re.error:
+        return True  # nobody knows
+    return all(one.match(bytes((byte,))) for byte in range(256))
 
 
 def signs(expression: str) -> Iterator[str]:

@@ -12,7 +12,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from mig_yara.expressions import ANCHORS, signs
+from mig_yara.expressions import ANCHORS, gaps, signs
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -24,7 +24,7 @@ MOST_COUNTED = 1000
 LONGEST = 64 << 10
 """Bytes that a match may have. What has no upper length is looked for within that."""
 _LONGEST_REGEX = 4 << 10
-"""YARA-X finds no longer match of a regular expression."""
+"""YARA-X finds no longer match of a regular expression, but for bytes of any value between two parts of it."""
 _AT_PLACES = frozenset({"filesize", "entrypoint", "at"})
 _READS = re.compile(r"(?:u?int(?:8|16|32|64)|float(?:32|64))(?:be)?")
 _HEX_PART = re.compile(r"\[\s*(\d*)\s*(-?)\s*(\d*)\s*\]|([()|])|(~?[0-9a-fA-F?]{2})")
@@ -71,7 +71,7 @@ def length_of(pattern: PatternText) -> int:
     if pattern.value.kind == "hex":
         return _hex_length(pattern.value.text)
     if pattern.value.kind == "regex":
-        return _LONGEST_REGEX * (2 if "wide" in pattern.words else 1)
+        return _regex_length(pattern.value.text) * (2 if "wide" in pattern.words else 1)
     length = len(pattern.value.text.encode("utf-8", "replace"))
     if pattern.words & {"base64", "base64wide"}:
         length = 4 * (length + 4) // 3
@@ -119,6 +119,16 @@ def _refuse_dependents(number: int, source: SourceText, refused: dict[tuple[int,
         for token in rule.condition:
             if token.kind == "word" and (number, token.text) in refused:
                 refused.setdefault((number, rule.name), f"it stands on the rule {token.text}")
+
+
+def _regex_length(text: str) -> int:
+    """Of ``/abc.{2,900}def/s``: what lies on both sides of any bytes is as long as an expression at most."""
+    length = _LONGEST_REGEX
+    for gap in gaps(text):
+        if gap is None:
+            return LONGEST + 1
+        length += gap + (_LONGEST_REGEX if gap > 1 else 0)
+    return length
 
 
 def _hex_length(text: str) -> int:
