@@ -8,15 +8,11 @@ where there is such a file system, or one of the network, a child does the work,
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import json
 import os
 import re
-import select
 import signal
 import time
-import warnings
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from mig_core.domain.document import dump
@@ -53,6 +49,8 @@ def _may_hang() -> bool:
 
 
 def _in_a_child(work: Callable[[HandOver | None], ModuleResult], deadline: float) -> ModuleResult:
+    import warnings  # here, as others below: seldom needed, and this is imported where programs start often
+
     reading, writing = _pipe()
     parent = os.getpid()
     with warnings.catch_warnings():
@@ -76,11 +74,14 @@ def _in_a_child(work: Callable[[HandOver | None], ModuleResult], deadline: float
     if not written:
         return ModuleResult.failure(problem)
     kept = _read(written)
-    return replace(kept, errors=(*kept.errors, problem), coverage=replace(kept.coverage, complete=False))
+    coverage = Coverage(False, kept.coverage.examined, kept.coverage.skipped)
+    return ModuleResult(kept.found, kept.success, kept.elements, kept.statistics, (*kept.errors, problem), coverage)
 
 
 def _pipe() -> tuple[int, int]:
     """Both ends, neither in the place of a standard stream that is closed."""
+    import fcntl
+
     ends = os.pipe()
     reading, writing = (fcntl.fcntl(one, fcntl.F_DUPFD_CLOEXEC, 3) for one in ends)
     for one in ends:
@@ -90,6 +91,8 @@ def _pipe() -> tuple[int, int]:
 
 def _written(reading: int, until: float) -> tuple[bytes, bool]:
     """The last document that the child has written as a whole, and whether nobody waits for more."""
+    import select
+
     poll = select.poll()
     poll.register(reading, select.POLLIN)
     last, rest = b"", bytearray()
