@@ -91,6 +91,20 @@ def test_a_type_that_was_named_and_is_not_there_is_booked(write: Any, ask: Any, 
     assert ask(".", root=str(tmp_path), types=["npm"]).reasons == {"no directory of packages found": 1}
 
 
+@pytest.mark.parametrize(
+    "place",
+    ["/nix/var/nix/db/db.sqlite", "/home/linuxbrew/.linuxbrew/Cellar/jq/1.7/bin/jq", "/var/db/pkg/app-misc/jq-1.7/PF"],
+)
+def test_a_manager_that_is_not_read_makes_the_answer_incomplete(
+    write: Any, ask: Any, tmp_path: pathlib.Path, place: str
+) -> None:
+    write("/lib/apk/db/installed", APK)
+    write(place, "")
+
+    assert ask(".", root=str(tmp_path)).reasons == {"packages of a manager that is not known here": 1}
+    assert ask(".", root=str(tmp_path), types=["apk"]).complete
+
+
 def test_an_empty_system_is_not_a_clean_one(ask: Any, tmp_path: pathlib.Path) -> None:
     assert ask(".", root=str(tmp_path)).reasons == {"no package manager found": 1}
 

@@ -23,6 +23,7 @@ from mig_pkg import (
     reasons,
     rpm,
     snap,
+    unread,
     wheel_sboms,
 )
 from mig_pkg.declaration import SYSTEM_TYPES
@@ -74,6 +75,8 @@ def packages(request: Request, site: Site) -> Iterator[Package]:
 def _of_databases(request: Request, site: Site, late: list[str]) -> Iterator[Package]:
     """Those of system-wide databases; takes out of ``late`` each type that it is done with."""
     systems = [kind for kind in request.types if kind in SYSTEM_TYPES]
+    if len(systems) == len(SYSTEM_TYPES):  # not one manager's were asked for, but the system's
+        unread.book(site)
     present = 0
     for kind in systems:
         site.check_time()

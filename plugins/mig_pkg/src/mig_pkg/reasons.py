@@ -11,6 +11,7 @@ __all__ = [
     "FAILED",
     "FULL",
     "NOT_ASKED_FOR",
+    "NOT_READ",
     "NO_DIRECTORY",
     "NO_MANAGER",
     "NO_ORDER",
@@ -24,6 +25,7 @@ __all__ = [
 
 NO_MANAGER = Reason("no package manager found")
 NOT_ASKED_FOR = Reason("package manager not on the PATH")
+NOT_READ = Reason("packages of a manager that is not known here")
 NO_DIRECTORY = Reason("no directory of packages found")
 NO_PACKAGES = Reason("no installed package found in any database")
 FAILED = Reason("package manager failed")
