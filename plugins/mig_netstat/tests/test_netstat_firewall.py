@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from mig_core.testing.services import service_missing
-from mig_netstat import NetstatModule, namespaces
+from mig_netstat import NetstatModule, firewall, namespaces
 from mig_netstat.firewall import MORE_ELEMENTS, ODD_ELEMENTS
 from mig_netstat.rule_text import rule_text
 
@@ -158,6 +158,8 @@ FROM_IPTABLES = [
         "-m limit --limit 5/min -j LOG --log-prefix x --log-level 6",
         'limit rate 5/minute burst 5 log prefix "x" level 6',
     ),
+    ("-p icmp --icmp-type any -j DROP", "meta l4proto icmp icmp type any drop"),
+    ("-m addrtype --src-type BLACKHOLE -j DROP", "fib saddr type blackhole drop"),
     ("-p udp -j REJECT --reject-with icmp-host-prohibited", "meta l4proto udp reject with icmp host-prohibited"),
     ("-p tcp -j REJECT --reject-with tcp-reset", "meta l4proto tcp reject with tcp reset"),
 ]
@@ -201,6 +203,7 @@ LOOKED_AT = [
     ("ip saddr 10.0.0.1 ip daddr 10.0.0.2 accept", "meta nfproto ip ip saddr 10.0.0.1 ip daddr 10.0.0.2 accept"),
     ("tcp sport 1 tcp dport 22 accept", "meta l4proto tcp tcp sport 1 tcp dport 22 accept"),
     ("tcp option maxseg size 500 drop", "tcp option maxseg size 500 drop"),
+    ("ip protocol & 7 == 6 th sport 22 drop", "meta nfproto ip ip protocol & 0x7 == tcp th sport 22 drop"),
     ("meta mark set 1", "meta mark set 1"),
     ("meta mark set meta mark & 0xff | 0x10", "meta mark set (meta mark & 0xef ^ 0x10)"),
     ("meta skuid { 0, 1000 } drop", "meta skuid { 0, 1000 } drop"),
@@ -236,6 +239,8 @@ def test_a_rule_is_told_with_all_that_it_looks_at_and_with_nothing_else(
   set marks {{ type mark; elements = {{ 1, 256 }}; }}
   set many {{ type mark; flags interval; elements = {{ 16-32 }}; }}
   set names {{ type ifname; flags interval; elements = {{ "eth*", "wg0" }}; }}
+  set every {{ type ipv4_addr; flags interval; elements = {{ 0.0.0.0/0 }}; }}
+  set top {{ type inet_service; flags interval; elements = {{ 65535 }}; }}
   set cards {{ type ether_addr; elements = {{ 02:00:00:00:00:01 }}; }}
   set seen {{ type ipv4_addr; size 100; flags dynamic,timeout; }}
   map fate {{ type ipv4_addr : verdict; elements = {{ 10.0.0.1 : accept, * : drop }}; }}
@@ -256,11 +261,39 @@ def test_a_rule_is_told_with_all_that_it_looks_at_and_with_nothing_else(
         "marks": ["1", "256"],
         "many": ["16-32"],
         "names": ['"eth*"', '"wg0"'],
+        "every": ["0.0.0.0-255.255.255.255"],
+        "top": ["65535"],
         "cards": ["02:00:00:00:00:01"],
         "seen": [],
         "fate": ["* : drop", "10.0.0.1 : accept"],
         "to": ["10.0.0.1 . 80 : 10.0.0.2 . 81"],
     }
+
+
+OF_A_TIME = "flush ruleset\nadd table ip t\nadd chain ip t c\nadd rule ip t c tcp dport {{ {0}, {0}1 }} {1}\n"
+BEFORE, AFTER = OF_A_TIME.format(2, "accept"), OF_A_TIME.format(3, "drop")
+
+
+@pytest.mark.parametrize("changes", [1, 9])
+def test_rules_of_one_time_are_never_told_with_sets_of_another(
+    run: Callable[..., ModuleResult], netns: str, monkeypatch: pytest.MonkeyPatch, changes: int
+) -> None:
+    made(netns, "nft", "-f", "-", text=BEFORE)
+    contents, texts = firewall._contents, [AFTER if one % 2 == 0 else BEFORE for one in range(changes)]
+
+    def contents_after_a_change(sets: Any) -> Any:
+        if texts:
+            made(netns, "nft", "-f", "-", text=texts.pop(0))
+        return contents(sets)
+
+    monkeypatch.setattr(firewall, "_contents", contents_after_a_change)
+    result = run(ask=["firewall"], namespace=[str(namespaces.number_of(f"/run/netns/{netns}"))], type=["rule"])
+
+    rows: list[Any] = list(NetstatModule().rows(result))
+    is_booked = firewall.CHANGED.text in [one.reason for one in result.coverage.skipped]
+    assert is_booked == (changes > 1)
+    if not is_booked:
+        assert [row["rule"] for row in rows] == ["meta l4proto tcp tcp dport { 3, 31 } drop"]
 
 
 def test_chains_of_arp_and_of_a_device_have_their_own_hooks_and_a_dormant_table_is_said_to_be(

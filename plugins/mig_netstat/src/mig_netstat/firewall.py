@@ -14,7 +14,9 @@ from mig_core.plugin.coverage import Reason
 from mig_netstat.nft_attributes import Attributes, attributes, listed, number_of, of_message, text_of
 from mig_netstat.nft_values import (
     ANONYMOUS,
+    CONCATENATED,
     FAMILIES,
+    INTERVAL,
     Field,
     data_of_set,
     data_text,
@@ -24,7 +26,7 @@ from mig_netstat.nft_values import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
 
     from mig_core.plugin.cells import Cell
     from mig_core.plugin.coverage import Tally
@@ -39,6 +41,7 @@ OLD_RULES = Reason("table of the older kind (iptables-legacy) whose rules are no
 MAX_ELEMENTS = 10_000
 """Of all sets of a namespace: sets of blocked addresses may have millions."""
 MORE_ELEMENTS = Reason(f"set of the firewall not read, or not to its end: more than {MAX_ELEMENTS} elements")
+CHANGED = Reason("firewall whose rules were changed while they were read: they may be told mixed")
 ODD_ELEMENTS = Reason("set of the firewall whose elements are not understood")
 CHAIN, RULE, SET = "nftables", "nftables rule", "nftables set"
 _OLD = {"ip_tables_names": "iptables", "ip6_tables_names": "ip6tables", "arp_tables_names": "arptables"}
@@ -51,6 +54,8 @@ _USUAL_HOOKS = ("prerouting", "input", "forward", "output", "postrouting", "ingr
 _DORMANT = 1
 """Flag of a table whose chains are not in force."""
 _INTERVAL_END, _CATCH_ALL = 1, 2
+_READINGS = 3
+"""Of a firewall that is changed meanwhile."""
 
 
 def rows(handlers: Handlers, tally: Tally) -> Iterator[dict[str, Cell]]:
@@ -74,18 +79,14 @@ def _nftables(handlers: Handlers, tally: Tally) -> Iterator[dict[str, Cell]]:
     if not handlers.may_ask("nftables"):
         return
     from pyroute2.netlink.exceptions import NetlinkError
-    from pyroute2.nftables.main import NFTables
 
     try:
-        with NFTables(nfgen_family=0) as asked:
-            tables, rules, chains, sets = (
-                [(one["nfgen_family"], of_message(one)) for one in got()]
-                for got in (asked.get_tables, asked.get_rules, asked.get_chains, asked.get_sets)
-            )
-        contents = _contents(sets, tally)
+        tables, rules, chains, sets, contents, unread = _read(tally)
     except (NetlinkError, OSError) as error:
         tally.failed(NOT_ASKED, "nftables", str(error))
         return
+    for reason, name in unread:
+        tally.skip(reason, name)
     dormant = {(family, text_of(said[1])) for family, said in tables if number_of(said.get(2, b"")) & _DORMANT}
     yield from _chains(chains, rules, dormant)
     yield from _rules(rules, sets, contents)
@@ -93,6 +94,56 @@ def _nftables(handlers: Handlers, tally: Tally) -> Iterator[dict[str, Cell]]:
         if not number_of(said.get(3, b"")) & ANONYMOUS:
             key = _key(family, said, 2)
             yield {"what": FIREWALL, "type": SET, "table": _named(key), "names": contents.get(key)}
+
+
+class _Ruleset(NamedTuple):
+    tables: Sequence[Message]
+    rules: Sequence[Message]
+    chains: Sequence[Message]
+    sets: Sequence[Message]
+    contents: dict[Key, list[str]]
+    """Of the sets that were read."""
+    unread: list[tuple[Reason, str]]
+    """Why others were not, or not to their end."""
+
+
+def _read(tally: Tally) -> _Ruleset:
+    """What is there at one moment. The kernel counts the changes, and takes what it was asked one by one from before
+    and after them: rules of one time with the sets of another. Read again then, and booked if that does not help.
+
+    Raises:
+        NetlinkError: the kernel could not be asked.
+        OSError: likewise.
+    """
+    from pyroute2.netlink import NLM_F_REQUEST
+    from pyroute2.netlink.exceptions import NetlinkError
+    from pyroute2.netlink.nfnetlink import nfgen_msg
+    from pyroute2.netlink.nfnetlink.nftsocket import NFT_MSG_GETGEN
+    from pyroute2.nftables.main import NFTables
+
+    with NFTables(nfgen_family=0) as asked:
+
+        def changes() -> list[int]:
+            told = asked.request_get(nfgen_msg(), NFT_MSG_GETGEN, NLM_F_REQUEST)
+            return [number_of(of_message(one)[1]) for one in told]
+
+        for reading in range(1, _READINGS + 1):
+            before = changes()
+            try:
+                tables, rules, chains, sets = (
+                    [(one["nfgen_family"], of_message(one)) for one in got()]
+                    for got in (asked.get_tables, asked.get_rules, asked.get_chains, asked.get_sets)
+                )
+                contents, unread = _contents(sets)
+            except NetlinkError:  # as of a set that is no more
+                if reading == _READINGS or changes() == before:
+                    raise
+                continue
+            if changes() == before:
+                break
+        else:
+            tally.skip(CHANGED, "nftables")
+    return _Ruleset(tables, rules, chains, sets, contents, unread)
 
 
 def _chains(
@@ -147,19 +198,20 @@ def _rules(
         yield row
 
 
-def _contents(sets: Iterable[Message], tally: Tally) -> dict[Key, list[str]]:
-    """The elements of each set; a set that is too large, or that cannot be read, is not in it, which is booked."""
+def _contents(sets: Iterable[Message]) -> tuple[dict[Key, list[str]], list[tuple[Reason, str]]]:
+    """The elements of each set, and which sets are not in it, or not to their end."""
     from pyroute2.netlink.nfnetlink.nftsocket import NFT_MSG_GETSETELEM, nft_set_elem_list_msg
     from pyroute2.nftables.main import NFTables
 
     found: dict[Key, list[str]] = {}
+    unread: list[tuple[Reason, str]] = []
     room = MAX_ELEMENTS
     for family, of_family in groupby(sorted(sets, key=lambda one: int(one[0])), lambda one: one[0]):
         with NFTables(nfgen_family=family) as tables:
             for _, said in of_family:
                 key = _key(family, said, 2)
                 if room <= 0:
-                    tally.skip(MORE_ELEMENTS, _named(key))
+                    unread.append((MORE_ELEMENTS, _named(key)))
                     continue
                 message = nft_set_elem_list_msg()
                 message["attrs"] = [["NFTA_SET_ELEM_LIST_TABLE", key[1]], ["NFTA_SET_ELEM_LIST_SET", key[2]]]
@@ -169,14 +221,17 @@ def _contents(sets: Iterable[Message], tally: Tally) -> dict[Key, list[str]]:
                     for element in listed(of_message(part).get(3, b""))
                 )
                 elements = list(islice(told, room))
-                if next(told, None) is not None:
-                    tally.skip(MORE_ELEMENTS, _named(key))
+                is_whole = next(told, None) is None
+                if not is_whole:
+                    unread.append((MORE_ELEMENTS, _named(key)))
                 room -= len(elements)
                 try:
-                    found[key] = _elements(map(attributes, elements), key_of_set(said), data_of_set(said))
+                    has_ends = number_of(said.get(3, b"")) & (INTERVAL | CONCATENATED) == INTERVAL
+                    read = _elements(map(attributes, elements), key_of_set(said), data_of_set(said), has_ends, is_whole)
+                    found[key] = read
                 except (LookupError, ValueError):
-                    tally.skip(ODD_ELEMENTS, _named(key))
-    return found
+                    unread.append((ODD_ELEMENTS, _named(key)))
+    return found, unread
 
 
 class _Element(NamedTuple):
@@ -185,8 +240,12 @@ class _Element(NamedTuple):
     target: str
 
 
-def _elements(elements: Iterable[Attributes], fields: tuple[Field, ...], data: tuple[Field, ...]) -> list[str]:
-    """As texts; of an interval the kernel lists both ends, of one with several parts in one element."""
+def _elements(
+    elements: Iterable[Attributes], fields: tuple[Field, ...], data: tuple[Field, ...], has_ends: bool, is_whole: bool
+) -> list[str]:
+    """As texts; of an interval the kernel lists both ends, of one with several parts in one element. One that reaches
+    to the highest value has no end.
+    """
     read: list[_Element] = []
     texts: list[str] = []
     rest: list[str] = []
@@ -210,9 +269,8 @@ def _elements(elements: Iterable[Attributes], fields: tuple[Field, ...], data: t
             end = last.to_bytes(len(one.raw), "big") if whole else start.raw
             texts.append(f"{_between(start.raw, end, fields)}{start.target}")
         start = None if one.is_end else one
-    if start is not None:
-        is_interval = any(one.is_end for one in read)
-        end = bytes([255]) * len(start.raw) if is_interval else start.raw
+    if start is not None and (is_whole or not has_ends):
+        end = bytes([255]) * len(start.raw) if has_ends else start.raw
         texts.append(f"{_between(start.raw, end, fields)}{start.target}")
     return texts + rest
 

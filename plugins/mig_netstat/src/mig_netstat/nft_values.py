@@ -59,7 +59,7 @@ _HOST = frozenset({"host", "state", "status", "address type"})
 _VERDICTS = {0: "drop", 1: "accept", 2: "stolen", 3: "queue", 4: "repeat", 5: "stop"}
 _JUMPS = {-1: "continue", -2: "break", -3: "jump", -4: "goto", -5: "return"}
 _VERDICT_TYPE = 0xFFFFFF00
-INTERVAL, ANONYMOUS, MAP = 4, 1, 8
+INTERVAL, ANONYMOUS, MAP, CONCATENATED = 4, 1, 8, 128
 """Flags of a set."""
 _WORD = 4
 _TYPES = {

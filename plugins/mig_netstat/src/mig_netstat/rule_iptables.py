@@ -11,10 +11,22 @@ import sys
 from mig_netstat.nft_values import bits_text, value_text
 
 _STATES = {1: "invalid", 2: "established", 4: "related", 8: "new", 64: "snat", 128: "dnat", 256: "untracked"}
-_ADDRESS_TYPES = {1: "unspec", 2: "unicast", 4: "local", 8: "broadcast", 16: "anycast", 32: "multicast"}
+_ADDRESS_TYPES = {
+    1: "unspec",
+    2: "unicast",
+    4: "local",
+    8: "broadcast",
+    16: "anycast",
+    32: "multicast",
+    64: "blackhole",
+    128: "unreachable",
+    256: "prohibit",
+}
 _STATE, _STATE_ALIAS = 0x1, 0x2000
 """Of a match of connections: that it is about their state, and that it was written as ``-m state``."""
 _LOG_LEVEL = 4
+_ANY_TYPE = 255
+"""Of ICMP, as ``--icmp-type any`` writes it."""
 _REFUSALS = {
     "ip": (
         *("net-unreachable", "host-unreachable", "prot-unreachable", "port-unreachable", "echoreply"),
@@ -26,6 +38,7 @@ _REFUSALS = {
     ),
 }
 _NAT_FLAGS = {4: "random", 8: "persistent", 16: "fully-random"}
+_KNOWN_FLAGS = 31
 _HAS_ADDRESSES, _HAS_PORTS, _SAID_ANYWAY = 1, 2, 3
 """Flags of a translation that say no more than that it has addresses, or ports."""
 _WIDTHS = {"ip": 4, "ip6": 16}
@@ -50,6 +63,8 @@ def match_text(name: str, revision: int, raw: bytes, transport: str) -> str:
             return f"ct state {'!= ' if inverted else ''}{bits_text(states, _STATES)}"
     if name in ("icmp", "icmp6") and revision == 0:
         kind, low, high, inverted = raw[:4]
+        if name == "icmp" and kind == _ANY_TYPE and not inverted and (low, high) == (0, 255):
+            return "icmp type any"
         code = "" if (low, high) == (0, 255) else f" code {low}{f'-{high}' if high != low else ''}"
         return f"{'icmp' if name == 'icmp' else 'icmpv6'} type {'!= ' if inverted else ''}{kind}{code}"
     if name == "mac" and revision == 0:
@@ -93,6 +108,8 @@ def target_text(name: str, revision: int, raw: bytes, family: str) -> str:
             _, flags, first, last, low, high = struct.unpack_from("=II4s4s2s2s", raw)
         else:
             flags, first, last, low, high = struct.unpack_from("=I16s16s2s2s", raw)
+        if flags & ~_KNOWN_FLAGS:  # with what it shifts ports by, or of a kind that is not known here
+            return ""
         addresses = tuple(one[: _WIDTHS[family]] for one in (first, last)) if flags & _HAS_ADDRESSES else ()
         return _translation(_TRANSLATIONS[name], flags, addresses, (low, high))
     if name == "REJECT" and revision == 0 and family in _REFUSALS:

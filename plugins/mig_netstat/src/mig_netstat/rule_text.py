@@ -137,7 +137,7 @@ class Rule:
         if len(loaded.parts) > 1:
             self._compare_each(loaded, operator, raw)
             return
-        if not operator:
+        if not operator and not loaded.mask:
             self._learn(loaded.part, raw)
         self.words.append(f"{loaded.part.text} {_compared(loaded, operator, raw)}")
 
