@@ -47,6 +47,8 @@ def obey(command: Callable[[], object], *, name: str) -> int:
         command: returns an exit status; anything else is ALL_ANSWERED.
         name: the program's, in front of errors.
     """
+    if sys.stdin is None:  # mig ... <&-: nobody is there to be asked
+        sys.stdin = open(os.devnull, encoding="utf-8")  # noqa: SIM115  as long as the program
     if sys.stderr is None:  # mig ... 2>&-
         sys.stderr = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115  as long as the program
     if sys.stdout is None:  # mig ... >&-

@@ -120,10 +120,17 @@ def begin(gpg: Any, words: list[str], *, passphrase: bool = False) -> subprocess
     return subprocess.Popen(gpg.make_args(words, passphrase), stdin=pipe, stdout=pipe, stderr=pipe, env=gpg.env)
 
 
-def finish(run: subprocess.Popen[bytes], given: bytes) -> Output:
-    """Gives gpg its standard input, and waits for its end."""
+def finish(run: subprocess.Popen[bytes], given: bytes, *, within: float | None = None) -> Output:
+    """Gives gpg its standard input, and waits for its end.
+
+    Raises:
+        TimeoutError: it has not ended within so many seconds.
+    """
     output = Output(None)
-    output.data, said = run.communicate(given)
+    try:
+        output.data, said = run.communicate(given, timeout=within)
+    except subprocess.TimeoutExpired as error:
+        raise TimeoutError(str(error)) from error
     output.stderr = said.decode("latin-1")
     output.returncode = run.returncode
     return output

@@ -26,7 +26,7 @@ from mig_core.pgp.home import private_home
 from mig_core.pgp.selection import KEPT_BY_OWNER, Selection, select
 from mig_core.pgp.signature_packet import check_signature_form
 from mig_core.pgp.verdict import KEYRING, judge, shown
-from mig_core.pgp.verification import Ahead, Verification
+from mig_core.pgp.verification import MAX_VERIFY_SECONDS, Ahead, Verification
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -167,7 +167,8 @@ class GnupgKeyring:
         if waiting is not None:
             # Its yes is as good as any; with everything else that it may say a new one has the last word.
             with contextlib.suppress(SignatureInvalid, OSError):
-                return judge(waiting.of(data, signature.sig), signature, now=now, ahead=self._tolerance)
+                result = waiting.of(data, signature.sig, within=MAX_VERIFY_SECONDS)
+                return judge(result, signature, now=now, ahead=self._tolerance)
         result = self._begin().of(data, signature.sig)
         return judge(result, signature, now=now, ahead=self._tolerance)
 

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 MAX_WAIT_SECONDS = 60.0
 """gpg itself may be replaced by a better one: a run that has waited for longer is not used."""
+MAX_VERIFY_SECONDS = 20.0
+"""One that has waited may have been stopped meanwhile: it is given up then, and a new one asked."""
 
 
 class Verification:
@@ -52,16 +54,16 @@ class Verification:
         """Whether it still waits, and has not waited for too long."""
         return self._run.poll() is None and time.monotonic() - self._begun <= MAX_WAIT_SECONDS
 
-    def of(self, data: bytes, signature: bytes) -> Output:
+    def of(self, data: bytes, signature: bytes, *, within: float | None = None) -> Output:
         """What gpg says of a detached signature over the data.
 
         Raises:
-            OSError: the data cannot be written.
+            OSError: the data cannot be written, or gpg has not ended within so many seconds.
         """
         try:
             with open(self._signed, "xb", opener=_private) as file:
                 file.write(data)
-            return finish(self._run, signature)
+            return finish(self._run, signature, within=within)
         finally:
             self.give_up()
             self._signed.unlink(missing_ok=True)

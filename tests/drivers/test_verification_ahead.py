@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -137,6 +138,23 @@ def test_one_that_died_is_not_missed(
 
     assert keyring.verify(data, signature) == investigator_keys.alice.fingerprint
     assert len(pids(begun)) == 2
+
+
+def test_one_that_was_stopped_is_given_up_and_a_new_one_asked(
+    document: tuple[bytes, Signature],
+    keyring: GnupgKeyring,
+    investigator_keys: InvestigatorKeys,
+    begun: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    data, signature = document
+    monkeypatch.setattr("mig_core.pgp.keyring.MAX_VERIFY_SECONDS", 0.1)
+    keyring.get_ready()
+    (pid,) = eventually(lambda: pids(begun))
+    os.kill(pid, signal.SIGSTOP)
+
+    assert keyring.verify(data, signature) == investigator_keys.alice.fingerprint
+    assert len(pids(begun)) == 2 and not alive(pid)
 
 
 def test_one_that_has_waited_for_too_long_is_not_used(

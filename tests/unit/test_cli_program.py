@@ -175,6 +175,18 @@ def test_a_closed_standard_output_is_one_line_of_error() -> None:
     assert (ran.returncode, ran.stderr) == (exit_codes.ERROR, "prog: standard output is closed\n")
 
 
+def test_with_a_closed_standard_input_nobody_is_at_a_terminal() -> None:
+    asks = "import sys; from mig_core.cli.program import obey; sys.exit(obey(lambda: 7 + sys.stdin.isatty(), name='x'))"
+    ran = subprocess.run(
+        ["/bin/sh", "-c", 'exec "$@" <&-', "sh", sys.executable, "-c", asks],
+        stderr=subprocess.PIPE,
+        text=True,
+        timeout=60,
+    )
+
+    assert (ran.returncode, ran.stderr) == (7, "")
+
+
 def test_a_closed_standard_error_keeps_the_data_and_the_status() -> None:
     ran = subprocess.run(
         ["/bin/sh", "-c", 'exec "$@" 2>&-', "sh", sys.executable, "-c", WRITES, "1", "--fail"],
