@@ -19,6 +19,7 @@ from mig_endpoint.packages.mounts import elsewhere as elsewhere_points
 from mig_endpoint.packages.mounts import mount_points
 from mig_endpoint.packages.tree import Tree
 from mig_endpoint.testing.containers import contained
+from mig_endpoint.testing.served import taking
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -130,6 +131,27 @@ def test_a_walk_through_a_container_does_not_wait_for_its_network(container: str
     assert tally.skipped(coverage.UNRESPONSIVE) >= 1
     assert not tally.complete
     assert (f"{container}/srv/a/file" in visitor.paths) == (inner != "/srv/net")
+
+
+def test_a_walk_does_not_wait_for_what_was_taken_off_while_a_process_was_in_it(tmp_path: Path) -> None:
+    point = tmp_path / "p"
+    point.mkdir()
+    visitor, tally, crossings = _Sees(), Tally(), Crossings(lambda: 1.0)
+    code = "import sys; print('ready', flush=True); sys.stdin.read()"
+    with taking(point):
+        words = [sys.executable, "-c", code]
+        with subprocess.Popen(words, cwd=point, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+            assert process.stdout is not None
+            assert process.stdout.readline() == "ready\n"
+            subprocess.run(["umount", "--lazy", point], check=True)
+            try:
+                explore(f"/proc/{process.pid}/cwd", visitor, tally, crossings)
+            finally:
+                crossings.close()
+                process.kill()
+
+    assert tally.skipped(coverage.UNRESPONSIVE) == 1
+    assert not tally.complete
 
 
 def test_a_view_of_our_own_root_with_other_mounts_is_another_root() -> None:

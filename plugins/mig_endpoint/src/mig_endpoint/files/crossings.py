@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from mig_core.records import dataclass
 from mig_endpoint.files.calls import DIRECT, Guarded, Patience, Unresponsive
 from mig_endpoint.files.filesystems import may_hang
-from mig_endpoint.files.mounts import read_mounts
+from mig_endpoint.files.mounts import number_behind, read_mounts
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -78,7 +78,21 @@ class Crossings:
     def mount_behind(self, path: str, fd: int) -> Mount | None:
         """The mount that an open descriptor leads into, also one of another system that the path leads into."""
         theirs = self._seen_through(path, fd)
-        return (self.mounts if theirs is None else theirs).behind(fd)
+        if theirs is None:
+            return self.mounts.behind(fd)
+        from mig_endpoint.files.doorways import mounts_around
+
+        return theirs.behind(fd) or mounts_around(path).behind(fd)
+
+    def place_behind(self, path: str, fd: int) -> Place:
+        """How things are in the directory that is open. What no list of mounts has (a dead network file system taken
+        off while a process was in it, ``umount -l``) may be anything.
+        """
+        mount = self.mount_behind(path, fd)
+        number = number_behind(fd) if mount is None and self.mounts.known else None
+        if number is None:
+            return self.place_of(mount)
+        return Place(self._guards.setdefault(number, Guarded(self.patience)))
 
     def _seen_through(self, path: str, fd: int) -> Mounts | None:
         """The mounts below a directory of another mount namespace; None for one of ours."""

@@ -94,6 +94,12 @@ def mounts_below(root: str) -> Mounts:
     return Mounts(tuple(found), known=theirs.known)
 
 
+def mounts_around(path: str) -> Mounts:
+    """All mounts of the process through whose link a path leads, as that process sees them; of none: ours."""
+    door = doorway(path)
+    return read_mounts() if door is None else read_mounts(f"{door.process}/mountinfo")
+
+
 def root_of(path: str) -> str:
     """A root that was asked for, links resolved.
 

@@ -125,7 +125,8 @@ class _Root:
             coverage.failed(self._tally, PathText(path), failure)
             return
         crossings = self._crossings
-        place = crossings.place_of(crossings.mounts.by_point.get(path) or crossings.mount_behind(directory or "/", fd))
+        mount = crossings.mounts.by_point.get(path)
+        place = crossings.place_of(mount) if mount else crossings.place_behind(directory or "/", fd)
         batch = Batch(directory, fd, 1, [], (), {}, named=True, calls=place.calls)
         if stat.S_ISREG(mode):
             batch.names.append(name)

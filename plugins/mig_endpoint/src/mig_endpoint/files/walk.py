@@ -104,8 +104,7 @@ class Walk:
 
     def walk_from(self, root: str, fd: int) -> None:
         """The same for a directory that is open; closes the descriptor."""
-        mount = self._crossings.mount_behind(root, fd)
-        place = self._crossings.place_of(mount)
+        place = self._crossings.place_behind(root, fd)
         self._wants_others = self._visitor.wants_others
         stack: list[_Frame] = []
         try:
