@@ -149,6 +149,10 @@ def test_a_refused_global_rule_takes_its_namespace_with_it() -> None:
         (r"/ab[\x00-\xff]*c/", piecewise.LONGEST + 1),
         (r"/ab.*c/s", piecewise.LONGEST + 1),
         (r"/ab[\w\W]+?c/", piecewise.LONGEST + 1),
+        (r"/ab(?:.)*c/s", piecewise.LONGEST + 1),
+        (r"/ab(?s:.){0,9000}c/", 4096 + 9000 + 4096),
+        (r"/ab(?:(?:\s|\S))+c/", piecewise.LONGEST + 1),
+        (r"/ab(?:.|\n)*c/", 4096),
     ],
 )
 def test_the_overlap_is_as_long_as_the_longest_match(pattern: str, length: int) -> None:
@@ -166,7 +170,9 @@ def test_a_pattern_without_an_upper_length_is_booked(pattern: str) -> None:
     assert checked.piecewise.overlap == piecewise.LONGEST
 
 
-@pytest.mark.parametrize("expression", ["/needle.{0,30000}thread/s", r"/needle[\s\S]{0,30000}thread/"])
+@pytest.mark.parametrize(
+    "expression", ["/needle.{0,30000}thread/s", r"/needle[\s\S]{0,30000}thread/", r"/needle(?:\s|\S){0,30000}thread/"]
+)
 def test_parts_of_an_expression_that_lie_far_apart_are_found_across_pieces(expression: str) -> None:
     data = b"." * 40_000 + b"needle" + b"\n" * 25_000 + b"thread" + b"." * 90_000
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from mig_endpoint.regex.tokens import Kind, Token, tokens
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
 ANCHORS = frozenset({"^", "$", r"\A", r"\z"})
 """Signs that hold at one place of all the data, wherever the rest of the expression matches."""
@@ -28,6 +28,8 @@ _PART = re.compile(
 
 
 _COUNT = re.compile(r"\{ *(\d*) *(,?) *(\d*) *\}")
+_SETS = frozenset({r"\d", r"\D", r"\s", r"\S", r"\w", r"\W"})
+_ANY = r"[\s\S]"
 _DOTS_TAKE_ALL = re.compile(r"\(\?[a-z]*s")
 
 
@@ -38,10 +40,37 @@ def gaps(expression: str) -> Iterator[int | None]:
     """
     text, _, flags = expression[1:].rpartition("/")
     dots = "s" in flags or _DOTS_TAKE_ALL.search(text) is not None
-    parts = list(tokens(text))
+    parts = _without_groups_of_any(tokens(text), dots)
     for place, token in enumerate(parts):
         if (token.kind is Kind.DOT and dots) or (token.kind is Kind.CLASS and _takes_all(token.text)):
             yield _most(parts[place + 1 :])
+
+
+def _without_groups_of_any(parts: Iterable[Token], dots: bool) -> list[Token]:
+    """With a set of every byte for each group that says no more: ``(?s:.)``, ``(?:\\s|\\S)``. YARA-X sees through
+    those that keep nothing.
+    """
+    done: list[Token] = []
+    opened: list[int] = []
+    for token in parts:
+        if token.text == "(" or (token.kind is Kind.GROUP and not token.text.endswith(")")):
+            opened.append(len(done))
+        elif token.text == ")" and opened:
+            start = opened.pop()
+            if done[start].text.endswith(":") and _is_any(done[start + 1 :], dots):
+                done[start:] = [Token(Kind.CLASS, _ANY)]
+                continue
+        done.append(token)
+    return done
+
+
+def _is_any(inside: Sequence[Token], dots: bool) -> bool:
+    """Whether these are sets, any of which may fit, and one does for each byte."""
+    if len(inside) % 2 == 0 or any(one.text != "|" for one in inside[1::2]):
+        return False
+    if any(one.kind not in (Kind.DOT, Kind.CLASS) and one.text not in _SETS for one in inside[::2]):
+        return False
+    return _takes_all(f"(?{'s' if dots else ''}:{''.join(one.text for one in inside)})")
 
 
 def _most(after: Sequence[Token]) -> int | None:
