@@ -8,6 +8,7 @@ from psycopg import errors, sql
 
 from mig_core.domain.command import CommandState
 from mig_core.errors import InvalidDocument, NotFound
+from mig_core.store.database import set_locally
 from mig_core.store.encoding import as_uuid
 from mig_core.store.found_rows import Account
 
@@ -25,11 +26,7 @@ MAX_READ_BYTES = 8 << 20
 """Answers that one page of unsorted rows looks through, at most; one is always looked through."""
 SECONDS = 60
 
-_SETTINGS = (
-    f"SET LOCAL statement_timeout = {SECONDS * 1000}",
-    "SET LOCAL work_mem = '64MB'",
-    "SET LOCAL jit = off",
-)
+_SETTINGS = (f"statement_timeout = {SECONDS * 1000}", "work_mem = '64MB'", "jit = off")
 _BOOKS = """
     SELECT state, count(*) AS number, count(*) FILTER (WHERE {answered}) AS answered,
            count(*) FILTER (WHERE {answered} AND NOT coalesce(complete, false)) AS partial, max(position) AS latest
@@ -75,8 +72,8 @@ async def begin_reading(cursor: Cursor, action: ActionId, until: int | None, *, 
     Raises:
         NotFound
     """
-    for one in _SETTINGS if settings else ():
-        await cursor.execute(one)
+    if settings:
+        await set_locally(cursor, *_SETTINGS)
     identifier = as_uuid(action)
     await cursor.execute("SELECT 1 AS known FROM actions WHERE id = %s", (identifier,))
     if await cursor.fetchone() is None:

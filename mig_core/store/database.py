@@ -211,8 +211,8 @@ class Database:
         Raises:
             TargetError: the evaluation takes too long, or PostgreSQL cannot evaluate it.
         """
-        await cursor.execute("SET LOCAL ROLE mig_reader")
-        await cursor.execute(f"SET LOCAL statement_timeout = {round(self._limits.target * 1000)}")
+        limit = round(self._limits.target * 1000)
+        await set_locally(cursor, "ROLE mig_reader", f"statement_timeout = {limit}")
         try:
             yield
         except errors.QueryCanceled as error:
@@ -224,8 +224,7 @@ class Database:
             if trouble_of(error) is not Trouble.REFUSED:
                 raise
             raise TargetError("", 0, f"cannot be evaluated: {first_line(error)}") from error
-        await cursor.execute("SET LOCAL statement_timeout TO DEFAULT")
-        await cursor.execute("SET LOCAL ROLE NONE")
+        await set_locally(cursor, "statement_timeout TO DEFAULT", "ROLE NONE")
 
     @asynccontextmanager
     async def _connection(self) -> AsyncIterator[psycopg.AsyncConnection[DictRow]]:
@@ -244,6 +243,12 @@ class Database:
             raise
         finally:
             await self._pool.putconn(connection)
+
+
+async def set_locally(cursor: Cursor, *settings: str) -> None:
+    """Settings for the rest of the transaction, such as ``jit = off``; nothing in them may come from outside."""
+    # Several statements at once cannot be prepared.
+    await cursor.execute(";".join(f"SET LOCAL {one}" for one in settings), prepare=False)
 
 
 async def _configure(connection: psycopg.AsyncConnection[DictRow]) -> None:
