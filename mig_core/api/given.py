@@ -84,4 +84,6 @@ class Given:
             if held is not None and not held.numbers.isdisjoint(numbers):
                 held.numbers.difference_update(numbers)
                 agents.append(agent)
+            if held is not None and not held.numbers:
+                del self._held[agent]  # it may never come back
         return agents

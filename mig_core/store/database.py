@@ -43,7 +43,9 @@ CONNECTIONS = 3
 
 KEEPALIVES: dict[str, Any] = {"keepalives_idle": 30, "keepalives_interval": 10, "keepalives_count": 3}
 """libpq settings that end a connection whose other side vanished."""
-READ_ONLY_STATE = errors.ReadOnlySqlTransaction.sqlstate
+_READ_ONLY = errors.ReadOnlySqlTransaction.sqlstate
+_CHANGED = errors.FeatureNotSupported.sqlstate
+"""Among other things: the schema was changed since the statement was prepared, and its result with it."""
 _ACTS = "SELECT set_config('mig.who', %s, true), set_config('mig.address', %s, true)"
 PREPARE_AFTER = 1
 """Runs of a statement on one connection after which it is prepared there (psycopg's own number is 5). A program's first
@@ -193,14 +195,15 @@ class Database:
                 heed_cancels(since)
                 trouble = trouble_of(error)
                 blocked += trouble is Trouble.BLOCKED
-                broke += trouble is Trouble.BROKE
-                again = blocked < TRIES and broke < CONNECTIONS and trouble in (Trouble.BLOCKED, Trouble.BROKE)
+                to_go = trouble is Trouble.BROKE or error.sqlstate == _CHANGED
+                broke += to_go
+                again = blocked < TRIES and broke < CONNECTIONS and (to_go or trouble is Trouble.BLOCKED)
                 if committing or not again:
                     raise _translated(error, trouble) from error
-                if trouble is Trouble.BROKE:
+                if to_go:
                     log.info("a connection to the database broke and is replaced: %s", error)
-                    # It was hardly the only one. Those of a server that only reads answer well, and have to go too.
-                    await (self._pool.drain() if error.sqlstate == READ_ONLY_STATE else self._pool.check())
+                    # It was hardly the only one. Some answer well, and have to go all the same.
+                    await (self._pool.drain() if error.sqlstate in (_READ_ONLY, _CHANGED) else self._pool.check())
                 else:
                     log.debug("a transaction is begun anew: %s", error)
 

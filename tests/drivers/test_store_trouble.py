@@ -320,3 +320,25 @@ def test_an_agent_that_is_renamed_while_a_page_is_read_hides_nobody_behind_it(
         assert [row.name for row in rows] == ["web3", "web4"]
 
     store_runner.run(scenario())
+
+
+def test_a_schema_that_is_changed_meanwhile_is_noticed_by_nobody(store_url: str) -> None:
+    # Its result has another type then, and PostgreSQL refuses to run what was prepared before.
+    async def run() -> None:
+        async with PostgresStore(store_url, pool_size=1) as store:
+
+            async def read(cursor: Cursor) -> object:
+                await cursor.execute("SELECT * FROM schedulers")
+                return await cursor.fetchall()
+
+            for change in ("ADD COLUMN note text", "ALTER COLUMN note TYPE integer USING 0"):
+                for _ in range(3):
+                    await store._database.transaction(read)
+                    await store._database.statement(read)
+                with psycopg.connect(store_url) as connection:
+                    connection.execute(f"ALTER TABLE schedulers {change}")
+
+                assert await store._database.statement(read) == []
+                assert await store._database.transaction(read) == []
+
+    asyncio.run(run())

@@ -62,3 +62,16 @@ def test_a_lease_that_ends_names_its_agent_if_anything_of_it_is_left() -> None:
     assert given.ended() == [AGENT]
     assert given.held_by(AGENT, "one") == ()
     assert not given.some()
+
+
+def test_of_agents_that_never_come_back_nothing_is_kept() -> None:
+    clock = Clock()
+    given = Given(clock)
+    given.gave(AGENT, "one", [1])
+    given.gave(AgentId("b" * 32), "one", [2])
+    given.doubt_last(AgentId("b" * 32), "one")
+
+    clock.now = LEASE
+    given.ended()
+
+    assert not given._held
