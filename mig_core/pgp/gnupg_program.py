@@ -137,13 +137,12 @@ def finish(run: subprocess.Popen[bytes], given: bytes, *, within: float | None =
 
 
 def give_up(run: subprocess.Popen[bytes]) -> None:
-    """Ends gpg; harmless when it has ended."""
+    """Ends gpg; harmless when it has ended. It does not see the end of its input: it would go on with what it has."""
+    run.kill()
     for pipe in (run.stdin, run.stdout, run.stderr):
         if pipe is not None and not pipe.closed:
             pipe.close()
-    if run.poll() is None:
-        run.kill()
-        run.wait()
+    run.wait()
 
 
 class _Untried(python_gnupg.GPG):  # type: ignore[misc]  # has no types

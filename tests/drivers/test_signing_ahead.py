@@ -115,6 +115,26 @@ def test_one_that_was_not_used_ends_with_the_program(home: Path, fingerprint: Fi
     assert not alive(said["pid"])
 
 
+def test_one_that_is_given_up_never_sees_the_end_of_its_input_and_asks_for_no_passphrase(
+    home: Path, fingerprint: Fingerprint, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun = GnupgSigner(fingerprint, home).begin()
+    stdin, kill = begun._run.stdin, begun._run.kill
+    assert stdin is not None
+    ended_before: list[bool] = []
+
+    def noted_kill() -> None:
+        ended_before.append(stdin.closed)
+        kill()
+
+    monkeypatch.setattr(begun._run, "kill", noted_kill)
+
+    begun.give_up()
+
+    assert ended_before == [False]
+    assert stdin.closed and not alive(begun.pid)
+
+
 def test_nothing_is_begun_where_there_is_no_gpg(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     signing_ahead.begin(NOBODY, tmp_path)
