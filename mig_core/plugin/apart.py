@@ -41,11 +41,19 @@ def run_apart(work: Callable[[HandOver | None], ModuleResult], deadline: float) 
 
 
 def _may_hang() -> bool:
-    try:
-        with open("/proc/self/mountinfo", "rb") as mounts:
-            return _SERVED.search(mounts.read()) is not None
-    except OSError:
-        return False
+    """Whether somebody is served so: this process, or one in another mount namespace, whose files are as near as
+    ``/proc/PID/root``.
+    """
+    seen = set()
+    for process in ("self", *filter(str.isdecimal, os.listdir("/proc") if os.path.isdir("/proc") else ())):
+        with contextlib.suppress(OSError):  # it has ended, or may not be looked at, and so neither may its files
+            namespace = os.readlink(f"/proc/{process}/ns/mnt")
+            if namespace not in seen:
+                with open(f"/proc/{process}/mountinfo", "rb") as mounts:
+                    if _SERVED.search(mounts.read()):
+                        return True
+                seen.add(namespace)
+    return False
 
 
 def _in_a_child(work: Callable[[HandOver | None], ModuleResult], deadline: float) -> ModuleResult:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from mig_core.plugin import apart
 from mig_core.plugin.coverage import Reason, Tally
 from mig_endpoint import coverage
 from mig_endpoint.files.crossings import Crossings
@@ -131,6 +132,12 @@ def test_a_walk_through_a_container_does_not_wait_for_its_network(container: str
     assert tally.skipped(coverage.UNRESPONSIVE) >= 1
     assert not tally.complete
     assert (f"{container}/srv/a/file" in visitor.paths) == (inner != "/srv/net")
+
+
+def test_who_asks_by_hand_asks_through_a_child_where_a_container_has_what_may_hang(container: str) -> None:
+    assert os.path.exists(container)
+
+    assert apart._may_hang()
 
 
 def test_a_walk_does_not_wait_for_what_was_taken_off_while_a_process_was_in_it(tmp_path: Path) -> None:
