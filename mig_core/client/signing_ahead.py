@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import atexit
 import contextlib
+import os
+import signal
 from typing import TYPE_CHECKING
 
 from mig_core.errors import MigError
@@ -24,16 +26,24 @@ _begun: dict[tuple[str, Path | None], BegunSignature] = {}
 
 
 def begin(fingerprint: str, home: Path | None) -> None:
-    """Begins a gpg for a key."""
+    """Begins a gpg for a key; called by the main thread of a program."""
     with contextlib.suppress(MigError):
         _begun[fingerprint, home] = _signer(fingerprint, home).begin()
         atexit.register(give_up)
+        # Else gpg takes the end of this program for the end of what it is to sign, and asks for a passphrase.
+        signal.signal(signal.SIGTERM, _terminated)
 
 
 def give_up() -> None:
     """Ends a gpg that was not used; harmless a second time."""
     while _begun:
         _begun.popitem()[1].give_up()
+
+
+def _terminated(number: int, _: object) -> None:
+    give_up()
+    signal.signal(number, signal.SIG_DFL)
+    os.kill(os.getpid(), number)
 
 
 class SignerAhead:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import subprocess
 import sys
 from typing import TYPE_CHECKING, Any
@@ -34,6 +35,9 @@ signing_ahead.begin(fingerprint, Path(home))
 (begun,) = signing_ahead._begun.values()
 pid = begun.pid
 said = {"pid": pid}
+if what == "terminated":
+    print(json.dumps(said), flush=True)
+    os.kill(os.getpid(), 15)
 if what == "kill":
     os.kill(pid, 9)
     os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
@@ -68,7 +72,8 @@ def fingerprint(home: Path) -> Fingerprint:
 def ask(home: Path, fingerprint: str, what: str = "") -> dict[str, Any]:
     """What the program says."""
     argv = [sys.executable, "-P", "-c", PROGRAM, str(home), fingerprint, what]
-    done = subprocess.run(argv, capture_output=True, text=True, check=True, timeout=60)
+    done = subprocess.run(argv, capture_output=True, text=True, timeout=60)
+    assert done.returncode == (-signal.SIGTERM if what == "terminated" else 0), done.stderr
     found: dict[str, Any] = json.loads(done.stdout)
     return found
 
@@ -111,6 +116,12 @@ def test_one_that_was_killed_is_done_without(home: Path, fingerprint: Fingerprin
 
 def test_one_that_was_not_used_ends_with_the_program(home: Path, fingerprint: Fingerprint) -> None:
     said = ask(home, fingerprint, "unused")
+
+    assert not alive(said["pid"])
+
+
+def test_one_that_was_not_used_ends_with_the_program_that_is_terminated(home: Path, fingerprint: Fingerprint) -> None:
+    said = ask(home, fingerprint, "terminated")
 
     assert not alive(said["pid"])
 
