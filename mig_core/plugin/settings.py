@@ -78,6 +78,11 @@ def read_table(declared: Parameters, table: Mapping[str, JSON], *, path: str) ->
     Raises:
         ConfigurationError: names the key's path.
     """
+    seen: dict[str, str] = {}
+    for one in table:
+        other = seen.setdefault(one.casefold(), one)
+        if other != one:  # keys are taken in any case, and one of them would count for nothing
+            raise ConfigurationError("", ".".join(filter(None, (path, one))), f"is there as {other} too")
     try:
         return declared.parse(table)
     except ParameterError as error:

@@ -38,6 +38,7 @@ def test_what_a_table_has_is_given_and_nothing_else() -> None:
         ({"method": "auto", "paths": ["/a", "/b", "/c"]}, "paths", "at most 2"),
         ({"method": "auto", "most": 10}, "most", "from 1 to 9"),
         ({"method": "auto", "deep": 1}, "deep", "true or false"),
+        ({"method": "auto", "Method": "never"}, "Method", "as method too"),
         ({"methud": "auto"}, "methud", "is not a known key"),
     ],
 )

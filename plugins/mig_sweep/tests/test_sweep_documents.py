@@ -312,6 +312,26 @@ def test_a_table_is_read_by_its_header(tmp_path: Path) -> None:
     assert (found[0].confidence, found[0].labels, found[0].name) == ("high", ("zeta",), "dropper")
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"hash_type,hash\nimphash,{'cd' * 16}\nSHA3-256,{SHA}\nmd5,{'ef' * 16}\n",
+        f"MD5;Imphash;SHA3-256\n{'ef' * 16};{'cd' * 16};{SHA}\n",
+    ],
+)
+def test_a_hash_of_a_table_that_files_are_not_compared_by_is_refused_and_not_taken_for_another(
+    tmp_path: Path, text: str
+) -> None:
+    found = read(tmp_path, "t.csv", text)
+
+    assert terms([one for one in found if not one.refused]) == [[("hash", "ef" * 16)]]
+    assert len([one for one in found if "compares files by their" in one.refused]) == 2
+
+
+def test_the_names_of_hashes_in_a_header_may_have_a_dash(tmp_path: Path) -> None:
+    assert terms(read(tmp_path, "t.csv", f"File,SHA-256\nx,{SHA}\n")) == [[("hash", SHA)]]
+
+
 def test_advisories_and_inventories_give_packages(tmp_path: Path) -> None:
     osv = {
         "id": "MAL-1",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -16,11 +17,25 @@ if TYPE_CHECKING:
 
 _VALUES = frozenset(
     {
-        *("indicator", "ioc", "value", "observable", "hash", "md5", "sha1", "sha256", "sha512", "ip", "address"),
-        *("ip_address", "ipv4", "ipv6", "domain", "hostname", "url", "path", "filename", "file_name", "fingerprint"),
+        *("indicator", "ioc", "value", "observable", "hash", "md5", "sha1", "sha256", "sha384", "sha512", "ip"),
+        *(
+            "address",
+            "ip_address",
+            "ipv4",
+            "ipv6",
+            "domain",
+            "hostname",
+            "url",
+            "path",
+            "filename",
+            "file_name",
+            "fingerprint",
+        ),
         *("package", "purl", "account", "user", "username", "process"),
     }
 )
+_HASHES = frozenset({"md5", "sha1", "sha256", "sha384", "sha512"})
+"""Columns that say which hash it is."""
 _CONFIDENCE = frozenset({"confidence", "score"})
 _LABELS = frozenset({"label", "labels", "tag", "tags", "malware", "family", "threat", "campaign"})
 _NAMES = frozenset({"name", "description", "comment", "id", "title"})
@@ -36,6 +51,12 @@ _KINDS = {
     "process": Kind.PROCESS,
 }
 """Columns whose values do not show what they are."""
+_TYPES = frozenset({"type", "hash_type", "indicator_type", "ioc_type", "algorithm"})
+_OTHER_HASHES = re.compile(
+    r"(?:file_?hash_?)?(imphash|authentihash|pehash|impfuzzy|ssdeep|tlsh|vhash|telfhash|sha3_?(?:224|256|384|512))"
+)
+"""Names of hashes that files are not compared by; some are as long as one that they are."""
+_DASHED = re.compile(r"sha[-_](1|256|384|512)")
 _MISP = frozenset({"type", "value", "to_ids"})
 """Columns of MISP's own tables: there the type says what a value is, and to_ids whether it is a sign."""
 
@@ -84,6 +105,9 @@ def read_table(text: str, source: str) -> Iterator[Indicator]:
             yield from misp.read_row(cells, source, labels)
             continue
         beside = _beside(cells)
+        kind = next((said[1] for one in sorted(_TYPES & set(cells)) if (said := _other_hash(cells[one]))), "")
+        for column in filter(_other_hash, cells):
+            yield _not_compared(column, Indicator((Term(Kind.OTHER, cells[column][:200]),), source, name))
         for column in (one for one in cells if one in _VALUES):
             if column in _KINDS:
                 found = [Indicator((Term(_KINDS[column], cells[column]),), source, name, confidence, labels)]
@@ -92,8 +116,19 @@ def read_table(text: str, source: str) -> Iterator[Indicator]:
             else:
                 found = list(of_value(cells[column], source, name, confidence, labels))
             for one in found:
+                if kind and one.kind is Kind.HASH and column not in _HASHES:
+                    yield _not_compared(kind, one)
+                    continue
                 more = beside.get(one.kind, ()) if len(one.terms) == 1 and not one.refused else ()
                 yield replace(one, terms=(*one.terms, *more))
+
+
+def _other_hash(name: str) -> re.Match[str] | None:
+    return _OTHER_HASHES.fullmatch(name.casefold().replace("-", "_").replace(" ", "_"))
+
+
+def _not_compared(name: str, one: Indicator) -> Indicator:
+    return one.refuse(f"no module compares files by their {name}")
 
 
 def _beside(cells: dict[str, str]) -> dict[Kind, tuple[Term, ...]]:
@@ -108,4 +143,5 @@ def _beside(cells: dict[str, str]) -> dict[Kind, tuple[Term, ...]]:
 
 def _header(line: str) -> list[str]:
     mark = max(",;\t", key=line.count)
-    return [one.strip().strip("\ufeff\"'").casefold().replace(" ", "_") for one in line.split(mark)]
+    names = (one.strip().strip("\ufeff\"'").casefold().replace(" ", "_") for one in line.split(mark))
+    return [_DASHED.sub(r"sha\1", one) for one in names]
