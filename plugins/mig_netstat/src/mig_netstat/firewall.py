@@ -7,6 +7,7 @@ and booked.
 
 from __future__ import annotations
 
+import errno
 from itertools import groupby, islice
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -116,7 +117,6 @@ def _read(tally: Tally) -> _Ruleset:
         OSError: likewise.
     """
     from pyroute2.netlink import NLM_F_REQUEST
-    from pyroute2.netlink.exceptions import NetlinkError
     from pyroute2.netlink.nfnetlink import nfgen_msg
     from pyroute2.netlink.nfnetlink.nftsocket import NFT_MSG_GETGEN
     from pyroute2.nftables.main import NFTables
@@ -127,18 +127,13 @@ def _read(tally: Tally) -> _Ruleset:
             told = asked.request_get(nfgen_msg(), NFT_MSG_GETGEN, NLM_F_REQUEST)
             return [number_of(of_message(one)[1]) for one in told]
 
-        for reading in range(1, _READINGS + 1):
+        for _ in range(_READINGS):
             before = changes()
-            try:
-                tables, rules, chains, sets = (
-                    [(one["nfgen_family"], of_message(one)) for one in got()]
-                    for got in (asked.get_tables, asked.get_rules, asked.get_chains, asked.get_sets)
-                )
-                contents, unread = _contents(sets)
-            except NetlinkError:  # as of a set that is no more
-                if reading == _READINGS or changes() == before:
-                    raise
-                continue
+            tables, rules, chains, sets = (
+                [(one["nfgen_family"], of_message(one)) for one in got()]
+                for got in (asked.get_tables, asked.get_rules, asked.get_chains, asked.get_sets)
+            )
+            contents, unread = _contents(sets)
             if changes() == before:
                 break
         else:
@@ -200,6 +195,7 @@ def _rules(
 
 def _contents(sets: Iterable[Message]) -> tuple[dict[Key, list[str]], list[tuple[Reason, str]]]:
     """The elements of each set, and which sets are not in it, or not to their end."""
+    from pyroute2.netlink.exceptions import NetlinkError
     from pyroute2.netlink.nfnetlink.nftsocket import NFT_MSG_GETSETELEM, nft_set_elem_list_msg
     from pyroute2.nftables.main import NFTables
 
@@ -215,11 +211,13 @@ def _contents(sets: Iterable[Message]) -> tuple[dict[Key, list[str]], list[tuple
                     continue
                 message = nft_set_elem_list_msg()
                 message["attrs"] = [["NFTA_SET_ELEM_LIST_TABLE", key[1]], ["NFTA_SET_ELEM_LIST_SET", key[2]]]
-                told = (
-                    element
-                    for part in tables.request_get(message, NFT_MSG_GETSETELEM)
-                    for element in listed(of_message(part).get(3, b""))
-                )
+                try:
+                    parts = tables.request_get(message, NFT_MSG_GETSETELEM)
+                except NetlinkError as error:
+                    if error.code != errno.ENOENT:
+                        raise
+                    continue  # it is no more, and so there was a change
+                told = (element for part in parts for element in listed(of_message(part).get(3, b"")))
                 elements = list(islice(told, room))
                 is_whole = next(told, None) is None
                 if not is_whole:
@@ -244,7 +242,7 @@ def _elements(
     elements: Iterable[Attributes], fields: tuple[Field, ...], data: tuple[Field, ...], has_ends: bool, is_whole: bool
 ) -> list[str]:
     """As texts; of an interval the kernel lists both ends, of one with several parts in one element. One that reaches
-    to the highest value has no end.
+    to the highest value, or to the next one, may have no end.
     """
     read: list[_Element] = []
     texts: list[str] = []
@@ -265,7 +263,7 @@ def _elements(
     for one in sorted(read, key=lambda one: (one.raw, not one.is_end)):
         if start is not None:
             last = int.from_bytes(one.raw, "big") - 1
-            whole = one.is_end and last > int.from_bytes(start.raw, "big")
+            whole = has_ends and last > int.from_bytes(start.raw, "big")  # where the next begins, this one ends
             end = last.to_bytes(len(one.raw), "big") if whole else start.raw
             texts.append(f"{_between(start.raw, end, fields)}{start.target}")
         start = None if one.is_end else one
