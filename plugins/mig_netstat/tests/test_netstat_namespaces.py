@@ -219,6 +219,10 @@ def test_rules_and_routes_are_told_with_all_their_conditions(rows: Rows, netns: 
         for row in found
         if row["what"] == "rules" and 100 <= row["metric"] < 200
     } == {priority: (flags, table) for priority, (_, flags, table) in rules.items()}
+    usual = [row for row in found if row["what"] == "rules" and row.get("flags") != ["multicast routes only"]]
+    listings = [["ip", "-n", netns, *family, "rule"] for family in ([], ["-6"])]
+    told = "".join(subprocess.run(one, check=True, capture_output=True, text=True).stdout for one in listings)
+    assert sorted(row["metric"] for row in usual) == sorted(int(one.partition(":")[0]) for one in told.splitlines())
     routes = {row["remote_address"]: row["flags"] for row in found if row["what"] == "routes" and row.get("flags")}
     assert routes == {
         "198.51.100.0/25": ["tos 0x10"],

@@ -37,6 +37,8 @@ _ENCAPSULATIONS = {1: "mpls", 2: "ip", 3: "ila", 4: "ip6", 5: "seg6", 6: "bpf", 
 _HOP_FLAGS = {0x1: "dead", 0x4: "onlink", 0x10: "linkdown"}
 _INVERTED = 0x2
 """FIB_RULE_INVERT of ``linux/fib_rules.h``."""
+_MULTICAST = (128, 129)
+"""RTNL_FAMILY_IPMR and RTNL_FAMILY_IP6MR of ``linux/rtnetlink.h``: rules for routes of multicast packets."""
 _ALL_BITS = 0xFFFFFFFF
 _RULE_HEADERS = 28
 """Of netlink (16 bytes) and of a rule (12)."""
@@ -178,6 +180,7 @@ def _rule(one: Any) -> Row:
     tunnel = one.get_attr("FRA_TUN_ID")
     flow = one.get_attr("FRA_FLOW")
     parts = {
+        "multicast": "routes only" if one["family"] in _MULTICAST else "",
         "not": "all of these" if one["flags"] & _INVERTED else "",
         "from": _network(one.get_attr("FRA_SRC"), one["src_len"]),
         "to": _network(one.get_attr("FRA_DST"), one["dst_len"]),
