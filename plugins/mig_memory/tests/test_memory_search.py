@@ -274,7 +274,7 @@ def test_what_was_found_before_time_ran_out_is_returned(start_target: StartTarge
     keys = {"names": [folder], "contents": ["(?i)NOWHERE[0-9]+.{3}z"], "options": {"matchall": False}}
     parameters = module.parse_parameters({"searches": {"s": keys}})
 
-    result = module.run(parameters, Context(deadline=time.monotonic() + 0.15))
+    result = module.run(parameters, Context(deadline=time.monotonic() + 0.03))
 
     assert result.coverage.examined.get("bytes", 0) < 2 * 200 << 20
     assert not result.coverage.complete
