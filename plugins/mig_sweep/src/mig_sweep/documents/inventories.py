@@ -1,16 +1,12 @@
-"""Inventories: CycloneDX (JSON and XML) and SPDX (JSON). Sources: CycloneDX 1.6, SPDX 2.3.
-
-XML with a document type is refused, as OpenIOC is.
-"""
+"""Inventories: CycloneDX (JSON and XML) and SPDX (JSON). Sources: CycloneDX 1.6, SPDX 2.3."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
-from xml.etree import ElementTree
 
+from mig_sweep.documents.elements import root_of, tag
 from mig_sweep.documents.fields import mappings, text
-from mig_sweep.documents.openioc import refuse_document_type
-from mig_sweep.indicator import DocumentError, Indicator, Kind, Term
+from mig_sweep.indicator import Indicator, Kind, Term
 from mig_sweep.recognise import package_of_purl
 
 if TYPE_CHECKING:
@@ -44,22 +40,14 @@ def read_xml(data: bytes, source: str) -> Iterator[Indicator]:
     Raises:
         DocumentError: it cannot be read.
     """
-    refuse_document_type(data)
-    try:
-        root = ElementTree.fromstring(data)  # noqa: S314  # without a document type there are no entities
-    except ElementTree.ParseError as error:
-        raise DocumentError(f"is no XML: {error}") from None
-    tools = {id(one) for tool in root.iter() if _tag(tool) in ("tools", "metadata") for one in tool.iter()}
+    root = root_of(data)
+    tools = {id(one) for tool in root.iter() if tag(tool) in ("tools", "metadata") for one in tool.iter()}
     for one in root.iter():
-        if _tag(one) == "component" and id(one) not in tools:
-            said = {_tag(part): (part.text or "").strip() for part in one}
+        if tag(one) == "component" and id(one) not in tools:
+            said = {tag(part): (part.text or "").strip() for part in one}
             terms = package_of_purl(said.get("purl", "")) or _named(dict(said), "version")
             if terms:
                 yield Indicator(terms, source, root.get("serialNumber", ""))
-
-
-def _tag(node: ElementTree.Element) -> str:
-    return str(node.tag).rpartition("}")[2]
 
 
 def _components(document: dict[str, Any]) -> Iterator[dict[str, Any]]:

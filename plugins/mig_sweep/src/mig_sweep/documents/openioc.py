@@ -1,19 +1,17 @@
-"""OpenIOC 1.1 (and 1.0). Source: the schema of OpenIOC 1.1.
-
-Documents with a document type are refused: entities are how XML of strangers grows or reads files.
-"""
+"""OpenIOC 1.1 (and 1.0). Source: the schema of OpenIOC 1.1."""
 
 from __future__ import annotations
 
 from itertools import product
 from typing import TYPE_CHECKING
-from xml.etree import ElementTree
 
+from mig_sweep.documents.elements import root_of, tag
 from mig_sweep.indicator import DocumentError, Indicator, Kind, Term, in_order
 from mig_sweep.recognise import address_of, refanged
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from xml.etree import ElementTree
 
 MOST_ALTERNATIVES = 2000
 _KINDS = {
@@ -48,34 +46,20 @@ def read(data: bytes, source: str) -> Iterator[Indicator]:
     Raises:
         DocumentError: it cannot be read.
     """
-    refuse_document_type(data)
-    try:
-        root = ElementTree.fromstring(data)  # noqa: S314  # without a document type there are no entities
-    except ElementTree.ParseError as error:
-        raise DocumentError(f"is no XML: {error}") from None
-    name = next((one.text or "" for one in root.iter() if _tag(one) in ("short_description", "description")), "")
-    for criteria in (one for one in root.iter() if _tag(one) in ("criteria", "definition")):
-        for indicator in (one for one in criteria if _tag(one) == "Indicator"):
+    root = root_of(data)
+    name = next((one.text or "" for one in root.iter() if tag(one) in ("short_description", "description")), "")
+    for criteria in (one for one in root.iter() if tag(one) in ("criteria", "definition")):
+        for indicator in (one for one in criteria if tag(one) == "Indicator"):
             for terms in _alternatives(indicator, 0):
                 yield Indicator(in_order(terms), source, name.strip()[:200])
 
 
-def refuse_document_type(data: bytes) -> None:
-    """Entities are how XML of strangers grows, or reads files.
-
-    Raises:
-        DocumentError: it has a document type.
-    """
-    if b"<!DOCTYPE" in data or b"<!ENTITY" in data:
-        raise DocumentError("has a document type, which no such document needs")
-
-
 def _alternatives(node: ElementTree.Element, depth: int) -> list[tuple[Term, ...]]:
-    if _tag(node) == "IndicatorItem":
+    if tag(node) == "IndicatorItem":
         return [(_term(node),)]
     if depth > 50:
         raise DocumentError("is nested too deeply")
-    parts = [_alternatives(one, depth + 1) for one in node if _tag(one) in ("Indicator", "IndicatorItem")]
+    parts = [_alternatives(one, depth + 1) for one in node if tag(one) in ("Indicator", "IndicatorItem")]
     if node.get("operator", "OR").upper() != "AND":
         return [one for part in parts for one in part]
     count = 1
@@ -88,8 +72,8 @@ def _alternatives(node: ElementTree.Element, depth: int) -> list[tuple[Term, ...
 
 
 def _term(item: ElementTree.Element) -> Term:
-    context = next((one.get("search", "") for one in item if _tag(one) == "Context"), "")
-    value = refanged(next((one.text or "" for one in item if _tag(one) == "Content"), ""))
+    context = next((one.get("search", "") for one in item if tag(one) == "Context"), "")
+    value = refanged(next((one.text or "" for one in item if tag(one) == "Content"), ""))
     condition = item.get("condition", "is")
     kind = _KINDS.get(context)
     if kind is None or not value:
@@ -105,7 +89,3 @@ def _term(item: ElementTree.Element) -> Term:
     if kind is Kind.ADDRESS and not (value := address_of(value)):
         return Term(Kind.OTHER, f"{context}: is no address")
     return Term(kind, value)
-
-
-def _tag(node: ElementTree.Element) -> str:
-    return str(node.tag).rpartition("}")[2]
