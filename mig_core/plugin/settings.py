@@ -67,6 +67,16 @@ def flag(key: str, meaning: str) -> Parameter:
     return Parameter(name=key, key=key, help=meaning, kind=Kind.BOOLEAN)
 
 
+def rooted(text: str) -> None:
+    """A check: an absolute path.
+
+    Raises:
+        ValueError: it is none; says why.
+    """
+    if not text.startswith("/"):
+        raise ValueError(f"must be an absolute path, got {text!r:.80}")
+
+
 def read_table(declared: Parameters, table: Mapping[str, JSON], *, path: str) -> Values:
     """The values in a table; pure.
 

@@ -6,17 +6,11 @@ import pytest
 
 from mig_core.errors import ConfigurationError
 from mig_core.plugin.parameters import Parameters
-from mig_core.plugin.settings import flag, number, read_table, setting, texts
-
-
-def _check_path(text: str) -> None:
-    if not text.startswith("/"):
-        raise ValueError("must be an absolute path")
-
+from mig_core.plugin.settings import flag, number, read_table, rooted, setting, texts
 
 DECLARED = Parameters(
     setting("method", "how", choices=("auto", "never"), required=True),
-    texts("paths", "where", check=_check_path, most=2),
+    texts("paths", "where", check=rooted, most=2),
     number("most", "how many", 1, 9),
     flag("deep", "whether below, too"),
 )

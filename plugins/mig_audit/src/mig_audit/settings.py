@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from mig_core.errors import ConfigurationError
 from mig_core.plugin.parameters import Parameters
-from mig_core.plugin.settings import flag, number, read_table, setting, texts
+from mig_core.plugin.settings import flag, number, read_table, rooted, setting, texts
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -29,14 +29,9 @@ _OLD = {
 """The original's names."""
 
 
-def _check_file(text: str) -> None:
-    if not text.startswith("/"):
-        raise ValueError(f"must be an absolute path, got {text!r:.80}")
-
-
 DECLARED = Parameters(
     texts("rules", "rules in auditctl's syntax", most=MAX_RULES, max_length=MAX_RULE),
-    setting("rules_file", "a file with rules, in auditctl's syntax or the original's JSON", check=_check_file),
+    setting("rules_file", "a file with rules, in auditctl's syntax or the original's JSON", check=rooted),
     setting("multicast", "whether to listen beside another audit daemon", choices=MULTICAST),
     number("backlog_limit", "records that the kernel keeps for us", 64, 1 << 20),
     number("rate_limit", "records per second that the kernel lets through; 0: all", 0, 1_000_000),

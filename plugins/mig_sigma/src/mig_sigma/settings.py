@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from mig_core.plugin.parameters import Parameters
-from mig_core.plugin.settings import flag, read_table, setting, texts
+from mig_core.plugin.settings import flag, read_table, rooted, setting, texts
 from mig_sigma.rule import LEVELS
 
 if TYPE_CHECKING:
@@ -17,13 +17,8 @@ if TYPE_CHECKING:
 TABLE = "persistent.sigma"
 
 
-def _check_place(text: str) -> None:
-    if not text.startswith("/"):
-        raise ValueError(f"must be an absolute path, got {text!r:.80}")
-
-
 DECLARED = Parameters(
-    texts("rules", "files with rules, or folders with such", check=_check_place),
+    texts("rules", "files with rules, or folders with such", check=rooted),
     flag("builtin", "whether the rules that come with the module are in force"),
     setting("minimum_level", "rules below this level are not evaluated", choices=LEVELS),
     texts("exclude", "ids of rules that are not evaluated"),
